@@ -1,0 +1,5 @@
+//! The control plane of hal2tp: L2TP, PPP, HA membership, configuration, management.
+//!
+//! Protocol code is sans-IO: it takes `now` (a [`core::time::Duration`] since
+//! the process started) and octets, and is polled for what it wants sent.
+#![forbid(unsafe_code)]

@@ -1,0 +1,4 @@
+//! The `hal2tp` command.
+#![forbid(unsafe_code)]
+
+fn main() {}

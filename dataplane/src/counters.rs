@@ -1,0 +1,170 @@
+//! Everything that is counted, by name. Each worker writes counters of its own
+//! with plain relaxed stores; readers add the workers up.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number written by one thread and read by any.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds to it. Only the one writing thread may call this.
+    pub fn add(&self, amount: u64) {
+        // Relaxed, and not a read-modify-write: there is one writer, and
+        // readers want a recent value, not an order.
+        self.0.store(
+            self.0.load(Ordering::Relaxed).wrapping_add(amount),
+            Ordering::Relaxed,
+        );
+    }
+
+    pub fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! drops {
+    ($($(#[doc = $text:literal])* $name:ident = $word:literal,)*) => {
+        /// Why a frame was not forwarded. Every drop of the data plane has one of these names.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(usize)]
+        pub enum Drop { $($(#[doc = $text])* $name,)* }
+
+        impl Drop {
+            /// All reasons, in the order of their index.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The name used in `status` and metrics.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+        }
+    };
+}
+
+drops! {
+    /// The frame ends before the headers that it announces.
+    Truncated = "truncated",
+    /// A frame that the port could not hold whole.
+    Oversized = "oversized",
+    /// Not to our hardware address, nor broadcast.
+    NotForUs = "not-for-us",
+    /// An EtherType that is not carried.
+    UnknownEtherType = "unknown-ether-type",
+    /// Wrong version, header length, total length or header checksum (RFC 1812, 5.2.2).
+    BadIpv4 = "bad-ipv4",
+    /// A source address that no packet may have (RFC 1812, 5.3.7).
+    MartianSource = "martian-source",
+    /// A fragment of an L2TP packet to us.
+    OuterFragment = "outer-fragment",
+    /// UDP length or checksum wrong.
+    BadUdp = "bad-udp",
+    /// The port has no interface.
+    NoInterface = "no-interface",
+    /// An ISP side does not forward.
+    NotForwarding = "not-forwarding",
+    NoRoute = "no-route",
+    Blackhole = "blackhole",
+    TtlExpired = "ttl-expired",
+    /// Larger than the next hop's MTU with DF set.
+    FragmentationNeeded = "fragmentation-needed",
+    /// Multicast or broadcast that is not for us.
+    Multicast = "multicast",
+    /// An L2TP header that cannot be right, or of another version (RFC 2661, 3.1).
+    BadL2tp = "bad-l2tp",
+    /// No session with these ids.
+    UnknownSession = "unknown-session",
+    /// A session's ids from somebody else's address.
+    WrongPeer = "wrong-peer",
+    /// IP before PPP was authenticated.
+    NotAuthenticated = "not-authenticated",
+    /// A PPP frame without a protocol.
+    BadPpp = "bad-ppp",
+    /// An HA header of another version, or of an unknown type or flag.
+    BadHaHeader = "bad-ha-header",
+    /// An HA header on a session that is in no set, or none on one that is.
+    HaMismatch = "ha-mismatch",
+    /// An epoch that is neither of the two known.
+    UnknownEpoch = "unknown-epoch",
+    /// A copy of a number that was delivered.
+    Duplicate = "duplicate",
+    /// A number older than the window.
+    TooLate = "too-late",
+    /// No live member in the set.
+    NoMember = "no-member",
+    /// The port's link is down.
+    PortDown = "port-down",
+    /// The TX ring is full: this uplink's copies only.
+    TxRingFull = "tx-ring-full",
+    /// No buffer was left to copy into.
+    NoBuffer = "no-buffer",
+    /// More for the control thread than the port may send it.
+    PuntPoliced = "punt-policed",
+    /// The ring to the control thread is full.
+    PuntRingFull = "punt-ring-full",
+}
+
+/// One counter for each [`Drop`].
+#[derive(Debug)]
+pub struct Drops([Counter; Drop::ALL.len()]);
+
+impl Default for Drops {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
+impl Drops {
+    pub fn add(&self, reason: Drop, amount: u64) {
+        self.0[reason as usize].add(amount);
+    }
+
+    pub fn read(&self, reason: Drop) -> u64 {
+        self.0[reason as usize].read()
+    }
+}
+
+/// What one worker did with one session (one link of a set).
+#[derive(Debug, Default)]
+pub struct SessionCounters {
+    /// Data packets handed to the link's TX ring (for a set: copies).
+    pub sent_packets: Counter,
+    pub sent_octets: Counter,
+    /// Copies that never left: TX ring full, port down, neighbour unknown, no buffer.
+    pub send_dropped_packets: Counter,
+    /// Data packets that arrived with everything right but the number not yet looked at.
+    pub received_packets: Counter,
+    pub received_octets: Counter,
+    /// Copies that were the first of their number.
+    pub wins: Counter,
+    pub duplicates: Counter,
+    pub too_late: Counter,
+    pub unknown_epoch: Counter,
+    /// Good data from an address that is not the peer's.
+    pub peer_moved_packets: Counter,
+}
+
+/// What one worker did with one set.
+#[derive(Debug, Default)]
+pub struct SetCounters {
+    /// Inner packets that were numbered and sent.
+    pub sent_packets: Counter,
+    pub sent_octets: Counter,
+    /// Inner packets delivered (first copies).
+    pub delivered_packets: Counter,
+    pub delivered_octets: Counter,
+    /// Copies eliminated here.
+    pub duplicates: Counter,
+    pub too_late: Counter,
+}
+
+/// What one worker did on one port.
+#[derive(Debug, Default)]
+pub struct PortCounters {
+    pub received_packets: Counter,
+    pub received_octets: Counter,
+    pub sent_packets: Counter,
+    pub sent_octets: Counter,
+    pub drops: Drops,
+}
