@@ -32,3 +32,14 @@ pub use crate::secret::Secret;
 pub fn contains(network: Prefix, address: Ipv4Addr) -> bool {
     (address.to_bits() ^ network.address.to_bits()) & network_mask(network.length) == 0
 }
+
+/// Checks files, each alone and all against each other. Gives everything that
+/// was found, file by file.
+#[must_use]
+pub fn check_files(files: &[std::path::PathBuf]) -> Vec<Problem> {
+    let found = files.iter().map(|file| match Config::load(file) {
+        Ok((_, warnings)) => warnings,
+        Err(problems) => problems,
+    });
+    found.flatten().collect()
+}
