@@ -4,5 +4,8 @@
 //! the process started) and octets, and is polled for what it wants sent.
 #![forbid(unsafe_code)]
 
+pub mod cli;
+pub mod config;
+pub mod management;
 pub mod ppp;
 pub mod secret;

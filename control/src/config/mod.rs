@@ -1,0 +1,45 @@
+//! The configuration file: one YAML file for one appliance.
+//!
+//! [`tree`] reads YAML into a tree that knows its lines, [`load`] takes a
+//! [`Config`] from it with the help of [`decode`], [`check`] sees whether its
+//! parts fit together, and [`problem`] says what is wrong where.
+
+mod check;
+mod decode;
+mod load;
+mod model;
+mod problem;
+mod tree;
+
+use std::net::Ipv4Addr;
+
+use dataplane::command::Prefix;
+
+pub use load::{
+    DEFAULT_GRACE, DEFAULT_HELLO_INTERVAL, DEFAULT_LCP_RATE, DEFAULT_LCP_TIMEOUT,
+    DEFAULT_MEMORY_MIB, DEFAULT_VENDOR_ID, DEFAULT_WINDOW,
+};
+pub use model::{
+    Config, Dataplane, Device, HaSet, HugePages, Incoming, Interface, InterfaceAddress, L2tp,
+    Management, Match, Neighbour, Outgoing, Poll, Port, Route, Via, network_mask,
+};
+pub use problem::{Problem, Severity, Warning};
+
+pub use crate::secret::Secret;
+
+/// Whether an address is in a network.
+#[must_use]
+pub fn contains(network: Prefix, address: Ipv4Addr) -> bool {
+    (address.to_bits() ^ network.address.to_bits()) & network_mask(network.length) == 0
+}
+
+/// Checks files, each alone and all against each other. Gives everything that
+/// was found, file by file.
+#[must_use]
+pub fn check_files(files: &[std::path::PathBuf]) -> Vec<Problem> {
+    let found = files.iter().map(|file| match Config::load(file) {
+        Ok((_, warnings)) => warnings,
+        Err(problems) => problems,
+    });
+    found.flatten().collect()
+}
