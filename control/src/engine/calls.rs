@@ -17,31 +17,32 @@ use crate::ha::instance::{Key, SetParameters};
 use crate::l2tp::{self, CallId, TunnelId, VendorAvp};
 use crate::ppp;
 
-/// UDP port of L2TP (RFC 2661, 8.1).
-const L2TP_PORT: u16 = 1701;
+/// Told to the peer in the Firmware Revision AVP: 0.1.
+const FIRMWARE_REVISION: u16 = 0x0001;
+/// A peer that does not answer is given up after 1 + 2 + 4 s and dialled anew:
+/// a line that comes back is found within four seconds.
+const DIAL_RETRIES: u32 = 2;
+/// Shorter than RFC 1661's three seconds: a lost packet must not keep a link
+/// out of its set for long, and an early repetition does no harm.
+const PPP_RESTART: Duration = Duration::from_secs(1);
 /// PPP frames of LCP begin so; the code follows (RFC 1661, 5).
 const LCP: [u8; 2] = [0xc0, 0x21];
 const ECHO_REQUEST: u8 = 9;
 const ECHO_REPLY: u8 = 10;
 
 pub(super) fn endpoint_config(config: &Config) -> l2tp::EndpointConfig {
-    l2tp::EndpointConfig {
-        incoming: config
-            .l2tp
-            .incoming
-            .iter()
-            .map(|incoming| l2tp::Incoming {
-                name: incoming.name.clone(),
-                remote_hostname: incoming.remote_hostname.clone(),
-                local_hostname: incoming.local_hostname.clone(),
-                secret: incoming.secret.clone(),
-                listen: incoming.listen.clone(),
-                table: incoming.table,
-                hello_interval: incoming.hello_interval,
-            })
-            .collect(),
-        ..l2tp::EndpointConfig::default()
-    }
+    let incoming = config.l2tp.incoming.iter().map(|incoming| l2tp::Incoming {
+        name: incoming.name.clone(),
+        remote_hostname: incoming.remote_hostname.clone(),
+        local_hostname: incoming.local_hostname.clone(),
+        secret: incoming.secret.clone(),
+        listen: incoming.listen.clone(),
+        table: incoming.table,
+        hello_interval: incoming.hello_interval,
+    });
+    let mut endpoint = l2tp::EndpointConfig::new("hal2tp".to_owned(), FIRMWARE_REVISION, incoming.collect());
+    endpoint.timing.retransmission.retries_unestablished = DIAL_RETRIES;
+    endpoint
 }
 
 impl Engine {
@@ -71,9 +72,10 @@ impl Engine {
                 hostname: outgoing.hostname.clone(),
                 secret: outgoing.secret.clone(),
                 table: outgoing.table,
-                source: SocketAddrV4::new(source, L2TP_PORT),
-                server: SocketAddrV4::new(outgoing.server, L2TP_PORT),
+                source: SocketAddrV4::new(source, l2tp::PORT),
+                server: SocketAddrV4::new(outgoing.server, l2tp::PORT),
                 hello_interval: outgoing.hello_interval,
+                tie_breaker: false,
             },
         );
         self.by_tunnel.insert(tunnel, index);
@@ -106,11 +108,11 @@ impl Engine {
             }
             l2tp::Event::CallClosed { call, cause } => {
                 if let Some(&id) = self.by_call.get(&call) {
-                    self.end_link(now, id, failure_of(&cause), &cause.to_string());
+                    self.end_link(now, id, failure_of_call(&cause), &cause.to_string());
                 }
             }
             l2tp::Event::TunnelClosed { tunnel, cause } => {
-                self.tunnel_ended(now, tunnel, failure_of(&cause), &cause.to_string());
+                self.tunnel_ended(now, tunnel, failure_of_tunnel(&cause), &cause.to_string());
             }
         }
     }
@@ -140,6 +142,7 @@ impl Engine {
             .zip(ha_set)
             .map(|(agreement, set)| Key::Incoming { incoming, set, peer_instance: agreement.instance });
         let role = ppp::Role::Server {
+            name: config.local_hostname.clone(),
             logins: config
                 .matches
                 .iter()
@@ -234,6 +237,7 @@ impl Engine {
             mru: mtu,
             lcp_rate: settings.lcp_rate,
             lcp_timeout: settings.lcp_timeout,
+            timers: ppp::Timers { restart: PPP_RESTART, ..ppp::Timers::default() },
         };
         let ppp = ppp::Session::new(ppp_config, rand::SeedableRng::from_rng(&mut self.rng));
         self.command(Command::SetSession(Arc::new(spec.clone())));
@@ -309,9 +313,9 @@ impl Engine {
         if !proving || frame.get(..3) != Some(&[LCP[0], LCP[1], ECHO_REPLY]) {
             return;
         }
-        let before = link.ppp.echo_statistics().received;
+        let before = link.ppp.echo_statistics().answered;
         link.ppp.handle_frame(now, frame);
-        if link.ppp.echo_statistics().received > before {
+        if link.ppp.echo_statistics().answered > before {
             log::info!("{}: the peer moved from {} to {source}", self.link_name(id), self.links[&id].spec.peer);
             self.accept_peer(now, id, source);
         }
@@ -348,11 +352,8 @@ impl Engine {
         match event {
             ppp::Event::Authenticated { username, login } => self.authenticated(now, id, username, login),
             ppp::Event::Opened { local, remote } => self.opened(now, id, local, remote),
-            ppp::Event::Suspended => self.suspend(now, id),
-            ppp::Event::Closed { reason } => {
-                let failure = if reason.is_refusal() { Failure::Refused } else { Failure::Silent };
-                self.end_link(now, id, failure, &reason.to_string());
-            }
+            ppp::Event::Suspended { authenticated } => self.suspend(now, id, authenticated),
+            ppp::Event::Closed { reason } => self.end_link(now, id, failure_of_ppp(&reason), &reason.to_string()),
         }
     }
 
@@ -381,7 +382,7 @@ impl Engine {
         self.leave(now, id);
         self.endpoint.close_call(now, call, l2tp::CallClose::administrative(result));
         let ours = self.by_tunnel.contains_key(&tunnel);
-        if ours || self.endpoint.calls_of(tunnel) == 0 {
+        if ours || self.endpoint.tunnel(tunnel).is_none_or(|info| info.calls == 0) {
             self.endpoint.close_tunnel(now, tunnel, l2tp::TunnelClose::general(result));
             self.tunnel_ended(now, tunnel, failure, result);
         }
@@ -457,7 +458,28 @@ struct LinkSettings {
     mtu: Option<u16>,
 }
 
-/// Whether a peer said no, or merely nothing.
-fn failure_of(cause: &l2tp::Cause) -> Failure {
-    if cause.is_refusal() { Failure::Refused } else { Failure::Silent }
+/// Whether a peer said no, or merely nothing. A peer that shuts down in order
+/// is expected back.
+fn failure_of_tunnel(cause: &l2tp::TunnelCause) -> Failure {
+    match cause {
+        l2tp::TunnelCause::Peer(close) if close.result == l2tp::StopResult::SHUTTING_DOWN => Failure::Silent,
+        l2tp::TunnelCause::Peer(_) | l2tp::TunnelCause::Fault(_) => Failure::Refused,
+        _ => Failure::Silent,
+    }
+}
+
+fn failure_of_call(cause: &l2tp::CallCause) -> Failure {
+    match cause {
+        l2tp::CallCause::Peer(_) | l2tp::CallCause::Fault(_) => Failure::Refused,
+        _ => Failure::Silent,
+    }
+}
+
+fn failure_of_ppp(reason: &ppp::CloseReason) -> Failure {
+    match reason {
+        ppp::CloseReason::AuthenticationRefused
+        | ppp::CloseReason::AuthenticationFailed { .. }
+        | ppp::CloseReason::NoAddress => Failure::Refused,
+        _ => Failure::Silent,
+    }
 }

@@ -85,7 +85,7 @@ impl Engine {
     pub(super) fn hold(&mut self, now: Duration, id: SessionId) {
         for present in self.present_links(id) {
             if let Some(link) = self.links.get_mut(&present) {
-                link.echoes_when_probed = link.ppp.echo_statistics().received;
+                link.echoes_when_probed = link.ppp.echo_statistics().answered;
                 link.ppp.send_echo(now);
             }
             self.settle_link(now, present);
@@ -106,7 +106,7 @@ impl Engine {
         let alive = self.present_links(id).into_iter().any(|present| {
             self.links
                 .get(&present)
-                .is_some_and(|link| link.ppp.echo_statistics().received > link.echoes_when_probed)
+                .is_some_and(|link| link.ppp.echo_statistics().answered > link.echoes_when_probed)
         });
         let Some(link) = self.links.get_mut(&id) else { return };
         link.phase = Phase::Negotiating;
@@ -152,10 +152,8 @@ impl Engine {
         let Some(group) = link.group else { return };
         link.phase = Phase::Open { local, remote, since: now };
         let (set, agreement, table) = (link.set, link.peer_agreement.clone(), link.spec.payload_table);
-        if let Some(mru) = link.ppp.peer_mru()
-            && mru < link.spec.mtu
-        {
-            link.spec.mtu = mru;
+        if link.ppp.peer_mru() < link.spec.mtu {
+            link.spec.mtu = link.ppp.peer_mru();
             let spec = Arc::new(link.spec.clone());
             self.command(Command::SetSession(spec));
         }
@@ -332,14 +330,14 @@ impl Engine {
     }
 
     /// PPP is negotiated anew: no traffic until it is authenticated again.
-    pub(super) fn suspend(&mut self, now: Duration, id: SessionId) {
+    pub(super) fn suspend(&mut self, now: Duration, id: SessionId, authenticated: bool) {
         let Some(link) = self.links.get_mut(&id) else { return };
         if link.is_leaving() {
             return;
         }
-        link.phase = Phase::Negotiating;
+        link.phase = if authenticated { Phase::Authenticated } else { Phase::Negotiating };
         link.next_report = None;
-        link.spec.receive = false;
+        link.spec.receive = authenticated;
         let spec = Arc::new(link.spec.clone());
         let group = link.group;
         if let Some(group) = group {

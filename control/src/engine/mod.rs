@@ -198,7 +198,7 @@ impl Engine {
         for id in ids {
             self.leave(now, id);
         }
-        let tunnels: Vec<TunnelId> = self.endpoint.tunnels().map(|tunnel| tunnel.id).collect();
+        let tunnels: Vec<TunnelId> = self.endpoint.tunnels().collect();
         for tunnel in tunnels {
             self.endpoint.close_tunnel(now, tunnel, l2tp::TunnelClose::shutting_down());
         }

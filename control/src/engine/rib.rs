@@ -45,20 +45,11 @@ impl Rib {
         change(table, prefix, before, after)
     }
 
-    /// The routes in force.
-    pub fn routes(&self) -> impl Iterator<Item = (TableId, Prefix, NextHop)> + '_ {
-        self.offers
-            .iter()
-            .filter_map(|(&(table, prefix), offers)| best(offers).map(|next_hop| (table, prefix, next_hop)))
-    }
-
-    /// Where a packet to `address` goes in `table`: the longest prefix decides.
-    #[must_use]
-    pub fn lookup(&self, table: TableId, address: std::net::Ipv4Addr) -> Option<NextHop> {
-        self.routes()
-            .filter(|(of, prefix, _)| *of == table && prefix.contains(address))
-            .max_by_key(|(_, prefix, _)| prefix.length)
-            .map(|(_, _, next_hop)| next_hop)
+    /// The routes in force, and who offers each.
+    pub fn routes(&self) -> impl Iterator<Item = (TableId, Prefix, Source, NextHop)> + '_ {
+        self.offers.iter().filter_map(|(&(table, prefix), offers)| {
+            offers.first_key_value().map(|(&source, &next_hop)| (table, prefix, source, next_hop))
+        })
     }
 }
 
@@ -99,18 +90,5 @@ mod tests {
         assert!(matches!(rib.withdraw(TABLE, net(24), sessions), Some(Command::RemoveRoute { .. })));
         assert!(rib.withdraw(TABLE, net(24), sessions).is_none());
         assert_eq!(rib.routes().count(), 0);
-    }
-
-    #[test]
-    fn lookup_takes_the_longest_prefix_of_its_table() {
-        let mut rib = Rib::default();
-        let lan = NextHop::Interface { interface: InterfaceId(0), via: None };
-        let set = NextHop::Set(SetId(3));
-        rib.offer(TABLE, net(24), Source::Connected, lan);
-        rib.offer(TABLE, Prefix::host(Ipv4Addr::new(192, 168, 1, 2)), Source::Sessions(0), set);
-        rib.offer(TableId(1), Prefix::new(Ipv4Addr::UNSPECIFIED, 0), Source::Static, NextHop::Blackhole);
-        assert_eq!(rib.lookup(TABLE, Ipv4Addr::new(192, 168, 1, 2)), Some(set));
-        assert_eq!(rib.lookup(TABLE, Ipv4Addr::new(192, 168, 1, 3)), Some(lan));
-        assert_eq!(rib.lookup(TABLE, Ipv4Addr::new(10, 0, 0, 1)), None);
     }
 }
