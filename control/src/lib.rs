@@ -8,4 +8,5 @@ pub mod cli;
 pub mod config;
 pub mod management;
 pub mod ppp;
+pub mod l2tp;
 pub mod secret;
