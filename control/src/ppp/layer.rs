@@ -246,7 +246,7 @@ impl<N: Negotiator> Layer<N> {
         if self.repeat_ack(packet) {
             return;
         }
-        let answer = self.judge(packet.data, &options);
+        let answer = self.judge(packet, &options);
         let event = if answer.code == code::CONFIGURE_ACK {
             Event::RcrPlus
         } else {
@@ -286,8 +286,13 @@ impl<N: Negotiator> Layer<N> {
 
     /// Rejects go before Naks (RFC 1661 5.3, 5.4); after Max-Failure Naks
     /// every Nak is a Reject, and nothing is asked for any more (4.6).
-    fn judge(&mut self, octets: &[u8], options: &[ConfigOption<'_>]) -> Answer {
-        let insist = self.naks_sent < self.timers.max_failure;
+    fn judge(&mut self, packet: Packet<'_>, options: &[ConfigOption<'_>]) -> Answer {
+        let naked = self
+            .answered
+            .as_ref()
+            .is_some_and(|a| a.code == code::CONFIGURE_NAK);
+        let repeated = naked && self.is_answered(&packet);
+        let insist = repeated || self.naks_sent < self.timers.max_failure;
         let (mut rejects, mut naks) = (Vec::new(), Vec::new());
         for wanted in options {
             match self.negotiator.judge(wanted) {
@@ -314,7 +319,7 @@ impl<N: Negotiator> Layer<N> {
         } else {
             Answer {
                 code: code::CONFIGURE_ACK,
-                options: octets.to_vec(),
+                options: packet.data.to_vec(),
             }
         }
     }
@@ -556,3 +561,6 @@ fn is_subsequence(part: &[u8], whole: &[u8]) -> bool {
             .iter()
             .all(|option| whole.any(|candidate| candidate == option))
 }
+
+#[cfg(test)]
+mod tests;
