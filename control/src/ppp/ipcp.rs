@@ -12,7 +12,9 @@ const IP_ADDRESS: u8 = 3;
 /// Header compression, the obsolete IP-Addresses, and name servers (129 to
 /// 132: we have none to give) are Rejected.
 pub(super) struct Ipcp {
-    configured: Ipv4Addr,
+    /// What negotiation begins with: the configured address, or the one that
+    /// the server gave before.
+    first: Ipv4Addr,
     /// The address we ask for; `None` once the peer rejected the option.
     local: Option<Ipv4Addr>,
     /// Whether a Nak may change our address (a client's).
@@ -35,7 +37,7 @@ impl Ipcp {
 
     fn new(configured: Ipv4Addr, takes_address: bool, assigned: Option<Ipv4Addr>) -> Self {
         let mut ipcp = Self {
-            configured,
+            first: configured,
             local: None,
             takes_address,
             assigned,
@@ -47,7 +49,7 @@ impl Ipcp {
 
     /// Our address; 0.0.0.0 when there is none.
     pub(super) fn local(&self) -> Ipv4Addr {
-        self.local.unwrap_or(self.configured)
+        self.local.unwrap_or(self.first)
     }
 
     /// The peer's address; 0.0.0.0 when it named none.
@@ -113,6 +115,7 @@ impl Negotiator for Ipcp {
             .find_map(|o| address(o.data));
         if let Some(named) = named.filter(|named| self.takes_address && !named.is_unspecified()) {
             self.local = Some(named);
+            self.first = named;
         }
     }
 
@@ -123,8 +126,7 @@ impl Negotiator for Ipcp {
     }
 
     fn restart(&mut self) {
-        self.local =
-            Some(self.configured).filter(|local| self.takes_address || !local.is_unspecified());
+        self.local = Some(self.first).filter(|local| self.takes_address || !local.is_unspecified());
         self.remote = Ipv4Addr::UNSPECIFIED;
     }
 

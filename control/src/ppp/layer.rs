@@ -11,6 +11,9 @@ use super::packet::{HEADER_OCTETS, Packet, code, frame};
 /// The largest information field every peer takes (RFC 1661 6.1).
 pub(super) const DEFAULT_MRU: u16 = 1500;
 
+/// A request whose Ack was lost is acknowledged again so often in Opened.
+const MAX_REPEATED_ACKS: u32 = 3;
+
 /// What we think of one option of the peer's Configure-Request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -76,6 +79,15 @@ struct Pending {
     options: Vec<u8>,
 }
 
+/// What we last answered the peer's Configure-Request with.
+struct Answered {
+    id: u8,
+    code: u8,
+    request: Vec<u8>,
+    /// How often the Ack was sent again without leaving Opened.
+    repeats: u32,
+}
+
 /// One protocol of RFC 1661's form: LCP or an NCP.
 pub(super) struct Layer<N> {
     pub(super) negotiator: N,
@@ -87,6 +99,7 @@ pub(super) struct Layer<N> {
     deadline: Option<Duration>,
     next_id: u8,
     pending: Option<Pending>,
+    answered: Option<Answered>,
     terminate_id: u8,
     terminate_message: String,
     naks_sent: u32,
@@ -107,6 +120,7 @@ impl<N: Negotiator> Layer<N> {
             deadline: None,
             next_id: first_id,
             pending: None,
+            answered: None,
             terminate_id: 0,
             terminate_message: String::new(),
             naks_sent: 0,
@@ -229,7 +243,10 @@ impl<N: Negotiator> Layer<N> {
                 },
             );
         }
-        let answer = self.judge(packet.data, &options);
+        if self.repeat_ack(packet) {
+            return;
+        }
+        let answer = self.judge(packet, &options);
         let event = if answer.code == code::CONFIGURE_ACK {
             Event::RcrPlus
         } else {
@@ -245,10 +262,37 @@ impl<N: Negotiator> Layer<N> {
         );
     }
 
+    /// A copy of the request that opened the layer: a duplicate, or our Ack was
+    /// lost (a new request would have a new identifier, RFC 1661 5.1). The
+    /// table of 4.1 would tear the layer down; the Ack again is enough. Should
+    /// the peer insist, it gets what the table says.
+    fn repeat_ack(&mut self, packet: Packet<'_>) -> bool {
+        if self.state != State::Opened {
+            return false;
+        }
+        let same = |answered: &&mut Answered| {
+            answered.id == packet.id
+                && answered.code == code::CONFIGURE_ACK
+                && answered.request == packet.data
+                && answered.repeats < MAX_REPEATED_ACKS
+        };
+        let Some(answered) = self.answered.as_mut().filter(same) else {
+            return false;
+        };
+        answered.repeats += 1;
+        self.send(code::CONFIGURE_ACK, packet.id, packet.data);
+        true
+    }
+
     /// Rejects go before Naks (RFC 1661 5.3, 5.4); after Max-Failure Naks
     /// every Nak is a Reject, and nothing is asked for any more (4.6).
-    fn judge(&mut self, octets: &[u8], options: &[ConfigOption<'_>]) -> Answer {
-        let insist = self.naks_sent < self.timers.max_failure;
+    fn judge(&mut self, packet: Packet<'_>, options: &[ConfigOption<'_>]) -> Answer {
+        let naked = self
+            .answered
+            .as_ref()
+            .is_some_and(|a| a.code == code::CONFIGURE_NAK);
+        let repeated = naked && self.is_answered(&packet);
+        let insist = repeated || self.naks_sent < self.timers.max_failure;
         let (mut rejects, mut naks) = (Vec::new(), Vec::new());
         for wanted in options {
             match self.negotiator.judge(wanted) {
@@ -275,7 +319,7 @@ impl<N: Negotiator> Layer<N> {
         } else {
             Answer {
                 code: code::CONFIGURE_ACK,
-                options: octets.to_vec(),
+                options: packet.data.to_vec(),
             }
         }
     }
@@ -438,10 +482,24 @@ impl<N: Negotiator> Layer<N> {
                 self.negotiator
                     .acknowledged(&option::parse(packet.data).unwrap_or_default());
             }
-            code::CONFIGURE_NAK => self.naks_sent += 1,
+            // A retransmission means that the Nak was lost, not that it was unheard.
+            code::CONFIGURE_NAK if !self.is_answered(packet) => self.naks_sent += 1,
             _ => {}
         }
+        let request = packet.data.to_vec();
+        self.answered = Some(Answered {
+            id: packet.id,
+            code: answer.code,
+            request,
+            repeats: 0,
+        });
         self.send(answer.code, packet.id, &answer.options);
+    }
+
+    fn is_answered(&self, packet: &Packet<'_>) -> bool {
+        self.answered
+            .as_ref()
+            .is_some_and(|a| a.id == packet.id && a.request == packet.data)
     }
 
     fn send_code_reject(&mut self, cause: &Cause<'_>) {
@@ -503,3 +561,6 @@ fn is_subsequence(part: &[u8], whole: &[u8]) -> bool {
             .iter()
             .all(|option| whole.any(|candidate| candidate == option))
 }
+
+#[cfg(test)]
+mod tests;
