@@ -6,7 +6,10 @@
 
 pub mod cli;
 pub mod config;
+pub mod engine;
+pub mod ha;
+pub mod host;
+pub mod l2tp;
 pub mod management;
 pub mod ppp;
-pub mod l2tp;
 pub mod secret;
