@@ -530,4 +530,4 @@ impl Attribute {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::l2tp) mod tests;

@@ -32,7 +32,7 @@ pub struct Statistics {
     pub wrong_peer: u64,
     /// Requests that were not acceptable.
     pub refused: u64,
-    /// Requests over a limit.
+    /// Requests over a limit, and half-open tunnels that made room for others.
     pub limited: u64,
 }
 
@@ -335,12 +335,13 @@ impl Endpoint {
             });
         match acceptable {
             Err(close) => self.refuse(now, &path, assigned, &close),
-            Ok(_) if self.is_full(&path) => {
+            Ok(_) if self.is_full() => {
                 log::debug!("L2TP: request from {}: too many tunnels", path.peer);
                 self.statistics.limited += 1;
             }
             Ok(incoming) => {
                 if self.settle_tie(now, &path, &message) {
+                    self.make_room(&path);
                     self.accept(now, path, incoming, header, &message, body);
                 }
             }
@@ -369,17 +370,37 @@ impl Endpoint {
             .map(Tunnel::handle)
     }
 
-    fn is_full(&self, path: &Path) -> bool {
-        let limits = &self.config.limits;
+    /// Whether established tunnels take all the room there is.
+    fn is_full(&self) -> bool {
         let incoming = self.tunnels.values().filter(|tunnel| tunnel.is_incoming());
-        let half_open = incoming.clone().filter(|tunnel| tunnel.is_half_open());
+        incoming.filter(|tunnel| !tunnel.is_half_open()).count()
+            >= self.config.limits.incoming_tunnels
+    }
+
+    /// Forgets the oldest half-open tunnel when there are too many, so that a
+    /// flood of requests from invented addresses does not keep others out: who
+    /// answers within the time the flood needs to come round gets through.
+    fn make_room(&mut self, path: &Path) {
+        let limits = &self.config.limits;
+        let half_open = self.tunnels.values().filter(|tunnel| tunnel.is_half_open());
         let source = path.peer.ip();
         let from_source = half_open
             .clone()
             .filter(|tunnel| tunnel.path().peer.ip() == source);
-        incoming.count() >= limits.incoming_tunnels
-            || half_open.count() >= limits.half_open
-            || from_source.count() >= limits.half_open_per_source
+        let oldest = if from_source.clone().count() >= limits.half_open_per_source {
+            from_source.map(Tunnel::handle).next()
+        } else if half_open.clone().count() >= limits.half_open {
+            half_open.map(Tunnel::handle).next()
+        } else {
+            None
+        };
+        if let Some(tunnel) = oldest.and_then(|handle| self.tunnels.get_mut(&handle)) {
+            tunnel.displace();
+            self.statistics.limited += 1;
+        }
+        if let Some(handle) = oldest {
+            self.reschedule(handle);
+        }
     }
 
     /// RFC 2661 section 4.4.3, Tie Breaker: when both sides ask for one tunnel
@@ -404,7 +425,7 @@ impl Endpoint {
             };
             acceptable &= they_keep;
             if !we_keep {
-                self.with_tunnel(now, handle, Tunnel::discard);
+                self.with_tunnel(now, handle, Tunnel::lose_tie);
             }
         }
         acceptable
@@ -431,7 +452,7 @@ impl Endpoint {
             body,
             incoming: (incoming, &config.incoming[incoming]),
         };
-        log::info!(
+        log::debug!(
             "L2TP: {handle} requested by {} for {}",
             path.peer,
             request.incoming.1.name

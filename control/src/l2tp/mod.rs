@@ -64,9 +64,11 @@ pub struct Incoming {
 /// What one endpoint may hold.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Incoming tunnels at a time, those that are being closed included.
+    /// Incoming tunnels that are or were established, closed ones that linger
+    /// included; requests beyond are dropped.
     pub incoming_tunnels: usize,
-    /// Incoming tunnels that are not established yet.
+    /// Incoming tunnels that are not established yet; a request beyond takes
+    /// the place of the oldest.
     pub half_open: usize,
     /// The same from one source address.
     pub half_open_per_source: usize,

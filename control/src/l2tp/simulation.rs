@@ -10,6 +10,8 @@ use rand::{Rng, SeedableRng};
 
 use super::*;
 
+mod storm;
+
 pub(super) const LAC: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 2), PORT);
 pub(super) const LNS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 1), PORT);
 pub(super) const TABLE: u32 = 1;

@@ -2,38 +2,24 @@
 //! keepalive and clearing of one tunnel.
 
 use core::net::SocketAddrV4;
-use core::num::NonZeroU16;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use rand::rngs::StdRng;
-use rand::{Rng, RngCore};
-
-use super::avp::{Attribute, NonEmpty, ProtocolVersion};
+use super::avp::{Attribute, NonEmpty};
 use super::call::Call;
 use super::channel::{Arrival, Channel, Packet, PeerDead, Transmission};
 use super::code::{ErrorCode, StopResult, TunnelClose};
 use super::header::ControlHeader;
-use super::hiding;
 use super::message::{BadMessage, Message, MessageError, MessageType, value_of};
-use super::{
-    CallCause, CallId, Dial, EndpointConfig, Event, Incoming, Output, TunnelCause, TunnelId,
-    TunnelInfo,
-};
+use super::{CallCause, Event, Output, TunnelCause, TunnelId, TunnelInfo};
 use crate::secret::Secret;
 
 mod calls;
+mod context;
+mod setup;
 
-/// The protocol version of RFC 2661, and the highest we speak.
-pub(super) const PROTOCOL_VERSION: ProtocolVersion = ProtocolVersion {
-    version: 1,
-    revision: 0,
-};
-/// Synchronous and asynchronous framing (RFC 2661 section 4.4.3).
-const FRAMING_CAPABILITIES: u32 = 3;
-/// The id of a Challenge Response is the type of the message it stands in.
-const SCCRP_ID: u8 = MessageType::Sccrp.code() as u8;
-const SCCCN_ID: u8 = MessageType::Scccn.code() as u8;
+pub(super) use context::{CallIndex, Context, free_id};
+pub(super) use setup::{Request, check_can_answer, check_version};
 
 /// Where a tunnel is. RFC 2661's idle is the absence of a tunnel, or `Closed`
 /// while the peer may still need acknowledgements.
@@ -46,51 +32,6 @@ pub enum TunnelState {
     Established,
     /// StopCCN was sent or received.
     Closed,
-}
-
-/// What a tunnel works with that belongs to its endpoint.
-pub(super) struct Context<'a> {
-    pub(super) now: Duration,
-    pub(super) rng: &'a mut StdRng,
-    pub(super) config: &'a EndpointConfig,
-    pub(super) outputs: &'a mut VecDeque<Output>,
-    pub(super) calls: &'a mut CallIndex,
-}
-
-impl Context<'_> {
-    fn event(&mut self, event: Event) {
-        self.outputs.push_back(Output::Event(event));
-    }
-}
-
-/// Finds the tunnel of a call, and hands out call handles.
-#[derive(Debug, Default)]
-pub(super) struct CallIndex {
-    next: u64,
-    pub(super) tunnels: BTreeMap<CallId, TunnelId>,
-}
-
-impl CallIndex {
-    pub(super) fn allocate(&mut self, tunnel: TunnelId) -> CallId {
-        let call = self.unused();
-        self.tunnels.insert(call, tunnel);
-        call
-    }
-
-    /// A handle for a call that never came to be.
-    pub(super) fn unused(&mut self) -> CallId {
-        self.next += 1;
-        CallId(self.next)
-    }
-}
-
-/// An unpredictable id that is not 0 and not taken (RFC 2661 section 9.1);
-/// `None` when all are taken.
-pub(super) fn free_id(rng: &mut StdRng, taken: impl Fn(u16) -> bool) -> Option<u16> {
-    let start = rng.random_range(1..=u16::MAX);
-    (0..u16::MAX)
-        .map(|step| ((u32::from(start) - 1 + u32::from(step)) % u32::from(u16::MAX)) as u16 + 1)
-        .find(|&id| !taken(id))
 }
 
 /// Addresses of a tunnel. They are pinned when it is set up.
@@ -126,18 +67,11 @@ pub(super) struct Tunnel {
     next_serial: u32,
     /// The request as it came, to tell a retransmission from a new request.
     request: Vec<u8>,
+    was_established: bool,
     /// May be forgotten.
     finished: bool,
     /// What the endpoint's timer is set to.
     pub(super) scheduled: Option<Duration>,
-}
-
-/// A request that was found acceptable.
-pub(super) struct Request<'a> {
-    pub(super) message: &'a Message,
-    pub(super) header: ControlHeader,
-    pub(super) body: &'a [u8],
-    pub(super) incoming: (usize, &'a Incoming),
 }
 
 impl Tunnel {
@@ -171,91 +105,10 @@ impl Tunnel {
             waiting_calls: Vec::new(),
             next_serial: 1,
             request: Vec::new(),
+            was_established: false,
             finished: false,
             scheduled: None,
         }
-    }
-
-    /// RFC 2661 7.2.1 idle: local open request -> SCCRQ, wait-ctl-reply.
-    pub(super) fn dial(cx: &mut Context<'_>, handle: TunnelId, local_id: u16, dial: Dial) -> Self {
-        let path = Path {
-            table: dial.table,
-            local: dial.source,
-            peer: dial.server,
-        };
-        let mut tunnel = Self::new(cx, handle, local_id, path, TunnelState::WaitReply);
-        tunnel.local_hostname = dial.hostname;
-        tunnel.hello_interval = dial.hello_interval;
-        tunnel.tie_breaker = dial.tie_breaker.then(|| cx.rng.random());
-        tunnel.set_secret(cx, dial.secret);
-        let mut attributes = tunnel.start_attributes(cx.config);
-        attributes.extend(tunnel.tie_breaker.map(Attribute::TieBreaker));
-        tunnel.send(MessageType::Sccrq, attributes);
-        tunnel.flush(cx);
-        tunnel
-    }
-
-    /// RFC 2661 7.2.1 idle: SCCRQ, acceptable -> SCCRP, wait-ctl-conn.
-    pub(super) fn accept(
-        cx: &mut Context<'_>,
-        handle: TunnelId,
-        local_id: u16,
-        path: Path,
-        request: &Request<'_>,
-    ) -> Self {
-        let mut tunnel = Self::new(cx, handle, local_id, path, TunnelState::WaitConnect);
-        let (index, incoming) = request.incoming;
-        tunnel.incoming = Some(index);
-        tunnel.local_hostname.clone_from(&incoming.local_hostname);
-        tunnel.hello_interval = incoming.hello_interval;
-        tunnel.set_secret(cx, incoming.secret.clone());
-        tunnel.request = request.body.to_vec();
-        tunnel
-            .channel
-            .set_retries(cx.config.timing.unproven_retries);
-        let packet = Packet {
-            session_id: 0,
-            body: request.body.to_vec(),
-        };
-        let ControlHeader { ns, nr, .. } = request.header;
-        tunnel.channel.receive(cx.now, ns, nr, packet);
-        while tunnel.channel.deliver().is_some() {}
-        tunnel.learn_peer(request.message);
-        let mut attributes = tunnel.start_attributes(cx.config);
-        attributes.extend(tunnel.challenge_response(SCCRP_ID, request.message));
-        tunnel.send(MessageType::Sccrp, attributes);
-        tunnel.flush(cx);
-        tunnel
-    }
-
-    fn set_secret(&mut self, cx: &mut Context<'_>, secret: Option<Secret>) {
-        if secret.is_some() {
-            let mut challenge = vec![0; hiding::DIGEST_OCTETS];
-            cx.rng.fill_bytes(&mut challenge);
-            self.challenge = NonEmpty::new(challenge);
-        }
-        self.secret = secret;
-    }
-
-    /// The AVPs SCCRQ and SCCRP share (RFC 2661 sections 6.1 and 6.2).
-    fn start_attributes(&self, config: &EndpointConfig) -> Vec<Attribute> {
-        let mut attributes = vec![Attribute::ProtocolVersion(PROTOCOL_VERSION)];
-        // An empty host name is a mistake of configuration; the AVP cannot carry it.
-        let host_name = NonEmpty::new(self.local_hostname.clone().into_bytes());
-        attributes.extend(
-            host_name
-                .or_else(|| NonEmpty::new(b"-".to_vec()))
-                .map(Attribute::HostName),
-        );
-        attributes.push(Attribute::FramingCapabilities(FRAMING_CAPABILITIES));
-        attributes.push(Attribute::AssignedTunnelId(self.local_id));
-        attributes.extend(NonZeroU16::new(config.receive_window).map(Attribute::ReceiveWindowSize));
-        attributes.push(Attribute::FirmwareRevision(config.firmware_revision));
-        attributes.push(Attribute::VendorName(
-            config.vendor_name.clone().into_bytes(),
-        ));
-        attributes.extend(self.challenge.clone().map(Attribute::Challenge));
-        attributes
     }
 
     pub(super) const fn handle(&self) -> TunnelId {
@@ -274,8 +127,10 @@ impl Tunnel {
         self.incoming.is_some()
     }
 
-    pub(super) fn is_half_open(&self) -> bool {
-        self.is_incoming() && self.state == TunnelState::WaitConnect
+    /// Whether this is an incoming tunnel that was never established: its peer
+    /// proved nothing, and the owner has not heard of it.
+    pub(super) const fn is_half_open(&self) -> bool {
+        self.is_incoming() && !self.was_established
     }
 
     /// Whether `id` is what the peer of an incoming tunnel assigned.
@@ -505,91 +360,6 @@ impl Tunnel {
         TunnelClose::new(StopResult::FSM, ErrorCode::NONE, &message)
     }
 
-    fn learn_peer(&mut self, message: &Message) {
-        let attributes = message.attributes();
-        if let Some(&peer_id) = value_of!(attributes, AssignedTunnelId) {
-            self.peer_id = peer_id;
-        }
-        if let Some(host_name) = value_of!(attributes, HostName) {
-            self.peer_hostname = String::from_utf8_lossy(host_name.as_bytes()).into_owned();
-        }
-        if let Some(window) = value_of!(attributes, ReceiveWindowSize) {
-            self.channel.set_peer_window(window.get());
-        }
-    }
-
-    fn handle_sccrp(&mut self, cx: &mut Context<'_>, source: SocketAddrV4, message: &Message) {
-        // From here on the port the server chose is its port (8.1).
-        self.path.peer = source;
-        self.learn_peer(message);
-        if let Err(close) = self.check_sccrp(message) {
-            self.fault(cx, close);
-            return;
-        }
-        let response = self.challenge_response(SCCCN_ID, message);
-        self.send(MessageType::Scccn, response.into_iter().collect());
-        self.established(cx);
-    }
-
-    fn check_sccrp(&self, message: &Message) -> Result<(), TunnelClose> {
-        check_version(message)?;
-        self.check_response(SCCRP_ID, message)?;
-        check_can_answer(self.secret.as_ref(), message)
-    }
-
-    fn handle_scccn(&mut self, cx: &mut Context<'_>, message: &Message) {
-        if let Err(close) = self.check_response(SCCCN_ID, message) {
-            self.fault(cx, close);
-            return;
-        }
-        self.channel
-            .set_retries(cx.config.timing.retransmission.retries);
-        self.established(cx);
-    }
-
-    fn established(&mut self, cx: &mut Context<'_>) {
-        self.state = TunnelState::Established;
-        self.deadline = None;
-        log::info!(
-            "L2TP {} to {} ({:?}) is established: ids {}/{}",
-            self.handle,
-            self.path.peer,
-            self.peer_hostname,
-            self.local_id,
-            self.peer_id
-        );
-        cx.event(Event::TunnelEstablished {
-            tunnel: self.handle,
-            incoming: self.incoming,
-        });
-        for call in core::mem::take(&mut self.waiting_calls) {
-            self.request_call(cx, call);
-        }
-    }
-
-    /// The answer to the peer's challenge, if it sent one (5.1.1).
-    fn challenge_response(&self, id: u8, message: &Message) -> Option<Attribute> {
-        let challenge = value_of!(message.attributes(), Challenge)?;
-        let response = hiding::challenge_response(id, self.secret()?, challenge.as_bytes());
-        Some(Attribute::ChallengeResponse(response))
-    }
-
-    /// Whether the peer answered our challenge, if we sent one (5.1.1).
-    fn check_response(&self, id: u8, message: &Message) -> Result<(), TunnelClose> {
-        let Some((challenge, secret)) = self.challenge.as_ref().zip(self.secret()) else {
-            return Ok(());
-        };
-        match value_of!(message.attributes(), ChallengeResponse) {
-            Some(response)
-                if hiding::response_is_right(id, secret, challenge.as_bytes(), response) =>
-            {
-                Ok(())
-            }
-            Some(_) => Err(not_authorised("wrong Challenge Response")),
-            None => Err(not_authorised("Challenge Response missing")),
-        }
-    }
-
     /// Clears the tunnel because the peer did something wrong.
     fn fault(&mut self, cx: &mut Context<'_>, close: TunnelClose) {
         self.stop(cx, close.clone(), TunnelCause::Fault(close));
@@ -626,14 +396,24 @@ impl Tunnel {
     }
 
     /// Ends the tunnel without a word (4.4.3, Tie Breaker).
-    pub(super) fn discard(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn lose_tie(&mut self, cx: &mut Context<'_>) {
         self.clean_up(cx, TunnelCause::TieBreaker);
+        self.finished = true;
+    }
+
+    /// Makes room for a new request: a half-open tunnel, of which nobody knows,
+    /// is forgotten.
+    pub(super) const fn displace(&mut self) {
         self.finished = true;
     }
 
     /// Tells the owner that all calls, then the tunnel, are gone.
     fn clean_up(&mut self, cx: &mut Context<'_>, cause: TunnelCause) {
-        log::info!("L2TP {} to {}: {cause}", self.handle, self.path.peer);
+        let level = match cause {
+            TunnelCause::Unreachable if self.is_half_open() => log::Level::Debug,
+            _ => log::Level::Info,
+        };
+        log::log!(level, "L2TP {} to {}: {cause}", self.handle, self.path.peer);
         let calls = core::mem::take(&mut self.calls).into_values();
         for call in calls.chain(core::mem::take(&mut self.waiting_calls)) {
             cx.calls.tunnels.remove(&call.handle);
@@ -713,10 +493,6 @@ impl Tunnel {
     }
 }
 
-fn not_authorised(message: &str) -> TunnelClose {
-    TunnelClose::new(StopResult::NOT_AUTHORISED, ErrorCode::NONE, message)
-}
-
 /// A StopCCN (6.4); `assigned_id` is the id we assigned or would have.
 pub(super) fn stop_message(assigned_id: u16, close: &TunnelClose) -> Message {
     let attributes = vec![
@@ -724,30 +500,4 @@ pub(super) fn stop_message(assigned_id: u16, close: &TunnelClose) -> Message {
         Attribute::ResultCode(close.to_avp()),
     ];
     Message::new(MessageType::StopCcn, attributes, Vec::new())
-}
-
-/// Result 5 carries the highest version we speak as error code (4.4.2).
-pub(super) fn check_version(message: &Message) -> Result<(), TunnelClose> {
-    match value_of!(message.attributes(), ProtocolVersion) {
-        Some(version) if version.version != PROTOCOL_VERSION.version => {
-            let highest = u16::from_be_bytes([PROTOCOL_VERSION.version, PROTOCOL_VERSION.revision]);
-            Err(TunnelClose::new(
-                StopResult::VERSION,
-                ErrorCode(highest),
-                "protocol version",
-            ))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A challenge cannot be answered without a secret (5.1.1).
-pub(super) fn check_can_answer(
-    secret: Option<&Secret>,
-    message: &Message,
-) -> Result<(), TunnelClose> {
-    if secret.is_none() && value_of!(message.attributes(), Challenge).is_some() {
-        return Err(not_authorised("no secret to answer the challenge with"));
-    }
-    Ok(())
 }
