@@ -45,13 +45,19 @@ impl Prefix {
     #[must_use]
     pub fn new(address: Ipv4Addr, length: u8) -> Self {
         let length = length.min(32);
-        Self { address: Ipv4Addr::from_bits(address.to_bits() & mask(length)), length }
+        Self {
+            address: Ipv4Addr::from_bits(address.to_bits() & mask(length)),
+            length,
+        }
     }
 
     /// One address.
     #[must_use]
     pub const fn host(address: Ipv4Addr) -> Self {
-        Self { address, length: 32 }
+        Self {
+            address,
+            length: 32,
+        }
     }
 
     #[must_use]

@@ -7,10 +7,10 @@ use std::time::Duration;
 use dataplane::command::{Command, SessionId, SessionSpec, TableId};
 use dataplane::headers::encapsulation;
 
+use super::Engine;
 use super::dialer::Failure;
 use super::link::{Link, Origin, Phase};
 use super::membership::Admission;
-use super::Engine;
 use crate::config::Config;
 use crate::ha::Agreement;
 use crate::ha::instance::{Key, SetParameters};
@@ -19,9 +19,9 @@ use crate::ppp;
 
 /// Told to the peer in the Firmware Revision AVP: 0.1.
 const FIRMWARE_REVISION: u16 = 0x0001;
-/// A peer that does not answer is given up after 1 + 2 + 4 s and dialled anew:
-/// a line that comes back is found within four seconds.
-const DIAL_RETRIES: u32 = 2;
+/// A peer that has not answered by then, after repetitions at 1, 3 and 7 s, is
+/// dialled anew: a line that comes back is found within four seconds.
+const ESTABLISHMENT: Duration = Duration::from_secs(8);
 /// Shorter than RFC 1661's three seconds: a lost packet must not keep a link
 /// out of its set for long, and an early repetition does no harm.
 const PPP_RESTART: Duration = Duration::from_secs(1);
@@ -40,8 +40,9 @@ pub(super) fn endpoint_config(config: &Config) -> l2tp::EndpointConfig {
         table: incoming.table,
         hello_interval: incoming.hello_interval,
     });
-    let mut endpoint = l2tp::EndpointConfig::new("hal2tp".to_owned(), FIRMWARE_REVISION, incoming.collect());
-    endpoint.timing.retransmission.retries_unestablished = DIAL_RETRIES;
+    let mut endpoint =
+        l2tp::EndpointConfig::new("hal2tp".to_owned(), FIRMWARE_REVISION, incoming.collect());
+    endpoint.timing.establishment = ESTABLISHMENT;
     endpoint
 }
 
@@ -51,7 +52,10 @@ impl Engine {
             return;
         }
         for index in 0..self.dialers.len() {
-            if self.dialers[index].next_attempt().is_some_and(|due| due <= now) {
+            if self.dialers[index]
+                .next_attempt()
+                .is_some_and(|due| due <= now)
+            {
                 self.dial(now, index);
             }
         }
@@ -60,12 +64,19 @@ impl Engine {
 
     fn dial(&mut self, now: Duration, index: usize) {
         let outgoing = &self.config.l2tp.outgoing[index];
-        let Some(source) = outgoing.source.or_else(|| self.own_address(outgoing.table, outgoing.server)) else {
+        let Some(source) = outgoing
+            .source
+            .or_else(|| self.own_address(outgoing.table, outgoing.server))
+        else {
             let result = format!("no own address in table {}", outgoing.table);
             self.dialers[index].ended(now, Failure::Refused, result, &mut self.rng);
             return;
         };
-        log::debug!("{}: dialling {} from {source}", outgoing.name, outgoing.server);
+        log::debug!(
+            "{}: dialling {} from {source}",
+            outgoing.name,
+            outgoing.server
+        );
         let tunnel = self.endpoint.dial(
             now,
             l2tp::Dial {
@@ -79,14 +90,19 @@ impl Engine {
             },
         );
         self.by_tunnel.insert(tunnel, index);
-        self.dialers[index].dialled(tunnel);
+        self.dialers[index].dialled();
     }
 
     /// Carries out what the L2TP endpoint wants, in its order.
     pub(super) fn settle_endpoint(&mut self, now: Duration) {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
-                l2tp::Output::Transmit { table, source, destination, payload } => {
+                l2tp::Output::Transmit {
+                    table,
+                    source,
+                    destination,
+                    payload,
+                } => {
                     self.send_udp(TableId(table), source, destination, &payload);
                 }
                 l2tp::Output::Event(event) => self.handle_l2tp(now, event),
@@ -97,10 +113,17 @@ impl Engine {
     fn handle_l2tp(&mut self, now: Duration, event: l2tp::Event) {
         match event {
             l2tp::Event::TunnelEstablished { tunnel, .. } => self.tunnel_established(now, tunnel),
-            l2tp::Event::CallIncoming { tunnel, call, vendor_avps, .. } => {
+            l2tp::Event::CallIncoming {
+                tunnel,
+                call,
+                vendor_avps,
+                ..
+            } => {
                 self.call_incoming(now, tunnel, call, &vendor_avps);
             }
-            l2tp::Event::CallAnswered { call, vendor_avps } => self.call_answered(now, call, &vendor_avps),
+            l2tp::Event::CallAnswered { call, vendor_avps } => {
+                self.call_answered(now, call, &vendor_avps)
+            }
             l2tp::Event::CallConnected { call } => {
                 if let Some(&id) = self.by_call.get(&call) {
                     self.start_ppp(now, id);
@@ -118,7 +141,9 @@ impl Engine {
     }
 
     fn tunnel_established(&mut self, now: Duration, tunnel: TunnelId) {
-        let Some(&index) = self.by_tunnel.get(&tunnel) else { return };
+        let Some(&index) = self.by_tunnel.get(&tunnel) else {
+            return;
+        };
         let avps = match self.config.l2tp.outgoing[index].ha_set {
             Some(set) => vec![self.our_agreement(Key::Outgoing { set })],
             None => Vec::new(),
@@ -128,8 +153,16 @@ impl Engine {
 
     /// ICRQ: the workers learn the session before ICRP leaves.
     fn call_incoming(&mut self, now: Duration, tunnel: TunnelId, call: CallId, avps: &[VendorAvp]) {
-        let Some(incoming) = self.endpoint.tunnel(tunnel).and_then(|tunnel| tunnel.incoming) else {
-            self.endpoint.close_call(now, call, l2tp::CallClose::no_facilities("only the side that dialled places calls"));
+        let Some(incoming) = self
+            .endpoint
+            .tunnel(tunnel)
+            .and_then(|tunnel| tunnel.incoming)
+        else {
+            self.endpoint.close_call(
+                now,
+                call,
+                no_facilities("only the side that dialled places calls"),
+            );
             return;
         };
         let config = &self.config.l2tp.incoming[incoming];
@@ -140,7 +173,11 @@ impl Engine {
         let key = agreement
             .as_ref()
             .zip(ha_set)
-            .map(|(agreement, set)| Key::Incoming { incoming, set, peer_instance: agreement.instance });
+            .map(|(agreement, set)| Key::Incoming {
+                incoming,
+                set,
+                peer_instance: agreement.instance,
+            });
         let role = ppp::Role::Server {
             name: config.local_hostname.clone(),
             logins: config
@@ -156,7 +193,10 @@ impl Engine {
             protocols: vec![ppp::AuthProtocol::Chap, ppp::AuthProtocol::Pap],
         };
         let settings = LinkSettings {
-            origin: Origin::Incoming { incoming, login: None },
+            origin: Origin::Incoming {
+                incoming,
+                login: None,
+            },
             role,
             payload_table: config.payload_table,
             lcp_rate: config.lcp_rate,
@@ -165,8 +205,12 @@ impl Engine {
             udp_checksum: config.udp_checksum,
             mtu: config.mtu,
         };
-        if self.add_link(tunnel, call, settings, key, agreement).is_none() {
-            self.endpoint.close_call(now, call, l2tp::CallClose::no_facilities("the tunnel is gone"));
+        if self
+            .add_link(tunnel, call, settings, key, agreement)
+            .is_none()
+        {
+            self.endpoint
+                .close_call(now, call, no_facilities("the tunnel is gone"));
             return;
         }
         let avps = key.map(|key| self.our_agreement(key)).into_iter().collect();
@@ -175,11 +219,20 @@ impl Engine {
 
     /// ICRP: the workers learn the session before ICCN leaves.
     fn call_answered(&mut self, now: Duration, call: CallId, avps: &[VendorAvp]) {
-        let Some(tunnel) = self.endpoint.call(call).map(|call| call.tunnel) else { return };
-        let Some(&index) = self.by_tunnel.get(&tunnel) else { return };
+        let Some(tunnel) = self.endpoint.call(call).map(|call| call.tunnel) else {
+            return;
+        };
+        let Some(&index) = self.by_tunnel.get(&tunnel) else {
+            return;
+        };
         let config = &self.config.l2tp.outgoing[index];
-        let agreement = config.ha_set.and_then(|_| Agreement::find(self.vendor(), avps));
-        let key = config.ha_set.filter(|_| agreement.is_some()).map(|set| Key::Outgoing { set });
+        let agreement = config
+            .ha_set
+            .and_then(|_| Agreement::find(self.vendor(), avps));
+        let key = config
+            .ha_set
+            .filter(|_| agreement.is_some())
+            .map(|set| Key::Outgoing { set });
         let settings = LinkSettings {
             origin: Origin::Outgoing(index),
             role: ppp::Role::Client {
@@ -194,7 +247,9 @@ impl Engine {
             udp_checksum: config.udp_checksum,
             mtu: config.mtu,
         };
-        let Some(id) = self.add_link(tunnel, call, settings, key, agreement) else { return };
+        let Some(id) = self.add_link(tunnel, call, settings, key, agreement) else {
+            return;
+        };
         self.endpoint.connect_call(now, call);
         self.settle_endpoint(now);
         self.start_ppp(now, id);
@@ -237,7 +292,10 @@ impl Engine {
             mru: mtu,
             lcp_rate: settings.lcp_rate,
             lcp_timeout: settings.lcp_timeout,
-            timers: ppp::Timers { restart: PPP_RESTART, ..ppp::Timers::default() },
+            timers: ppp::Timers {
+                restart: PPP_RESTART,
+                ..ppp::Timers::default()
+            },
         };
         let ppp = ppp::Session::new(ppp_config, rand::SeedableRng::from_rng(&mut self.rng));
         self.command(Command::SetSession(Arc::new(spec.clone())));
@@ -271,13 +329,19 @@ impl Engine {
             interface.table == table && interface.addresses.iter().any(|own| own.address == local)
         });
         let path = place.map_or(DEFAULT_PATH_MTU, |place| self.interface_mtu(place));
-        let overhead = if ha { encapsulation::HA_OCTETS } else { encapsulation::PLAIN_OCTETS_MAX };
-        let fits = path.saturating_sub(overhead);
+        let overhead = if ha {
+            encapsulation::HA_OCTETS
+        } else {
+            encapsulation::PLAIN_MAX_OCTETS
+        };
+        let fits = path.saturating_sub(u16::try_from(overhead).unwrap_or(u16::MAX));
         configured.map_or(fits, |mtu| mtu.min(fits))
     }
 
     fn start_ppp(&mut self, now: Duration, id: SessionId) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         if link.phase == Phase::Calling {
             link.phase = Phase::Negotiating;
             link.ppp.start(now);
@@ -287,8 +351,16 @@ impl Engine {
 
     /// A PPP frame of a session. Only the peer is listened to, and an address
     /// that is being proved, if it answers our echo.
-    pub(super) fn handle_ppp(&mut self, now: Duration, id: SessionId, source: SocketAddrV4, frame: &[u8]) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+    pub(super) fn handle_ppp(
+        &mut self,
+        now: Duration,
+        id: SessionId,
+        source: SocketAddrV4,
+        frame: &[u8],
+    ) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         if link.is_leaving() {
             return;
         }
@@ -307,16 +379,30 @@ impl Engine {
         self.settle_link(now, id);
     }
 
-    fn handle_ppp_from_elsewhere(&mut self, now: Duration, id: SessionId, source: SocketAddrV4, frame: &[u8]) {
-        let Some(link) = self.links.get_mut(&id) else { return };
-        let proving = link.candidate.is_some_and(|candidate| candidate.address == source);
+    fn handle_ppp_from_elsewhere(
+        &mut self,
+        now: Duration,
+        id: SessionId,
+        source: SocketAddrV4,
+        frame: &[u8],
+    ) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let proving = link
+            .candidate
+            .is_some_and(|candidate| candidate.address == source);
         if !proving || frame.get(..3) != Some(&[LCP[0], LCP[1], ECHO_REPLY]) {
             return;
         }
         let before = link.ppp.echo_statistics().answered;
         link.ppp.handle_frame(now, frame);
         if link.ppp.echo_statistics().answered > before {
-            log::info!("{}: the peer moved from {} to {source}", self.link_name(id), self.links[&id].spec.peer);
+            log::info!(
+                "{}: the peer moved from {} to {source}",
+                self.link_name(id),
+                self.links[&id].spec.peer
+            );
             self.accept_peer(now, id, source);
         }
         self.settle_link(now, id);
@@ -337,7 +423,9 @@ impl Engine {
     }
 
     fn send_ppp(&mut self, id: SessionId, frame: &[u8]) {
-        let Some(link) = self.links.get(&id) else { return };
+        let Some(link) = self.links.get(&id) else {
+            return;
+        };
         let payload = link.encapsulate(frame);
         let (table, local, peer) = (link.spec.table, link.spec.local, link.spec.peer);
         let is_echo = frame.get(..3) == Some(&[LCP[0], LCP[1], ECHO_REQUEST]);
@@ -350,15 +438,27 @@ impl Engine {
 
     fn handle_ppp_event(&mut self, now: Duration, id: SessionId, event: ppp::Event) {
         match event {
-            ppp::Event::Authenticated { username, login } => self.authenticated(now, id, username, login),
+            ppp::Event::Authenticated { username, login } => {
+                self.authenticated(now, id, username, login)
+            }
             ppp::Event::Opened { local, remote } => self.opened(now, id, local, remote),
             ppp::Event::Suspended { authenticated } => self.suspend(now, id, authenticated),
-            ppp::Event::Closed { reason } => self.end_link(now, id, failure_of_ppp(&reason), &reason.to_string()),
+            ppp::Event::Closed { reason } => {
+                self.end_link(now, id, failure_of_ppp(&reason), &reason.to_string())
+            }
         }
     }
 
-    fn authenticated(&mut self, now: Duration, id: SessionId, username: String, login: Option<usize>) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+    fn authenticated(
+        &mut self,
+        now: Duration,
+        id: SessionId,
+        username: String,
+        login: Option<usize>,
+    ) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         link.username = username;
         if let Origin::Incoming { incoming, .. } = link.origin {
             link.origin = Origin::Incoming { incoming, login };
@@ -372,18 +472,43 @@ impl Engine {
 
     /// Ends a link for a reason of ours or the peer's: it stops sending, its
     /// call is cleared, and a tunnel that has served its purpose with it.
-    pub(super) fn end_link(&mut self, now: Duration, id: SessionId, failure: Failure, result: &str) {
-        let Some(link) = self.links.get(&id) else { return };
+    pub(super) fn end_link(
+        &mut self,
+        now: Duration,
+        id: SessionId,
+        failure: Failure,
+        result: &str,
+    ) {
+        let Some(link) = self.links.get(&id) else {
+            return;
+        };
         if link.is_leaving() {
             return;
         }
         let (tunnel, call) = (link.tunnel, link.call);
         log::info!("{}: down: {result}", self.link_name(id));
         self.leave(now, id);
-        self.endpoint.close_call(now, call, l2tp::CallClose::administrative(result));
+        self.endpoint.close_call(
+            now,
+            call,
+            l2tp::CallClose::new(
+                l2tp::CallResult::ADMINISTRATIVE,
+                l2tp::ErrorCode::NONE,
+                result,
+            ),
+        );
         let ours = self.by_tunnel.contains_key(&tunnel);
-        if ours || self.endpoint.tunnel(tunnel).is_none_or(|info| info.calls == 0) {
-            self.endpoint.close_tunnel(now, tunnel, l2tp::TunnelClose::general(result));
+        if ours
+            || self
+                .endpoint
+                .tunnel(tunnel)
+                .is_none_or(|info| info.calls == 0)
+        {
+            self.endpoint.close_tunnel(
+                now,
+                tunnel,
+                l2tp::TunnelClose::new(l2tp::StopResult::GENERAL, l2tp::ErrorCode::NONE, result),
+            );
             self.tunnel_ended(now, tunnel, failure, result);
         }
         self.settle_endpoint(now);
@@ -408,7 +533,11 @@ impl Engine {
     fn our_agreement(&mut self, key: Key) -> VendorAvp {
         let id = self.set_for(key);
         let vendor = self.vendor();
-        self.sets.get(id).expect("it was just made or found").ours.to_avp(vendor)
+        self.sets
+            .get(id)
+            .expect("it was just made or found")
+            .ours
+            .to_avp(vendor)
     }
 
     fn set_for(&mut self, key: Key) -> dataplane::command::SetId {
@@ -432,11 +561,20 @@ impl Engine {
     pub(super) fn link_name(&self, id: SessionId) -> String {
         match self.links.get(&id).map(|link| link.origin) {
             Some(Origin::Outgoing(index)) => self.config.l2tp.outgoing[index].graph.clone(),
-            Some(Origin::Incoming { incoming, login: Some(login) }) => {
-                self.config.l2tp.incoming[incoming].matches[login].graph.clone()
-            }
-            Some(Origin::Incoming { incoming, login: None }) => {
-                format!("{} (not authenticated)", self.config.l2tp.incoming[incoming].name)
+            Some(Origin::Incoming {
+                incoming,
+                login: Some(login),
+            }) => self.config.l2tp.incoming[incoming].matches[login]
+                .graph
+                .clone(),
+            Some(Origin::Incoming {
+                incoming,
+                login: None,
+            }) => {
+                format!(
+                    "{} (not authenticated)",
+                    self.config.l2tp.incoming[incoming].name
+                )
             }
             None => "?".to_owned(),
         }
@@ -458,11 +596,17 @@ struct LinkSettings {
     mtu: Option<u16>,
 }
 
+fn no_facilities(why: &str) -> l2tp::CallClose {
+    l2tp::CallClose::new(l2tp::CallResult::NO_FACILITIES, l2tp::ErrorCode::NONE, why)
+}
+
 /// Whether a peer said no, or merely nothing. A peer that shuts down in order
 /// is expected back.
 fn failure_of_tunnel(cause: &l2tp::TunnelCause) -> Failure {
     match cause {
-        l2tp::TunnelCause::Peer(close) if close.result == l2tp::StopResult::SHUTTING_DOWN => Failure::Silent,
+        l2tp::TunnelCause::Peer(close) if close.result == l2tp::StopResult::SHUTTING_DOWN => {
+            Failure::Silent
+        }
         l2tp::TunnelCause::Peer(_) | l2tp::TunnelCause::Fault(_) => Failure::Refused,
         _ => Failure::Silent,
     }

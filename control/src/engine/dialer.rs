@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use rand::Rng;
 
-use crate::l2tp::TunnelId;
-
 const FIRST_PAUSE_MS: u64 = 1_000;
 /// A dead line is tried often: another attempt costs a few packets, a late one
 /// leaves the set with a link less.
@@ -16,7 +14,7 @@ const REFUSED_PAUSE_MAX_MS: u64 = 60_000;
 
 /// Why an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub(super) enum Failure {
     /// Nothing answered, or the link went silent.
     Silent,
     /// The peer said no: wrong secret, wrong password, no such tunnel.
@@ -24,74 +22,76 @@ pub enum Failure {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+enum State {
     /// Waiting until the next attempt.
     Waiting { until: Duration },
     /// An attempt is under way, or the tunnel is up.
-    Dialled { tunnel: TunnelId },
+    Dialled,
 }
 
 /// The attempts of one `outgoing`.
 #[derive(Debug)]
-pub struct Dialer {
+pub(super) struct Dialer {
     state: State,
     failures: u32,
     /// What ended the last attempt or the last connection, for the operator.
-    pub last_result: Option<String>,
+    pub(super) last_result: Option<String>,
 }
 
 impl Dialer {
     #[must_use]
-    pub fn new(now: Duration) -> Self {
-        Self { state: State::Waiting { until: now }, failures: 0, last_result: None }
-    }
-
-    #[must_use]
-    pub fn state(&self) -> State {
-        self.state
+    pub(super) fn new(now: Duration) -> Self {
+        Self {
+            state: State::Waiting { until: now },
+            failures: 0,
+            last_result: None,
+        }
     }
 
     /// When to dial next; `None` while dialled.
     #[must_use]
-    pub fn next_attempt(&self) -> Option<Duration> {
+    pub(super) fn next_attempt(&self) -> Option<Duration> {
         match self.state {
             State::Waiting { until } => Some(until),
-            State::Dialled { .. } => None,
+            State::Dialled => None,
         }
     }
 
-    pub fn dialled(&mut self, tunnel: TunnelId) {
-        self.state = State::Dialled { tunnel };
+    pub(super) fn dialled(&mut self) {
+        self.state = State::Dialled;
     }
 
     /// PPP opened: the next failure starts counting anew.
-    pub fn opened(&mut self) {
+    pub(super) fn opened(&mut self) {
         self.failures = 0;
     }
 
     /// The attempt or the connection ended; the next one comes after a pause,
     /// at once when the tunnel had been up.
-    pub fn ended(&mut self, now: Duration, failure: Failure, result: String, rng: &mut impl Rng) {
+    pub(super) fn ended(
+        &mut self,
+        now: Duration,
+        failure: Failure,
+        result: String,
+        rng: &mut impl Rng,
+    ) {
         let pause_max_ms = match failure {
             Failure::Silent => PAUSE_MAX_MS,
             Failure::Refused => REFUSED_PAUSE_MAX_MS,
         };
         let pause_ms = match self.failures {
             0 if failure == Failure::Silent => 0,
-            failures => FIRST_PAUSE_MS.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(pause_max_ms),
+            failures => FIRST_PAUSE_MS
+                .saturating_mul(1 << failures.saturating_sub(1).min(16))
+                .min(pause_max_ms),
         };
         // A quarter of spread keeps many tunnels from knocking in step.
         let jittered_ms = pause_ms - rng.random_range(0..=pause_ms / 4);
         self.failures = self.failures.saturating_add(1);
         self.last_result = Some(result);
-        self.state = State::Waiting { until: now + Duration::from_millis(jittered_ms) };
-    }
-
-    /// Dial again now, whatever the pause was (the peer was seen alive elsewhere).
-    pub fn hurry(&mut self, now: Duration) {
-        if let State::Waiting { until } = &mut self.state {
-            *until = now.min(*until);
-        }
+        self.state = State::Waiting {
+            until: now + Duration::from_millis(jittered_ms),
+        };
     }
 }
 
@@ -128,14 +128,12 @@ mod tests {
     }
 
     #[test]
-    fn being_up_starts_the_count_anew_and_hurry_cuts_the_pause() {
+    fn being_up_starts_the_count_anew() {
         let (mut dialer, mut rng) = (Dialer::new(Duration::ZERO), StdRng::seed_from_u64(3));
         for _ in 0..5 {
             dialer.ended(Duration::ZERO, Failure::Silent, String::new(), &mut rng);
         }
         let now = Duration::from_secs(1);
-        dialer.hurry(now);
-        assert_eq!(dialer.next_attempt(), Some(now));
         dialer.opened();
         dialer.ended(now, Failure::Silent, String::new(), &mut rng);
         assert_eq!(dialer.next_attempt(), Some(now));

@@ -11,81 +11,92 @@ use dataplane::command::{NextHop, Prefix, SessionId, SetId, TableId};
 
 /// What makes two sessions belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum GroupKey {
+pub(super) enum GroupKey {
     /// The outgoing tunnels of one `ha-set`.
     Set { set: usize },
     /// An outgoing tunnel without a set.
     Outgoing { outgoing: usize },
     /// What `incoming`, `ha-set` and the matched `remote-ip` name together.
-    Remote { incoming: usize, set: Option<usize>, remote_ip: Ipv4Addr },
+    Remote {
+        incoming: usize,
+        set: Option<usize>,
+        remote_ip: Ipv4Addr,
+    },
 }
 
 /// One open session, as a group sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenSession {
-    pub id: SessionId,
+pub(super) struct OpenSession {
+    pub(super) id: SessionId,
     /// Place in the configuration: the first one carries plain traffic.
-    pub rank: usize,
+    pub(super) rank: usize,
     /// The set instance it is a member of, when both ends agreed.
-    pub set: Option<SetId>,
+    pub(super) set: Option<SetId>,
 }
 
 #[derive(Debug)]
-pub struct Group {
-    pub id: u32,
-    pub key: GroupKey,
-    pub table: TableId,
-    pub routes: Vec<Prefix>,
+pub(super) struct Group {
+    pub(super) id: u32,
+    pub(super) key: GroupKey,
+    pub(super) table: TableId,
+    pub(super) routes: Vec<Prefix>,
     /// Our PPP address inside the group, when it is not one of an interface.
-    pub local: Option<Ipv4Addr>,
+    pub(super) local: Option<Ipv4Addr>,
     /// The instance whose members carry the traffic.
-    pub current: Option<SetId>,
+    pub(super) current: Option<SetId>,
     /// Since when another box with the same credentials was refused.
-    pub conflict_since: Option<Duration>,
+    pub(super) conflict_since: Option<Duration>,
     open: Vec<OpenSession>,
 }
 
 impl Group {
-    pub fn open(&mut self, session: OpenSession) {
+    pub(super) fn open(&mut self, session: OpenSession) {
         self.open.retain(|open| open.id != session.id);
         let place = self.open.partition_point(|open| open.rank <= session.rank);
         self.open.insert(place, session);
     }
 
-    pub fn close(&mut self, id: SessionId) {
+    pub(super) fn close(&mut self, id: SessionId) {
         self.open.retain(|open| open.id != id);
     }
 
-    pub fn sessions(&self) -> impl Iterator<Item = &OpenSession> {
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &OpenSession> {
         self.open.iter()
-    }
-
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.open.is_empty()
     }
 
     /// The members of the current instance, in the file's order.
     #[must_use]
-    pub fn members(&self) -> Vec<SessionId> {
-        self.open.iter().filter(|open| open.set.is_some() && open.set == self.current).map(|open| open.id).collect()
+    pub(super) fn members(&self) -> Vec<SessionId> {
+        self.open
+            .iter()
+            .filter(|open| open.set.is_some() && open.set == self.current)
+            .map(|open| open.id)
+            .collect()
     }
 
     /// Where the group's routes lead now; `None` withdraws them.
     #[must_use]
-    pub fn next_hop(&self) -> Option<NextHop> {
+    pub(super) fn next_hop(&self) -> Option<NextHop> {
         if let (Some(set), false) = (self.current, self.members().is_empty()) {
             return Some(NextHop::Set(set));
         }
-        self.open.iter().find(|open| open.set.is_none()).map(|open| NextHop::Session(open.id))
+        self.open
+            .iter()
+            .find(|open| open.set.is_none())
+            .map(|open| NextHop::Session(open.id))
     }
 
     /// What the operator should know about how the group is protected.
     #[must_use]
-    pub fn protection(&self) -> &'static str {
+    pub(super) fn protection(&self) -> &'static str {
         match (self.next_hop(), self.members().len()) {
             (None, _) => "down",
-            (Some(NextHop::Session(_)), _) if matches!(self.key, GroupKey::Set { .. } | GroupKey::Remote { set: Some(_), .. }) => {
+            (Some(NextHop::Session(_)), _)
+                if matches!(
+                    self.key,
+                    GroupKey::Set { .. } | GroupKey::Remote { set: Some(_), .. }
+                ) =>
+            {
                 "peer has no HA: no protection"
             }
             (Some(NextHop::Session(_)), _) => "none",
@@ -97,13 +108,13 @@ impl Group {
 
 /// All groups.
 #[derive(Debug, Default)]
-pub struct Groups {
+pub(super) struct Groups {
     groups: Vec<Group>,
     by_key: BTreeMap<GroupKey, u32>,
 }
 
 impl Groups {
-    pub fn group_for(&mut self, key: GroupKey, table: TableId) -> &mut Group {
+    pub(super) fn group_for(&mut self, key: GroupKey, table: TableId) -> &mut Group {
         let next = u32::try_from(self.groups.len()).expect("fewer groups than u32 counts");
         let id = *self.by_key.entry(key).or_insert(next);
         if id == next {
@@ -123,16 +134,16 @@ impl Groups {
 
     /// A group by the id it was given; groups are never removed: they are as
     /// many as the configuration names.
-    pub fn get_mut(&mut self, id: u32) -> &mut Group {
+    pub(super) fn get_mut(&mut self, id: u32) -> &mut Group {
         &mut self.groups[id as usize]
     }
 
     #[must_use]
-    pub fn get(&self, id: u32) -> &Group {
+    pub(super) fn get(&self, id: u32) -> &Group {
         &self.groups[id as usize]
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Group> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {
         self.groups.iter()
     }
 }
@@ -142,7 +153,11 @@ mod tests {
     use super::*;
 
     fn session(id: u32, rank: usize, set: Option<u32>) -> OpenSession {
-        OpenSession { id: SessionId(id), rank, set: set.map(SetId) }
+        OpenSession {
+            id: SessionId(id),
+            rank,
+            set: set.map(SetId),
+        }
     }
 
     #[test]
@@ -157,10 +172,17 @@ mod tests {
         group.open(session(8, 0, Some(0)));
         group.open(session(9, 1, Some(1)));
         assert_eq!(group.members(), [SessionId(8), SessionId(7)]);
-        assert_eq!((group.next_hop(), group.protection()), (Some(NextHop::Set(SetId(0))), "ha"));
+        assert_eq!(
+            (group.next_hop(), group.protection()),
+            (Some(NextHop::Set(SetId(0))), "ha")
+        );
         group.close(SessionId(8));
         group.close(SessionId(7));
-        assert_eq!(group.next_hop(), None, "the other instance's member is not ours");
+        assert_eq!(
+            group.next_hop(),
+            None,
+            "the other instance's member is not ours"
+        );
     }
 
     #[test]
@@ -179,7 +201,15 @@ mod tests {
     fn a_key_names_one_group() {
         let mut groups = Groups::default();
         let id = groups.group_for(GroupKey::Set { set: 0 }, TableId(0)).id;
-        assert_eq!(groups.group_for(GroupKey::Set { set: 0 }, TableId(0)).id, id);
-        assert_ne!(groups.group_for(GroupKey::Outgoing { outgoing: 0 }, TableId(0)).id, id);
+        assert_eq!(
+            groups.group_for(GroupKey::Set { set: 0 }, TableId(0)).id,
+            id
+        );
+        assert_ne!(
+            groups
+                .group_for(GroupKey::Outgoing { outgoing: 0 }, TableId(0))
+                .id,
+            id
+        );
     }
 }

@@ -13,16 +13,19 @@ use crate::ppp;
 
 /// Whose configuration a link follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub(super) enum Origin {
     /// We dialled this `outgoing`.
     Outgoing(usize),
     /// The peer dialled; `login` is the `match` it authenticated as.
-    Incoming { incoming: usize, login: Option<usize> },
+    Incoming {
+        incoming: usize,
+        login: Option<usize>,
+    },
 }
 
 /// How far a link is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(super) enum Phase {
     /// The call is not connected yet.
     Calling,
     /// LCP and authentication.
@@ -33,100 +36,107 @@ pub enum Phase {
     /// IP packets from the peer are taken.
     Authenticated,
     /// IPCP is open: traffic is sent.
-    Open { local: Ipv4Addr, remote: Ipv4Addr, since: Duration },
+    Open {
+        local: Ipv4Addr,
+        remote: Ipv4Addr,
+        since: Duration,
+    },
     /// Nothing is sent any more; what is still under way is received.
     Leaving { until: Duration },
 }
 
 /// What the peer's last report said, and when it came.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PeerReport {
+pub(super) struct PeerReport {
     /// Copies that the peer says it handed to this link.
-    pub copies: u64,
+    pub(super) copies: u64,
     /// Copies that had arrived when the report did.
-    pub arrived: u64,
+    pub(super) arrived: u64,
     /// The peer's clock, to be echoed.
-    pub sent_at_us: u64,
-    pub received_at: Duration,
+    pub(super) sent_at_us: u64,
+    pub(super) received_at: Duration,
 }
 
-#[derive(Debug)]
-pub struct Link {
-    pub id: SessionId,
-    pub call: CallId,
-    pub tunnel: TunnelId,
-    pub origin: Origin,
-    pub group: Option<u32>,
-    pub phase: Phase,
-    pub ppp: ppp::Session,
+pub(super) struct Link {
+    pub(super) id: SessionId,
+    pub(super) call: CallId,
+    pub(super) tunnel: TunnelId,
+    pub(super) origin: Origin,
+    pub(super) group: Option<u32>,
+    pub(super) phase: Phase,
+    pub(super) ppp: ppp::Session,
     /// As the workers last heard it.
-    pub spec: SessionSpec,
+    pub(super) spec: SessionSpec,
     /// The instance this link is a member of, when both ends sent the AVP.
-    pub set: Option<SetId>,
-    pub peer_agreement: Option<Agreement>,
-    pub username: String,
+    pub(super) set: Option<SetId>,
+    pub(super) peer_agreement: Option<Agreement>,
+    pub(super) username: String,
     /// Number at which this link joined the set.
-    pub joined_number: u64,
-    pub next_report: Option<Duration>,
-    pub peer_report: Option<PeerReport>,
+    pub(super) joined_number: u64,
+    pub(super) next_report: Option<Duration>,
+    pub(super) peer_report: Option<PeerReport>,
     /// Where a NAT seems to have moved the peer; not believed until it answers there.
-    pub candidate: Option<Candidate>,
+    pub(super) candidate: Option<Candidate>,
     /// When the engine's timer queue has this link.
-    pub scheduled: Option<Duration>,
+    pub(super) scheduled: Option<Duration>,
     /// Echo replies seen when the present instance was asked whether it lives.
-    pub echoes_when_probed: u64,
+    pub(super) echoes_when_probed: u64,
 }
 
 /// An address that good HA data came from, to be proved by an LCP echo.
 #[derive(Clone, Copy, Debug)]
-pub struct Candidate {
-    pub address: SocketAddrV4,
-    pub probed_at: Duration,
+pub(super) struct Candidate {
+    pub(super) address: SocketAddrV4,
+    pub(super) probed_at: Duration,
 }
 
 impl Link {
     #[must_use]
-    pub fn counters(&self) -> &[Arc<SessionCounters>] {
+    pub(super) fn counters(&self) -> &[Arc<SessionCounters>] {
         &self.spec.counters
     }
 
     /// One of the counters, over all workers.
     #[must_use]
-    pub fn total(&self, read: impl Fn(&SessionCounters) -> u64) -> u64 {
+    pub(super) fn total(&self, read: impl Fn(&SessionCounters) -> u64) -> u64 {
         self.counters().iter().map(|counters| read(counters)).sum()
     }
 
     /// Copies that the peer handed to this link and that had not arrived when
     /// its last report did.
     #[must_use]
-    pub fn lost_packets(&self) -> u64 {
-        self.peer_report.map_or(0, |report| report.copies.saturating_sub(report.arrived))
+    pub(super) fn lost_packets(&self) -> u64 {
+        self.peer_report
+            .map_or(0, |report| report.copies.saturating_sub(report.arrived))
     }
 
     #[must_use]
-    pub fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open { .. })
     }
 
     #[must_use]
-    pub fn is_leaving(&self) -> bool {
+    pub(super) fn is_leaving(&self) -> bool {
         matches!(self.phase, Phase::Leaving { .. })
     }
 
     /// When this link wants the engine's attention next.
     #[must_use]
-    pub fn next_timeout(&self) -> Option<Duration> {
+    pub(super) fn next_timeout(&self) -> Option<Duration> {
         match self.phase {
             Phase::Leaving { until } => Some(until),
             Phase::Held { until } => Some(until),
-            _ => [self.ppp.next_timeout(), self.next_report].into_iter().flatten().min(),
+            _ => [self.ppp.next_timeout(), self.next_report]
+                .into_iter()
+                .flatten()
+                .min(),
         }
     }
 
     /// The UDP payload that carries a PPP frame of this session (RFC 2661, 3.1):
     /// never duplicated, never numbered, no offset.
     #[must_use]
-    pub fn encapsulate(&self, frame: &[u8]) -> Vec<u8> {
+    pub(super) fn encapsulate(&self, frame: &[u8]) -> Vec<u8> {
         let mut payload = Vec::with_capacity(8 + frame.len());
         payload.extend_from_slice(&DATA_FLAGS.to_be_bytes());
         payload.extend_from_slice(&self.spec.peer_tunnel.to_be_bytes());

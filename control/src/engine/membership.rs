@@ -46,18 +46,33 @@ impl Engine {
         let (current, conflict_since) = (group.current, group.conflict_since);
         let link = self.links.get_mut(&id).expect("the caller has it");
         link.group = Some(group_id);
-        let Some(set) = link.set else { return Admission::Now };
+        let Some(set) = link.set else {
+            return Admission::Now;
+        };
         if matches!(key, GroupKey::Remote { set: None, .. }) {
             return Admission::Refused("this login has no ha-set");
         }
-        let instance = self.sets.get_mut(set).expect("a link's set lives as long as the link");
+        let instance = self
+            .sets
+            .get_mut(set)
+            .expect("a link's set lives as long as the link");
         if *instance.group.get_or_insert(group_id) != group_id {
             return Admission::Refused("this set instance belongs to another remote");
         }
-        let Some(present) = current.filter(|&present| present != set) else { return Admission::Now };
-        let occupied = self.groups.get(group_id).sessions().any(|open| open.set == Some(present));
+        let Some(present) = current.filter(|&present| present != set) else {
+            return Admission::Now;
+        };
+        let occupied = self
+            .groups
+            .get(group_id)
+            .sessions()
+            .any(|open| open.set == Some(present));
         let waited = conflict_since.is_some_and(|since| now >= since + CONFLICT);
-        if occupied && !waited { Admission::AskPresent } else { Admission::Now }
+        if occupied && !waited {
+            Admission::AskPresent
+        } else {
+            Admission::Now
+        }
     }
 
     /// The group that an authenticated link belongs to, and its payload table.
@@ -75,7 +90,11 @@ impl Engine {
             Origin::Incoming { incoming, login } => {
                 let config = &self.config.l2tp.incoming[incoming];
                 let login = config.matches.get(login?)?;
-                let key = GroupKey::Remote { incoming, set: login.ha_set, remote_ip: login.remote_ip };
+                let key = GroupKey::Remote {
+                    incoming,
+                    set: login.ha_set,
+                    remote_ip: login.remote_ip,
+                };
                 Some((key, TableId(config.payload_table)))
             }
         }
@@ -90,16 +109,27 @@ impl Engine {
             }
             self.settle_link(now, present);
         }
-        log::info!("{}: another instance of this remote is up; asking whether it still lives", self.link_name(id));
+        log::info!(
+            "{}: another instance of this remote is up; asking whether it still lives",
+            self.link_name(id)
+        );
         if let Some(link) = self.links.get_mut(&id) {
             link.phase = Phase::Held { until: now + HOLD };
         }
     }
 
     fn present_links(&self, newcomer: SessionId) -> Vec<SessionId> {
-        let Some(link) = self.links.get(&newcomer) else { return Vec::new() };
-        let Some(group) = link.group.map(|group| self.groups.get(group)) else { return Vec::new() };
-        group.sessions().filter(|open| open.set.is_some() && open.set != link.set).map(|open| open.id).collect()
+        let Some(link) = self.links.get(&newcomer) else {
+            return Vec::new();
+        };
+        let Some(group) = link.group.map(|group| self.groups.get(group)) else {
+            return Vec::new();
+        };
+        group
+            .sessions()
+            .filter(|open| open.set.is_some() && open.set != link.set)
+            .map(|open| open.id)
+            .collect()
     }
 
     fn hold_ended(&mut self, now: Duration, id: SessionId) {
@@ -108,7 +138,9 @@ impl Engine {
                 .get(&present)
                 .is_some_and(|link| link.ppp.echo_statistics().answered > link.echoes_when_probed)
         });
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         link.phase = Phase::Negotiating;
         let Some(group) = link.group else { return };
         if alive {
@@ -118,7 +150,12 @@ impl Engine {
                     "{}: ALARM: two boxes use the same credentials; the newcomer waits",
                     self.link_name(id)
                 );
-                self.end_link(now, id, Failure::Refused, "another box with these credentials is up");
+                self.end_link(
+                    now,
+                    id,
+                    Failure::Refused,
+                    "another box with these credentials is up",
+                );
                 return;
             }
         }
@@ -128,14 +165,19 @@ impl Engine {
     /// The link is authenticated as a member of its group: its IP packets are
     /// taken from now on.
     pub(super) fn admit(&mut self, now: Duration, id: SessionId) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         link.phase = Phase::Authenticated;
         link.spec.receive = true;
         link.spec.set = link.set;
         let spec = Arc::new(link.spec.clone());
         if let (Some(set), Some(agreement)) = (link.set, link.peer_agreement.clone()) {
             let grace = self.grace(id);
-            let instance = self.sets.get_mut(set).expect("a link's set lives as long as the link");
+            let instance = self
+                .sets
+                .get_mut(set)
+                .expect("a link's set lives as long as the link");
             instance.tcp_mss_fix |= spec.tcp_mss_fix;
             instance.receive_epoch(now, agreement.epoch, grace);
             let spec = instance.spec();
@@ -146,12 +188,28 @@ impl Engine {
     }
 
     /// IPCP is open: the link sends, too.
-    pub(super) fn opened(&mut self, now: Duration, id: SessionId, local: Ipv4Addr, remote: Ipv4Addr) {
+    pub(super) fn opened(
+        &mut self,
+        now: Duration,
+        id: SessionId,
+        local: Ipv4Addr,
+        remote: Ipv4Addr,
+    ) {
         let rank = self.rank(id);
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         let Some(group) = link.group else { return };
-        link.phase = Phase::Open { local, remote, since: now };
-        let (set, agreement, table) = (link.set, link.peer_agreement.clone(), link.spec.payload_table);
+        link.phase = Phase::Open {
+            local,
+            remote,
+            since: now,
+        };
+        let (set, agreement, table) = (
+            link.set,
+            link.peer_agreement.clone(),
+            link.spec.payload_table,
+        );
         if link.ppp.peer_mru() < link.spec.mtu {
             link.spec.mtu = link.ppp.peer_mru();
             let spec = Arc::new(link.spec.clone());
@@ -160,18 +218,30 @@ impl Engine {
         if let Origin::Outgoing(index) = self.links[&id].origin {
             self.dialers[index].opened();
         }
-        log::info!("{}: up, {local} to {remote}{}", self.link_name(id), if set.is_some() { ", HA" } else { ", no HA" });
+        log::info!(
+            "{}: up, {local} to {remote}{}",
+            self.link_name(id),
+            if set.is_some() { ", HA" } else { ", no HA" }
+        );
         let mut replaced = self.replaced_by(id);
         if let (Some(set), Some(agreement)) = (set, agreement) {
             replaced.extend(self.make_current(group, set, agreement.instance));
-            let instance = self.sets.get(set).expect("a link's set lives as long as the link");
+            let instance = self
+                .sets
+                .get(set)
+                .expect("a link's set lives as long as the link");
             let joined = instance.next_number();
             if let Some(link) = self.links.get_mut(&id) {
                 link.joined_number = joined;
                 link.next_report = Some(now + report::FIRST_AFTER);
             }
         }
-        let known_local = self.config.interfaces.iter().flat_map(|interface| &interface.addresses).any(|own| own.address == local);
+        let known_local = self
+            .config
+            .interfaces
+            .iter()
+            .flat_map(|interface| &interface.addresses)
+            .any(|own| own.address == local);
         let routes = self.routes_of(id, remote);
         let group = self.groups.get_mut(group);
         group.open(OpenSession { id, rank, set });
@@ -187,7 +257,12 @@ impl Engine {
         }
         self.refresh_group(group_id);
         for old in replaced {
-            self.end_link(now, old, Failure::Silent, "replaced by the peer's new session");
+            self.end_link(
+                now,
+                old,
+                Failure::Silent,
+                "replaced by the peer's new session",
+            );
         }
     }
 
@@ -196,7 +271,12 @@ impl Engine {
         let link = &self.links[&id];
         self.links
             .values()
-            .filter(|other| other.id != id && !other.is_leaving() && other.origin == link.origin && other.group == link.group)
+            .filter(|other| {
+                other.id != id
+                    && !other.is_leaving()
+                    && other.origin == link.origin
+                    && other.group == link.group
+            })
             .filter(|other| other.is_open() || other.id < id)
             .map(|other| other.id)
             .collect()
@@ -205,11 +285,17 @@ impl Engine {
     /// Makes `set` the group's current instance, met as the peer's process
     /// `peer_instance`; the answer is the links of what it displaces.
     fn make_current(&mut self, group: u32, set: SetId, peer_instance: u64) -> Vec<SessionId> {
-        let instance = self.sets.get_mut(set).expect("a link's set lives as long as the link");
+        let instance = self
+            .sets
+            .get_mut(set)
+            .expect("a link's set lives as long as the link");
         let new_peer = instance.peer_instance.replace(peer_instance) != Some(peer_instance);
         let group = self.groups.get_mut(group);
         group.conflict_since = None;
-        let displaced = group.current.replace(set).is_some_and(|before| before != set);
+        let displaced = group
+            .current
+            .replace(set)
+            .is_some_and(|before| before != set);
         if !new_peer && !displaced {
             return Vec::new();
         }
@@ -218,11 +304,18 @@ impl Engine {
             .links
             .values()
             .filter(|link| link.group == Some(group_id) && !link.is_leaving())
-            .filter(|link| link.peer_agreement.as_ref().is_some_and(|theirs| theirs.instance != peer_instance))
+            .filter(|link| {
+                link.peer_agreement
+                    .as_ref()
+                    .is_some_and(|theirs| theirs.instance != peer_instance)
+            })
             .map(|link| link.id)
             .collect();
         if !old.is_empty() {
-            log::warn!("the peer restarted: its new instance displaces {} links of the old one", old.len());
+            log::warn!(
+                "the peer restarted: its new instance displaces {} links of the old one",
+                old.len()
+            );
         }
         old
     }
@@ -242,7 +335,11 @@ impl Engine {
         let mut routes = match link.origin {
             Origin::Outgoing(index) => self.config.l2tp.outgoing[index].routes.clone(),
             Origin::Incoming { incoming, login } => login
-                .map(|login| self.config.l2tp.incoming[incoming].matches[login].routes.clone())
+                .map(|login| {
+                    self.config.l2tp.incoming[incoming].matches[login]
+                        .routes
+                        .clone()
+                })
                 .unwrap_or_default(),
         };
         let host = Prefix::host(remote);
@@ -288,7 +385,9 @@ impl Engine {
 
     /// `routes:` of the file that lead into a group's set.
     fn static_routes_into(&self, id: u32) -> Vec<(TableId, Prefix)> {
-        let (GroupKey::Set { set } | GroupKey::Remote { set: Some(set), .. }) = self.groups.get(id).key else {
+        let (GroupKey::Set { set } | GroupKey::Remote { set: Some(set), .. }) =
+            self.groups.get(id).key
+        else {
             return Vec::new();
         };
         self.config
@@ -300,8 +399,14 @@ impl Engine {
     }
 
     fn set_members(&mut self, set: SetId, members: Vec<SessionId>) {
-        let mtu = members.iter().filter_map(|id| self.links.get(id)).map(|link| link.spec.mtu).min();
-        let Some(instance) = self.sets.get_mut(set) else { return };
+        let mtu = members
+            .iter()
+            .filter_map(|id| self.links.get(id))
+            .map(|link| link.spec.mtu)
+            .min();
+        let Some(instance) = self.sets.get_mut(set) else {
+            return;
+        };
         if instance.members == members {
             return;
         }
@@ -315,7 +420,9 @@ impl Engine {
     /// The link stops sending now, and receives until its grace time ends.
     pub(super) fn leave(&mut self, now: Duration, id: SessionId) {
         let grace = self.grace(id);
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         if link.is_leaving() {
             return;
         }
@@ -331,11 +438,17 @@ impl Engine {
 
     /// PPP is negotiated anew: no traffic until it is authenticated again.
     pub(super) fn suspend(&mut self, now: Duration, id: SessionId, authenticated: bool) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         if link.is_leaving() {
             return;
         }
-        link.phase = if authenticated { Phase::Authenticated } else { Phase::Negotiating };
+        link.phase = if authenticated {
+            Phase::Authenticated
+        } else {
+            Phase::Negotiating
+        };
         link.next_report = None;
         link.spec.receive = authenticated;
         let spec = Arc::new(link.spec.clone());
@@ -353,12 +466,16 @@ impl Engine {
         self.links
             .get(&id)
             .and_then(|link| self.sets.get(link.set?))
-            .map_or(GRACE_WITHOUT_SET, |instance| self.config.ha_sets[instance.set].grace)
+            .map_or(GRACE_WITHOUT_SET, |instance| {
+                self.config.ha_sets[instance.set].grace
+            })
     }
 
     /// A link's timer is due.
     pub(super) fn link_timeout(&mut self, now: Duration, id: SessionId) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         match link.phase {
             Phase::Leaving { until } if until <= now => return self.remove_link(id),
             Phase::Held { until } if until <= now => self.hold_ended(now, id),
@@ -375,11 +492,16 @@ impl Engine {
 
     fn remove_link(&mut self, id: SessionId) {
         let name = self.link_name(id);
-        let Some(link) = self.links.remove(&id) else { return };
+        let Some(link) = self.links.remove(&id) else {
+            return;
+        };
         if let Some(due) = link.scheduled {
             self.deadlines.remove(&(due, id));
         }
-        self.history.entry(name).or_default().add(&snapshot::Carried::of(&link));
+        self.history
+            .entry(name)
+            .or_default()
+            .add(&snapshot::Carried::of(&link));
         self.command(Command::RemoveSession(id));
         if let Some(set) = link.set {
             self.remove_set_if_unused(set);
@@ -389,8 +511,12 @@ impl Engine {
     /// Instances of our own sets live as long as the process; those of callers
     /// until they are displaced, or were never more than provisional.
     fn remove_set_if_unused(&mut self, set: SetId) {
-        let Some(instance) = self.sets.get(set) else { return };
-        let current = instance.group.is_some_and(|group| self.groups.get(group).current == Some(set));
+        let Some(instance) = self.sets.get(set) else {
+            return;
+        };
+        let current = instance
+            .group
+            .is_some_and(|group| self.groups.get(group).current == Some(set));
         let used = self.links.values().any(|link| link.set == Some(set));
         if matches!(instance.key, Key::Incoming { .. }) && !current && !used {
             self.sets.remove(set);
@@ -399,8 +525,11 @@ impl Engine {
     }
 
     pub(super) fn retire_epochs(&mut self, now: Duration) {
-        let changed: Vec<_> =
-            self.sets.iter_mut().filter_map(|set| set.retire_epochs(now).then(|| set.spec())).collect();
+        let changed: Vec<_> = self
+            .sets
+            .iter_mut()
+            .filter_map(|set| set.retire_epochs(now).then(|| set.spec()))
+            .collect();
         for spec in changed {
             self.command(Command::SetSet(spec));
         }
@@ -409,21 +538,28 @@ impl Engine {
     /// Good HA data came from another address: the peer is asked there, and our
     /// packets follow once it answers.
     pub(super) fn peer_moved(&mut self, now: Duration, id: SessionId, source: SocketAddrV4) {
-        let Some(link) = self.links.get_mut(&id) else { return };
-        let asked = link
-            .candidate
-            .is_some_and(|candidate| candidate.address == source && now < candidate.probed_at + CANDIDATE_RETRY);
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let asked = link.candidate.is_some_and(|candidate| {
+            candidate.address == source && now < candidate.probed_at + CANDIDATE_RETRY
+        });
         if asked || !link.is_open() || source == link.spec.peer {
             return;
         }
-        link.candidate = Some(Candidate { address: source, probed_at: now });
+        link.candidate = Some(Candidate {
+            address: source,
+            probed_at: now,
+        });
         link.ppp.send_echo(now);
         self.settle_link(now, id);
     }
 
     /// The peer answered from its new address.
     pub(super) fn accept_peer(&mut self, now: Duration, id: SessionId, peer: SocketAddrV4) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         link.candidate = None;
         link.spec.peer = peer;
         let (tunnel, spec) = (link.tunnel, Arc::new(link.spec.clone()));

@@ -29,8 +29,8 @@ use std::time::Duration;
 use dataplane::command::{Command, InterfaceId, NextHop, PortId, Prefix, SessionId, TableId};
 use dataplane::event::Event;
 use dataplane::headers::ipv4;
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 
 use crate::config::{Config, Via};
 use crate::ha::Sets;
@@ -60,10 +60,13 @@ pub enum Output {
     /// A whole Ethernet frame.
     Frame { port: PortId, frame: Vec<u8> },
     /// A packet that waited for its neighbour.
-    Neighbour { interface: InterfaceId, mac: [u8; 6], packet: Vec<u8> },
+    Neighbour {
+        interface: InterfaceId,
+        mac: [u8; 6],
+        packet: Vec<u8>,
+    },
 }
 
-#[derive(Debug)]
 pub struct Engine {
     config: Config,
     ports: Vec<PortFacts>,
@@ -96,7 +99,12 @@ impl Engine {
     pub fn new(now: Duration, config: Config, ports: Vec<PortFacts>, seed: [u8; 32]) -> Self {
         let mut rng = StdRng::from_seed(seed);
         let endpoint = Endpoint::new(calls::endpoint_config(&config), StdRng::from_rng(&mut rng));
-        let dialers = config.l2tp.outgoing.iter().map(|_| Dialer::new(now)).collect();
+        let dialers = config
+            .l2tp
+            .outgoing
+            .iter()
+            .map(|_| Dialer::new(now))
+            .collect();
         let workers = config.dataplane.workers.len();
         let mut engine = Self {
             config,
@@ -130,20 +138,46 @@ impl Engine {
         match event {
             Event::Arp { port, frame } => self.neighbours.handle_arp(now, port, &frame),
             Event::Local { table, packet } => {
-                if let Ok(reply) = self.icmp.handle_local(now, &packet) {
-                    self.outputs.push_back(Output::Ipv4 { table, packet: reply });
+                if let Some(reply) = self.icmp.handle_local(now, &packet) {
+                    self.outputs.push_back(Output::Ipv4 {
+                        table,
+                        packet: reply,
+                    });
                 }
             }
-            Event::L2tpControl { table, source, destination, payload } => {
-                self.endpoint.handle_datagram(now, table.0, source, destination, &payload);
+            Event::L2tpControl {
+                table,
+                source,
+                destination,
+                payload,
+            } => {
+                self.endpoint
+                    .handle_datagram(now, table.0, source, destination, &payload);
                 self.settle_endpoint(now);
             }
-            Event::Ppp { session, source, frame } => self.handle_ppp(now, session, source, &frame),
-            Event::Report { session, source, frame } => self.handle_report(now, session, source, &frame),
-            Event::NeighbourMissing { interface, next_hop, packet } => {
-                self.neighbours.handle_missing(now, interface, next_hop, packet.to_vec());
+            Event::Ppp {
+                session,
+                source,
+                frame,
+            } => self.handle_ppp(now, session, source, &frame),
+            Event::Report {
+                session,
+                source,
+                frame,
+            } => self.handle_report(now, session, source, &frame),
+            Event::NeighbourMissing {
+                interface,
+                next_hop,
+                packet,
+            } => {
+                self.neighbours
+                    .handle_missing(now, interface, next_hop, packet.to_vec());
             }
-            Event::Icmp { cause, table, packet } => self.send_icmp(now, cause, table, &packet),
+            Event::Icmp {
+                cause,
+                table,
+                packet,
+            } => self.send_icmp(now, cause, table, &packet),
             Event::PeerMoved { session, source } => self.peer_moved(now, session, source),
         }
         self.settle_neighbours(now);
@@ -179,7 +213,10 @@ impl Engine {
             self.endpoint.next_timeout(),
             self.deadlines.first().map(|&(due, _)| due),
             if self.stopping { None } else { dial() },
-            self.sets.iter().filter_map(crate::ha::SetInstance::next_timeout).min(),
+            self.sets
+                .iter()
+                .filter_map(crate::ha::SetInstance::next_timeout)
+                .min(),
             self.neighbours.next_timeout(),
         ]
         .into_iter()
@@ -200,7 +237,7 @@ impl Engine {
         }
         let tunnels: Vec<TunnelId> = self.endpoint.tunnels().collect();
         for tunnel in tunnels {
-            self.endpoint.close_tunnel(now, tunnel, l2tp::TunnelClose::shutting_down());
+            self.endpoint.close_tunnel(now, tunnel, shutting_down());
         }
         self.settle_endpoint(now);
     }
@@ -215,8 +252,11 @@ impl Engine {
         for (place, interface) in self.config.interfaces.clone().iter().enumerate() {
             let id = interface_id(place);
             let port = &self.ports[interface.port];
-            let addresses: Vec<(Ipv4Addr, u8)> =
-                interface.addresses.iter().map(|own| (own.address, own.prefix_length)).collect();
+            let addresses: Vec<(Ipv4Addr, u8)> = interface
+                .addresses
+                .iter()
+                .map(|own| (own.address, own.prefix_length))
+                .collect();
             let table = TableId(interface.table);
             let spec = dataplane::command::InterfaceSpec {
                 id,
@@ -237,23 +277,49 @@ impl Engine {
             self.command(Command::SetInterface(Arc::new(spec)));
             self.neighbours.add_interface(now, facts);
             for own in &interface.addresses {
-                let connected = NextHop::Interface { interface: id, via: None };
+                let connected = NextHop::Interface {
+                    interface: id,
+                    via: None,
+                };
                 let network = own.network();
                 self.offer(table, network, Source::Connected, connected);
                 if network.length < 31 {
                     for broadcast in [network.address, network.last()] {
-                        self.offer(table, Prefix::host(broadcast), Source::Connected, NextHop::Blackhole);
+                        self.offer(
+                            table,
+                            Prefix::host(broadcast),
+                            Source::Connected,
+                            NextHop::Blackhole,
+                        );
                     }
                 }
-                self.offer(table, Prefix::host(own.address), Source::Own, NextHop::Local);
+                self.offer(
+                    table,
+                    Prefix::host(own.address),
+                    Source::Own,
+                    NextHop::Local,
+                );
             }
             if let Some(via) = interface.gateway {
-                let next_hop = NextHop::Interface { interface: id, via: Some(via) };
-                self.offer(table, Prefix::new(Ipv4Addr::UNSPECIFIED, 0), Source::Static, next_hop);
+                let next_hop = NextHop::Interface {
+                    interface: id,
+                    via: Some(via),
+                };
+                self.offer(
+                    table,
+                    Prefix::new(Ipv4Addr::UNSPECIFIED, 0),
+                    Source::Static,
+                    next_hop,
+                );
             }
         }
         for neighbour in self.config.neighbours.clone() {
-            self.neighbours.set_static(now, interface_id(neighbour.interface), neighbour.address, neighbour.mac);
+            self.neighbours.set_static(
+                now,
+                interface_id(neighbour.interface),
+                neighbour.address,
+                neighbour.mac,
+            );
         }
         self.settle_neighbours(now);
     }
@@ -262,10 +328,14 @@ impl Engine {
     fn install_static_routes(&mut self) {
         for route in self.config.routes.clone() {
             let next_hop = match route.via {
-                Via::Gateway { interface, address } => {
-                    NextHop::Interface { interface: interface_id(interface), via: Some(address) }
-                }
-                Via::Interface(interface) => NextHop::Interface { interface: interface_id(interface), via: None },
+                Via::Gateway { interface, address } => NextHop::Interface {
+                    interface: interface_id(interface),
+                    via: Some(address),
+                },
+                Via::Interface(interface) => NextHop::Interface {
+                    interface: interface_id(interface),
+                    via: None,
+                },
                 Via::Blackhole => NextHop::Blackhole,
                 Via::HaSet(_) => continue,
             };
@@ -282,17 +352,32 @@ impl Engine {
     /// Our address in a table, for packets that need one: the nearest to `towards`.
     fn own_address(&self, table: u32, towards: Ipv4Addr) -> Option<Ipv4Addr> {
         let own = || {
-            self.config.interfaces.iter().filter(move |interface| interface.table == table).flat_map(|interface| &interface.addresses)
+            self.config
+                .interfaces
+                .iter()
+                .filter(move |interface| interface.table == table)
+                .flat_map(|interface| &interface.addresses)
         };
-        own().find(|own| own.network().contains(towards)).or_else(|| own().next()).map(|own| own.address)
+        own()
+            .find(|own| own.network().contains(towards))
+            .or_else(|| own().next())
+            .map(|own| own.address)
     }
 
-    fn send_icmp(&mut self, now: Duration, cause: dataplane::event::IcmpCause, table: TableId, packet: &[u8]) {
+    fn send_icmp(
+        &mut self,
+        now: Duration,
+        cause: dataplane::event::IcmpCause,
+        table: TableId,
+        packet: &[u8],
+    ) {
         let towards = packet.get(12..16).map_or(Ipv4Addr::UNSPECIFIED, |octets| {
             Ipv4Addr::new(octets[0], octets[1], octets[2], octets[3])
         });
-        let Some(source) = self.own_address(table.0, towards) else { return };
-        if let Ok(packet) = self.icmp.handle_cause(now, cause.into(), packet, source) {
+        let Some(source) = self.own_address(table.0, towards) else {
+            return;
+        };
+        if let Some(packet) = self.icmp.handle_cause(now, cause, packet, source) {
             self.outputs.push_back(Output::Ipv4 { table, packet });
         }
     }
@@ -300,23 +385,53 @@ impl Engine {
     fn settle_neighbours(&mut self, now: Duration) {
         while let Some(action) = self.neighbours.poll_output() {
             match action {
-                Action::SendFrame { port, frame } => self.outputs.push_back(Output::Frame { port, frame }),
-                Action::Install { interface, address, mac } => {
-                    self.command(Command::SetNeighbour { interface, address, mac });
+                Action::SendFrame { port, frame } => {
+                    self.outputs.push_back(Output::Frame { port, frame })
+                }
+                Action::Install {
+                    interface,
+                    address,
+                    mac,
+                } => {
+                    self.command(Command::SetNeighbour {
+                        interface,
+                        address,
+                        mac,
+                    });
                 }
                 Action::Remove { interface, address } => {
                     self.command(Command::RemoveNeighbour { interface, address });
                 }
-                Action::SendPacket { interface, mac, packet } => {
-                    self.outputs.push_back(Output::Neighbour { interface, mac, packet });
+                Action::SendPacket {
+                    interface,
+                    mac,
+                    packet,
+                } => {
+                    self.outputs.push_back(Output::Neighbour {
+                        interface,
+                        mac,
+                        packet,
+                    });
                 }
                 Action::Unreachable { interface, packet } => {
                     let table = TableId(self.config.interfaces[usize::from(interface.0)].table);
-                    self.send_icmp(now, dataplane::event::IcmpCause::HostUnreachable, table, &packet);
+                    self.send_icmp(
+                        now,
+                        dataplane::event::IcmpCause::HostUnreachable,
+                        table,
+                        &packet,
+                    );
                 }
-                Action::Conflict { interface, address, mac } => {
+                Action::Conflict {
+                    interface,
+                    address,
+                    mac,
+                } => {
                     let name = &self.config.interfaces[usize::from(interface.0)].name;
-                    log::warn!("{name}: {} also uses our address {address}", display_mac(mac));
+                    log::warn!(
+                        "{name}: {} also uses our address {address}",
+                        display_mac(mac)
+                    );
                 }
             }
         }
@@ -339,8 +454,14 @@ impl Engine {
     /// Proxy ARP answers by the routes that the workers have.
     fn change_route(&mut self, change: Option<Command>) {
         match change {
-            Some(Command::SetRoute { table, prefix, next_hop }) => {
-                self.neighbours.proxy_arp().set_route(table, prefix, next_hop);
+            Some(Command::SetRoute {
+                table,
+                prefix,
+                next_hop,
+            }) => {
+                self.neighbours
+                    .proxy_arp()
+                    .set_route(table, prefix, next_hop);
             }
             Some(Command::RemoveRoute { table, prefix }) => {
                 self.neighbours.proxy_arp().remove_route(table, prefix);
@@ -351,7 +472,13 @@ impl Engine {
     }
 
     /// Sends a UDP datagram of a tunnel.
-    fn send_udp(&mut self, table: TableId, source: SocketAddrV4, destination: SocketAddrV4, payload: &[u8]) {
+    fn send_udp(
+        &mut self,
+        table: TableId,
+        source: SocketAddrV4,
+        destination: SocketAddrV4,
+        payload: &[u8],
+    ) {
         self.identification = self.identification.wrapping_add(1);
         let packet = ipv4::udp_packet(source, destination, payload, self.identification);
         self.outputs.push_back(Output::Ipv4 { table, packet });
@@ -359,7 +486,9 @@ impl Engine {
 
     /// Tells the timer queue when a link is due next.
     fn reschedule(&mut self, id: SessionId) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         let due = link.next_timeout();
         if due == link.scheduled {
             return;
@@ -378,8 +507,18 @@ impl Engine {
     }
 }
 
+fn shutting_down() -> l2tp::TunnelClose {
+    l2tp::TunnelClose::new(
+        l2tp::StopResult::SHUTTING_DOWN,
+        l2tp::ErrorCode::NONE,
+        "the appliance stops",
+    )
+}
+
 fn interface_id(place: usize) -> InterfaceId {
-    InterfaceId(u16::try_from(place).expect("the configuration is checked to have fewer interfaces"))
+    InterfaceId(
+        u16::try_from(place).expect("the configuration is checked to have fewer interfaces"),
+    )
 }
 
 fn display_mac(mac: [u8; 6]) -> String {

@@ -17,37 +17,55 @@ pub(super) const FIRST_AFTER: Duration = Duration::from_millis(50);
 
 impl Engine {
     pub(super) fn send_report(&mut self, now: Duration, id: SessionId) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         let Some(instance) = link.set.and_then(|set| self.sets.get(set)) else {
             link.next_report = None;
             return;
         };
         link.next_report = Some(now + PERIOD);
         let report = Report {
+            epoch: instance.ours.epoch,
             next_number: instance.next_number(),
             joined_number: link.joined_number,
             copies: copies_sent(link),
             sent_at_us: micros(now),
             echo_us: link.peer_report.map_or(0, |theirs| theirs.sent_at_us),
             echo_delay_us: link.peer_report.map_or(0, |theirs| {
-                u32::try_from(now.saturating_sub(theirs.received_at).as_micros()).unwrap_or(u32::MAX)
+                u32::try_from(now.saturating_sub(theirs.received_at).as_micros())
+                    .unwrap_or(u32::MAX)
             }),
         };
-        let payload = report.encode(link.spec.peer_tunnel, link.spec.peer_session, instance.ours.epoch);
+        let payload = report.message(link.spec.peer_tunnel, link.spec.peer_session, 0, 0);
         let (table, local, peer) = (link.spec.table, link.spec.local, link.spec.peer);
         self.send_udp(table, local, peer, &payload);
     }
 
-    pub(super) fn handle_report(&mut self, now: Duration, id: SessionId, source: SocketAddrV4, frame: &[u8]) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+    pub(super) fn handle_report(
+        &mut self,
+        now: Duration,
+        id: SessionId,
+        source: SocketAddrV4,
+        frame: &[u8],
+    ) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         if source != link.spec.peer {
             return;
         }
-        let Ok(report) = Report::parse(frame) else { return };
+        let Ok(report) = Report::parse(frame) else {
+            return;
+        };
         self.endpoint.note_data(now, link.tunnel);
         let arrived = link.total(|counters| counters.received_packets.read());
-        link.peer_report =
-            Some(PeerReport { copies: report.copies, arrived, sent_at_us: report.sent_at_us, received_at: now });
+        link.peer_report = Some(PeerReport {
+            copies: report.copies,
+            arrived,
+            sent_at_us: report.sent_at_us,
+            received_at: now,
+        });
     }
 }
 

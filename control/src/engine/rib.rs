@@ -7,7 +7,7 @@ use dataplane::command::{Command, NextHop, Prefix, TableId};
 
 /// Who offers a route, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Source {
+pub(super) enum Source {
     /// An address of our own, and the broadcast addresses of its network.
     Own,
     /// The network that an interface is on.
@@ -20,13 +20,19 @@ pub enum Source {
 
 /// All routes offered, by table and prefix.
 #[derive(Debug, Default)]
-pub struct Rib {
+pub(super) struct Rib {
     offers: BTreeMap<(TableId, Prefix), BTreeMap<Source, NextHop>>,
 }
 
 impl Rib {
     /// Adds or changes an offer; the command is what the workers must hear, if anything.
-    pub fn offer(&mut self, table: TableId, prefix: Prefix, source: Source, next_hop: NextHop) -> Option<Command> {
+    pub(super) fn offer(
+        &mut self,
+        table: TableId,
+        prefix: Prefix,
+        source: Source,
+        next_hop: NextHop,
+    ) -> Option<Command> {
         let offers = self.offers.entry((table, prefix)).or_default();
         let before = best(offers);
         offers.insert(source, next_hop);
@@ -34,7 +40,12 @@ impl Rib {
     }
 
     /// Takes an offer back.
-    pub fn withdraw(&mut self, table: TableId, prefix: Prefix, source: Source) -> Option<Command> {
+    pub(super) fn withdraw(
+        &mut self,
+        table: TableId,
+        prefix: Prefix,
+        source: Source,
+    ) -> Option<Command> {
         let offers = self.offers.get_mut(&(table, prefix))?;
         let before = best(offers);
         offers.remove(&source);
@@ -46,9 +57,11 @@ impl Rib {
     }
 
     /// The routes in force, and who offers each.
-    pub fn routes(&self) -> impl Iterator<Item = (TableId, Prefix, Source, NextHop)> + '_ {
+    pub(super) fn routes(&self) -> impl Iterator<Item = (TableId, Prefix, Source, NextHop)> + '_ {
         self.offers.iter().filter_map(|(&(table, prefix), offers)| {
-            offers.first_key_value().map(|(&source, &next_hop)| (table, prefix, source, next_hop))
+            offers
+                .first_key_value()
+                .map(|(&source, &next_hop)| (table, prefix, source, next_hop))
         })
     }
 }
@@ -57,10 +70,19 @@ fn best(offers: &BTreeMap<Source, NextHop>) -> Option<NextHop> {
     offers.values().next().copied()
 }
 
-fn change(table: TableId, prefix: Prefix, before: Option<NextHop>, after: Option<NextHop>) -> Option<Command> {
+fn change(
+    table: TableId,
+    prefix: Prefix,
+    before: Option<NextHop>,
+    after: Option<NextHop>,
+) -> Option<Command> {
     match after {
         _ if before == after => None,
-        Some(next_hop) => Some(Command::SetRoute { table, prefix, next_hop }),
+        Some(next_hop) => Some(Command::SetRoute {
+            table,
+            prefix,
+            next_hop,
+        }),
         None => Some(Command::RemoveRoute { table, prefix }),
     }
 }
@@ -80,14 +102,33 @@ mod tests {
     #[test]
     fn the_better_source_wins_and_the_other_returns() {
         let mut rib = Rib::default();
-        let lan = NextHop::Interface { interface: InterfaceId(0), via: None };
+        let lan = NextHop::Interface {
+            interface: InterfaceId(0),
+            via: None,
+        };
         let set = NextHop::Set(SetId(3));
         let sessions = Source::Sessions(1);
-        assert!(matches!(rib.offer(TABLE, net(24), sessions, set), Some(Command::SetRoute { next_hop, .. }) if next_hop == set));
-        assert!(matches!(rib.offer(TABLE, net(24), Source::Connected, lan), Some(Command::SetRoute { next_hop, .. }) if next_hop == lan));
-        assert!(rib.offer(TABLE, net(24), sessions, NextHop::Session(SessionId(9))).is_none());
-        assert!(matches!(rib.withdraw(TABLE, net(24), Source::Connected), Some(Command::SetRoute { next_hop: NextHop::Session(SessionId(9)), .. })));
-        assert!(matches!(rib.withdraw(TABLE, net(24), sessions), Some(Command::RemoveRoute { .. })));
+        assert!(
+            matches!(rib.offer(TABLE, net(24), sessions, set), Some(Command::SetRoute { next_hop, .. }) if next_hop == set)
+        );
+        assert!(
+            matches!(rib.offer(TABLE, net(24), Source::Connected, lan), Some(Command::SetRoute { next_hop, .. }) if next_hop == lan)
+        );
+        assert!(
+            rib.offer(TABLE, net(24), sessions, NextHop::Session(SessionId(9)))
+                .is_none()
+        );
+        assert!(matches!(
+            rib.withdraw(TABLE, net(24), Source::Connected),
+            Some(Command::SetRoute {
+                next_hop: NextHop::Session(SessionId(9)),
+                ..
+            })
+        ));
+        assert!(matches!(
+            rib.withdraw(TABLE, net(24), sessions),
+            Some(Command::RemoveRoute { .. })
+        ));
         assert!(rib.withdraw(TABLE, net(24), sessions).is_none());
         assert_eq!(rib.routes().count(), 0);
     }

@@ -10,7 +10,7 @@ use super::link::{Link, Origin, Phase};
 use super::rib::Source;
 use super::{Engine, display_mac};
 use crate::host::NeighbourState;
-use crate::l2tp::TunnelInfo;
+use crate::l2tp::{TunnelInfo, TunnelState};
 use crate::management::status::{
     Interface, Neighbour, Role, RoundTrip, Route, Session, SessionWorker, Set, Status, Tunnel,
 };
@@ -75,7 +75,10 @@ impl Carried {
         self.unknown_epoch += other.unknown_epoch;
         self.echo_sent += other.echo_sent;
         self.echo_lost += other.echo_lost;
-        self.per_worker.resize_with(self.per_worker.len().max(other.per_worker.len()), SessionWorker::default);
+        self.per_worker.resize_with(
+            self.per_worker.len().max(other.per_worker.len()),
+            SessionWorker::default,
+        );
         for (mine, theirs) in self.per_worker.iter_mut().zip(&other.per_worker) {
             mine.received_packets += theirs.received_packets;
             mine.wins += theirs.wins;
@@ -103,8 +106,16 @@ impl Engine {
             uptime_s: now.as_secs(),
             interfaces: self.interfaces(),
             tunnels: self.tunnels(now),
-            sessions: self.configured_links().iter().map(|link| self.session(now, link)).collect(),
-            sets: self.groups.iter().filter_map(|group| self.set(group)).collect(),
+            sessions: self
+                .configured_links()
+                .iter()
+                .map(|link| self.session(now, link))
+                .collect(),
+            sets: self
+                .groups
+                .iter()
+                .filter_map(|group| self.set(group))
+                .collect(),
             routes: self.route_lines(),
             neighbours: self.neighbour_lines(),
             ..Status::default()
@@ -133,7 +144,12 @@ impl Engine {
     }
 
     fn tunnels(&self, now: Duration) -> Vec<Tunnel> {
-        let dialled = |index: usize| self.by_tunnel.iter().find(|(_, of)| **of == index).map(|(tunnel, _)| *tunnel);
+        let dialled = |index: usize| {
+            self.by_tunnel
+                .iter()
+                .find(|(_, of)| **of == index)
+                .map(|(tunnel, _)| *tunnel)
+        };
         let mut tunnels: Vec<Tunnel> = self
             .config
             .l2tp
@@ -148,42 +164,77 @@ impl Engine {
                     role: Role::Outgoing,
                     table: outgoing.table,
                     last_error_message: dialer.last_result.clone(),
-                    next_attempt_s: dialer.next_attempt().map(|at| at.saturating_sub(now).as_secs()),
+                    next_attempt_s: dialer
+                        .next_attempt()
+                        .map(|at| at.saturating_sub(now).as_secs()),
                     ..tunnel_line(info.as_ref())
                 }
             })
             .collect();
-        tunnels.extend(self.endpoint.tunnels().filter_map(|tunnel| self.endpoint.tunnel(tunnel)).filter_map(|info| {
-            let incoming = &self.config.l2tp.incoming[info.incoming?];
-            Some(Tunnel { name: incoming.name.clone(), role: Role::Incoming, ..tunnel_line(Some(&info)) })
-        }));
+        tunnels.extend(
+            self.endpoint
+                .tunnels()
+                .filter_map(|tunnel| self.endpoint.tunnel(tunnel))
+                .filter(|info| info.state != TunnelState::Closed)
+                .filter_map(|info| {
+                    let incoming = &self.config.l2tp.incoming[info.incoming?];
+                    Some(Tunnel {
+                        name: incoming.name.clone(),
+                        role: Role::Incoming,
+                        ..tunnel_line(Some(&info))
+                    })
+                }),
+        );
         tunnels
     }
 
     fn configured_links(&self) -> Vec<ConfiguredLink<'_>> {
-        let outgoing = self.config.l2tp.outgoing.iter().enumerate().map(|(index, outgoing)| ConfiguredLink {
-            graph: &outgoing.graph,
-            tunnel: &outgoing.name,
-            username: &outgoing.username,
-            ha_set: outgoing.ha_set,
-            origin: Origin::Outgoing(index),
-        });
-        let incoming = self.config.l2tp.incoming.iter().enumerate().flat_map(|(index, incoming)| {
-            incoming.matches.iter().enumerate().map(move |(login, entry)| ConfiguredLink {
-                graph: &entry.graph,
-                tunnel: &incoming.name,
-                username: &entry.username,
-                ha_set: entry.ha_set,
-                origin: Origin::Incoming { incoming: index, login: Some(login) },
-            })
-        });
+        let outgoing = self
+            .config
+            .l2tp
+            .outgoing
+            .iter()
+            .enumerate()
+            .map(|(index, outgoing)| ConfiguredLink {
+                graph: &outgoing.graph,
+                tunnel: &outgoing.name,
+                username: &outgoing.username,
+                ha_set: outgoing.ha_set,
+                origin: Origin::Outgoing(index),
+            });
+        let incoming =
+            self.config
+                .l2tp
+                .incoming
+                .iter()
+                .enumerate()
+                .flat_map(|(index, incoming)| {
+                    incoming
+                        .matches
+                        .iter()
+                        .enumerate()
+                        .map(move |(login, entry)| ConfiguredLink {
+                            graph: &entry.graph,
+                            tunnel: &incoming.name,
+                            username: &entry.username,
+                            ha_set: entry.ha_set,
+                            origin: Origin::Incoming {
+                                incoming: index,
+                                login: Some(login),
+                            },
+                        })
+                });
         outgoing.chain(incoming).collect()
     }
 
     /// One link: its newest session, and all that its sessions carried.
     fn session(&self, now: Duration, of: &ConfiguredLink<'_>) -> Session {
         let mut carried = self.history.get(of.graph).cloned().unwrap_or_default();
-        let live: Vec<&Link> = self.links.values().filter(|link| link.origin == of.origin).collect();
+        let live: Vec<&Link> = self
+            .links
+            .values()
+            .filter(|link| link.origin == of.origin)
+            .collect();
         for link in &live {
             carried.add(&Carried::of(link));
         }
@@ -215,7 +266,12 @@ impl Engine {
         session.peer_session_id = link.spec.peer_session;
         session.mtu = link.spec.mtu;
         session.round_trip = round_trip(link);
-        if let Phase::Open { local, remote, since } = link.phase {
+        if let Phase::Open {
+            local,
+            remote,
+            since,
+        } = link.phase
+        {
             session.local_ip = Some(local);
             session.remote_ip = Some(remote);
             session.up_s = now.saturating_sub(since).as_secs();
@@ -225,7 +281,12 @@ impl Engine {
 
     fn session_state(&self, link: Option<&Link>, origin: Origin) -> String {
         let Some(link) = link else {
-            return if matches!(origin, Origin::Outgoing(_)) { "dialling" } else { "down" }.to_owned();
+            return if matches!(origin, Origin::Outgoing(_)) {
+                "dialling"
+            } else {
+                "down"
+            }
+            .to_owned();
         };
         match link.phase {
             Phase::Calling => "dialling",
@@ -240,39 +301,72 @@ impl Engine {
     }
 
     fn carries(&self, id: SessionId, group: Option<u32>) -> bool {
-        group.map(|group| self.groups.get(group)).is_some_and(|group| match group.next_hop() {
-            Some(NextHop::Session(carrier)) => carrier == id,
-            _ => group.members().contains(&id),
-        })
+        group
+            .map(|group| self.groups.get(group))
+            .is_some_and(|group| match group.next_hop() {
+                Some(NextHop::Session(carrier)) => carrier == id,
+                _ => group.members().contains(&id),
+            })
     }
 
     fn set(&self, group: &Group) -> Option<Set> {
         let (set, remote) = match group.key {
             GroupKey::Set { set } => {
-                let server = self.config.l2tp.outgoing.iter().find(|outgoing| outgoing.ha_set == Some(set));
-                (set, server.map(|outgoing| outgoing.server.to_string()).unwrap_or_default())
+                let server = self
+                    .config
+                    .l2tp
+                    .outgoing
+                    .iter()
+                    .find(|outgoing| outgoing.ha_set == Some(set));
+                (
+                    set,
+                    server
+                        .map(|outgoing| outgoing.server.to_string())
+                        .unwrap_or_default(),
+                )
             }
-            GroupKey::Remote { set: Some(set), remote_ip, .. } => (set, remote_ip.to_string()),
+            GroupKey::Remote {
+                set: Some(set),
+                remote_ip,
+                ..
+            } => (set, remote_ip.to_string()),
             _ => return None,
         };
         let instance = group.current.and_then(|current| self.sets.get(current));
         let total = |read: fn(&SetCounters) -> u64| {
-            instance.map_or(0, |instance| instance.counters.iter().map(|counters| read(counters)).sum())
+            instance.map_or(0, |instance| {
+                instance
+                    .counters
+                    .iter()
+                    .map(|counters| read(counters))
+                    .sum()
+            })
         };
         Some(Set {
             name: self.config.ha_sets[set].name.clone(),
             remote,
             protection: group.protection().to_owned(),
-            members: group.members().into_iter().map(|id| self.link_name(id)).collect(),
+            members: group
+                .members()
+                .into_iter()
+                .map(|id| self.link_name(id))
+                .collect(),
             sent_packets: total(|counters| counters.sent_packets.read()),
             sent_octets: total(|counters| counters.sent_octets.read()),
             delivered_packets: total(|counters| counters.delivered_packets.read()),
             delivered_octets: total(|counters| counters.delivered_octets.read()),
             duplicates: total(|counters| counters.duplicates.read()),
             too_late: total(|counters| counters.too_late.read()),
-            send_epoch: instance.map(|instance| format!("{:08x}", instance.ours.epoch)).unwrap_or_default(),
+            send_epoch: instance
+                .map(|instance| format!("{:08x}", instance.ours.epoch))
+                .unwrap_or_default(),
             receive_epochs: instance
-                .map(|instance| instance.received_epochs().map(|epoch| format!("{epoch:08x}")).collect())
+                .map(|instance| {
+                    instance
+                        .received_epochs()
+                        .map(|epoch| format!("{epoch:08x}"))
+                        .collect()
+                })
                 .unwrap_or_default(),
             mtu: instance.map_or(self.config.ha_sets[set].mtu, |instance| instance.mtu),
         })
@@ -305,10 +399,10 @@ impl Engine {
                 via.map_or_else(|| name.clone(), |via| format!("{via} on {name}"))
             }
             NextHop::Session(id) => format!("session {}", self.link_name(id)),
-            NextHop::Set(id) => self
-                .sets
-                .get(id)
-                .map_or_else(|| "set".to_owned(), |instance| format!("set {}", self.config.ha_sets[instance.set].name)),
+            NextHop::Set(id) => self.sets.get(id).map_or_else(
+                || "set".to_owned(),
+                |instance| format!("set {}", self.config.ha_sets[instance.set].name),
+            ),
         }
     }
 
@@ -316,7 +410,9 @@ impl Engine {
         self.neighbours
             .neighbours()
             .map(|neighbour| Neighbour {
-                interface: self.config.interfaces[usize::from(neighbour.interface.0)].name.clone(),
+                interface: self.config.interfaces[usize::from(neighbour.interface.0)]
+                    .name
+                    .clone(),
                 address: neighbour.address.to_string(),
                 mac: neighbour.mac.map(display_mac),
                 state: match neighbour.state {
@@ -333,10 +429,13 @@ impl Engine {
 
 fn tunnel_line(info: Option<&TunnelInfo>) -> Tunnel {
     let Some(info) = info else {
-        return Tunnel { state: "waiting".to_owned(), ..Tunnel::default() };
+        return Tunnel {
+            state: "waiting".to_owned(),
+            ..Tunnel::default()
+        };
     };
     Tunnel {
-        state: info.state.to_string(),
+        state: tunnel_state(info.state).to_owned(),
         table: info.table,
         local_address: Some(info.local),
         peer_address: Some(info.peer),
@@ -344,6 +443,16 @@ fn tunnel_line(info: Option<&TunnelInfo>) -> Tunnel {
         peer_tunnel_id: info.peer_id,
         peer_hostname: Some(info.peer_hostname.clone()).filter(|name| !name.is_empty()),
         ..Tunnel::default()
+    }
+}
+
+/// The states of RFC 2661, 7.2.1.
+fn tunnel_state(state: TunnelState) -> &'static str {
+    match state {
+        TunnelState::WaitReply => "wait-ctl-reply",
+        TunnelState::WaitConnect => "wait-ctl-conn",
+        TunnelState::Established => "established",
+        TunnelState::Closed => "idle",
     }
 }
 

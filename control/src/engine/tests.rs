@@ -1,14 +1,16 @@
 //! Two engines over a seeded network with make-believe workers, which obey
 //! commands at once and count whatever they would have had to refuse.
 
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dataplane::command::{Command, NextHop, PortId, Prefix, SessionId, SessionSpec, SetId, SetSpec, TableId};
+use dataplane::command::{
+    Command, NextHop, PortId, Prefix, SessionId, SessionSpec, SetId, SetSpec, TableId,
+};
 use dataplane::event::Event;
 use dataplane::headers::ha::{HaHeader, Kind};
 use dataplane::window::Verdict;
@@ -33,7 +35,11 @@ struct Workers {
 impl Workers {
     fn apply(&mut self, command: Command) {
         match command {
-            Command::SetRoute { table, prefix, next_hop } => {
+            Command::SetRoute {
+                table,
+                prefix,
+                next_hop,
+            } => {
                 self.routes.insert((table, prefix), next_hop);
             }
             Command::RemoveRoute { table, prefix } => {
@@ -107,7 +113,11 @@ impl World {
         Self::with(seed, |_| (), |_| ())
     }
 
-    fn with(seed: u64, change_head: impl FnOnce(&mut Config), change_remote: impl FnOnce(&mut Config)) -> Self {
+    fn with(
+        seed: u64,
+        change_head: impl FnOnce(&mut Config),
+        change_remote: impl FnOnce(&mut Config),
+    ) -> Self {
         let (mut head, mut remote) = (config("head"), config("remote"));
         change_head(&mut head);
         change_remote(&mut remote);
@@ -138,7 +148,11 @@ impl World {
     fn start(&mut self, site: usize) {
         let mut seed = [0; 32];
         self.rng.fill(&mut seed);
-        let ports = (0..4u16).map(|id| PortFacts { id: PortId(id), mac: [2, 0, 0, 0, site as u8, id as u8], mtu: 1500 });
+        let ports = (0..4u16).map(|id| PortFacts {
+            id: PortId(id),
+            mac: [2, 0, 0, 0, site as u8, id as u8],
+            mtu: 1500,
+        });
         let config = self.sites[site].config.clone();
         self.sites[site].workers = Workers::default();
         self.sites[site].engine = Some(Engine::new(self.now, config, ports.collect(), seed));
@@ -167,8 +181,14 @@ impl World {
     }
 
     fn deliver(&mut self) {
-        while self.flights.peek().is_some_and(|Reverse(flight)| flight.at <= self.now) {
-            let Some(Reverse(flight)) = self.flights.pop() else { break };
+        while self
+            .flights
+            .peek()
+            .is_some_and(|Reverse(flight)| flight.at <= self.now)
+        {
+            let Some(Reverse(flight)) = self.flights.pop() else {
+                break;
+            };
             if self.cut[flight.link] {
                 continue;
             }
@@ -179,32 +199,71 @@ impl World {
     fn arrive(&mut self, flight: Flight) {
         let now = self.now;
         let site = &mut self.sites[flight.to];
-        let Some(engine) = &mut site.engine else { return };
-        let Flight { payload, source, destination, link, .. } = flight;
+        let Some(engine) = &mut site.engine else {
+            return;
+        };
+        let Flight {
+            payload,
+            source,
+            destination,
+            link,
+            ..
+        } = flight;
         if payload[0] & 0x80 != 0 {
-            let table = TableId(if flight.to == HEAD || flight.to == REMOTE { link as u32 + 1 } else { 0 });
-            engine.handle_event(now, Event::L2tpControl { table, source, destination, payload });
+            let table = TableId(if flight.to == HEAD || flight.to == REMOTE {
+                link as u32 + 1
+            } else {
+                0
+            });
+            engine.handle_event(
+                now,
+                Event::L2tpControl {
+                    table,
+                    source,
+                    destination,
+                    payload,
+                },
+            );
             self.carry_out(flight.to);
             return;
         }
         let word = |at: usize| u16::from_be_bytes([payload[at], payload[at + 1]]);
         let (flags, tunnel, session) = (word(0), word(2), word(4));
-        let Some(spec) =
-            site.workers.sessions.values().find(|spec| (spec.local_tunnel, spec.local_session) == (tunnel, session)).cloned()
+        let Some(spec) = site
+            .workers
+            .sessions
+            .values()
+            .find(|spec| (spec.local_tunnel, spec.local_session) == (tunnel, session))
+            .cloned()
         else {
             *site.refused.entry("unknown session").or_default() += 1;
             return;
         };
         if flags & 0x0200 != 0 {
-            let header = HaHeader::parse(&payload[8..]).expect("our own header");
-            if header.kind == Kind::Report {
-                engine.handle_event(now, Event::Report { session: spec.id, source, frame: payload[8..].to_vec() });
+            let padding = &payload[8..8 + usize::from(word(6))];
+            if padding.len() > 12 {
+                engine.handle_event(
+                    now,
+                    Event::Report {
+                        session: spec.id,
+                        source,
+                        frame: padding.to_vec(),
+                    },
+                );
             } else {
+                let header = HaHeader::parse(padding).expect("our own header");
                 Self::receive_copy(site, &spec, &header, &payload);
             }
         } else {
             let at = if payload[6..8] == [0xff, 0x03] { 8 } else { 6 };
-            engine.handle_event(now, Event::Ppp { session: spec.id, source, frame: payload[at..].to_vec() });
+            engine.handle_event(
+                now,
+                Event::Ppp {
+                    session: spec.id,
+                    source,
+                    frame: payload[at..].to_vec(),
+                },
+            );
         }
         self.carry_out(flight.to);
     }
@@ -214,7 +273,9 @@ impl World {
         if !spec.receive {
             return refuse("not authenticated");
         }
-        let Some(set) = spec.set.and_then(|set| site.workers.sets.get(&set)) else { return refuse("no set") };
+        let Some(set) = spec.set.and_then(|set| site.workers.sets.get(&set)) else {
+            return refuse("no set");
+        };
         let Some(epoch) = set.epochs.iter().find(|epoch| epoch.epoch == header.epoch) else {
             return refuse("unknown epoch");
         };
@@ -228,12 +289,21 @@ impl World {
 
     /// A LAN packet with a number of its own; says whether any copy was sent.
     fn send_payload(&mut self, from: usize) -> Option<u64> {
-        let towards = [Ipv4Addr::new(192, 168, 2, 2), Ipv4Addr::new(192, 168, 1, 2)][from];
+        let towards = [
+            Ipv4Addr::new(192, 168, 2, 10),
+            Ipv4Addr::new(192, 168, 1, 10),
+        ][from];
         let number = self.next_payload;
         let workers = &self.sites[from].workers;
-        let NextHop::Set(set) = workers.route(towards)? else { return None };
+        let NextHop::Set(set) = workers.route(towards)? else {
+            return None;
+        };
         let set = workers.sets.get(&set)?.clone();
-        let members: Vec<_> = set.members.iter().filter_map(|id| workers.sessions.get(id).cloned()).collect();
+        let members: Vec<_> = set
+            .members
+            .iter()
+            .filter_map(|id| workers.sessions.get(id).cloned())
+            .collect();
         if members.is_empty() {
             return None;
         }
@@ -245,7 +315,13 @@ impl World {
             payload.extend(member.peer_session.to_be_bytes());
             payload.extend([0, 12]);
             let mut header = [0; 12];
-            HaHeader { kind: Kind::Data, flags: 0, epoch: set.send_epoch, number: sequence }.write(&mut header);
+            HaHeader {
+                kind: Kind::Data,
+                flags: 0,
+                epoch: set.send_epoch,
+                number: sequence,
+            }
+            .write(&mut header);
             payload.extend(header);
             payload.extend([0x00, 0x21]);
             payload.extend(number.to_be_bytes());
@@ -258,11 +334,15 @@ impl World {
     fn carry_out(&mut self, from: usize) {
         loop {
             let site = &mut self.sites[from];
-            let Some(output) = site.engine.as_mut().and_then(Engine::poll_output) else { return };
+            let Some(output) = site.engine.as_mut().and_then(Engine::poll_output) else {
+                return;
+            };
             match output {
                 Output::Command(command) => site.workers.apply(command),
                 Output::Ipv4 { packet, .. } if packet[9] == 17 => {
-                    let address = |at: usize| Ipv4Addr::new(packet[at], packet[at + 1], packet[at + 2], packet[at + 3]);
+                    let address = |at: usize| {
+                        Ipv4Addr::new(packet[at], packet[at + 1], packet[at + 2], packet[at + 3])
+                    };
                     let port = |at: usize| u16::from_be_bytes([packet[at], packet[at + 1]]);
                     let source = SocketAddrV4::new(address(12), port(20));
                     let destination = SocketAddrV4::new(address(16), port(22));
@@ -273,7 +353,13 @@ impl World {
         }
     }
 
-    fn transmit(&mut self, from: usize, source: SocketAddrV4, destination: SocketAddrV4, payload: Vec<u8>) {
+    fn transmit(
+        &mut self,
+        from: usize,
+        source: SocketAddrV4,
+        destination: SocketAddrV4,
+        payload: Vec<u8>,
+    ) {
         let link = usize::from(destination.ip().octets()[1]) - 1;
         if self.cut[link] || self.rng.random_bool(self.loss) {
             return;
@@ -296,7 +382,11 @@ impl World {
     }
 
     fn members(&self, site: usize) -> usize {
-        self.engine(site).groups.iter().map(|group| group.members().len()).sum()
+        self.engine(site)
+            .groups
+            .iter()
+            .map(|group| group.members().len())
+            .sum()
     }
 
     /// Traffic both ways, one packet each per tick; the numbers that were sent.
@@ -315,17 +405,25 @@ impl World {
         self.run_for(Duration::from_millis(300));
         for from in [HEAD, REMOTE] {
             let to = &self.sites[1 - from];
-            let missing: Vec<_> = sent[from].iter().filter(|number| !to.seen.contains(number)).collect();
+            let missing: Vec<_> = sent[from]
+                .iter()
+                .filter(|number| !to.seen.contains(number))
+                .collect();
             assert!(!sent[from].is_empty(), "traffic flowed");
             assert!(missing.is_empty(), "lost from site {from}: {missing:?}");
         }
-        assert_eq!(self.sites.each_ref().map(|site| site.twice), [0, 0], "delivered twice");
+        assert_eq!(
+            self.sites.each_ref().map(|site| site.twice),
+            [0, 0],
+            "delivered twice"
+        );
     }
 }
 
 fn config(name: &str) -> Config {
     let path = format!("{}/../configs/demo/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
-    let (config, _) = Config::load(std::path::Path::new(&path)).expect("the demo's configuration is right");
+    let (config, _) =
+        Config::load(std::path::Path::new(&path)).expect("the demo's configuration is right");
     config
 }
 
@@ -340,7 +438,10 @@ fn three_links_come_up_and_carry_both_ways() {
     assert_eq!((world.members(HEAD), world.members(REMOTE)), (3, 3));
     let sent = world.traffic_for(seconds(2));
     world.assert_all_delivered(&sent);
-    assert_eq!(world.sites.each_ref().map(|site| site.refused.clone()), [BTreeMap::new(), BTreeMap::new()]);
+    assert_eq!(
+        world.sites.each_ref().map(|site| site.refused.clone()),
+        [BTreeMap::new(), BTreeMap::new()]
+    );
 }
 
 /// The rule that what lets a peer send leaves only when we are ready: while
@@ -351,7 +452,11 @@ fn no_copy_meets_a_session_that_is_not_ready() {
         let mut world = World::new(seed);
         world.loss = 0.1;
         world.traffic_for(seconds(20));
-        assert_eq!((world.members(HEAD), world.members(REMOTE)), (3, 3), "seed {seed}");
+        assert_eq!(
+            (world.members(HEAD), world.members(REMOTE)),
+            (3, 3),
+            "seed {seed}"
+        );
         let refused = world.sites.each_ref().map(|site| site.refused.clone());
         assert_eq!(refused, [BTreeMap::new(), BTreeMap::new()], "seed {seed}");
     }
@@ -369,8 +474,16 @@ fn cutting_each_link_in_turn_loses_nothing() {
             for site in [HEAD, REMOTE] {
                 all[site].extend(&sent[site]);
             }
-            assert_eq!(world.members(HEAD), if cut { 2 } else { 3 }, "link {link}, cut {cut}");
-            assert_eq!(world.members(REMOTE), if cut { 2 } else { 3 }, "link {link}, cut {cut}");
+            assert_eq!(
+                world.members(HEAD),
+                if cut { 2 } else { 3 },
+                "link {link}, cut {cut}"
+            );
+            assert_eq!(
+                world.members(REMOTE),
+                if cut { 2 } else { 3 },
+                "link {link}, cut {cut}"
+            );
         }
     }
     world.assert_all_delivered(&all);
@@ -386,16 +499,36 @@ fn the_last_link_alone_carries_all_and_all_links_down_withdraw_the_route() {
     world.assert_all_delivered(&sent);
     world.cut = [true; 3];
     world.run_for(seconds(10));
-    let hosts = [Ipv4Addr::new(192, 168, 2, 2), Ipv4Addr::new(192, 168, 1, 2)];
+    let hosts = [
+        Ipv4Addr::new(192, 168, 2, 10),
+        Ipv4Addr::new(192, 168, 1, 10),
+    ];
     for site in [HEAD, REMOTE] {
-        assert_eq!(world.sites[site].workers.route(hosts[site]), None, "site {site}");
+        assert_eq!(
+            world.sites[site].workers.route(hosts[site]),
+            None,
+            "site {site}"
+        );
     }
-    let before = world.engine(REMOTE).sets.iter().map(|set| set.ours.clone()).collect::<Vec<_>>();
+    let before = world
+        .engine(REMOTE)
+        .sets
+        .iter()
+        .map(|set| set.ours.clone())
+        .collect::<Vec<_>>();
     world.cut = [false; 3];
     world.run_for(seconds(12));
     assert_eq!((world.members(HEAD), world.members(REMOTE)), (3, 3));
-    let after = world.engine(REMOTE).sets.iter().map(|set| set.ours.clone()).collect::<Vec<_>>();
-    assert_eq!(before, after, "a time with all links down keeps instance and epoch");
+    let after = world
+        .engine(REMOTE)
+        .sets
+        .iter()
+        .map(|set| set.ours.clone())
+        .collect::<Vec<_>>();
+    assert_eq!(
+        before, after,
+        "a time with all links down keeps instance and epoch"
+    );
     let sent = world.traffic_for(seconds(1));
     world.assert_all_delivered(&sent);
 }
@@ -410,12 +543,24 @@ fn a_restarted_remote_displaces_its_old_instance_within_five_seconds() {
         world.traffic_for(Duration::from_millis(500));
         world.start(REMOTE);
         world.traffic_for(seconds(5));
-        assert_eq!((world.members(HEAD), world.members(REMOTE)), (3, 3), "seed {seed}");
+        assert_eq!(
+            (world.members(HEAD), world.members(REMOTE)),
+            (3, 3),
+            "seed {seed}"
+        );
         let sent = world.traffic_for(seconds(1));
         world.assert_all_delivered(&sent);
         world.run_for(seconds(40));
-        assert_eq!(world.engine(HEAD).sets.iter().count(), 1, "seed {seed}: the old instance is forgotten");
-        assert_eq!(world.engine(HEAD).links.len(), 3, "seed {seed}: the old links are gone");
+        assert_eq!(
+            world.engine(HEAD).sets.iter().count(),
+            1,
+            "seed {seed}: the old instance is forgotten"
+        );
+        assert_eq!(
+            world.engine(HEAD).links.len(),
+            3,
+            "seed {seed}: the old links are gone"
+        );
     }
 }
 
@@ -429,7 +574,11 @@ fn a_restarted_head_is_found_again_within_the_timeout_and_three_seconds() {
         world.traffic_for(Duration::from_millis(800));
         world.start(HEAD);
         world.traffic_for(seconds(8));
-        assert_eq!((world.members(HEAD), world.members(REMOTE)), (3, 3), "seed {seed}");
+        assert_eq!(
+            (world.members(HEAD), world.members(REMOTE)),
+            (3, 3),
+            "seed {seed}"
+        );
         let sent = world.traffic_for(seconds(1));
         world.assert_all_delivered(&sent);
     }
@@ -439,13 +588,25 @@ fn a_restarted_head_is_found_again_within_the_timeout_and_three_seconds() {
 fn a_peer_without_ha_gets_one_plain_session_and_the_others_stand_by() {
     let mut world = World::with(
         7,
-        |head| head.l2tp.incoming[0].matches.iter_mut().for_each(|login| login.ha_set = None),
+        |head| {
+            head.l2tp.incoming[0]
+                .matches
+                .iter_mut()
+                .for_each(|login| login.ha_set = None)
+        },
         |_| (),
     );
     world.run_for(seconds(5));
-    let route = world.sites[REMOTE].workers.route(Ipv4Addr::new(192, 168, 1, 2));
+    let route = world.sites[REMOTE]
+        .workers
+        .route(Ipv4Addr::new(192, 168, 1, 10));
     assert!(matches!(route, Some(NextHop::Session(_))), "{route:?}");
-    let group = world.engine(REMOTE).groups.iter().next().expect("one group");
+    let group = world
+        .engine(REMOTE)
+        .groups
+        .iter()
+        .next()
+        .expect("one group");
     assert_eq!(group.protection(), "peer has no HA: no protection");
     assert_eq!(group.sessions().count(), 3);
 }
@@ -455,7 +616,11 @@ fn a_clean_stop_clears_the_tunnels_at_both_ends() {
     let mut world = World::new(8);
     world.run_for(seconds(5));
     let now = world.now;
-    world.sites[REMOTE].engine.as_mut().expect("running").shutdown(now);
+    world.sites[REMOTE]
+        .engine
+        .as_mut()
+        .expect("running")
+        .shutdown(now);
     world.carry_out(REMOTE);
     world.run_for(seconds(1));
     assert!(world.engine(REMOTE).is_shut_down());

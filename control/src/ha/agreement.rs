@@ -47,7 +47,11 @@ impl Agreement {
         value.extend_from_slice(&self.instance.to_be_bytes());
         value.extend_from_slice(&self.window.to_be_bytes());
         value.extend_from_slice(truncated(&self.label).as_bytes());
-        VendorAvp { vendor, kind: ATTRIBUTE, value }
+        VendorAvp {
+            vendor,
+            kind: ATTRIBUTE,
+            value,
+        }
     }
 
     /// Finds the agreement among a message's vendor AVPs. `None` when there is
@@ -68,7 +72,8 @@ impl Agreement {
             features: u16::from_be_bytes([fixed[2], fixed[3]]),
             epoch: u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
             instance: u64::from_be_bytes([
-                fixed[8], fixed[9], fixed[10], fixed[11], fixed[12], fixed[13], fixed[14], fixed[15],
+                fixed[8], fixed[9], fixed[10], fixed[11], fixed[12], fixed[13], fixed[14],
+                fixed[15],
             ]),
             window: u32::from_be_bytes([fixed[16], fixed[17], fixed[18], fixed[19]]),
             label: String::from_utf8_lossy(label).into_owned(),
@@ -106,7 +111,8 @@ mod tests {
         assert_eq!(
             avp.value,
             [
-                1, 0, 0, 0, 1, 2, 3, 4, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0, 4, 0, 0, b'A'
+                1, 0, 0, 0, 1, 2, 3, 4, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0, 4, 0, 0,
+                b'A'
             ]
         );
     }
@@ -129,7 +135,10 @@ mod tests {
 
     #[test]
     fn a_long_label_is_cut_between_characters() {
-        let long = Agreement { label: "ä".repeat(40), ..agreement() };
+        let long = Agreement {
+            label: "ä".repeat(40),
+            ..agreement()
+        };
         let found = Agreement::find(7, &[long.to_avp(7)]).expect("the cut label is legal");
         assert_eq!(found.label, "ä".repeat(32));
     }

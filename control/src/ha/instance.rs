@@ -30,7 +30,11 @@ pub enum Key {
     /// Our end dials: the set, by its place in the configuration.
     Outgoing { set: usize },
     /// The peer dials: which `incoming` took the call, and the peer's instance id.
-    Incoming { incoming: usize, set: usize, peer_instance: u64 },
+    Incoming {
+        incoming: usize,
+        set: usize,
+        peer_instance: u64,
+    },
 }
 
 /// An epoch of the peer that we receive.
@@ -79,10 +83,17 @@ impl SetInstance {
     /// Receives `epoch` from now on; older epochs are received until the grace
     /// time ends. Says whether anything changed.
     pub fn receive_epoch(&mut self, now: Duration, epoch: u32, grace: Duration) -> bool {
-        if self.received.first().is_some_and(|newest| newest.epoch.epoch == epoch) {
+        if self
+            .received
+            .first()
+            .is_some_and(|newest| newest.epoch.epoch == epoch)
+        {
             return false;
         }
-        let known = self.received.iter().position(|received| received.epoch.epoch == epoch);
+        let known = self
+            .received
+            .iter()
+            .position(|received| received.epoch.epoch == epoch);
         let window = match known {
             // An epoch that returns keeps its window: its numbers were delivered.
             Some(place) => self.received.remove(place).epoch.window,
@@ -91,7 +102,13 @@ impl SetInstance {
         for older in &mut self.received {
             older.retires_at.get_or_insert(now + grace);
         }
-        self.received.insert(0, Received { epoch: Epoch { epoch, window }, retires_at: None });
+        self.received.insert(
+            0,
+            Received {
+                epoch: Epoch { epoch, window },
+                retires_at: None,
+            },
+        );
         self.received.truncate(EPOCHS_MAX);
         true
     }
@@ -99,14 +116,18 @@ impl SetInstance {
     /// Gives up epochs whose grace time has ended. Says whether anything changed.
     pub fn retire_epochs(&mut self, now: Duration) -> bool {
         let before = self.received.len();
-        self.received.retain(|received| received.retires_at.is_none_or(|at| now < at));
+        self.received
+            .retain(|received| received.retires_at.is_none_or(|at| now < at));
         before != self.received.len()
     }
 
     /// When the next epoch's grace time ends.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
-        self.received.iter().filter_map(|received| received.retires_at).min()
+        self.received
+            .iter()
+            .filter_map(|received| received.retires_at)
+            .min()
     }
 
     /// The instance as the workers see it.
@@ -117,7 +138,11 @@ impl SetInstance {
             send_epoch: self.ours.epoch,
             next_number: Arc::clone(&self.next_number),
             members: self.members.clone(),
-            epochs: self.received.iter().map(|received| received.epoch.clone()).collect(),
+            epochs: self
+                .received
+                .iter()
+                .map(|received| received.epoch.clone())
+                .collect(),
             mtu: self.mtu,
             tcp_mss_fix: self.tcp_mss_fix,
             counters: self.counters.clone(),
@@ -147,7 +172,12 @@ pub struct Sets {
 impl Sets {
     /// The instance of `key`, made new (with a random instance id and epoch)
     /// when there is none.
-    pub fn instance_for(&mut self, key: Key, parameters: &SetParameters, rng: &mut impl Rng) -> &mut SetInstance {
+    pub fn instance_for(
+        &mut self,
+        key: Key,
+        parameters: &SetParameters,
+        rng: &mut impl Rng,
+    ) -> &mut SetInstance {
         let id = *self.by_key.entry(key).or_insert_with(|| {
             let id = SetId(self.next_id);
             self.next_id += 1;
@@ -210,7 +240,12 @@ mod tests {
     const GRACE: Duration = Duration::from_secs(2);
 
     fn parameters() -> SetParameters {
-        SetParameters { label: "A".into(), window: 65_536, mtu: 1450, workers: 2 }
+        SetParameters {
+            label: "A".into(),
+            window: 65_536,
+            mtu: 1450,
+            workers: 2,
+        }
     }
 
     fn seconds(s: u64) -> Duration {
@@ -224,8 +259,17 @@ mod tests {
         let first = sets.instance_for(key, &parameters(), &mut rng).ours.clone();
         let again = sets.instance_for(key, &parameters(), &mut rng).ours.clone();
         assert_eq!(first, again);
-        let other = Key::Incoming { incoming: 0, set: 0, peer_instance: 7 };
-        assert_ne!(sets.instance_for(other, &parameters(), &mut rng).ours.instance, first.instance);
+        let other = Key::Incoming {
+            incoming: 0,
+            set: 0,
+            peer_instance: 7,
+        };
+        assert_ne!(
+            sets.instance_for(other, &parameters(), &mut rng)
+                .ours
+                .instance,
+            first.instance
+        );
     }
 
     #[test]
@@ -252,8 +296,17 @@ mod tests {
         set.receive_epoch(seconds(1), 11, GRACE);
         set.receive_epoch(seconds(1), 10, GRACE);
         let spec = set.spec();
-        assert_eq!(spec.epochs.iter().map(|epoch| epoch.epoch).collect::<Vec<_>>(), [10, 11]);
-        assert_eq!(spec.epochs[0].window.observe(5), dataplane::window::Verdict::Duplicate);
+        assert_eq!(
+            spec.epochs
+                .iter()
+                .map(|epoch| epoch.epoch)
+                .collect::<Vec<_>>(),
+            [10, 11]
+        );
+        assert_eq!(
+            spec.epochs[0].window.observe(5),
+            dataplane::window::Verdict::Duplicate
+        );
         set.receive_epoch(seconds(1), 12, GRACE);
         assert_eq!(set.received_epochs().collect::<Vec<_>>(), [12, 10]);
     }
@@ -261,7 +314,11 @@ mod tests {
     #[test]
     fn a_removed_instance_leaves_its_slot_unused() {
         let (mut sets, mut rng) = (Sets::default(), StdRng::seed_from_u64(1));
-        let key = Key::Incoming { incoming: 0, set: 0, peer_instance: 7 };
+        let key = Key::Incoming {
+            incoming: 0,
+            set: 0,
+            peer_instance: 7,
+        };
         let id = sets.instance_for(key, &parameters(), &mut rng).id;
         assert!(sets.remove(id).is_some());
         assert!(sets.get(id).is_none());

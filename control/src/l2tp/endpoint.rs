@@ -109,6 +109,12 @@ impl Endpoint {
             && self.calls.tunnels.is_empty()
     }
 
+    /// Whether every message was acknowledged: nothing is to be sent again.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.tunnels.values().all(Tunnel::is_quiet)
+    }
+
     #[must_use]
     pub const fn statistics(&self) -> Statistics {
         self.statistics

@@ -180,6 +180,11 @@ impl Tunnel {
         self.heard_at = self.heard_at.max(now);
     }
 
+    /// Whether the peer has acknowledged everything.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.channel.is_idle()
+    }
+
     pub(super) fn info(&self) -> TunnelInfo {
         TunnelInfo {
             state: self.state,

@@ -157,6 +157,15 @@ impl Session {
         self.pump(now);
     }
 
+    /// Sends an Echo-Request now, besides those of `lcp_rate`. Nothing happens
+    /// unless LCP is open.
+    pub fn send_echo(&mut self, now: Duration) {
+        if self.lcp.state() == State::Opened {
+            self.send_echo_request(now);
+            self.pump(now);
+        }
+    }
+
     /// What the echoes have shown so far.
     pub fn echo_statistics(&self) -> EchoStatistics {
         self.echo.statistics()
@@ -502,14 +511,16 @@ impl Session {
         }
     }
 
+    fn send_echo_request(&mut self, now: Duration) {
+        let magic = self.lcp.negotiator.magic().to_be_bytes();
+        let id = self.lcp.send_new(code::ECHO_REQUEST, &magic);
+        self.echo.sent(now, id);
+    }
+
     fn keep_alive(&mut self, now: Duration) {
         match self.echo.due(now) {
             Due::Nothing => {}
-            Due::Send => {
-                let magic = self.lcp.negotiator.magic().to_be_bytes();
-                let id = self.lcp.send_new(code::ECHO_REQUEST, &magic);
-                self.echo.sent(now, id);
-            }
+            Due::Send => self.send_echo_request(now),
             Due::Dead => {
                 // One Terminate-Request in case only our ears are dead.
                 self.begin_close(now, CloseReason::EchoTimeout);
