@@ -113,7 +113,7 @@ impl<'t> Section<'t> {
         stand_in: T,
     ) -> T {
         if self.node.is_some() && !self.has(key) {
-            problems.error(&self.path.key(key), "this key is missing", remedy);
+            problems.missing(&self.path.key(key), remedy);
         }
         self.or(problems, key, read, stand_in)
     }
@@ -143,7 +143,7 @@ impl<'t> Section<'t> {
         problems: &mut Problems<'_>,
         key: &'static str,
         name: &'static str,
-        mut read: impl FnMut(&mut Section<'t>, &mut Problems<'_>) -> T,
+        mut read: impl FnMut(&mut Self, &mut Problems<'_>) -> T,
     ) -> Vec<T> {
         let Some(node) = self.node(problems, key) else {
             return Vec::new();
@@ -201,6 +201,9 @@ impl<'t> Section<'t> {
                     "this key is unknown",
                     suggest(&entry.key, &self.asked, "the keys here are"),
                 );
+                if let Some(meant) = nearest(&entry.key, &self.asked).filter(|key| !self.has(key)) {
+                    problems.misspelt(&self.path.key(meant));
+                }
             }
             seen.push(entry);
         }
@@ -238,16 +241,21 @@ fn kind_of(node: &Node) -> &'static str {
 
 /// `did you mean ...?` when one of the candidates is near, else the candidates.
 pub(crate) fn suggest(given: &str, candidates: &[&str], introduction: &str) -> String {
-    let near = candidates
-        .iter()
-        .map(|candidate| (distance(given, candidate), *candidate))
-        .min()
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4);
-    match near {
-        Some((_, candidate)) => format!("did you mean `{candidate}`?"),
+    match nearest(given, candidates) {
+        Some(candidate) => format!("did you mean `{candidate}`?"),
         None if candidates.is_empty() => format!("{introduction}: none"),
         None => format!("{introduction}: {}", candidates.join(", ")),
     }
+}
+
+/// The candidate that was probably meant.
+fn nearest<'c>(given: &str, candidates: &[&'c str]) -> Option<&'c str> {
+    candidates
+        .iter()
+        .map(|candidate| (distance(given, candidate), *candidate))
+        .min()
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .map(|(_, candidate)| candidate)
 }
 
 /// Levenshtein's edit distance, with `_` as good as `-` and case ignored.

@@ -1,11 +1,11 @@
 //! From the file's tree to a [`Config`].
 
+use std::fs;
 use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
 use dataplane::command::Prefix;
 
-use super::check;
 use super::decode::{
     Read, Section, Wrong, boolean, choice, comment, host, interface_address, ipv4, mac,
     milliseconds, name, not_yet, number, prefix, reference, seconds, secret, text,
@@ -16,6 +16,7 @@ use super::model::{
 };
 use super::problem::{Problem, Problems, Severity, Warning};
 use super::tree::{self, Node, Path, Value};
+use super::{check, pair};
 use crate::secret::Secret;
 
 /// The enterprise number that is reserved for documentation (RFC 5612).
@@ -46,25 +47,8 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it, in the file's order, warnings included.
     pub fn load(path: &FilePath) -> Result<(Self, Vec<Warning>), Vec<Problem>> {
-        let file = path.display().to_string();
-        match std::fs::read(path) {
-            Ok(octets) => match String::from_utf8(octets) {
-                Ok(text) => Self::parse(&file, &text),
-                Err(error) => {
-                    let valid = error.utf8_error().valid_up_to();
-                    let line = 1 + error.as_bytes()[..valid]
-                        .iter()
-                        .filter(|b| **b == b'\n')
-                        .count();
-                    Err(vec![unreadable(&file, line, "this is not UTF-8 text")])
-                }
-            },
-            Err(error) => Err(vec![unreadable(
-                &file,
-                0,
-                &format!("cannot be read: {error}"),
-            )]),
-        }
+        let text = read_text(path).map_err(|problem| vec![problem])?;
+        Self::parse(&path.display().to_string(), &text)
     }
 
     /// Reads and checks the text of a file; `file` is its name in problems.
@@ -72,32 +56,115 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(file: &str, text: &str) -> Result<(Self, Vec<Warning>), Vec<Problem>> {
-        let (root, faults) = tree::read(text);
-        let mut problems = Problems::new(file, root.as_ref());
-        for fault in faults {
-            problems.fault(fault);
-        }
-        let config = root.as_ref().map(|root| decode(root, &mut problems));
+        let source = Source::new(file.to_owned(), text);
+        let (config, problems) = source.decode();
         let list = problems.into_sorted();
+        let errors = list
+            .iter()
+            .any(|problem| problem.severity == Severity::Error);
         match config {
-            Some(config) if list.iter().all(|p| p.severity == Severity::Warning) => {
-                Ok((config, list))
-            }
-            None if list.is_empty() => Err(vec![unreadable(file, 1, "the file is empty")]),
+            Some(config) if !errors => Ok((config, list)),
             _ => Err(list),
         }
     }
 }
 
-fn unreadable(file: &str, line: usize, message: &str) -> Problem {
+/// Checks files, each alone and all against each other. Gives everything that
+/// was found, file by file.
+#[must_use]
+pub fn check_files(files: &[PathBuf]) -> Vec<Problem> {
+    let sources: Vec<Result<Source, Problem>> = files
+        .iter()
+        .map(|path| Ok(Source::new(path.display().to_string(), &read_text(path)?)))
+        .collect();
+    let mut found = Vec::new();
+    let mut readable = Vec::new();
+    for source in &sources {
+        let source = match source {
+            Ok(source) => source,
+            Err(problem) => {
+                found.push(problem.clone());
+                continue;
+            }
+        };
+        let (config, problems) = source.decode();
+        match config.zip(source.root.as_ref()) {
+            Some((config, root)) => readable.push(pair::File {
+                name: &source.file,
+                root,
+                config,
+                problems,
+            }),
+            None => found.extend(problems.into_sorted()),
+        }
+    }
+    pair::check(&mut readable);
+    for file in readable {
+        found.extend(file.problems.into_sorted());
+    }
+    found
+}
+
+/// A file's name and tree, which problems and values are read from.
+struct Source {
+    file: String,
+    root: Option<Node>,
+    faults: Vec<tree::Fault>,
+}
+
+impl Source {
+    fn new(file: String, text: &str) -> Self {
+        let (root, faults) = tree::read(text);
+        Self { file, root, faults }
+    }
+
+    /// What the file says and what is wrong with it. With errors, the
+    /// configuration is only good for looking at what is sound.
+    fn decode(&self) -> (Option<Config>, Problems<'_>) {
+        let mut problems = Problems::new(&self.file, self.root.as_ref());
+        for fault in &self.faults {
+            problems.fault(fault);
+        }
+        let config = self.root.as_ref().map(|root| decode(root, &mut problems));
+        if config.is_none() && self.faults.is_empty() {
+            problems.fault(&tree::Fault {
+                at: tree::Position::START,
+                message: "the file is empty".to_owned(),
+                remedy: EXAMPLE.to_owned(),
+            });
+        }
+        (config, problems)
+    }
+}
+
+const EXAMPLE: &str = "configs/reference.yaml is a file that works, with every key explained";
+
+fn read_text(path: &FilePath) -> Result<String, Problem> {
+    let file = path.display().to_string();
+    let octets =
+        fs::read(path).map_err(|error| unreadable(&file, 0, format!("cannot be read: {error}")))?;
+    String::from_utf8(octets).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let lines = error.as_bytes()[..valid]
+            .iter()
+            .filter(|octet| **octet == b'\n');
+        unreadable(
+            &file,
+            1 + lines.count(),
+            "this is not UTF-8 text".to_owned(),
+        )
+    })
+}
+
+fn unreadable(file: &str, line: usize, message: String) -> Problem {
     Problem {
         severity: Severity::Error,
         file: file.to_owned(),
         line,
         column: line.min(1),
         key: String::new(),
-        message: message.to_owned(),
-        remedy: "see configs/reference.yaml for a file that works".to_owned(),
+        message,
+        remedy: EXAMPLE.to_owned(),
     }
 }
 
@@ -124,7 +191,7 @@ impl Names {
 }
 
 /// Reads the whole file and checks it.
-pub(crate) fn decode(root: &Node, problems: &mut Problems<'_>) -> Config {
+fn decode(root: &Node, problems: &mut Problems<'_>) -> Config {
     let names = Names::of(root);
     let mut top = Section::open(problems, "file", Path::default(), Some(root));
     let mut config = Config {
@@ -343,9 +410,8 @@ fn interface(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Nam
         section.list(problems, "addresses", interface_address)
     };
     if addresses.is_none() && !section.has("addresses") {
-        problems.error(
+        problems.missing(
             &section.path.key("addresses"),
-            "this key is missing",
             "add `addresses: [192.0.2.1/24]` with this interface's own address",
         );
     }
@@ -502,9 +568,8 @@ fn incoming(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Name
         login(section, problems, names, link.ha_set)
     });
     if matches.is_empty() && !section.has("match") {
-        problems.error(
+        problems.missing(
             &section.path.key("match"),
-            "this key is missing",
             "add `match:` with a { username, password, remote-ip } for every link",
         );
     }

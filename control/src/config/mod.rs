@@ -2,12 +2,13 @@
 //!
 //! [`tree`] reads YAML into a tree that knows its lines, [`load`] takes a
 //! [`Config`] from it with the help of [`decode`], [`check`] sees whether its
-//! parts fit together, and [`problem`] says what is wrong where.
+//! parts fit together, [`pair`] whether two files do, and [`problem`] says what is wrong where.
 
 mod check;
 mod decode;
 mod load;
 mod model;
+mod pair;
 mod problem;
 mod tree;
 
@@ -17,7 +18,7 @@ use dataplane::command::Prefix;
 
 pub use load::{
     DEFAULT_GRACE, DEFAULT_HELLO_INTERVAL, DEFAULT_LCP_RATE, DEFAULT_LCP_TIMEOUT,
-    DEFAULT_MEMORY_MIB, DEFAULT_VENDOR_ID, DEFAULT_WINDOW,
+    DEFAULT_MEMORY_MIB, DEFAULT_VENDOR_ID, DEFAULT_WINDOW, check_files,
 };
 pub use model::{
     Config, Dataplane, Device, HaSet, HugePages, Incoming, Interface, InterfaceAddress, L2tp,
@@ -31,15 +32,4 @@ pub use crate::secret::Secret;
 #[must_use]
 pub fn contains(network: Prefix, address: Ipv4Addr) -> bool {
     (address.to_bits() ^ network.address.to_bits()) & network_mask(network.length) == 0
-}
-
-/// Checks files, each alone and all against each other. Gives everything that
-/// was found, file by file.
-#[must_use]
-pub fn check_files(files: &[std::path::PathBuf]) -> Vec<Problem> {
-    let found = files.iter().map(|file| match Config::load(file) {
-        Ok((_, warnings)) => warnings,
-        Err(problems) => problems,
-    });
-    found.flatten().collect()
 }

@@ -50,6 +50,8 @@ impl fmt::Display for Problem {
     }
 }
 
+const MISSING: &str = "this key is missing";
+
 /// Collects problems about one file.
 pub(crate) struct Problems<'t> {
     file: &'t str,
@@ -72,13 +74,13 @@ impl<'t> Problems<'t> {
         }
     }
 
-    pub(crate) fn fault(&mut self, fault: Fault) {
+    pub(crate) fn fault(&mut self, fault: &Fault) {
         self.push(
             Severity::Error,
             fault.at,
             String::new(),
-            fault.message,
-            fault.remedy,
+            fault.message.clone(),
+            fault.remedy.clone(),
         );
     }
 
@@ -119,6 +121,24 @@ impl<'t> Problems<'t> {
     /// was read from there can be judged.
     pub(crate) fn sound(&self, path: &Path) -> bool {
         !self.spoilt.iter().any(|spoilt| spoilt.touches(path))
+    }
+
+    /// Whether nothing at or around `path` is wrong so far, so that what is
+    /// inside was at least looked at.
+    pub(crate) fn readable(&self, path: &Path) -> bool {
+        !self.spoilt.iter().any(|spoilt| path.is_within(spoilt))
+    }
+
+    /// A key that must be there is not.
+    pub(crate) fn missing(&mut self, path: &Path, remedy: &str) {
+        self.error(path, MISSING, remedy);
+    }
+
+    /// A key was misspelt: what depends on it cannot be judged, and it is not missing.
+    pub(crate) fn misspelt(&mut self, path: &Path) {
+        let (_, key) = self.place(path);
+        self.list.retain(|p| p.message != MISSING || p.key != key);
+        self.spoilt.push(path.clone());
     }
 
     pub(crate) fn learn(&mut self, section: &'static str, key: &'static str) {
