@@ -191,9 +191,9 @@ impl Names {
 }
 
 /// Reads the whole file and checks it.
-fn decode(root: &Node, problems: &mut Problems<'_>) -> Config {
+pub(crate) fn decode(root: &Node, problems: &mut Problems<'_>) -> Config {
     let names = Names::of(root);
-    let mut top = Section::open(problems, "file", Path::default(), Some(root));
+    let mut top = Section::open(problems, Path::default(), Some(root));
     let mut config = Config {
         name: top.required(
             problems,
@@ -206,16 +206,16 @@ fn decode(root: &Node, problems: &mut Problems<'_>) -> Config {
         management: Management {
             socket: PathBuf::new(),
         },
-        ports: top.each(problems, "ports", "port", port),
-        interfaces: top.each(problems, "interfaces", "interface", |section, problems| {
+        ports: top.each(problems, "ports", port),
+        interfaces: top.each(problems, "interfaces", |section, problems| {
             interface(section, problems, &names)
         }),
-        ha_sets: top.each(problems, "ha-sets", "ha-set", ha_set),
+        ha_sets: top.each(problems, "ha-sets", ha_set),
         l2tp: l2tp(&mut top, problems, &names),
-        routes: top.each(problems, "routes", "route", |section, problems| {
+        routes: top.each(problems, "routes", |section, problems| {
             route(section, problems, &names)
         }),
-        neighbours: top.each(problems, "neighbours", "neighbour", |section, problems| {
+        neighbours: top.each(problems, "neighbours", |section, problems| {
             neighbour(section, problems, &names)
         }),
     };
@@ -227,9 +227,9 @@ fn decode(root: &Node, problems: &mut Problems<'_>) -> Config {
 }
 
 fn dataplane(top: &mut Section<'_>, problems: &mut Problems<'_>) -> Dataplane {
-    let node = top.node(problems, "dataplane");
+    let node = top.node("dataplane");
     let path = top.path.key("dataplane");
-    let mut section = Section::open(problems, "dataplane", path, node);
+    let mut section = Section::open(problems, path, node);
     let dataplane = Dataplane {
         workers: section.or(problems, "workers", workers, vec![None]),
         poll: section.or(
@@ -292,9 +292,9 @@ fn workers(node: &Node) -> Read<Vec<Option<u32>>> {
 }
 
 fn management(top: &mut Section<'_>, problems: &mut Problems<'_>, name: &str) -> Management {
-    let node = top.node(problems, "management");
+    let node = top.node("management");
     let path = top.path.key("management");
-    let mut section = Section::open(problems, "management", path, node);
+    let mut section = Section::open(problems, path, node);
     let default = PathBuf::from(format!("/run/hal2tp/{name}.sock"));
     let socket = section.or(problems, "socket", socket, default);
     section.optional(
@@ -398,7 +398,7 @@ fn interface(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Nam
             "take the key away and use a port of its own",
         ),
     );
-    let dhcp = section.node(problems, "addresses").and_then(Node::text) == Some("dhcp");
+    let dhcp = section.node("addresses").and_then(Node::text) == Some("dhcp");
     let addresses = if dhcp {
         problems.error(
             &section.path.key("addresses"),
@@ -449,16 +449,16 @@ fn mtu(node: &Node) -> Read<u16> {
 }
 
 fn l2tp(top: &mut Section<'_>, problems: &mut Problems<'_>, names: &Names) -> L2tp {
-    let node = top.node(problems, "l2tp");
+    let node = top.node("l2tp");
     let path = top.path.key("l2tp");
-    let mut section = Section::open(problems, "l2tp", path, node);
+    let mut section = Section::open(problems, path, node);
     let l2tp = L2tp {
         // The AVP's Vendor ID has 16 bits, and 0 is the IETF (RFC 2661, 4.1).
         vendor_id: section.or(problems, "vendor-id", number(1..=0xffff), DEFAULT_VENDOR_ID),
-        outgoing: section.each(problems, "outgoing", "outgoing", |section, problems| {
+        outgoing: section.each(problems, "outgoing", |section, problems| {
             outgoing(section, problems, names)
         }),
-        incoming: section.each(problems, "incoming", "incoming", |section, problems| {
+        incoming: section.each(problems, "incoming", |section, problems| {
             incoming(section, problems, names)
         }),
     };
@@ -564,7 +564,7 @@ fn outgoing(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Name
 
 fn incoming(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Names) -> Incoming {
     let link = link(section, problems, names);
-    let matches = section.each(problems, "match", "match", |section, problems| {
+    let matches = section.each(problems, "match", |section, problems| {
         login(section, problems, names, link.ha_set)
     });
     if matches.is_empty() && !section.has("match") {

@@ -33,3 +33,6 @@ pub use crate::secret::Secret;
 pub fn contains(network: Prefix, address: Ipv4Addr) -> bool {
     (address.to_bits() ^ network.address.to_bits()) & network_mask(network.length) == 0
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,5 @@
 //! What is wrong with a file, where, and what would be right.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use super::tree::{Fault, Node, Path, Position};
@@ -59,8 +58,6 @@ pub(crate) struct Problems<'t> {
     list: Vec<Problem>,
     /// Where errors are, so that no error is reported as the consequence of another.
     spoilt: Vec<Path>,
-    /// Every key that was asked for, by section: what the file may say.
-    known: BTreeSet<(&'static str, &'static str)>,
 }
 
 impl<'t> Problems<'t> {
@@ -70,7 +67,6 @@ impl<'t> Problems<'t> {
             tree,
             list: Vec::new(),
             spoilt: Vec::new(),
-            known: BTreeSet::new(),
         }
     }
 
@@ -139,14 +135,6 @@ impl<'t> Problems<'t> {
         let (_, key) = self.place(path);
         self.list.retain(|p| p.message != MISSING || p.key != key);
         self.spoilt.push(path.clone());
-    }
-
-    pub(crate) fn learn(&mut self, section: &'static str, key: &'static str) {
-        self.known.insert((section, key));
-    }
-
-    pub(crate) const fn known(&self) -> &BTreeSet<(&'static str, &'static str)> {
-        &self.known
     }
 
     /// Everything found, in the file's order.

@@ -118,6 +118,21 @@ impl Node {
         })
     }
 
+    /// As [`Node::find`], to change it.
+    #[cfg(test)]
+    pub(crate) fn find_mut(&mut self, path: &Path) -> Option<&mut Self> {
+        path.0
+            .iter()
+            .try_fold(self, |node, step| match (step, &mut node.value) {
+                (Step::Key(key), Value::Mapping(entries)) => entries
+                    .iter_mut()
+                    .find(|entry| entry.key == *key)
+                    .map(|entry| &mut entry.value),
+                (Step::Index(index), Value::Sequence(items)) => items.get_mut(*index),
+                _ => None,
+            })
+    }
+
     /// `l2tp.outgoing[head2].server`: list items by their name where they have one.
     pub(crate) fn describe(&self, path: &Path) -> String {
         let mut node = Some(self);
