@@ -10,9 +10,10 @@ use std::net::Ipv4Addr;
 
 use dataplane::command::Prefix;
 
-use super::load::{DEFAULT_ROUTE, connected};
 use super::model::{Config, Device, Interface, Via};
 use super::problem::Problems;
+use super::resolve::connected;
+use super::sections::DEFAULT_ROUTE;
 use super::tree::{Node, Path};
 use super::{InterfaceAddress, contains};
 

@@ -152,7 +152,7 @@ fn every_key_of_the_reference_is_read() {
         }]);
         let key = root.describe(&path);
         let mut problems = Problems::new("reference.yaml", Some(&root));
-        super::load::decode(&root, &mut problems);
+        super::sections::decode(&root, &mut problems);
         let list = problems.into_sorted();
         let told = list
             .iter()
