@@ -68,7 +68,7 @@ fn findings(files: &[File<'_>], index: usize, place: usize) -> Vec<Finding> {
         found.push((
             path.key("server"),
             format!("no other file here has the address {}", tunnel.server),
-            "write an address of the far end, or check this file together with the far end's"
+            "write an address of the far end (if a NAT stands before it, check this file alone)"
                 .to_owned(),
         ));
     }

@@ -184,8 +184,9 @@ fn management(top: &mut Section<'_>, problems: &mut Problems<'_>, name: &str) ->
 }
 
 fn socket(node: &Node) -> Read<PathBuf> {
-    // sockaddr_un holds 108 octets, one of them the closing zero (unix(7)).
-    const LONGEST: usize = 107;
+    // sockaddr_un holds 108 octets (unix(7)), and the server binds under the
+    // name with its process id behind it before it takes the name.
+    const LONGEST: usize = 96;
     let path = text(node)?;
     if !path.starts_with('/') || path.len() > LONGEST || path.contains('\0') {
         return Err(Wrong::new(
