@@ -33,21 +33,14 @@ pub(crate) type Read<T> = Result<T, Wrong>;
 
 /// A mapping whose keys are being read.
 pub(crate) struct Section<'t> {
-    name: &'static str,
     pub(crate) path: Path,
     node: Option<&'t Node>,
     asked: Vec<&'static str>,
 }
 
 impl<'t> Section<'t> {
-    /// Opens the mapping at `path`. `name` says what it is, and is the same
-    /// for all mappings of one kind. A missing node is an empty mapping.
-    pub(crate) fn open(
-        problems: &mut Problems<'_>,
-        name: &'static str,
-        path: Path,
-        node: Option<&'t Node>,
-    ) -> Self {
+    /// Opens the mapping at `path`. A missing node is an empty mapping.
+    pub(crate) fn open(problems: &mut Problems<'_>, path: Path, node: Option<&'t Node>) -> Self {
         let is_mapping = |node: &&Node| matches!(node.value, Value::Mapping(_));
         if let Some(node) = node.filter(|node| !is_mapping(node)) {
             if !matches!(node.value, Value::Refused) {
@@ -59,7 +52,6 @@ impl<'t> Section<'t> {
             }
         }
         Self {
-            name,
             path,
             node: node.filter(is_mapping),
             asked: Vec::new(),
@@ -67,12 +59,7 @@ impl<'t> Section<'t> {
     }
 
     /// The value of a key as it stands in the file.
-    pub(crate) fn node(
-        &mut self,
-        problems: &mut Problems<'_>,
-        key: &'static str,
-    ) -> Option<&'t Node> {
-        problems.learn(self.name, key);
+    pub(crate) fn node(&mut self, key: &'static str) -> Option<&'t Node> {
         self.asked.push(key);
         self.node?.get(key)
     }
@@ -88,7 +75,7 @@ impl<'t> Section<'t> {
         key: &'static str,
         read: impl Fn(&Node) -> Read<T>,
     ) -> Option<T> {
-        let node = self.node(problems, key)?;
+        let node = self.node(key)?;
         let path = self.path.key(key);
         take(problems, &path, node, read)
     }
@@ -112,10 +99,17 @@ impl<'t> Section<'t> {
         remedy: &str,
         stand_in: T,
     ) -> T {
-        if self.node.is_some() && !self.has(key) {
-            problems.error(&self.path.key(key), "this key is missing", remedy);
+        let path = self.path.key(key);
+        match self.node(key) {
+            None if self.node.is_some() => problems.missing(&path, remedy),
+            Some(node) if node.text() == Some("") => {
+                problems.error(&path, "there is no value", remedy);
+            }
+            Some(node) => return take(problems, &path, node, read).unwrap_or(stand_in),
+            // That there is no mapping at all was reported when it was opened.
+            None => {}
         }
-        self.or(problems, key, read, stand_in)
+        stand_in
     }
 
     /// A list of simple values; `None` when the key is not there.
@@ -125,7 +119,7 @@ impl<'t> Section<'t> {
         key: &'static str,
         read: impl Fn(&Node) -> Read<T>,
     ) -> Option<Vec<T>> {
-        let node = self.node(problems, key)?;
+        let node = self.node(key)?;
         let path = self.path.key(key);
         let items = self.items(problems, &path, node);
         let values = items.iter().enumerate();
@@ -142,17 +136,16 @@ impl<'t> Section<'t> {
         &mut self,
         problems: &mut Problems<'_>,
         key: &'static str,
-        name: &'static str,
-        mut read: impl FnMut(&mut Section<'t>, &mut Problems<'_>) -> T,
+        mut read: impl FnMut(&mut Self, &mut Problems<'_>) -> T,
     ) -> Vec<T> {
-        let Some(node) = self.node(problems, key) else {
+        let Some(node) = self.node(key) else {
             return Vec::new();
         };
         let path = self.path.key(key);
         let items = self.items(problems, &path, node);
         let mut values = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            let mut section = Section::open(problems, name, path.index(index), Some(item));
+            let mut section = Section::open(problems, path.index(index), Some(item));
             values.push(read(&mut section, problems));
             section.close(problems);
         }
@@ -177,6 +170,7 @@ impl<'t> Section<'t> {
     /// Reports keys that nobody asked for, and keys that stand twice.
     pub(crate) fn close(&mut self, problems: &mut Problems<'_>) {
         let Some(node) = self.node else { return };
+        self.asked.sort_unstable();
         let mut seen: Vec<&Entry> = Vec::new();
         for entry in node.entries() {
             // A key that is not a word was reported when the tree was built.
@@ -201,6 +195,9 @@ impl<'t> Section<'t> {
                     "this key is unknown",
                     suggest(&entry.key, &self.asked, "the keys here are"),
                 );
+                if let Some(meant) = nearest(&entry.key, &self.asked).filter(|key| !self.has(key)) {
+                    problems.misspelt(&self.path.key(meant));
+                }
             }
             seen.push(entry);
         }
@@ -238,16 +235,23 @@ fn kind_of(node: &Node) -> &'static str {
 
 /// `did you mean ...?` when one of the candidates is near, else the candidates.
 pub(crate) fn suggest(given: &str, candidates: &[&str], introduction: &str) -> String {
-    let near = candidates
-        .iter()
-        .map(|candidate| (distance(given, candidate), *candidate))
-        .min()
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4);
-    match near {
-        Some((_, candidate)) => format!("did you mean `{candidate}`?"),
+    match nearest(given, candidates) {
+        Some(candidate) => format!("did you mean `{candidate}`?"),
         None if candidates.is_empty() => format!("{introduction}: none"),
         None => format!("{introduction}: {}", candidates.join(", ")),
     }
+}
+
+/// The candidate that was probably meant.
+fn nearest<'c>(given: &str, candidates: &[&'c str]) -> Option<&'c str> {
+    candidates
+        .iter()
+        .map(|candidate| (distance(given, candidate), *candidate))
+        .min()
+        .filter(|(distance, candidate)| {
+            *distance <= 1 + candidate.len() / 4 && *distance < candidate.len()
+        })
+        .map(|(_, candidate)| candidate)
 }
 
 /// Levenshtein's edit distance, with `_` as good as `-` and case ignored.
@@ -408,7 +412,7 @@ pub(crate) fn reference<'n>(
             let all: Vec<&str> = names.iter().flatten().map(String::as_str).collect();
             Wrong::new(
                 format!("there is no {thing} \"{}\"", printable(&given)),
-                suggest(&given, &all, &format!("known to this file under `{thing}`")),
+                suggest(&given, &all, "the file has"),
             )
         })
     }

@@ -1,29 +1,34 @@
 //! The configuration file: one YAML file for one appliance.
 //!
-//! [`tree`] reads YAML into a tree that knows its lines, [`load`] takes a
-//! [`Config`] from it with the help of [`decode`], [`check`] sees whether its
-//! parts fit together, and [`problem`] says what is wrong where.
+//! `tree` reads YAML into a tree that knows its lines, `sections` takes a
+//! [`Config`] from it with the help of `decode`, `resolve` fills in defaults
+//! that depend on other parts, `check` sees whether the parts fit together and
+//! `pair` whether two files do, and `problem` says what is wrong where.
 
 mod check;
 mod decode;
 mod load;
 mod model;
+mod pair;
 mod problem;
+mod resolve;
+mod sections;
 mod tree;
 
 use std::net::Ipv4Addr;
 
 use dataplane::command::Prefix;
 
-pub use load::{
-    DEFAULT_GRACE, DEFAULT_HELLO_INTERVAL, DEFAULT_LCP_RATE, DEFAULT_LCP_TIMEOUT,
-    DEFAULT_MEMORY_MIB, DEFAULT_VENDOR_ID, DEFAULT_WINDOW,
-};
+pub use load::check_files;
 pub use model::{
     Config, Dataplane, Device, HaSet, HugePages, Incoming, Interface, InterfaceAddress, L2tp,
     Management, Match, Neighbour, Outgoing, Poll, Port, Route, Via, network_mask,
 };
 pub use problem::{Problem, Severity, Warning};
+pub use sections::{
+    DEFAULT_GRACE, DEFAULT_HELLO_INTERVAL, DEFAULT_LCP_RATE, DEFAULT_LCP_TIMEOUT,
+    DEFAULT_MEMORY_MIB, DEFAULT_VENDOR_ID, DEFAULT_WINDOW,
+};
 
 pub use crate::secret::Secret;
 
@@ -33,13 +38,5 @@ pub fn contains(network: Prefix, address: Ipv4Addr) -> bool {
     (address.to_bits() ^ network.address.to_bits()) & network_mask(network.length) == 0
 }
 
-/// Checks files, each alone and all against each other. Gives everything that
-/// was found, file by file.
-#[must_use]
-pub fn check_files(files: &[std::path::PathBuf]) -> Vec<Problem> {
-    let found = files.iter().map(|file| match Config::load(file) {
-        Ok((_, warnings)) => warnings,
-        Err(problems) => problems,
-    });
-    found.flatten().collect()
-}
+#[cfg(test)]
+mod tests;

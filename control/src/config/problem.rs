@@ -1,6 +1,5 @@
 //! What is wrong with a file, where, and what would be right.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use super::tree::{Fault, Node, Path, Position};
@@ -50,6 +49,8 @@ impl fmt::Display for Problem {
     }
 }
 
+const MISSING: &str = "this key is missing";
+
 /// Collects problems about one file.
 pub(crate) struct Problems<'t> {
     file: &'t str,
@@ -57,8 +58,6 @@ pub(crate) struct Problems<'t> {
     list: Vec<Problem>,
     /// Where errors are, so that no error is reported as the consequence of another.
     spoilt: Vec<Path>,
-    /// Every key that was asked for, by section: what the file may say.
-    known: BTreeSet<(&'static str, &'static str)>,
 }
 
 impl<'t> Problems<'t> {
@@ -68,17 +67,16 @@ impl<'t> Problems<'t> {
             tree,
             list: Vec::new(),
             spoilt: Vec::new(),
-            known: BTreeSet::new(),
         }
     }
 
-    pub(crate) fn fault(&mut self, fault: Fault) {
+    pub(crate) fn fault(&mut self, fault: &Fault) {
         self.push(
             Severity::Error,
             fault.at,
             String::new(),
-            fault.message,
-            fault.remedy,
+            fault.message.clone(),
+            fault.remedy.clone(),
         );
     }
 
@@ -121,12 +119,22 @@ impl<'t> Problems<'t> {
         !self.spoilt.iter().any(|spoilt| spoilt.touches(path))
     }
 
-    pub(crate) fn learn(&mut self, section: &'static str, key: &'static str) {
-        self.known.insert((section, key));
+    /// Whether nothing at or around `path` is wrong so far, so that what is
+    /// inside was at least looked at.
+    pub(crate) fn readable(&self, path: &Path) -> bool {
+        !self.spoilt.iter().any(|spoilt| path.is_within(spoilt))
     }
 
-    pub(crate) const fn known(&self) -> &BTreeSet<(&'static str, &'static str)> {
-        &self.known
+    /// A key that must be there is not.
+    pub(crate) fn missing(&mut self, path: &Path, remedy: &str) {
+        self.error(path, MISSING, remedy);
+    }
+
+    /// A key was misspelt: what depends on it cannot be judged, and it is not missing.
+    pub(crate) fn misspelt(&mut self, path: &Path) {
+        let (_, key) = self.place(path);
+        self.list.retain(|p| p.message != MISSING || p.key != key);
+        self.spoilt.push(path.clone());
     }
 
     /// Everything found, in the file's order.

@@ -110,6 +110,29 @@ impl Node {
         at
     }
 
+    /// The thing at the end of `path`.
+    pub(crate) fn find(&self, path: &Path) -> Option<&Self> {
+        path.0.iter().try_fold(self, |node, step| match step {
+            Step::Key(key) => node.get(key),
+            Step::Index(index) => node.items().get(*index),
+        })
+    }
+
+    /// As [`Node::find`], to change it.
+    #[cfg(test)]
+    pub(crate) fn find_mut(&mut self, path: &Path) -> Option<&mut Self> {
+        path.0
+            .iter()
+            .try_fold(self, |node, step| match (step, &mut node.value) {
+                (Step::Key(key), Value::Mapping(entries)) => entries
+                    .iter_mut()
+                    .find(|entry| entry.key == *key)
+                    .map(|entry| &mut entry.value),
+                (Step::Index(index), Value::Sequence(items)) => items.get_mut(*index),
+                _ => None,
+            })
+    }
+
     /// `l2tp.outgoing[head2].server`: list items by their name where they have one.
     pub(crate) fn describe(&self, path: &Path) -> String {
         let mut node = Some(self);
@@ -178,6 +201,11 @@ impl Path {
         let mut steps = self.0.clone();
         steps.push(step);
         Self(steps)
+    }
+
+    /// Whether this is inside the other, or the same.
+    pub(crate) fn is_within(&self, outer: &Self) -> bool {
+        self.0.starts_with(&outer.0)
     }
 
     /// Whether one of the two is inside the other, or they are the same.
