@@ -28,3 +28,6 @@ pub use mbuf::rte_mbuf;
 mod bindings {
     include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
 }
+
+#[cfg(test)]
+mod tests;

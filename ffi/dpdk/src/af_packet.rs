@@ -58,3 +58,6 @@ pub fn af_packet(interface: &str, queues: u16, mtu: u16) -> Result<AfPacket, Err
         max_frame_octets,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,8 @@ pub(crate) struct Control {
 /// What goes when a virtual port is closed.
 pub(crate) struct Attachment {
     pub(crate) device: String,
+    /// Octets that the driver writes into buffers without looking at their size.
+    pub(crate) blind_octets: u16,
     /// Held for its destructor only.
     pub(crate) _rings: Option<Arc<RingPair>>,
 }

@@ -70,7 +70,8 @@ impl Eal {
     }
 
     /// As [`init`](Self::init), with further EAL arguments behind our own.
-    /// `--telemetry` among them leaves the telemetry socket on.
+    /// `--telemetry` among them leaves the telemetry socket on. They are as
+    /// trusted as the program itself: some make the EAL load code.
     ///
     /// # Errors
     /// As for `init`.
@@ -123,6 +124,11 @@ impl Eal {
     /// # Errors
     /// When the driver is missing or refuses its arguments.
     pub fn attach_vdev(self: &Arc<Self>, name: &str, args: &str) -> Result<PortId, Error> {
+        // That driver follows an address that it is given as text.
+        if is_driver(name, "ring") && args.contains("internal") {
+            return Err(Error::Name(format!("{name},{args}")));
+        }
+        let blind_octets = null_frame_octets(name, args)?;
         let device = c_name(name)?;
         let args = c_name(args)?;
         let mut control = control::lock();
@@ -134,6 +140,7 @@ impl Eal {
             Ok(port) => {
                 let attachment = Attachment {
                     device: name.to_owned(),
+                    blind_octets,
                     _rings: None,
                 };
                 control.attachments.insert(port.0, attachment);
@@ -180,6 +187,7 @@ impl Eal {
             let (id, device) = rings.port(name, side)?;
             let attachment = Attachment {
                 device,
+                blind_octets: 0,
                 _rings: Some(Arc::clone(&rings)),
             };
             control.attachments.insert(id.0, attachment);
@@ -208,13 +216,38 @@ pub(crate) fn c_name(name: &str) -> Result<CString, Error> {
 }
 
 /// Looks a port up. The caller holds the lock.
-pub(crate) fn port_by_name(name: &str, device: &CStr) -> Result<PortId, Error> {
+fn port_by_name(name: &str, device: &CStr) -> Result<PortId, Error> {
     let mut port = 0;
     // SAFETY: the string and the result live through the call.
     let result = unsafe { dpdk_sys::rte_eth_dev_get_port_by_name(device.as_ptr(), &mut port) };
     match result {
         0 => Ok(PortId(port)),
         _ => Err(Error::NoSuchPort(name.to_owned())),
+    }
+}
+
+/// Whether a device of this name gets that driver, by its name or its older one.
+fn is_driver(device: &str, driver: &str) -> bool {
+    let rest = device
+        .strip_prefix("net_")
+        .or_else(|| device.strip_prefix("eth_"));
+    rest.is_some_and(|rest| rest.starts_with(driver))
+}
+
+/// The size of the frames that a net_null device makes up, octets; 0 for other devices.
+fn null_frame_octets(name: &str, args: &str) -> Result<u16, Error> {
+    if !is_driver(name, "null") {
+        return Ok(0);
+    }
+    let mut pairs = args.split(',').filter_map(|arg| arg.split_once('='));
+    // The last one counts.
+    let Some((_, size)) = pairs.rfind(|(key, _)| key.trim() == "size") else {
+        return Ok(64);
+    };
+    // The driver takes hexadecimal and octal too; whoever wants that writes it decimally.
+    match size.parse() {
+        Ok(octets) if !size.starts_with('0') => Ok(octets),
+        _ => Err(Error::Name(format!("{name},{args}"))),
     }
 }
 

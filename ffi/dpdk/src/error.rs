@@ -67,6 +67,8 @@ pub enum Error {
     },
     /// A frame of this MTU does not fit the buffers or the device's frame slots.
     MtuTooLarge { mtu: u16, most: u16 },
+    /// The pool's buffers cannot hold a frame of the device's behind their headroom.
+    DataRoomTooSmall { octets: u16, least: u16 },
     /// The thread already has an lcore.
     AlreadyRegistered,
 }
@@ -90,6 +92,10 @@ impl fmt::Display for Error {
             Self::MtuTooLarge { mtu, most } => {
                 write!(f, "an MTU of {mtu} is asked, at most {most} fits")
             }
+            Self::DataRoomTooSmall { octets, least } => write!(
+                f,
+                "the pool's buffers have {octets} octets, at least {least} are needed"
+            ),
             Self::AlreadyRegistered => write!(f, "the thread already has an lcore"),
         }
     }

@@ -40,11 +40,18 @@ impl Mbuf {
         Self(mbuf)
     }
 
+    #[cfg(test)]
+    pub(crate) fn as_raw(&self) -> NonNull<rte_mbuf> {
+        self.0
+    }
+
+    #[inline]
     fn header(&self) -> &rte_mbuf {
         // SAFETY: valid and owned, and `&self` excludes writers.
         unsafe { self.0.as_ref() }
     }
 
+    #[inline]
     fn header_mut(&mut self) -> &mut rte_mbuf {
         // SAFETY: valid and owned, and `&mut self` excludes all others. The
         // packet's octets are elsewhere.
@@ -52,23 +59,27 @@ impl Mbuf {
     }
 
     /// Octets of the packet.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         usize::from(self.header().data_len)
     }
 
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.header().data_len == 0
     }
 
     /// Unused octets in front of the packet.
+    #[inline]
     #[must_use]
     pub fn headroom(&self) -> usize {
         usize::from(self.header().data_off)
     }
 
     /// Unused octets behind the packet.
+    #[inline]
     #[must_use]
     pub fn tailroom(&self) -> usize {
         let header = self.header();
@@ -78,6 +89,7 @@ impl Mbuf {
 
     /// Makes the packet longer at its front. The new octets hold anything; they
     /// are returned for writing. `None`, and no change, without the headroom.
+    #[inline]
     pub fn prepend(&mut self, octets: usize) -> Option<&mut [u8]> {
         if octets > self.headroom() {
             return None;
@@ -92,6 +104,7 @@ impl Mbuf {
 
     /// Makes the packet longer at its end. The new octets hold anything; they
     /// are returned for writing. `None`, and no change, without the tailroom.
+    #[inline]
     pub fn append(&mut self, octets: usize) -> Option<&mut [u8]> {
         if octets > self.tailroom() {
             return None;
@@ -105,6 +118,7 @@ impl Mbuf {
     }
 
     /// Takes octets off the front; false, and no change, when there are not so many.
+    #[inline]
     #[must_use]
     pub fn trim_front(&mut self, octets: usize) -> bool {
         let ok = self.trim_end(octets);
@@ -115,6 +129,7 @@ impl Mbuf {
     }
 
     /// Takes octets off the end; false, and no change, when there are not so many.
+    #[inline]
     #[must_use]
     pub fn trim_end(&mut self, octets: usize) -> bool {
         if octets > self.len() {
@@ -130,6 +145,7 @@ impl Mbuf {
     }
 
     /// Appends a copy of the octets; false, and no change, without the tailroom.
+    #[inline]
     #[must_use]
     pub fn extend_from_slice(&mut self, octets: &[u8]) -> bool {
         match self.append(octets.len()) {
@@ -148,12 +164,14 @@ impl Mbuf {
     }
 
     /// The port that the packet was received on, DPDK's number.
+    #[inline]
     #[must_use]
     pub fn port(&self) -> u16 {
         self.header().port
     }
 
     /// The port's hash over the packet's addresses, if it made one.
+    #[inline]
     #[must_use]
     pub fn rss_hash(&self) -> Option<u32> {
         let header = self.header();
@@ -276,3 +294,6 @@ impl fmt::Debug for Mbuf {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,3 +161,6 @@ impl Pool {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,6 @@
 
 use std::ffi::CStr;
 use std::fmt;
-use std::mem;
 use std::ptr;
 use std::sync::Arc;
 
@@ -16,6 +15,9 @@ use crate::queue::{RxQueue, TxQueue};
 
 /// Ethernet header and FCS, octets.
 const FRAME_OVERHEAD_OCTETS: u32 = dpdk_sys::RTE_ETHER_HDR_LEN + dpdk_sys::RTE_ETHER_CRC_LEN;
+
+/// The shortest Ethernet frame, octets with FCS.
+const LEAST_FRAME_OCTETS: u16 = 64;
 
 const RX_CHECKSUMS: u64 = dpdk_sys::SHIM_RX_OFFLOAD_IPV4_CKSUM
     | dpdk_sys::SHIM_RX_OFFLOAD_UDP_CKSUM
@@ -100,15 +102,17 @@ impl Port {
     /// # Errors
     /// When there is no such port, it is open already, or the device refuses.
     pub fn open(
-        eal: &Arc<Eal>,
+        _eal: &Arc<Eal>,
         id: PortId,
         config: &PortConfig,
     ) -> Result<(Self, Vec<RxQueue>, Vec<TxQueue>), Error> {
-        let _ = eal;
         let (port, failure) = {
             let mut control = control::lock();
             let info = device_info(id)?;
             check_queues(&info, config)?;
+            let attachment = control.attachments.get(&id.0);
+            let blind_octets = attachment.map_or(0, |attachment| attachment.blind_octets);
+            check_data_room(&config.mempool, blind_octets)?;
             if !control.open_ports.insert(id.0) {
                 return Err(Error::PortInUse(id.0));
             }
@@ -130,8 +134,7 @@ impl Port {
     ///
     /// # Errors
     /// When there is no such port.
-    pub fn limits(eal: &Arc<Eal>, id: PortId) -> Result<Limits, Error> {
-        let _ = eal;
+    pub fn limits(_eal: &Arc<Eal>, id: PortId) -> Result<Limits, Error> {
         let _control = control::lock();
         let info = device_info(id)?;
         Ok(Limits {
@@ -383,6 +386,17 @@ impl Drop for OpenPort {
     }
 }
 
+/// Some drivers take the headroom off without looking, and net_null writes its
+/// frames without looking.
+fn check_data_room(mempool: &Mempool, blind_octets: u16) -> Result<(), Error> {
+    let octets = mempool.data_room();
+    let least = HEADROOM_OCTETS.saturating_add(LEAST_FRAME_OCTETS.max(blind_octets));
+    if octets < least {
+        return Err(Error::DataRoomTooSmall { octets, least });
+    }
+    Ok(())
+}
+
 fn check_queues(info: &rte_eth_dev_info, config: &PortConfig) -> Result<(), Error> {
     let counts = [
         ("receive", config.rx_queues, info.max_rx_queues),
@@ -406,8 +420,7 @@ fn device_info(id: PortId) -> Result<rte_eth_dev_info, Error> {
     if unsafe { dpdk_sys::rte_eth_dev_is_valid_port(id.0) } == 0 {
         return Err(Error::NoSuchPort(id.to_string()));
     }
-    // SAFETY: the structure is numbers and pointers, for which zeros are a value.
-    let mut info: rte_eth_dev_info = unsafe { mem::zeroed() };
+    let mut info = rte_eth_dev_info::default();
     // SAFETY: the port exists; the result is written by the call only.
     let result = unsafe { dpdk_sys::rte_eth_dev_info_get(id.0, &mut info) };
     Error::check("rte_eth_dev_info_get", format_args!("port {id}"), result)?;

@@ -182,3 +182,6 @@ impl TxQueue {
         self.queue
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 
 use dpdk_sys::{RING_F_SC_DEQ, RING_F_SP_ENQ, rte_ring};
 
-use crate::eal::{c_name, port_by_name};
+use crate::eal::c_name;
 use crate::error::Error;
 use crate::port::PortId;
 
@@ -58,8 +58,7 @@ impl RingPair {
         }
         // The driver's own rule for names.
         let device = format!("net_ring_{port_name}");
-        let port = port_by_name(&device, &c_name(&device)?)?;
-        Ok((port, device))
+        Ok((PortId(result as u16), device))
     }
 }
 
