@@ -6,4 +6,5 @@ pub mod command;
 pub mod counters;
 pub mod event;
 pub mod headers;
+pub mod transform;
 pub mod window;
