@@ -3,3 +3,5 @@
 //! Protocol code is sans-IO: it takes `now` (a [`core::time::Duration`] since
 //! the process started) and octets, and is polled for what it wants sent.
 #![forbid(unsafe_code)]
+
+pub mod host;

@@ -1,0 +1,829 @@
+//! The neighbour tables: who is where on each interface (RFC 826, RFC 1122
+//! 2.3.2, RFC 5227).
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use dataplane::command::{InterfaceId, PortId, TableId};
+
+use super::arp::{self, Arp, Operation};
+use super::proxy_arp::ProxyArp;
+
+/// Packets that may wait for one address.
+const QUEUE_PER_ADDRESS: usize = 64;
+/// Packets that may wait for all addresses together.
+const QUEUE_TOTAL: usize = 1024;
+/// Neighbours that one interface may have.
+const TABLE_LIMIT: usize = 4096;
+/// Requests for an unknown address, and for one being refreshed, before we give up.
+const ATTEMPTS: u8 = 3;
+/// Time between two requests for one address (RFC 1122, 2.3.2.1: at most one a second).
+const RETRY: Duration = Duration::from_secs(1);
+/// How long an answer is trusted before the neighbour is asked again.
+const REACHABLE: Duration = Duration::from_secs(30);
+/// RFC 5227, 1.1: ANNOUNCE_NUM and ANNOUNCE_INTERVAL.
+const ANNOUNCEMENTS: u8 = 2;
+const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(2);
+/// RFC 5227, 1.1: DEFEND_INTERVAL.
+const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
+/// After a link comes back all its neighbours are asked, this far apart.
+const REFRESH_SPACING: Duration = Duration::from_millis(1);
+/// A worker that still misses a neighbour this long after it was installed is told again.
+const REINSTALL: Duration = Duration::from_secs(1);
+
+/// An interface as ARP sees it. There is at most one on a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    pub id: InterfaceId,
+    pub port: PortId,
+    pub table: TableId,
+    pub mac: [u8; 6],
+    /// Own addresses, each with its prefix length.
+    pub addresses: Vec<(Ipv4Addr, u8)>,
+    /// Whether packets that arrive here may be routed onwards. Where they may
+    /// not, no address of others is answered for.
+    pub forward: bool,
+}
+
+impl Interface {
+    fn owns(&self, address: Ipv4Addr) -> bool {
+        self.addresses.iter().any(|&(own, _)| own == address)
+    }
+
+    /// Our address in the connected subnet that `address` is a host of:
+    /// neither its network nor its broadcast address (RFC 3021 has neither).
+    fn own_address_towards(&self, address: Ipv4Addr) -> Option<Ipv4Addr> {
+        let is_host = |own: Ipv4Addr, length: u8| {
+            let host_mask = u32::MAX.checked_shr(u32::from(length)).unwrap_or(0);
+            let host = address.to_bits() & host_mask;
+            own.to_bits() | host_mask == address.to_bits() | host_mask
+                && (length >= 31 || (host != 0 && host != host_mask))
+        };
+        self.addresses
+            .iter()
+            .find(|&&(own, length)| is_host(own, length))
+            .map(|&(own, _)| own)
+    }
+}
+
+/// What is to be done, strictly in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send a whole Ethernet frame.
+    SendFrame { port: PortId, frame: Vec<u8> },
+    /// Tell the workers a neighbour's hardware address, new or changed.
+    Install {
+        interface: InterfaceId,
+        address: Ipv4Addr,
+        mac: [u8; 6],
+    },
+    /// Take a neighbour away from the workers.
+    Remove {
+        interface: InterfaceId,
+        address: Ipv4Addr,
+    },
+    /// Send an IPv4 packet that waited for this neighbour.
+    SendPacket {
+        interface: InterfaceId,
+        mac: [u8; 6],
+        packet: Vec<u8>,
+    },
+    /// The neighbour did not answer: the packet is due a "host unreachable"
+    /// (RFC 1812, 3.3.2).
+    Unreachable {
+        interface: InterfaceId,
+        packet: Vec<u8>,
+    },
+    /// Somebody else uses our address (RFC 5227, 2.4). To be logged; said at
+    /// most once in ten seconds for one address.
+    Conflict {
+        interface: InterfaceId,
+        address: Ipv4Addr,
+        mac: [u8; 6],
+    },
+}
+
+/// What has been counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NeighbourCounters {
+    /// Frames that are not whole, or not ARP for IPv4 over Ethernet.
+    pub malformed: u64,
+    /// ARP not sent to us, from ourselves, or with a sender that cannot be.
+    pub ignored: u64,
+    pub requests_sent: u64,
+    pub replies_sent: u64,
+    /// Those of `replies_sent` that were for addresses behind a tunnel.
+    pub proxy_replies_sent: u64,
+    pub announcements_sent: u64,
+    /// Known neighbours that turned up with another hardware address.
+    pub mac_changes: u64,
+    /// Neighbours that stopped answering.
+    pub expired: u64,
+    /// Addresses that were asked for and never answered.
+    pub unanswered: u64,
+    /// Packets pushed out of a full queue, the oldest first.
+    pub queue_dropped: u64,
+    /// Packets to an address that is no host of a connected subnet.
+    pub no_host_dropped: u64,
+    /// Neighbours not learned, or pushed out, because the table was full.
+    pub table_full: u64,
+    pub conflicts: u64,
+}
+
+/// Where a neighbour stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NeighbourState {
+    /// Asked for, no answer yet.
+    Incomplete,
+    Reachable,
+    /// Still used, and being asked again.
+    Probe,
+    /// From the configuration.
+    Static,
+}
+
+/// One line of the neighbour table, for `status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    pub interface: InterfaceId,
+    pub address: Ipv4Addr,
+    pub mac: Option<[u8; 6]>,
+    pub state: NeighbourState,
+}
+
+type Key = (InterfaceId, Ipv4Addr);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Incomplete { asked: u8 },
+    Reachable { mac: [u8; 6] },
+    Probe { mac: [u8; 6], asked: u8 },
+    Static { mac: [u8; 6] },
+}
+
+impl State {
+    fn mac(self) -> Option<[u8; 6]> {
+        match self {
+            Self::Incomplete { .. } => None,
+            Self::Reachable { mac } | Self::Probe { mac, .. } | Self::Static { mac } => Some(mac),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    state: State,
+    /// Traffic of ours asked for it, as opposed to it having asked for us.
+    wanted: bool,
+    /// Numbers of the packets that wait, oldest first.
+    queue: VecDeque<u64>,
+    deadline: Option<Duration>,
+    installed_at: Duration,
+}
+
+impl Entry {
+    fn new(state: State, wanted: bool, now: Duration) -> Self {
+        Self {
+            state,
+            wanted,
+            queue: VecDeque::new(),
+            deadline: None,
+            installed_at: now,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct InterfaceState {
+    spec: Interface,
+    link_up: bool,
+    neighbours: usize,
+    announcements_left: u8,
+    announce_at: Option<Duration>,
+    /// When each own address was last defended.
+    defended: BTreeMap<Ipv4Addr, Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Announce(InterfaceId),
+    Neighbour(Key),
+}
+
+/// A packet that waits for a neighbour.
+#[derive(Debug)]
+struct Queued {
+    key: Key,
+    packet: Vec<u8>,
+}
+
+/// ARP on all interfaces. Feed it what arrives and poll it for [`Action`]s.
+#[derive(Debug, Default)]
+pub struct Neighbours {
+    interfaces: BTreeMap<InterfaceId, InterfaceState>,
+    entries: BTreeMap<Key, Entry>,
+    timers: BTreeSet<(Duration, Timer)>,
+    /// All waiting packets by a rising number, so that the first is the oldest.
+    queued: BTreeMap<u64, Queued>,
+    next_queued: u64,
+    proxy: ProxyArp,
+    actions: VecDeque<Action>,
+    counters: NeighbourCounters,
+}
+
+impl Neighbours {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an interface, with its link up, and announces its addresses. An
+    /// interface with the same id is replaced and its neighbours forgotten,
+    /// the static ones too.
+    pub fn add_interface(&mut self, now: Duration, interface: Interface) {
+        let id = interface.id;
+        self.remove_interface(id);
+        let state = InterfaceState {
+            spec: interface,
+            link_up: true,
+            neighbours: 0,
+            announcements_left: 0,
+            announce_at: None,
+            defended: BTreeMap::new(),
+        };
+        self.interfaces.insert(id, state);
+        self.start_announcing(now, id);
+    }
+
+    /// Forgets an interface and its neighbours; what waits for them is dropped.
+    pub fn remove_interface(&mut self, id: InterfaceId) {
+        self.stop_announcing(id);
+        for key in self.keys(id) {
+            self.remove(key);
+        }
+        self.interfaces.remove(&id);
+    }
+
+    /// Follows a port's link. When it comes up the own addresses are announced
+    /// and all neighbours asked again; until they fail to answer they stay in use.
+    pub fn set_link(&mut self, now: Duration, port: PortId, up: bool) {
+        let Some(interface) = self.interface_on(port) else {
+            return;
+        };
+        let id = interface.spec.id;
+        if interface.link_up == up {
+            return;
+        }
+        interface.link_up = up;
+        if up {
+            self.start_announcing(now, id);
+            self.refresh_all(now, id);
+        } else {
+            self.stop_announcing(id);
+            self.freeze_all(id);
+        }
+    }
+
+    /// Sets a neighbour that never ages and that no ARP packet changes.
+    pub fn set_static(
+        &mut self,
+        now: Duration,
+        interface: InterfaceId,
+        address: Ipv4Addr,
+        mac: [u8; 6],
+    ) {
+        let Some(state) = self.interfaces.get_mut(&interface) else {
+            return;
+        };
+        let key = (interface, address);
+        self.entries.entry(key).or_insert_with(|| {
+            // Not refused by a full table: there are as many as the configuration has.
+            state.neighbours += 1;
+            Entry::new(State::Static { mac }, true, now)
+        });
+        self.set_state(now, key, State::Static { mac }, None);
+    }
+
+    /// Takes a static neighbour away; when it is needed it will be asked for.
+    pub fn remove_static(&mut self, interface: InterfaceId, address: Ipv4Addr) {
+        let key = (interface, address);
+        let state = self.entries.get(&key).map(|entry| entry.state);
+        if matches!(state, Some(State::Static { .. })) {
+            self.remove(key);
+        }
+    }
+
+    /// The routes by which addresses are answered for; to be told of every
+    /// route that the workers get.
+    pub fn proxy_arp(&mut self) -> &mut ProxyArp {
+        &mut self.proxy
+    }
+
+    /// Takes an ARP frame, from its Ethernet header on, that arrived on `port`.
+    pub fn handle_arp(&mut self, now: Duration, port: PortId, frame: &[u8]) {
+        let Some((destination, arp)) = arp::parse(frame) else {
+            self.counters.malformed += 1;
+            return;
+        };
+        let Some(interface) = self.interface_on(port) else {
+            self.counters.ignored += 1;
+            return;
+        };
+        let interface = interface.spec.clone();
+        let to_us = destination == interface.mac || arp::is_broadcast(destination);
+        let from_us = arp.sender_mac == interface.mac;
+        if !to_us || from_us || !arp::is_station(arp.sender_mac) {
+            self.counters.ignored += 1;
+            return;
+        }
+        if interface.owns(arp.sender) {
+            self.handle_conflict(now, &interface, &arp);
+            return;
+        }
+        self.learn(now, &interface, &arp);
+        if arp.operation == Operation::Request {
+            self.answer(&interface, &arp);
+        }
+    }
+
+    /// Takes a packet for `next_hop` whose hardware address the workers do not
+    /// know; it waits until the neighbour answers or is given up.
+    pub fn handle_missing(
+        &mut self,
+        now: Duration,
+        interface: InterfaceId,
+        next_hop: Ipv4Addr,
+        packet: Vec<u8>,
+    ) {
+        let Some(state) = self.interfaces.get(&interface) else {
+            self.counters.no_host_dropped += 1;
+            return;
+        };
+        let key = (interface, next_hop);
+        if let Some(mac) = self.entries.get(&key).and_then(|entry| entry.state.mac()) {
+            self.handle_missing_known(now, key, mac, packet);
+        } else if state.spec.own_address_towards(next_hop).is_none() || state.spec.owns(next_hop) {
+            self.counters.no_host_dropped += 1;
+        } else if !state.link_up {
+            let unreachable = Action::Unreachable { interface, packet };
+            self.actions.push_back(unreachable);
+        } else {
+            if self.insert(now, key, true) {
+                self.ask(now, key);
+            }
+            self.enqueue(key, packet);
+        }
+    }
+
+    /// Carries out what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        while let Some(&(deadline, timer)) = self.timers.first() {
+            if deadline > now {
+                return;
+            }
+            match timer {
+                Timer::Announce(id) => self.announce(now, id),
+                Timer::Neighbour(key) => self.handle_neighbour_timeout(now, key),
+            }
+        }
+    }
+
+    /// When [`Self::handle_timeout`] is to be called next.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.timers.first().map(|&(deadline, _)| deadline)
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    #[must_use]
+    pub fn counters(&self) -> &NeighbourCounters {
+        &self.counters
+    }
+
+    /// All neighbours, by interface and address.
+    pub fn neighbours(&self) -> impl Iterator<Item = Neighbour> + '_ {
+        self.entries.iter().map(|(&(interface, address), entry)| {
+            let state = match entry.state {
+                State::Incomplete { .. } => NeighbourState::Incomplete,
+                State::Reachable { .. } => NeighbourState::Reachable,
+                State::Probe { .. } => NeighbourState::Probe,
+                State::Static { .. } => NeighbourState::Static,
+            };
+            Neighbour {
+                interface,
+                address,
+                mac: entry.state.mac(),
+                state,
+            }
+        })
+    }
+
+    fn interface_on(&mut self, port: PortId) -> Option<&mut InterfaceState> {
+        let mut interfaces = self.interfaces.values_mut();
+        interfaces.find(|interface| interface.spec.port == port)
+    }
+
+    fn keys(&self, id: InterfaceId) -> Vec<Key> {
+        let all = (id, Ipv4Addr::UNSPECIFIED)..=(id, Ipv4Addr::BROADCAST);
+        self.entries.range(all).map(|(&key, _)| key).collect()
+    }
+
+    /// RFC 826, "Packet Reception": the sender's pair is merged into the table
+    /// when it is there, and added when the packet was for us.
+    fn learn(&mut self, now: Duration, interface: &Interface, arp: &Arp) {
+        let for_us = interface.owns(arp.target)
+            || (arp.operation == Operation::Request && self.is_proxied(interface, arp));
+        // A probe (RFC 5227, 1.1) has no sender yet; others may only speak for
+        // hosts of the subnets that we share with them.
+        if interface.own_address_towards(arp.sender).is_none() {
+            return;
+        }
+        let key = (interface.id, arp.sender);
+        // An unasked reply tells us nothing that we want to know.
+        let add = for_us && arp.operation == Operation::Request;
+        if add && !self.entries.contains_key(&key) {
+            self.insert(now, key, false);
+        }
+        let Some(entry) = self.entries.get(&key) else {
+            return;
+        };
+        match entry.state {
+            State::Static { .. } => {}
+            State::Incomplete { .. } => self.confirm(now, key, arp.sender_mac),
+            State::Reachable { mac } | State::Probe { mac, .. } if mac == arp.sender_mac => {
+                if for_us {
+                    self.confirm(now, key, mac);
+                }
+            }
+            State::Reachable { .. } | State::Probe { .. } => {
+                self.counters.mac_changes += 1;
+                self.confirm(now, key, arp.sender_mac);
+                if !for_us {
+                    // It was said to others: taken over, but asked for at once.
+                    self.probe(now, key, arp.sender_mac, 0);
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, interface: &Interface, arp: &Arp) {
+        let own = interface.owns(arp.target);
+        if !own && !self.is_proxied(interface, arp) {
+            return;
+        }
+        self.counters.replies_sent += 1;
+        self.counters.proxy_replies_sent += u64::from(!own);
+        let frame = arp::reply(interface.mac, arp);
+        let port = interface.port;
+        self.actions.push_back(Action::SendFrame { port, frame });
+    }
+
+    /// Whether we answer for the target because it lives behind a tunnel. Not
+    /// for a probe or an announcement: who uses the address is not ours to say.
+    fn is_proxied(&self, interface: &Interface, arp: &Arp) -> bool {
+        interface.forward
+            && arp.target != arp.sender
+            && interface.own_address_towards(arp.sender).is_some()
+            && interface.own_address_towards(arp.target).is_some()
+            && self.proxy.leads_into_tunnel(interface.table, arp.target)
+    }
+
+    /// RFC 5227, 2.4 (b): defend the address once in ten seconds.
+    fn handle_conflict(&mut self, now: Duration, interface: &Interface, arp: &Arp) {
+        self.counters.conflicts += 1;
+        let Some(state) = self.interfaces.get_mut(&interface.id) else {
+            return;
+        };
+        let last = state.defended.get(&arp.sender).copied();
+        if last.is_some_and(|last| now < last + DEFEND_INTERVAL) {
+            return;
+        }
+        state.defended.insert(arp.sender, now);
+        self.actions.push_back(Action::Conflict {
+            interface: interface.id,
+            address: arp.sender,
+            mac: arp.sender_mac,
+        });
+        self.send_announcement(interface.port, interface.mac, arp.sender);
+    }
+
+    fn handle_missing_known(&mut self, now: Duration, key: Key, mac: [u8; 6], packet: Vec<u8>) {
+        let (interface, address) = key;
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.wanted = true;
+            // A packet may have been under way when the entry was installed,
+            // but not for this long.
+            if now >= entry.installed_at + REINSTALL {
+                entry.installed_at = now;
+                self.actions.push_back(Action::Install {
+                    interface,
+                    address,
+                    mac,
+                });
+            }
+        }
+        self.actions.push_back(Action::SendPacket {
+            interface,
+            mac,
+            packet,
+        });
+    }
+
+    fn handle_neighbour_timeout(&mut self, now: Duration, key: Key) {
+        let Some(entry) = self.entries.get(&key) else {
+            return;
+        };
+        match entry.state {
+            State::Static { .. } => self.set_deadline(key, None),
+            State::Incomplete { asked } if asked < ATTEMPTS => self.ask(now, key),
+            State::Incomplete { .. } => self.give_up(key),
+            State::Reachable { mac } => self.probe(now, key, mac, 0),
+            State::Probe { mac, asked } if asked < ATTEMPTS => self.probe(now, key, mac, asked),
+            State::Probe { .. } => {
+                self.counters.expired += 1;
+                self.remove(key);
+            }
+        }
+    }
+
+    /// Asks everybody for an unknown neighbour.
+    fn ask(&mut self, now: Duration, key: Key) {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return;
+        };
+        if let State::Incomplete { asked } = &mut entry.state {
+            *asked += 1;
+        }
+        self.set_deadline(key, Some(now + RETRY));
+        self.send_request(key, None);
+    }
+
+    /// Asks a known neighbour again: itself, and at last everybody, because
+    /// there are hosts that do not answer otherwise and because its address
+    /// may have moved to other hardware.
+    fn probe(&mut self, now: Duration, key: Key, mac: [u8; 6], asked: u8) {
+        let asked = asked + 1;
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.state = State::Probe { mac, asked };
+        }
+        self.set_deadline(key, Some(now + RETRY));
+        self.send_request(key, (asked < ATTEMPTS).then_some(mac));
+    }
+
+    fn confirm(&mut self, now: Duration, key: Key, mac: [u8; 6]) {
+        self.set_state(now, key, State::Reachable { mac }, Some(now + REACHABLE));
+    }
+
+    /// Gives an entry a state with a hardware address: the workers are told
+    /// when that is news, and what waited is sent.
+    fn set_state(&mut self, now: Duration, key: Key, state: State, deadline: Option<Duration>) {
+        self.set_deadline(key, deadline);
+        let (interface, address) = key;
+        let (Some(entry), Some(mac)) = (self.entries.get_mut(&key), state.mac()) else {
+            return;
+        };
+        let static_is_new = matches!(state, State::Static { .. });
+        if entry.state.mac() != Some(mac) || static_is_new {
+            entry.installed_at = now;
+            self.actions.push_back(Action::Install {
+                interface,
+                address,
+                mac,
+            });
+        }
+        entry.state = state;
+        for packet in self.take_queue(key) {
+            self.actions.push_back(Action::SendPacket {
+                interface,
+                mac,
+                packet,
+            });
+        }
+    }
+
+    /// Nobody answered: the entry goes, and what waited is unreachable.
+    fn give_up(&mut self, key: Key) {
+        self.counters.unanswered += 1;
+        let interface = key.0;
+        for packet in self.take_queue(key) {
+            let unreachable = Action::Unreachable { interface, packet };
+            self.actions.push_back(unreachable);
+        }
+        self.remove(key);
+    }
+
+    /// Adds an incomplete entry, unless it is there. False when it was or when
+    /// there is no room for it.
+    fn insert(&mut self, now: Duration, key: Key, wanted: bool) -> bool {
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.wanted |= wanted;
+            return false;
+        }
+        let interface = self.interfaces.get(&key.0);
+        let Some(neighbours) = interface.map(|interface| interface.neighbours) else {
+            return false;
+        };
+        if neighbours >= TABLE_LIMIT {
+            self.counters.table_full += 1;
+            // Who merely asked for us does not push others out.
+            if !wanted || !self.evict(key.0) {
+                return false;
+            }
+        }
+        if let Some(interface) = self.interfaces.get_mut(&key.0) {
+            interface.neighbours += 1;
+        }
+        let state = State::Incomplete { asked: 0 };
+        self.entries.insert(key, Entry::new(state, wanted, now));
+        true
+    }
+
+    /// Makes room on an interface: an unanswered entry goes first (so that a
+    /// sweep over a large subnet harms only itself), then one that no traffic
+    /// of ours asked for, then any but the static ones; among equals the one
+    /// heard of longest ago.
+    fn evict(&mut self, id: InterfaceId) -> bool {
+        let all = (id, Ipv4Addr::UNSPECIFIED)..=(id, Ipv4Addr::BROADCAST);
+        let victim = self
+            .entries
+            .range(all)
+            .filter_map(|(&key, entry)| {
+                let rank = match entry.state {
+                    State::Static { .. } => return None,
+                    State::Incomplete { .. } => 0,
+                    _ if !entry.wanted => 1,
+                    _ => 2,
+                };
+                Some((rank, entry.deadline, key))
+            })
+            .min();
+        match victim {
+            Some((0, _, key)) => self.give_up(key),
+            Some((_, _, key)) => self.remove(key),
+            None => return false,
+        }
+        true
+    }
+
+    /// Removes an entry; what waits for it is dropped.
+    fn remove(&mut self, key: Key) {
+        self.set_deadline(key, None);
+        self.take_queue(key);
+        let Some(entry) = self.entries.remove(&key) else {
+            return;
+        };
+        let (interface, address) = key;
+        if let Some(state) = self.interfaces.get_mut(&interface) {
+            state.neighbours -= 1;
+        }
+        if entry.state.mac().is_some() {
+            self.actions
+                .push_back(Action::Remove { interface, address });
+        }
+    }
+
+    fn enqueue(&mut self, key: Key, packet: Vec<u8>) {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            // The table is full of static neighbours.
+            self.counters.queue_dropped += 1;
+            return;
+        };
+        let number = self.next_queued;
+        self.next_queued += 1;
+        entry.queue.push_back(number);
+        let crowded = entry.queue.len() > QUEUE_PER_ADDRESS;
+        let first_of_address = entry.queue.front().copied();
+        self.queued.insert(number, Queued { key, packet });
+        if crowded {
+            self.drop_queued(first_of_address);
+        } else if self.queued.len() > QUEUE_TOTAL {
+            let first_of_all = self.queued.keys().next().copied();
+            self.drop_queued(first_of_all);
+        }
+    }
+
+    /// Drops a waiting packet, the first of its address.
+    fn drop_queued(&mut self, number: Option<u64>) {
+        let Some(queued) = number.and_then(|number| self.queued.remove(&number)) else {
+            return;
+        };
+        self.counters.queue_dropped += 1;
+        if let Some(entry) = self.entries.get_mut(&queued.key) {
+            entry.queue.pop_front();
+        }
+    }
+
+    fn take_queue(&mut self, key: Key) -> Vec<Vec<u8>> {
+        let queue = self.entries.get_mut(&key).map(|entry| &mut entry.queue);
+        let numbers = queue.map(std::mem::take).unwrap_or_default();
+        let packets = numbers
+            .into_iter()
+            .filter_map(|number| self.queued.remove(&number));
+        packets.map(|queued| queued.packet).collect()
+    }
+
+    fn set_deadline(&mut self, key: Key, deadline: Option<Duration>) {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return;
+        };
+        let timer = Timer::Neighbour(key);
+        if let Some(old) = std::mem::replace(&mut entry.deadline, deadline) {
+            self.timers.remove(&(old, timer));
+        }
+        if let Some(new) = deadline {
+            self.timers.insert((new, timer));
+        }
+    }
+
+    /// After the link came up: are they still the same?
+    fn refresh_all(&mut self, now: Duration, id: InterfaceId) {
+        let mut at = now;
+        for key in self.keys(id) {
+            let state = self.entries.get(&key).map(|entry| entry.state);
+            if !matches!(state, Some(State::Static { .. }) | None) {
+                self.set_deadline(key, Some(at));
+                at += REFRESH_SPACING;
+            }
+        }
+    }
+
+    /// The link went down: who is being asked cannot answer, and who is known
+    /// stays known until the link is back.
+    fn freeze_all(&mut self, id: InterfaceId) {
+        for key in self.keys(id) {
+            let state = self.entries.get(&key).map(|entry| entry.state);
+            match state {
+                Some(State::Incomplete { .. }) => self.give_up(key),
+                Some(State::Probe { mac, .. }) => {
+                    if let Some(entry) = self.entries.get_mut(&key) {
+                        entry.state = State::Reachable { mac };
+                    }
+                    self.set_deadline(key, None);
+                }
+                _ => self.set_deadline(key, None),
+            }
+        }
+    }
+
+    fn start_announcing(&mut self, now: Duration, id: InterfaceId) {
+        self.stop_announcing(id);
+        if let Some(interface) = self.interfaces.get_mut(&id) {
+            interface.announcements_left = ANNOUNCEMENTS;
+        }
+        self.announce(now, id);
+    }
+
+    fn stop_announcing(&mut self, id: InterfaceId) {
+        let Some(interface) = self.interfaces.get_mut(&id) else {
+            return;
+        };
+        if let Some(at) = interface.announce_at.take() {
+            self.timers.remove(&(at, Timer::Announce(id)));
+        }
+    }
+
+    fn announce(&mut self, now: Duration, id: InterfaceId) {
+        self.stop_announcing(id);
+        let Some(interface) = self.interfaces.get_mut(&id) else {
+            return;
+        };
+        interface.announcements_left -= 1;
+        if interface.announcements_left > 0 {
+            let at = now + ANNOUNCE_INTERVAL;
+            interface.announce_at = Some(at);
+            self.timers.insert((at, Timer::Announce(id)));
+        }
+        let spec = interface.spec.clone();
+        for (address, _) in spec.addresses {
+            self.send_announcement(spec.port, spec.mac, address);
+        }
+    }
+
+    fn send_announcement(&mut self, port: PortId, mac: [u8; 6], address: Ipv4Addr) {
+        self.counters.announcements_sent += 1;
+        let frame = arp::announcement(mac, address);
+        self.actions.push_back(Action::SendFrame { port, frame });
+    }
+
+    fn send_request(&mut self, key: Key, destination: Option<[u8; 6]>) {
+        let (interface, target) = key;
+        let Some(state) = self.interfaces.get(&interface) else {
+            return;
+        };
+        let Some(sender) = state.spec.own_address_towards(target) else {
+            return;
+        };
+        let port = state.spec.port;
+        let frame = arp::request(state.spec.mac, sender, target, destination);
+        self.counters.requests_sent += 1;
+        self.actions.push_back(Action::SendFrame { port, frame });
+    }
+}
