@@ -384,7 +384,7 @@ fn a_conflict_is_reported_and_the_address_defended_now_and_then() {
     for second in 5..26 {
         neighbours.handle_arp(seconds(second), PORT, &thief);
         let actions = drain(&mut neighbours);
-        if let [] = actions[..] {
+        if actions.is_empty() {
             continue;
         }
         let conflict = Action::Conflict {
