@@ -12,9 +12,11 @@
 pub mod emulator;
 pub mod frame_socket;
 pub mod impairment;
+pub mod lab;
 pub mod netns;
 pub mod path;
 pub mod ping;
+pub mod status;
 pub mod traffic;
 pub mod transfer;
 pub mod wan;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -42,6 +43,7 @@ impl Ping {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()?;
         Ok(Self { child: Some(child) })
     }
