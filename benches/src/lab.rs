@@ -103,10 +103,7 @@ impl Lab {
     pub fn build(config: LabConfig) -> io::Result<Self> {
         static LABS: AtomicU32 = AtomicU32::new(0);
         let count = LABS.fetch_add(1, Ordering::Relaxed);
-        let prefix = match count {
-            0 => format!("hal2tp-{}", std::process::id()),
-            _ => format!("hal2tp-{}-{count}", std::process::id()),
-        };
+        let prefix = format!("hal2tp-{}-{count}", std::process::id());
         let directory = std::env::temp_dir().join(&prefix);
         std::fs::create_dir_all(&directory)?;
         let sites = Site::BOTH.map(|site| SiteState::planned(site, &prefix));
@@ -392,8 +389,8 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         for site in Site::BOTH {
-            if std::thread::panicking() {
-                let log = appliance::tail(&self.log(site), 40);
+            let log = appliance::tail(&self.log(site), 40);
+            if std::thread::panicking() && !log.is_empty() {
                 eprintln!("--- {} wrote last:\n{log}", site.name());
             }
         }

@@ -164,7 +164,9 @@ fn lossy_links_lose_their_share_in_one_direction_only() {
     assert!((0.013..0.027).contains(&out.loss()), "{}", out.loss());
     assert_eq!(back.lost(), 0);
     let stats = lab.link_stats(1).unwrap();
-    assert_eq!(stats.a_b.path.lost, out.lost());
+    // A frame of the kernels' ARP may be among those lost.
+    let others = stats.a_b.path.lost - out.lost();
+    assert!(others <= 3, "{stats:?} {out:?}");
     lab.change_link(1, Direction::Both, "loss=0").unwrap();
 }
 
@@ -214,8 +216,8 @@ fn even_a_killed_process_leaves_nothing_behind() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let directory = std::env::temp_dir().join(format!("hal2tp-{}", child.id()));
-    let prefix = format!("hal2tp-{}-", child.id());
+    let directory = std::env::temp_dir().join(format!("hal2tp-{}-0", child.id()));
+    let prefix = format!("hal2tp-{}-0-", child.id());
     wait_until(|| directory.join("isp1.sock").exists());
     assert_eq!(namespaces_with(&prefix), 5);
     child.kill().unwrap();
