@@ -58,7 +58,15 @@ impl Emulator {
         let child = config
             .namespace
             .command(&config.program)
-            .args(["--a", a, "--b", b, "--seed", &config.seed.to_string()])
+            .args([
+                "run",
+                "--a",
+                a,
+                "--b",
+                b,
+                "--seed",
+                &config.seed.to_string(),
+            ])
             .arg("--control")
             .arg(&config.control)
             .args([

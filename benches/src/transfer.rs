@@ -10,9 +10,22 @@ use std::time::{Duration, Instant};
 use crate::netns::joined;
 use crate::traffic::Host;
 
+/// What to transfer.
+#[derive(Clone, Debug)]
+pub struct TransferConfig {
+    pub from: Host,
+    pub to: Host,
+    /// TCP port of the receiver.
+    pub port: u16,
+    /// It ends after these, or by [`Transfer::finish_now`].
+    pub octets: u64,
+    /// The application's own pace; `None`: as fast as TCP goes.
+    pub octets_per_s: Option<u64>,
+}
+
 /// A transfer on its way.
 pub struct Transfer {
-    octets: u64,
+    enough: Arc<AtomicBool>,
     done_octets: Arc<AtomicU64>,
     sender: JoinHandle<io::Result<Sent>>,
     receiver: JoinHandle<io::Result<u64>>,
@@ -29,6 +42,7 @@ pub struct TransferReport {
 }
 
 struct Sent {
+    octets: u64,
     digest: u64,
     elapsed: Duration,
 }
@@ -39,9 +53,9 @@ const CHUNK_OCTETS: usize = 16 * 1024;
 const STALL: Duration = Duration::from_secs(30);
 
 impl Transfer {
-    /// Begins to send `octets` from `from` to TCP `port` of `to`.
-    pub fn start(from: &Host, to: &Host, port: u16, octets: u64) -> io::Result<Self> {
-        let at = SocketAddrV4::new(to.address, port);
+    pub fn start(config: TransferConfig) -> io::Result<Self> {
+        let to = &config.to;
+        let at = SocketAddrV4::new(to.address, config.port);
         let listener = joined(to.namespace.spawn(move || TcpListener::bind(at)))?;
         listener.set_nonblocking(true)?;
         let done_octets = Arc::new(AtomicU64::new(0));
@@ -50,9 +64,12 @@ impl Transfer {
         let receiver = to
             .namespace
             .spawn(move || receive(&listener, &done, &given_up));
-        let sender = from.namespace.spawn(move || send(at, octets));
+        let enough = Arc::new(AtomicBool::new(false));
+        let is_enough = Arc::clone(&enough);
+        let namespace = config.from.namespace.clone();
+        let sender = namespace.spawn(move || send(at, &config, &is_enough));
         Ok(Self {
-            octets,
+            enough,
             done_octets,
             sender,
             receiver,
@@ -69,6 +86,12 @@ impl Transfer {
         self.sender.is_finished() && self.receiver.is_finished()
     }
 
+    /// Sends no more than it has, and waits for the end as [`Transfer::finish`].
+    pub fn finish_now(self) -> io::Result<TransferReport> {
+        self.enough.store(true, Ordering::Relaxed);
+        self.finish()
+    }
+
     /// Waits for the end.
     ///
     /// # Errors
@@ -79,7 +102,7 @@ impl Transfer {
         let received = joined(self.receiver);
         let sent = sent?;
         Ok(TransferReport {
-            octets: self.octets,
+            octets: sent.octets,
             elapsed: sent.elapsed,
             is_intact: sent.digest == received?,
         })
@@ -87,26 +110,31 @@ impl Transfer {
 }
 
 /// Sends, then waits for the receiver's digest: only then has everything arrived.
-fn send(to: SocketAddrV4, octets: u64) -> io::Result<Sent> {
+fn send(to: SocketAddrV4, config: &TransferConfig, enough: &AtomicBool) -> io::Result<Sent> {
     let started = Instant::now();
     let mut stream = TcpStream::connect_timeout(&to.into(), STALL)?;
     stream.set_write_timeout(Some(STALL))?;
     stream.set_read_timeout(Some(STALL))?;
-    let mut pattern = Pattern(octets | 1);
+    let mut pattern = Pattern(config.octets | 1);
     let mut digest = Digest::default();
-    let mut left = octets;
+    let mut octets = 0;
     let mut chunk = vec![0; CHUNK_OCTETS];
-    while left > 0 {
-        let size = left.min(CHUNK_OCTETS as u64) as usize;
+    while octets < config.octets && !enough.load(Ordering::Relaxed) {
+        let size = (config.octets - octets).min(CHUNK_OCTETS as u64) as usize;
         pattern.fill(&mut chunk[..size]);
         digest.add(&chunk[..size]);
         stream.write_all(&chunk[..size])?;
-        left -= size as u64;
+        octets += size as u64;
+        if let Some(rate) = config.octets_per_s {
+            let due = Duration::from_secs_f64(octets as f64 / rate as f64);
+            std::thread::sleep(due.saturating_sub(started.elapsed()));
+        }
     }
     stream.shutdown(std::net::Shutdown::Write)?;
     let mut end = [0; 1];
     stream.read_exact(&mut end)?;
     Ok(Sent {
+        octets,
         digest: digest.0,
         elapsed: started.elapsed(),
     })

@@ -8,7 +8,7 @@ use benches::emulator::Direction;
 use benches::lab::{Lab, LabConfig, Site};
 use benches::ping::Ping;
 use benches::traffic::{Flow, FlowConfig};
-use benches::transfer::Transfer;
+use benches::transfer::{Transfer, TransferConfig};
 
 fn lab(links: usize) -> Lab {
     let mut config = LabConfig::demo().unwrap();
@@ -124,7 +124,14 @@ fn every_kind_of_cut_is_seen_and_ends() {
 fn both_ways_at_full_rate_nothing_is_lost_by_the_lab_itself() {
     let lab = routed_lab();
     let [head, remote] = Site::BOTH.map(|site| lab.host(site).clone());
-    let transfer = Transfer::start(&remote, &head, 5003, 5_000_000).unwrap();
+    let transfer = Transfer::start(TransferConfig {
+        from: remote.clone(),
+        to: head.clone(),
+        port: 5003,
+        octets: 5_000_000,
+        octets_per_s: Some(2_000_000),
+    });
+    let transfer = transfer.unwrap();
     let ping = Ping::start(&head, remote.address).unwrap();
     let flows = [(&head, &remote, 5001), (&remote, &head, 5002)]
         .map(|(from, to, port)| Flow::start(FlowConfig::new(from, to, port, 5000)).unwrap());
@@ -143,7 +150,11 @@ fn both_ways_at_full_rate_nothing_is_lost_by_the_lab_itself() {
     let ping = ping.stop().unwrap();
     assert!(ping.sent >= 10 && ping.lost() <= 1, "{ping:?}");
     let transfer = transfer.finish().unwrap();
-    assert!(transfer.is_intact);
+    assert!(transfer.is_intact && transfer.octets == 5_000_000);
+    assert!(
+        (2.4..4.0).contains(&transfer.elapsed.as_secs_f64()),
+        "{transfer:?}"
+    );
     let stats = lab.link_stats(1).unwrap();
     for direction in [stats.a_b, stats.b_a] {
         assert!(direction.path.forwarded > 15_000);
