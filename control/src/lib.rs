@@ -4,4 +4,12 @@
 //! the process started) and octets, and is polled for what it wants sent.
 #![forbid(unsafe_code)]
 
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod ha;
 pub mod host;
+pub mod l2tp;
+pub mod management;
+pub mod ppp;
+pub mod secret;

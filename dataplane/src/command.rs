@@ -40,6 +40,48 @@ pub struct Prefix {
     pub length: u8,
 }
 
+impl Prefix {
+    /// The network of `length` bits that `address` is in. A length above 32 is taken as 32.
+    #[must_use]
+    pub fn new(address: Ipv4Addr, length: u8) -> Self {
+        let length = length.min(32);
+        Self {
+            address: Ipv4Addr::from_bits(address.to_bits() & mask(length)),
+            length,
+        }
+    }
+
+    /// One address.
+    #[must_use]
+    pub const fn host(address: Ipv4Addr) -> Self {
+        Self {
+            address,
+            length: 32,
+        }
+    }
+
+    #[must_use]
+    pub fn contains(&self, address: Ipv4Addr) -> bool {
+        address.to_bits() & mask(self.length) == self.address.to_bits()
+    }
+
+    /// The last address: the directed broadcast of a network of 30 bits or fewer.
+    #[must_use]
+    pub fn last(&self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.address.to_bits() | !mask(self.length))
+    }
+}
+
+impl std::fmt::Display for Prefix {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}/{}", self.address, self.length)
+    }
+}
+
+fn mask(length: u8) -> u32 {
+    u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0)
+}
+
 /// Where a route leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextHop {

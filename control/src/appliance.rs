@@ -1,0 +1,253 @@
+//! The running appliance: it carries the engine's outputs to the workers and
+//! the workers' events to the engine, in one control thread.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use dataplane::command::{PortId, TableId};
+use dataplane::{Dataplane, StartError};
+
+use crate::config::{self, Config};
+use crate::engine::{Engine, Output, PortFacts};
+use crate::management::socket::{self, Request};
+
+/// The control thread sleeps so long when nothing happened: short against any
+/// protocol timer, long enough to cost nothing.
+const IDLE_SLEEP: Duration = Duration::from_millis(1);
+/// How often the ports' links are looked at. Asking may be a system call.
+const LINK_PERIOD: Duration = Duration::from_millis(100);
+/// How long a clean stop waits for the peers to acknowledge.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
+
+/// Why the appliance did not start or did not go on.
+#[derive(Debug)]
+pub enum RunError {
+    Dataplane(StartError),
+    Management { socket: PathBuf, error: std::io::Error },
+    Signals(std::io::Error),
+    /// The system's source of randomness failed: ids would be predictable.
+    Randomness(String),
+}
+
+impl std::fmt::Display for RunError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Dataplane(error) => write!(formatter, "{error}"),
+            Self::Management { socket, error } => {
+                write!(formatter, "management socket {}: {error}", socket.display())
+            }
+            Self::Signals(error) => write!(formatter, "cannot watch for signals: {error}"),
+            Self::Randomness(error) => write!(formatter, "no random numbers from the system: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+/// Runs the appliance until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When a port, the memory or the management socket cannot be had.
+pub fn run(config: Config) -> Result<(), RunError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(RunError::Signals)?;
+    }
+    let seed = random_seed()?;
+    let dataplane = Dataplane::start(dataplane_config(&config)).map_err(RunError::Dataplane)?;
+    log_start(&config, &dataplane);
+    let path = config.management.socket.clone();
+    let server = socket::Server::start(&path).map_err(|error| RunError::Management { socket: path, error })?;
+    let mut appliance = Appliance::new(config, dataplane, seed);
+    while !stop.load(Ordering::Relaxed) {
+        let busy = appliance.turn();
+        for request in server.requests() {
+            appliance.answer(request);
+        }
+        if !busy {
+            std::thread::sleep(IDLE_SLEEP);
+        }
+    }
+    log::info!("stopping: clearing the tunnels");
+    appliance.shut_down();
+    Ok(())
+}
+
+struct Appliance {
+    started: Instant,
+    dataplane: Dataplane,
+    engine: Engine,
+    /// Packets that wait until every worker has applied the command before them.
+    held: VecDeque<Held>,
+    last_command: u64,
+    ports: Vec<PortLink>,
+    next_link_check: Duration,
+}
+
+struct Held {
+    behind: u64,
+    table: TableId,
+    packet: Vec<u8>,
+}
+
+struct PortLink {
+    id: PortId,
+    name: String,
+    up: Option<bool>,
+}
+
+impl Appliance {
+    fn new(config: Config, dataplane: Dataplane, seed: [u8; 32]) -> Self {
+        let facts: Vec<PortFacts> =
+            dataplane.ports().iter().map(|port| PortFacts { id: port.id, mac: port.mac, mtu: port.mtu }).collect();
+        let ports =
+            dataplane.ports().iter().map(|port| PortLink { id: port.id, name: port.name.clone(), up: None }).collect();
+        Self {
+            started: Instant::now(),
+            engine: Engine::new(Duration::ZERO, config, facts, seed),
+            dataplane,
+            held: VecDeque::new(),
+            last_command: 0,
+            ports,
+            next_link_check: Duration::ZERO,
+        }
+    }
+
+    /// One turn of the control thread. Says whether anything happened.
+    fn turn(&mut self) -> bool {
+        let now = self.started.elapsed();
+        if now >= self.next_link_check {
+            self.next_link_check = now + LINK_PERIOD;
+            self.follow_links(now);
+        }
+        let engine = &mut self.engine;
+        let events = self.dataplane.poll(&mut |event| engine.handle_event(now, event));
+        if self.engine.next_timeout().is_some_and(|due| due <= now) {
+            self.engine.handle_timeout(now);
+        }
+        let outputs = self.carry_out();
+        let released = self.release();
+        events + outputs + released > 0
+    }
+
+    fn follow_links(&mut self, now: Duration) {
+        for port in &mut self.ports {
+            let up = self.dataplane.link_up(port.id);
+            if port.up.replace(up) != Some(up) {
+                log::info!("port {}: link {}", port.name, if up { "up" } else { "down" });
+                self.engine.handle_port_link(now, port.id, up);
+            }
+        }
+    }
+
+    fn carry_out(&mut self) -> usize {
+        let mut count = 0;
+        while let Some(output) = self.engine.poll_output() {
+            count += 1;
+            match output {
+                Output::Command(command) => self.last_command = self.dataplane.command(command),
+                Output::Ipv4 { table, packet } => {
+                    self.held.push_back(Held { behind: self.last_command, table, packet });
+                }
+                Output::Frame { port, frame } => self.dataplane.send_frame(port, &frame),
+                Output::Neighbour { interface, mac, packet } => {
+                    self.dataplane.send_on_interface(interface, mac, &packet);
+                }
+            }
+        }
+        count
+    }
+
+    /// Lets the packets go whose commands every worker has applied.
+    fn release(&mut self) -> usize {
+        let applied = self.dataplane.applied();
+        let mut count = 0;
+        while self.held.front().is_some_and(|held| held.behind <= applied)
+            && let Some(held) = self.held.pop_front()
+        {
+            self.dataplane.send_ipv4(held.table, &held.packet);
+            count += 1;
+        }
+        count
+    }
+
+    fn answer(&mut self, request: Request) {
+        let now = self.started.elapsed();
+        let answer = match request.command.as_str() {
+            "status" => {
+                let status = self.engine.status(now, &self.dataplane);
+                serde_json::to_string(&status).unwrap_or_else(|error| error_answer(&error.to_string()))
+            }
+            other => error_answer(&format!("unknown request {other:?}; known: status")),
+        };
+        // The asker may have gone away; nobody else wants the answer.
+        let _ = request.reply.send(answer);
+    }
+
+    fn shut_down(mut self) {
+        let began = self.started.elapsed();
+        self.engine.shutdown(began);
+        while !self.engine.is_shut_down() && self.started.elapsed() < began + SHUTDOWN_MAX {
+            if !self.turn() {
+                std::thread::sleep(IDLE_SLEEP);
+            }
+        }
+        self.dataplane.stop();
+    }
+}
+
+fn error_answer(text: &str) -> String {
+    serde_json::json!({ "error": text }).to_string()
+}
+
+fn random_seed() -> Result<[u8; 32], RunError> {
+    let mut seed = [0; 32];
+    rand::TryRngCore::try_fill_bytes(&mut rand::rngs::OsRng, &mut seed)
+        .map_err(|error| RunError::Randomness(error.to_string()))?;
+    Ok(seed)
+}
+
+fn log_start(config: &Config, dataplane: &Dataplane) {
+    log::info!(
+        "{}: {} workers, {}",
+        config.name,
+        config.dataplane.workers.len(),
+        if dataplane.uses_hugepages() { "hugepages" } else { "no hugepages (--no-huge)" }
+    );
+    for port in dataplane.ports() {
+        log::info!("port {}: {} with {} queues, MTU {}", port.name, port.driver, port.queues, port.mtu);
+    }
+}
+
+fn dataplane_config(config: &Config) -> dataplane::Config {
+    dataplane::Config {
+        program: format!("hal2tp-{}", config.name),
+        workers: config.dataplane.workers.clone(),
+        poll: match config.dataplane.poll {
+            config::Poll::Adaptive => dataplane::Poll::Adaptive,
+            config::Poll::Busy => dataplane::Poll::Busy,
+        },
+        hugepages: match config.dataplane.hugepages {
+            config::HugePages::Auto => dataplane::HugePages::Auto,
+            config::HugePages::Yes => dataplane::HugePages::Yes,
+            config::HugePages::No => dataplane::HugePages::No,
+        },
+        memory_mib: config.dataplane.memory_mib,
+        ports: config
+            .ports
+            .iter()
+            .map(|port| dataplane::PortSpec {
+                name: port.name.clone(),
+                device: match &port.device {
+                    config::Device::Pci(address) => dataplane::Device::Pci(address.clone()),
+                    config::Device::Interface(name) => dataplane::Device::Interface(name.clone()),
+                    config::Device::Vdev(arguments) => dataplane::Device::Vdev(arguments.clone()),
+                },
+                queues: port.queues,
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,228 @@
+//! The command line.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+//use
+use crate::config::{self, Config, Problem, Severity};
+use crate::management::{socket, watch};
+
+/// Where appliances put their sockets when the configuration does not say.
+const SOCKET_DIRECTORY: &str = "/run/hal2tp";
+
+/// RAID 1 for packets: every packet over several L2TP tunnels, the first copy wins.
+#[derive(Debug, Parser)]
+#[command(name = "hal2tp", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the appliance that a file describes, until SIGTERM or SIGINT.
+    Run {
+        /// The configuration file.
+        #[arg(short, long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Report everything that is wrong with a file; of several files, also
+    /// whether the ends of each tunnel fit together.
+    Check {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Show what a running appliance does.
+    Status(StatusArguments),
+    /// Print the version.
+    Version,
+}
+
+#[derive(Debug, Args)]
+struct StatusArguments {
+    /// The configuration file, which names the socket.
+    #[arg(short, long, value_name = "FILE", conflicts_with = "socket")]
+    config: Option<PathBuf>,
+    /// The socket itself; by default, the only one in /run/hal2tp.
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+    /// Show it again every second.
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
+}
+
+/// Carries out a command line.
+#[must_use]
+pub fn main(cli: &Cli) -> ExitCode {
+    match &cli.command {
+        Command::Run { config } => run(config),
+        Command::Check { files } => check(files),
+        Command::Status(arguments) => status(arguments),
+        Command::Version => {
+            say(&format!("hal2tp {}\n", env!("CARGO_PKG_VERSION")));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// Writes to standard output. A reader that has gone away is no error.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+fn run(file: &Path) -> ExitCode {
+    let environment = env_logger::Env::new().filter_or("HAL2TP_LOG", "info");
+    env_logger::Builder::from_env(environment)
+        .format_timestamp_millis()
+        .init();
+    let config = match Config::load(file) {
+        Ok((config, warnings)) => {
+            for warning in &warnings {
+                log::warn!("{warning}");
+            }
+            config
+        }
+        Err(problems) => {
+            complain(&report(&problems));
+            return ExitCode::FAILURE;
+        }
+    };
+    match Err::<(), String>(format!("{config:?}")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(files: &[PathBuf]) -> ExitCode {
+    let problems = config::check_files(files);
+    say(&report(&problems));
+    say("\n");
+    if has_errors(&problems) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn has_errors(problems: &[Problem]) -> bool {
+    let mut severities = problems.iter().map(|problem| problem.severity);
+    severities.any(|severity| severity == Severity::Error)
+}
+
+/// All problems and a last line that counts them.
+fn report(problems: &[Problem]) -> String {
+    let count = |severity| problems.iter().filter(|p| p.severity == severity).count();
+    let plural = |count: usize, word: &str| match count {
+        1 => format!("1 {word}"),
+        _ => format!("{count} {word}s"),
+    };
+    let mut lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    lines.push(match (count(Severity::Error), count(Severity::Warning)) {
+        (0, 0) => "ok".to_owned(),
+        (0, warnings) => format!("ok, with {}", plural(warnings, "warning")),
+        (errors, 0) => plural(errors, "error"),
+        (errors, warnings) => format!(
+            "{}, {}",
+            plural(errors, "error"),
+            plural(warnings, "warning")
+        ),
+    });
+    lines.join("\n")
+}
+
+fn status(arguments: &StatusArguments) -> ExitCode {
+    let path = match socket_path(arguments) {
+        Ok(path) => path,
+        Err(text) => {
+            complain(&text);
+            return ExitCode::FAILURE;
+        }
+    };
+    let answered = if arguments.json {
+        socket::request(&path, "status").map(|json| say(&format!("{json}\n")))
+    } else if arguments.watch {
+        watch::watch(&path)
+    } else {
+        watch::show(&path)
+    };
+    match answered {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The socket that the arguments mean.
+fn socket_path(arguments: &StatusArguments) -> Result<PathBuf, String> {
+    if let Some(path) = &arguments.socket {
+        return Ok(path.clone());
+    }
+    if let Some(file) = &arguments.config {
+        return match Config::load(file) {
+            Ok((config, _)) => Ok(config.management.socket),
+            Err(problems) => Err(report(&problems)),
+        };
+    }
+    let mut sockets = socket::sockets_in(Path::new(SOCKET_DIRECTORY));
+    match (sockets.pop(), sockets.is_empty()) {
+        (Some(path), true) => Ok(path),
+        (None, _) => Err(format!(
+            "no appliance has a socket in {SOCKET_DIRECTORY}\n    start one with `hal2tp run -c FILE`, or name its socket with -c FILE or --socket PATH"
+        )),
+        (Some(last), false) => {
+            sockets.push(last);
+            let names: Vec<String> = sockets
+                .iter()
+                .map(|path| format!("    --socket {}", path.display()))
+                .collect();
+            Err(format!(
+                "several appliances have a socket in {SOCKET_DIRECTORY}; choose one:\n{}",
+                names.join("\n")
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_forms_of_the_design_are_accepted() {
+        for line in [
+            "hal2tp run -c f.yaml",
+            "hal2tp check f.yaml",
+            "hal2tp check a.yaml b.yaml",
+            "hal2tp status",
+            "hal2tp status -c f.yaml --json",
+            "hal2tp status --socket /run/x --watch",
+            "hal2tp version",
+        ] {
+            Cli::try_parse_from(line.split(' ')).unwrap();
+        }
+        assert!(Cli::try_parse_from(["hal2tp", "check"]).is_err());
+        assert!(Cli::try_parse_from(["hal2tp", "run"]).is_err());
+    }
+}

@@ -1,0 +1,600 @@
+//! What each value alone cannot show: whether the parts of a file fit together.
+//!
+//! A check looks only at what was read without error, so that one mistake is
+//! not reported again as its consequences.
+
+mod tunnels;
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use dataplane::command::Prefix;
+
+use super::model::{Config, Device, Interface, Via};
+use super::problem::Problems;
+use super::resolve::connected;
+use super::sections::DEFAULT_ROUTE;
+use super::tree::{Node, Path};
+use super::{InterfaceAddress, contains};
+
+/// Reports everything that does not fit together.
+pub(crate) fn check(config: &Config, root: &Node, problems: &mut Problems<'_>) {
+    let mut checker = Checker {
+        config,
+        root,
+        problems,
+    };
+    checker.names();
+    checker.ports();
+    checker.interfaces();
+    checker.tunnels();
+    checker.static_routes();
+    checker.route_owners();
+    checker.neighbours();
+    checker.memory();
+}
+
+/// Who a route leads to. Two different ones cannot share a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Connected(usize),
+    Gateway(usize),
+    Static(usize),
+    /// An outgoing tunnel that is in no set.
+    Outgoing(usize),
+    /// The outgoing links of a set.
+    OutgoingSet(usize),
+    /// A remote of an incoming: its number, its set and its address.
+    Remote(usize, Option<usize>, Ipv4Addr),
+}
+
+/// A route with what it depends on.
+struct OwnedRoute {
+    /// Table and prefix.
+    network: (u32, Prefix),
+    owner: Owner,
+    /// Where it stands.
+    place: Path,
+    /// Keys that must have been read for the owner and table to be true.
+    depends: Vec<Path>,
+}
+
+struct Checker<'c, 'p, 't> {
+    config: &'c Config,
+    root: &'c Node,
+    problems: &'p mut Problems<'t>,
+}
+
+fn top(key: &str) -> Path {
+    Path::default().key(key)
+}
+
+fn outgoing(index: usize) -> Path {
+    top("l2tp").key("outgoing").index(index)
+}
+
+fn incoming(index: usize) -> Path {
+    top("l2tp").key("incoming").index(index)
+}
+
+fn login(index: usize, login: usize) -> Path {
+    incoming(index).key("match").index(login)
+}
+
+fn show(prefix: Prefix) -> String {
+    format!("{}/{}", prefix.address, prefix.length)
+}
+
+/// Whether two networks have addresses in common.
+fn overlap(one: Prefix, two: Prefix) -> bool {
+    contains(one, two.address) || contains(two, one.address)
+}
+
+impl Checker<'_, '_, '_> {
+    fn line(&self, path: &Path) -> usize {
+        self.root.locate(path).line
+    }
+
+    /// Whether the file has something at this path.
+    fn says(&self, path: &Path) -> bool {
+        self.root.find(path).is_some()
+    }
+
+    /// Reports the later of two things that share what they must not share.
+    fn unique(&mut self, what: &str, things: &[(String, Path)], remedy: &str) {
+        let mut first: BTreeMap<&str, &Path> = BTreeMap::new();
+        for (text, path) in things {
+            if text.is_empty() || !self.problems.sound(path) {
+                continue;
+            }
+            match first.get(text.as_str()) {
+                Some(other) => {
+                    let line = self.line(other);
+                    self.problems.error(
+                        path,
+                        format!("{what} \"{text}\" is taken by line {line}"),
+                        remedy,
+                    );
+                }
+                None => {
+                    first.insert(text, path);
+                }
+            }
+        }
+    }
+
+    fn names(&mut self) {
+        let config = self.config;
+        let list = |key: &str, names: Vec<&String>| -> Vec<(String, Path)> {
+            let names = names.into_iter().cloned().enumerate();
+            names
+                .map(|(index, name)| (name, top(key).index(index).key("name")))
+                .collect()
+        };
+        let another = "give each a name of its own";
+        let ports = list(
+            "ports",
+            config.ports.iter().map(|port| &port.name).collect(),
+        );
+        self.unique("the port name", &ports, another);
+        let interfaces = config.interfaces.iter().map(|interface| &interface.name);
+        self.unique(
+            "the interface name",
+            &list("interfaces", interfaces.collect()),
+            another,
+        );
+        let sets = config.ha_sets.iter().map(|set| &set.name);
+        self.unique("the set name", &list("ha-sets", sets.collect()), another);
+        self.tunnel_names(another);
+    }
+
+    /// Tunnels have names, links have graphs; a graph defaults to another key.
+    fn tunnel_names(&mut self, another: &str) {
+        let l2tp = &self.config.l2tp;
+        let mut names = Vec::new();
+        let mut graphs = Vec::new();
+        for (index, tunnel) in l2tp.outgoing.iter().enumerate() {
+            names.push((tunnel.name.clone(), outgoing(index).key("name")));
+            let graph = outgoing(index).key("graph");
+            // A default that repeats a name is reported as the name's.
+            if self.says(&graph) || self.problems.sound(&outgoing(index).key("name")) {
+                graphs.push((tunnel.graph.clone(), graph));
+            }
+        }
+        for (index, tunnel) in l2tp.incoming.iter().enumerate() {
+            names.push((tunnel.name.clone(), incoming(index).key("name")));
+            for (number, link) in tunnel.matches.iter().enumerate() {
+                let graph = login(index, number).key("graph");
+                if self.says(&graph) {
+                    graphs.push((link.graph.clone(), graph));
+                }
+            }
+        }
+        self.unique("the tunnel name", &names, another);
+        self.unique("the graph", &graphs, "give each link a graph of its own");
+    }
+
+    fn ports(&mut self) {
+        let config = self.config;
+        if !self.says(&top("ports")) {
+            self.problems.missing(
+                &top("ports"),
+                "add `ports:` with a { name, device } for each NIC",
+            );
+        }
+        let devices: Vec<(String, Path)> = (config.ports.iter().enumerate())
+            .map(|(index, port)| {
+                let (Device::Pci(text) | Device::Interface(text) | Device::Vdev(text)) =
+                    &port.device;
+                (text.clone(), top("ports").index(index).key("device"))
+            })
+            .collect();
+        self.unique("the device", &devices, "give each port a device of its own");
+        if !self.problems.sound(&top("interfaces")) {
+            return;
+        }
+        for (index, port) in config.ports.iter().enumerate() {
+            if !config
+                .interfaces
+                .iter()
+                .any(|interface| interface.port == index)
+            {
+                self.problems.warning(
+                    &top("ports").index(index),
+                    format!(
+                        "no interface uses port \"{}\": all its frames are dropped",
+                        port.name
+                    ),
+                    "add an interface on it, or take the port away",
+                );
+            }
+        }
+    }
+
+    fn interfaces(&mut self) {
+        let config = self.config;
+        for (index, interface) in config.interfaces.iter().enumerate() {
+            let path = top("interfaces").index(index);
+            let earlier = &config.interfaces[..index];
+            let port = path.key("port");
+            let shared = earlier
+                .iter()
+                .position(|other| other.port == interface.port);
+            if let Some(shared) = shared.filter(|_| self.problems.sound(&port)) {
+                if self
+                    .problems
+                    .sound(&top("interfaces").index(shared).key("port"))
+                {
+                    let name = &earlier[shared].name;
+                    self.problems.error(
+                        &port,
+                        format!("the port already has the interface \"{name}\", and VLANs are not carried yet"),
+                        format!("add the addresses to \"{name}\", or use another port"),
+                    );
+                }
+            }
+            self.networks(index, interface);
+            self.gateway(&path, interface);
+        }
+    }
+
+    /// Networks of one table must not overlap, or replies would go astray.
+    fn networks(&mut self, index: usize, interface: &Interface) {
+        let config = self.config;
+        let path = top("interfaces").index(index);
+        if !self.problems.sound(&path.key("table")) {
+            return;
+        }
+        let mut earlier: Vec<(&Interface, InterfaceAddress)> = Vec::new();
+        let others = config.interfaces[..index].iter();
+        for other in others.filter(|other| other.table == interface.table) {
+            earlier.extend(other.addresses.iter().map(|address| (other, *address)));
+        }
+        for (place, own) in interface.addresses.iter().enumerate() {
+            let hit = earlier
+                .iter()
+                .find(|(_, other)| overlap(own.network(), other.network()));
+            if let Some((other, address)) = hit {
+                let message = format!(
+                    "{} overlaps {} of interface \"{}\" in table {}",
+                    show(own.network()),
+                    show(address.network()),
+                    other.name,
+                    interface.table
+                );
+                self.problems.error(
+                    &path.key("addresses").index(place),
+                    message,
+                    "put one of the two interfaces into another table, or renumber it",
+                );
+            }
+            // Several addresses of one network on one interface are fine.
+        }
+    }
+
+    fn gateway(&mut self, path: &Path, interface: &Interface) {
+        let (Some(gateway), key) = (interface.gateway, path.key("gateway")) else {
+            return;
+        };
+        if !self.problems.sound(&path.key("addresses")) || !self.problems.sound(&key) {
+            return;
+        }
+        let mut addresses = interface.addresses.iter();
+        if interface.addresses.iter().any(|own| own.address == gateway) {
+            self.problems.error(
+                &key,
+                format!("{gateway} is this interface's own address"),
+                "write the address of the ISP's router",
+            );
+        } else if !addresses.any(|own| contains(own.network(), gateway)) {
+            let networks = interface.addresses.iter().map(|own| show(own.network()));
+            let networks: Vec<String> = networks.collect();
+            self.problems.error(
+                &key,
+                format!("{gateway} is in no network of this interface"),
+                format!("write an address in {}", networks.join(" or ")),
+            );
+        }
+    }
+
+    /// Whether what is known of a table's interfaces is all true.
+    fn interfaces_sound(&self) -> bool {
+        self.problems.sound(&top("interfaces"))
+    }
+
+    fn is_own(&self, address: Ipv4Addr) -> Option<&Interface> {
+        let has =
+            |interface: &&Interface| interface.addresses.iter().any(|own| own.address == address);
+        self.config.interfaces.iter().find(has)
+    }
+
+    fn static_routes(&mut self) {
+        let config = self.config;
+        for (index, route) in config.routes.iter().enumerate() {
+            let path = top("routes").index(index);
+            let via = path.key("via");
+            if !self.problems.sound(&via) || !self.problems.sound(&path.key("table")) {
+                continue;
+            }
+            match route.via {
+                Via::Gateway { address, .. } => {
+                    let found = connected(&config.interfaces, route.table, address);
+                    if found.is_none() && self.interfaces_sound() {
+                        self.problems.error(
+                            &via,
+                            format!(
+                                "no interface of table {} is connected to {address}",
+                                route.table
+                            ),
+                            "write a neighbour's address, or the table that its interface is in",
+                        );
+                    }
+                }
+                Via::Interface(interface) => {
+                    let interface = &config.interfaces[interface];
+                    if interface.table != route.table && self.interfaces_sound() {
+                        self.problems.error(
+                            &via,
+                            format!(
+                                "interface \"{}\" is in table {}, the route in table {}",
+                                interface.name, interface.table, route.table
+                            ),
+                            "use an interface of the route's own table",
+                        );
+                    }
+                }
+                Via::HaSet(set) => self.route_via_set(&via, set),
+                Via::Blackhole => {}
+            }
+        }
+    }
+
+    /// Whether it is known of every link which set it is in.
+    fn links_known(&self) -> bool {
+        let l2tp = &self.config.l2tp;
+        let sound = |path: Path| self.problems.sound(&path.key("ha-set"));
+        let matches = (l2tp.incoming.iter().enumerate()).flat_map(|(index, tunnel)| {
+            (0..tunnel.matches.len()).map(move |number| login(index, number))
+        });
+        self.problems.readable(&top("l2tp").key("outgoing"))
+            && self.problems.readable(&top("l2tp").key("incoming"))
+            && (0..l2tp.outgoing.len()).map(outgoing).all(sound)
+            && (0..l2tp.incoming.len()).map(incoming).all(|path| {
+                self.problems.readable(&path.key("match"))
+                    && self.problems.sound(&path.key("ha-set"))
+            })
+            && matches
+                .map(|path| path.key("ha-set"))
+                .all(|path| self.problems.sound(&path))
+    }
+
+    fn route_via_set(&mut self, via: &Path, set: usize) {
+        if !self.links_known() {
+            return;
+        }
+        let name = &self.config.ha_sets[set].name;
+        match self.remotes(set).len() {
+            0 => self.problems.error(
+                via,
+                format!("no link is in set \"{name}\""),
+                "name a set that an `outgoing`, `incoming` or `match` has as its `ha-set`",
+            ),
+            1 => {}
+            count => self.problems.error(
+                via,
+                format!(
+                    "set \"{name}\" has {count} remotes, so that it is not clear which is meant"
+                ),
+                "put the network into the `routes` of that remote's `match` lines",
+            ),
+        }
+    }
+
+    /// Everybody that a set leads to.
+    fn remotes(&self, set: usize) -> Vec<Owner> {
+        let mut remotes = Vec::new();
+        let l2tp = &self.config.l2tp;
+        if l2tp
+            .outgoing
+            .iter()
+            .any(|tunnel| tunnel.ha_set == Some(set))
+        {
+            remotes.push(Owner::OutgoingSet(set));
+        }
+        for (index, tunnel) in l2tp.incoming.iter().enumerate() {
+            for link in tunnel
+                .matches
+                .iter()
+                .filter(|link| link.ha_set == Some(set))
+            {
+                let remote = Owner::Remote(index, Some(set), link.remote_ip);
+                if !remotes.contains(&remote) {
+                    remotes.push(remote);
+                }
+            }
+        }
+        remotes
+    }
+
+    /// All routes of the file with who they lead to and where they stand.
+    fn owned_routes(&self) -> Vec<OwnedRoute> {
+        let mut routes = Vec::new();
+        self.routes_of_interfaces(&mut routes);
+        self.routes_of_tunnels(&mut routes);
+        for (index, route) in self.config.routes.iter().enumerate() {
+            let path = top("routes").index(index);
+            let owner = match route.via {
+                Via::HaSet(set) => self.remotes(set).pop().unwrap_or(Owner::Static(index)),
+                _ => Owner::Static(index),
+            };
+            routes.push(OwnedRoute {
+                network: (route.table, route.to),
+                owner,
+                place: path.key("to"),
+                depends: vec![path.key("table"), path.key("via")],
+            });
+        }
+        routes
+    }
+
+    fn routes_of_interfaces(&self, routes: &mut Vec<OwnedRoute>) {
+        for (index, interface) in self.config.interfaces.iter().enumerate() {
+            let path = top("interfaces").index(index);
+            let mut push = |prefix, owner, place| {
+                routes.push(OwnedRoute {
+                    network: (interface.table, prefix),
+                    owner,
+                    place: path.key(place),
+                    depends: vec![path.key("table")],
+                });
+            };
+            for own in &interface.addresses {
+                push(own.network(), Owner::Connected(index), "addresses");
+            }
+            if interface.gateway.is_some() {
+                push(DEFAULT_ROUTE, Owner::Gateway(index), "gateway");
+            }
+        }
+    }
+
+    fn routes_of_tunnels(&self, routes: &mut Vec<OwnedRoute>) {
+        let l2tp = &self.config.l2tp;
+        for (index, tunnel) in l2tp.outgoing.iter().enumerate() {
+            let path = outgoing(index);
+            let owner = tunnel
+                .ha_set
+                .map_or(Owner::Outgoing(index), Owner::OutgoingSet);
+            routes.extend(tunnel.routes.iter().map(|prefix| OwnedRoute {
+                network: (tunnel.payload_table, *prefix),
+                owner,
+                place: path.key("routes"),
+                depends: vec![path.key("payload-table"), path.key("ha-set")],
+            }));
+        }
+        for (index, tunnel) in l2tp.incoming.iter().enumerate() {
+            for (number, link) in tunnel.matches.iter().enumerate() {
+                let path = login(index, number);
+                let address = Prefix {
+                    address: link.remote_ip,
+                    length: 32,
+                };
+                let places = std::iter::once((address, "remote-ip"))
+                    .chain(link.routes.iter().map(|prefix| (*prefix, "routes")));
+                routes.extend(places.map(|(prefix, place)| OwnedRoute {
+                    network: (tunnel.payload_table, prefix),
+                    owner: Owner::Remote(index, link.ha_set, link.remote_ip),
+                    place: path.key(place),
+                    depends: vec![
+                        incoming(index).key("payload-table"),
+                        incoming(index).key("ha-set"),
+                        path.key("ha-set"),
+                        path.key("remote-ip"),
+                    ],
+                }));
+            }
+        }
+    }
+
+    /// One network of one table cannot lead to two places.
+    fn route_owners(&mut self) {
+        let mut first: BTreeMap<(u32, Prefix), (Owner, Path)> = BTreeMap::new();
+        for route in self.owned_routes() {
+            let sound = |path: &Path| self.problems.sound(path);
+            if !sound(&route.place) || !route.depends.iter().all(sound) {
+                continue;
+            }
+            let Some((other, place)) = first.get(&route.network) else {
+                first.insert(route.network, (route.owner, route.place));
+                continue;
+            };
+            // Overlapping interfaces are reported as such.
+            let connected = |owner| matches!(owner, Owner::Connected(_));
+            if *other == route.owner || (connected(*other) && connected(route.owner)) {
+                continue;
+            }
+            let line = self.line(place);
+            let (table, prefix) = route.network;
+            let remedy = if connected(*other) {
+                "that network is connected here; route the far end's networks"
+            } else {
+                "keep one of the two; links that carry the same packets belong in one `ha-set`"
+            };
+            let message = format!(
+                "{} of table {table} already leads elsewhere by line {line}",
+                show(prefix)
+            );
+            self.problems.error(&route.place, message, remedy);
+        }
+    }
+
+    fn neighbours(&mut self) {
+        let config = self.config;
+        let mut seen = Vec::new();
+        for (index, neighbour) in config.neighbours.iter().enumerate() {
+            let path = top("neighbours").index(index);
+            if !self.problems.sound(&path) || !self.interfaces_sound() {
+                continue;
+            }
+            let address = path.key("address");
+            let interface = &config.interfaces[neighbour.interface];
+            let mut networks = interface.addresses.iter().map(InterfaceAddress::network);
+            if self.is_own(neighbour.address).is_some() {
+                self.problems.error(
+                    &address,
+                    format!("{} is our own address", neighbour.address),
+                    "write the address of another host",
+                );
+            } else if !networks.any(|network| contains(network, neighbour.address)) {
+                self.problems.error(
+                    &address,
+                    format!(
+                        "{} is in no network of interface \"{}\"",
+                        neighbour.address, interface.name
+                    ),
+                    "write an address of one of its networks, or another interface",
+                );
+            } else if seen.contains(&(neighbour.interface, neighbour.address)) {
+                self.problems.error(
+                    &address,
+                    format!("{} stands here a second time", neighbour.address),
+                    "keep one of the two",
+                );
+            }
+            seen.push((neighbour.interface, neighbour.address));
+        }
+    }
+
+    /// Two epochs of every remote have a window at a time (during a change).
+    fn memory(&mut self) {
+        const EPOCHS: u64 = 2;
+        // A slot of 8 octets holds 32 numbers.
+        const NUMBERS_PER_OCTET: u64 = 4;
+        const MIB: u64 = 1 << 20;
+        let config = self.config;
+        let memory = top("dataplane").key("memory");
+        if !self.problems.sound(&memory)
+            || !self.problems.sound(&top("ha-sets"))
+            || !self.links_known()
+        {
+            return;
+        }
+        let windows = config.ha_sets.iter().enumerate().map(|(index, set)| {
+            let remotes = self.remotes(index).len() as u64;
+            remotes * EPOCHS * set.window / NUMBERS_PER_OCTET
+        });
+        let octets: u64 = windows.sum();
+        // The packet buffers need the other half.
+        let room = u64::from(config.dataplane.memory_mib) * MIB / 2;
+        if octets > room {
+            let needed = octets.div_ceil(MIB);
+            self.problems.error(
+                &memory,
+                format!(
+                    "the windows of the sets take {needed} MiB, more than half of the {} MiB",
+                    config.dataplane.memory_mib
+                ),
+                format!("write {} or more, or smaller windows", 2 * needed),
+            );
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! What a configuration says, word for word as in the file (hyphens become
+//! underscores), with defaults filled in and names resolved to places in the
+//! lists here. `configs/reference.yaml` explains every word.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dataplane::command::Prefix;
+
+use crate::secret::Secret;
+
+/// One appliance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The appliance's name: in the log, in status, and the default of `local-hostname`.
+    pub name: String,
+    pub dataplane: Dataplane,
+    pub management: Management,
+    pub ports: Vec<Port>,
+    pub interfaces: Vec<Interface>,
+    pub l2tp: L2tp,
+    pub ha_sets: Vec<HaSet>,
+    pub routes: Vec<Route>,
+    pub neighbours: Vec<Neighbour>,
+}
+
+/// Threads and memory of the packet path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataplane {
+    /// One worker for each entry, and the core it is pinned to, if any.
+    pub workers: Vec<Option<u32>>,
+    pub poll: Poll,
+    pub hugepages: HugePages,
+    /// Memory of the packet buffers and the windows, MiB.
+    pub memory_mib: u32,
+}
+
+/// What a worker does when there is nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poll {
+    /// Sleeps a little.
+    Adaptive,
+    /// Polls on.
+    Busy,
+}
+
+/// Where the packet buffers live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HugePages {
+    /// In hugepages when there are some.
+    Auto,
+    Yes,
+    No,
+}
+
+/// How the running appliance is asked things.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Management {
+    /// The Unix socket of `hal2tp status`.
+    pub socket: PathBuf,
+}
+
+/// A place where frames come and go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    pub name: String,
+    pub device: Device,
+    /// Queue pairs; one for each worker when not given.
+    pub queues: Option<u16>,
+}
+
+/// What stands behind a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// A PCI address, `0000:03:00.0`.
+    Pci(String),
+    /// A Linux interface, taken over through AF_PACKET.
+    Interface(String),
+    /// A DPDK virtual device with its arguments, `net_memif0,role=client`.
+    Vdev(String),
+}
+
+/// Addresses on a port, in a routing table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    pub name: String,
+    /// Place in [`Config::ports`].
+    pub port: usize,
+    pub table: u32,
+    pub addresses: Vec<InterfaceAddress>,
+    /// Where the default route of the table leads.
+    pub gateway: Option<Ipv4Addr>,
+    /// Largest IP packet that leaves here, octets; the port's own MTU when not given.
+    pub mtu: Option<u16>,
+    /// Whether packets that arrive here may be routed onwards. When the file
+    /// does not say, this is false for an interface that is alone in a table
+    /// which is no tunnel's payload table (an ISP side).
+    pub forward: bool,
+}
+
+/// An own address and the network it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterfaceAddress {
+    pub address: Ipv4Addr,
+    pub prefix_length: u8,
+}
+
+impl InterfaceAddress {
+    /// The network that the address is in.
+    #[must_use]
+    pub fn network(&self) -> Prefix {
+        Prefix {
+            address: Ipv4Addr::from_bits(self.address.to_bits() & network_mask(self.prefix_length)),
+            length: self.prefix_length,
+        }
+    }
+}
+
+/// The mask of a prefix length; everything above 32 counts as 32.
+#[must_use]
+pub fn network_mask(prefix_length: u8) -> u32 {
+    u32::MAX
+        .checked_shl(32 - u32::from(prefix_length.min(32)))
+        .unwrap_or(0)
+}
+
+/// The tunnels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct L2tp {
+    /// SMI private enterprise number of the vendor AVP (RFC 2661, 4.1).
+    pub vendor_id: u32,
+    pub outgoing: Vec<Outgoing>,
+    pub incoming: Vec<Incoming>,
+}
+
+/// A tunnel with one session that we set up and keep up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    pub name: String,
+    /// Our Host Name AVP (RFC 2661, 4.4.3).
+    pub hostname: String,
+    /// Shared secret of tunnel authentication (RFC 2661, 5.1.1).
+    pub secret: Option<Secret>,
+    pub server: Ipv4Addr,
+    /// The link's name in status and graphs; the tunnel's `name` when not given.
+    pub graph: String,
+    /// Table in which the tunnel's own packets travel.
+    pub table: u32,
+    /// Table in which the traffic inside is routed.
+    pub payload_table: u32,
+    /// PPP login.
+    pub username: String,
+    pub password: Secret,
+    /// Time between LCP echo requests.
+    pub lcp_rate: Duration,
+    /// Time without an answer after which the link is dead.
+    pub lcp_timeout: Duration,
+    pub tcp_mss_fix: bool,
+    /// Place in [`Config::ha_sets`].
+    pub ha_set: Option<usize>,
+    /// What is routed into the tunnel: its own `routes`, else the set's, else
+    /// the default route.
+    pub routes: Vec<Prefix>,
+    pub comment: Option<String>,
+    /// Our end of the tunnel; the table's own address nearest to the server when not given.
+    pub source: Option<Ipv4Addr>,
+    /// PPP address to ask for; the peer's choice when not given.
+    pub local_ip: Option<Ipv4Addr>,
+    /// Silence after which a HELLO is sent (RFC 2661, 6.5).
+    pub hello_interval: Duration,
+    /// Send the outer UDP checksum (RFC 2661, 8.1).
+    pub udp_checksum: bool,
+    /// Largest inner IP packet, octets; what fits the interface when not given.
+    pub mtu: Option<u16>,
+}
+
+/// Who may set up tunnels to us, and what they get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    pub name: String,
+    /// Own addresses that are listened on; empty means all.
+    pub listen: Vec<Ipv4Addr>,
+    /// Table in which the tunnel's own packets travel; the table that the
+    /// peer's first message came in by when not given.
+    pub table: Option<u32>,
+    /// Our PPP address; when the file does not say, an own address of the
+    /// payload table, that of the `remote-ip`'s network if there is one.
+    pub local_ip: Ipv4Addr,
+    /// The peer's Host Name AVP; any when not given.
+    pub remote_hostname: Option<String>,
+    /// Our Host Name AVP; the appliance's name when not given.
+    pub local_hostname: String,
+    pub secret: Option<Secret>,
+    pub payload_table: u32,
+    pub lcp_rate: Duration,
+    pub lcp_timeout: Duration,
+    pub tcp_mss_fix: bool,
+    /// The links that may come in, `match` in the file. Each has its set resolved.
+    pub matches: Vec<Match>,
+    pub hello_interval: Duration,
+    pub udp_checksum: bool,
+    pub comment: Option<String>,
+    pub mtu: Option<u16>,
+}
+
+/// One login, and the address and routes that come with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// The link's name in status and graphs; the `username` when not given.
+    pub graph: String,
+    pub username: String,
+    pub password: Secret,
+    /// PPP address of the peer. With the `incoming` and the set it names a *remote*.
+    pub remote_ip: Ipv4Addr,
+    /// What is routed to the peer besides `remote_ip`: its own `routes`, else the set's.
+    pub routes: Vec<Prefix>,
+    /// Place in [`Config::ha_sets`]: the match's own, else that of the `incoming`.
+    pub ha_set: Option<usize>,
+    pub comment: Option<String>,
+}
+
+/// A set of links that carry the same packets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HaSet {
+    pub name: String,
+    /// Numbers that the elimination window spans, a power of two.
+    pub window: u64,
+    /// How long replaced epochs and leaving links are still received.
+    pub grace: Duration,
+    /// Largest inner IP packet, octets.
+    pub mtu: u16,
+    /// The routes of all links, when they stand here once.
+    pub routes: Option<Vec<Prefix>>,
+}
+
+/// A static route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    pub to: Prefix,
+    pub via: Via,
+    pub table: u32,
+}
+
+/// Where a static route leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// A neighbour on a connected network: `interface` is a place in [`Config::interfaces`].
+    Gateway {
+        interface: usize,
+        address: Ipv4Addr,
+    },
+    /// Straight out of an interface: a place in [`Config::interfaces`].
+    Interface(usize),
+    /// Into an HA set: a place in [`Config::ha_sets`].
+    HaSet(usize),
+    Blackhole,
+}
+
+/// A neighbour whose hardware address is not asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Place in [`Config::interfaces`].
+    pub interface: usize,
+    pub address: Ipv4Addr,
+    pub mac: [u8; 6],
+}

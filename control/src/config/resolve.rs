@@ -1,0 +1,86 @@
+//! Defaults that depend on other parts of the file.
+
+use std::net::Ipv4Addr;
+
+use super::contains;
+use super::model::{Config, Interface, InterfaceAddress, Via};
+use super::sections::DEFAULT_ROUTE;
+use super::tree::Node;
+
+/// Fills in what depends on other parts of the file.
+pub(crate) fn resolve(config: &mut Config, root: &Node) {
+    resolve_forward(config, root);
+    resolve_routes(config, root);
+    resolve_incoming(config);
+    let interfaces = &config.interfaces;
+    for route in &mut config.routes {
+        if let Via::Gateway { interface, address } = &mut route.via {
+            // `check` reports an address that is on no connected network.
+            *interface = connected(interfaces, route.table, *address).unwrap_or(usize::MAX);
+        }
+    }
+}
+
+/// The interface of `table` on whose network an address is.
+pub(crate) fn connected(interfaces: &[Interface], table: u32, address: Ipv4Addr) -> Option<usize> {
+    interfaces.iter().position(|interface| {
+        let mut networks = interface.addresses.iter().map(InterfaceAddress::network);
+        interface.table == table && networks.any(|network| contains(network, address))
+    })
+}
+
+fn resolve_forward(config: &mut Config, root: &Node) {
+    let items = root.get("interfaces").map_or(&[][..], Node::items);
+    let tables: Vec<u32> = config.interfaces.iter().map(|i| i.table).collect();
+    let l2tp = &config.l2tp;
+    let outgoing = l2tp.outgoing.iter().map(|tunnel| tunnel.payload_table);
+    let incoming = l2tp.incoming.iter().map(|tunnel| tunnel.payload_table);
+    let payload: Vec<u32> = outgoing.chain(incoming).collect();
+    for (interface, item) in config.interfaces.iter_mut().zip(items) {
+        if item.get("forward").is_none() {
+            let alone = tables.iter().filter(|t| **t == interface.table).count() == 1;
+            interface.forward = !alone || payload.contains(&interface.table);
+        }
+    }
+}
+
+fn resolve_routes(config: &mut Config, root: &Node) {
+    let sets = &config.ha_sets;
+    let of_set = |set: Option<usize>| set.and_then(|set| sets.get(set)?.routes.clone());
+    let l2tp = root.get("l2tp");
+    let list = |key: &str| {
+        l2tp.and_then(|node| node.get(key))
+            .map_or(&[][..], Node::items)
+    };
+    for (tunnel, item) in config.l2tp.outgoing.iter_mut().zip(list("outgoing")) {
+        if item.get("routes").is_none() {
+            tunnel.routes = of_set(tunnel.ha_set).unwrap_or_else(|| vec![DEFAULT_ROUTE]);
+        }
+    }
+    for (tunnel, item) in config.l2tp.incoming.iter_mut().zip(list("incoming")) {
+        let items = item.get("match").map_or(&[][..], Node::items);
+        for (login, item) in tunnel.matches.iter_mut().zip(items) {
+            if item.get("routes").is_none() {
+                login.routes = of_set(login.ha_set).unwrap_or_default();
+            }
+        }
+    }
+}
+
+fn resolve_incoming(config: &mut Config) {
+    for tunnel in &mut config.l2tp.incoming {
+        if tunnel.local_hostname.is_empty() {
+            tunnel.local_hostname.clone_from(&config.name);
+        }
+        if tunnel.local_ip.is_unspecified() {
+            let table = tunnel.payload_table;
+            let mut remotes = tunnel.matches.iter().map(|login| login.remote_ip);
+            let near = remotes.find_map(|remote| connected(&config.interfaces, table, remote));
+            let first = || config.interfaces.iter().position(|i| i.table == table);
+            let interface = near.or_else(first).and_then(|i| config.interfaces.get(i));
+            if let Some(own) = interface.and_then(|interface| interface.addresses.first()) {
+                tunnel.local_ip = own.address;
+            }
+        }
+    }
+}

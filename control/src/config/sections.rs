@@ -1,0 +1,437 @@
+//! From the file's tree to a [`Config`]: one function for each mapping of the file.
+
+mod tunnels;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dataplane::command::Prefix;
+
+use super::decode::{
+    Read, Section, Wrong, boolean, choice, host, interface_address, ipv4, mac, milliseconds, name,
+    not_yet, number, prefix, reference, text,
+};
+use super::model::{
+    Config, Dataplane, Device, HaSet, HugePages, Interface, Management, Neighbour, Poll, Port,
+    Route, Via,
+};
+use super::problem::Problems;
+use super::tree::{Node, Path, Value, printable};
+use super::{check, resolve};
+
+/// The enterprise number that is reserved for documentation (RFC 5612).
+pub const DEFAULT_VENDOR_ID: u32 = 32473;
+/// Numbers of an elimination window when the file does not say.
+pub const DEFAULT_WINDOW: u64 = 1 << 18;
+/// How long replaced epochs are received when the file does not say.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(2);
+/// Time between LCP echo requests when the file does not say.
+pub const DEFAULT_LCP_RATE: Duration = Duration::from_secs(1);
+/// Time without an LCP echo reply that ends a link when the file does not say.
+pub const DEFAULT_LCP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Silence before a HELLO when the file does not say (RFC 2661, 5.5).
+pub const DEFAULT_HELLO_INTERVAL: Duration = Duration::from_secs(60);
+/// MiB for packet buffers when the file does not say.
+pub const DEFAULT_MEMORY_MIB: u32 = 512;
+
+/// Every destination.
+pub(crate) const DEFAULT_ROUTE: Prefix = Prefix {
+    address: Ipv4Addr::UNSPECIFIED,
+    length: 0,
+};
+/// Stands for an address that could not be read, or is settled later.
+const UNSPECIFIED: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+/// Names of the things in a list, by place, to resolve references with.
+struct Names {
+    ports: Vec<Option<String>>,
+    interfaces: Vec<Option<String>>,
+    ha_sets: Vec<Option<String>>,
+}
+
+impl Names {
+    fn of(root: &Node) -> Self {
+        let names = |key: &str| -> Vec<Option<String>> {
+            let items = root.get(key).map_or(&[][..], Node::items);
+            let name = |item: &Node| item.get("name")?.text().map(str::to_owned);
+            items.iter().map(name).collect()
+        };
+        Self {
+            ports: names("ports"),
+            interfaces: names("interfaces"),
+            ha_sets: names("ha-sets"),
+        }
+    }
+}
+
+/// Reads the whole file and checks it.
+pub(crate) fn decode(root: &Node, problems: &mut Problems<'_>) -> Config {
+    let names = Names::of(root);
+    let mut top = Section::open(problems, Path::default(), Some(root));
+    let mut config = Config {
+        name: top.required(
+            problems,
+            "name",
+            name,
+            "add `name: ` and what this appliance is to be called",
+            String::new(),
+        ),
+        dataplane: dataplane(&mut top, problems),
+        management: Management {
+            socket: PathBuf::new(),
+        },
+        ports: top.each(problems, "ports", port),
+        interfaces: top.each(problems, "interfaces", |section, problems| {
+            interface(section, problems, &names)
+        }),
+        ha_sets: top.each(problems, "ha-sets", ha_set),
+        l2tp: tunnels::l2tp(&mut top, problems, &names),
+        routes: top.each(problems, "routes", |section, problems| {
+            route(section, problems, &names)
+        }),
+        neighbours: top.each(problems, "neighbours", |section, problems| {
+            neighbour(section, problems, &names)
+        }),
+    };
+    config.management = management(&mut top, problems, &config.name);
+    top.close(problems);
+    resolve::resolve(&mut config, root);
+    check::check(&config, root, problems);
+    config
+}
+
+fn dataplane(top: &mut Section<'_>, problems: &mut Problems<'_>) -> Dataplane {
+    let node = top.node("dataplane");
+    let path = top.path.key("dataplane");
+    let mut section = Section::open(problems, path, node);
+    let dataplane = Dataplane {
+        workers: section.or(problems, "workers", workers, vec![None]),
+        poll: section.or(
+            problems,
+            "poll",
+            choice(&[("adaptive", Poll::Adaptive), ("busy", Poll::Busy)]),
+            Poll::Adaptive,
+        ),
+        hugepages: section.or(
+            problems,
+            "hugepages",
+            choice(&[
+                ("auto", HugePages::Auto),
+                ("true", HugePages::Yes),
+                ("false", HugePages::No),
+            ]),
+            HugePages::Auto,
+        ),
+        memory_mib: section.or(
+            problems,
+            "memory",
+            number(64..=1_048_576),
+            DEFAULT_MEMORY_MIB,
+        ),
+    };
+    section.close(problems);
+    dataplane
+}
+
+/// A number of workers, or the cores to pin them to.
+fn workers(node: &Node) -> Read<Vec<Option<u32>>> {
+    const MOST: u64 = 64;
+    let Value::Sequence(items) = &node.value else {
+        let count: usize = number(1..=MOST)(node).map_err(|wrong| {
+            Wrong::new(
+                wrong.message,
+                format!("{}, or a list of cores", wrong.remedy),
+            )
+        })?;
+        return Ok(vec![None; count]);
+    };
+    let mut cores = Vec::new();
+    for item in items {
+        let core: u32 = number(0..=1023)(item)?;
+        if cores.contains(&Some(core)) {
+            return Err(Wrong::new(
+                format!("core {core} stands there twice"),
+                "give every worker a core of its own",
+            ));
+        }
+        cores.push(Some(core));
+    }
+    if cores.is_empty() || cores.len() as u64 > MOST {
+        return Err(Wrong::new(
+            format!("{} cores are listed", cores.len()),
+            format!("list from 1 to {MOST} cores"),
+        ));
+    }
+    Ok(cores)
+}
+
+fn management(top: &mut Section<'_>, problems: &mut Problems<'_>, name: &str) -> Management {
+    let node = top.node("management");
+    let path = top.path.key("management");
+    let mut section = Section::open(problems, path, node);
+    let default = PathBuf::from(format!("/run/hal2tp/{name}.sock"));
+    let socket = section.or(problems, "socket", socket, default);
+    section.optional(
+        problems,
+        "http",
+        not_yet(
+            "the HTTP interface is not served yet",
+            "take the key away; `hal2tp status` asks over the socket",
+        ),
+    );
+    section.close(problems);
+    Management { socket }
+}
+
+fn socket(node: &Node) -> Read<PathBuf> {
+    // sockaddr_un holds 108 octets (unix(7)), and the server binds under the
+    // name with its process id behind it before it takes the name.
+    const LONGEST: usize = 96;
+    let path = text(node)?;
+    if !path.starts_with('/') || path.len() > LONGEST || path.contains('\0') {
+        return Err(Wrong::new(
+            "the socket needs a whole path",
+            format!("write a path that begins with / and has at most {LONGEST} octets"),
+        ));
+    }
+    Ok(PathBuf::from(path))
+}
+
+fn port(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Port {
+    Port {
+        name: section.required(
+            problems,
+            "name",
+            name,
+            "add `name: ` and a name for the port",
+            String::new(),
+        ),
+        device: section.required(
+            problems,
+            "device",
+            device,
+            "add `device: ` and a PCI address, a Linux interface or a DPDK vdev",
+            Device::Interface(String::new()),
+        ),
+        queues: section.optional(problems, "queues", number(1..=64)),
+    }
+}
+
+/// Tells the three kinds of device by their form.
+fn device(node: &Node) -> Read<Device> {
+    // Linux: IFNAMSIZ, with the closing zero.
+    const LONGEST_INTERFACE: usize = 15;
+    let text = text(node)?;
+    if is_pci_address(&text) {
+        return Ok(Device::Pci(text));
+    }
+    if text.starts_with("net_") {
+        return Ok(Device::Vdev(text));
+    }
+    let forbidden = |c: char| c == '/' || c.is_whitespace() || c.is_control() || c == ',';
+    if text.len() > LONGEST_INTERFACE || text.contains(forbidden) {
+        return Err(Wrong::new(
+            format!(
+                "\"{}\" is neither a PCI address nor a Linux interface nor a DPDK vdev",
+                printable(&text)
+            ),
+            "write 0000:03:00.0, or eth0, or net_...,...",
+        ));
+    }
+    Ok(Device::Interface(text))
+}
+
+/// `0000:03:00.0`, or without the domain, `03:00.0`.
+fn is_pci_address(text: &str) -> bool {
+    let hexadecimal = |part: &str, digits: usize| {
+        part.len() == digits && part.bytes().all(|b| b.is_ascii_hexdigit())
+    };
+    let bus = match text.split_once(':') {
+        Some((domain, rest)) if rest.contains(':') => {
+            if !hexadecimal(domain, 4) {
+                return false;
+            }
+            rest
+        }
+        _ => text,
+    };
+    let Some((bus, rest)) = bus.split_once(':') else {
+        return false;
+    };
+    let Some((slot, function)) = rest.split_once('.') else {
+        return false;
+    };
+    hexadecimal(bus, 2) && hexadecimal(slot, 2) && hexadecimal(function, 1)
+}
+
+fn interface(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Names) -> Interface {
+    section.optional(
+        problems,
+        "vlan",
+        not_yet(
+            "VLANs are not carried yet",
+            "take the key away and use a port of its own",
+        ),
+    );
+    let dhcp = section.node("addresses").and_then(Node::text) == Some("dhcp");
+    let addresses = if dhcp {
+        problems.error(
+            &section.path.key("addresses"),
+            "addresses by DHCP: not yet",
+            "write the addresses, as in [192.0.2.1/24]",
+        );
+        None
+    } else {
+        section.list(problems, "addresses", interface_address)
+    };
+    if addresses.is_none() && !section.has("addresses") {
+        problems.missing(
+            &section.path.key("addresses"),
+            "add `addresses: [192.0.2.1/24]` with this interface's own address",
+        );
+    }
+    Interface {
+        name: section.required(
+            problems,
+            "name",
+            name,
+            "add `name: ` and a name for the interface",
+            String::new(),
+        ),
+        port: section.required(
+            problems,
+            "port",
+            reference("port", &names.ports),
+            "add `port: ` and the name of one of the `ports`",
+            0,
+        ),
+        table: section.or(problems, "table", table, 0),
+        addresses: addresses.unwrap_or_default(),
+        gateway: section.optional(problems, "gateway", host),
+        mtu: section.optional(problems, "mtu", mtu),
+        // Settled in `resolve` when the file does not say.
+        forward: section.or(problems, "forward", boolean, true),
+    }
+}
+
+fn ha_set(section: &mut Section<'_>, problems: &mut Problems<'_>) -> HaSet {
+    HaSet {
+        name: section.required(
+            problems,
+            "name",
+            name,
+            "add `name: ` and a name for the set",
+            String::new(),
+        ),
+        window: section.or(problems, "window", window, DEFAULT_WINDOW),
+        grace: section.or(
+            problems,
+            "grace-ms",
+            milliseconds(100..=60_000),
+            DEFAULT_GRACE,
+        ),
+        mtu: section.or(problems, "mtu", mtu, 1500),
+        routes: section.list(problems, "routes", prefix),
+    }
+}
+
+/// A power of two that the elimination ring can have.
+fn window(node: &Node) -> Read<u64> {
+    const LEAST: u64 = 1 << 16;
+    const MOST: u64 = 1 << 24;
+    let wanted = "write a power of two from 65536 to 16777216, as 262144";
+    let numbers: u64 =
+        number(0..=u64::MAX)(node).map_err(|wrong| Wrong::new(wrong.message, wanted))?;
+    if numbers.is_power_of_two() && (LEAST..=MOST).contains(&numbers) {
+        return Ok(numbers);
+    }
+    let what = if numbers.is_power_of_two() {
+        "a window of a size that can be used"
+    } else {
+        "a power of two"
+    };
+    Err(Wrong::new(format!("{numbers} is not {what}"), wanted))
+}
+
+fn route(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Names) -> Route {
+    Route {
+        to: section.required(
+            problems,
+            "to",
+            prefix,
+            "add `to: ` and a network, as 192.0.2.0/24",
+            DEFAULT_ROUTE,
+        ),
+        via: section.required(
+            problems,
+            "via",
+            |node| via(node, names),
+            "add `via: ` and an address, an interface, a set, or blackhole",
+            Via::Blackhole,
+        ),
+        table: section.or(problems, "table", table, 0),
+    }
+}
+
+fn via(node: &Node, names: &Names) -> Read<Via> {
+    let given = text(node)?;
+    if given == "blackhole" {
+        return Ok(Via::Blackhole);
+    }
+    let place = |names: &[Option<String>]| names.iter().position(|n| n.as_deref() == Some(&given));
+    match (place(&names.interfaces), place(&names.ha_sets)) {
+        (Some(_), Some(_)) => Err(Wrong::new(
+            format!("\"{given}\" is the name of an interface and of a set"),
+            "give one of the two another name",
+        )),
+        (Some(interface), None) => Ok(Via::Interface(interface)),
+        (None, Some(set)) => Ok(Via::HaSet(set)),
+        // The interface is found in `resolve`.
+        (None, None) => match host(node) {
+            Ok(address) => Ok(Via::Gateway {
+                interface: usize::MAX,
+                address,
+            }),
+            Err(wrong) if given.starts_with(|c: char| c.is_ascii_digit()) => Err(wrong),
+            Err(_) => Err(Wrong::new(
+                format!("there is no interface or set \"{}\"", printable(&given)),
+                "write an address, the name of an interface or of a set, or blackhole",
+            )),
+        },
+    }
+}
+
+fn neighbour(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Names) -> Neighbour {
+    Neighbour {
+        interface: section.required(
+            problems,
+            "interface",
+            reference("interface", &names.interfaces),
+            "add `interface: ` and the name of one of the `interfaces`",
+            0,
+        ),
+        address: section.required(
+            problems,
+            "address",
+            ipv4,
+            "add `address: ` and the neighbour's IPv4 address",
+            UNSPECIFIED,
+        ),
+        mac: section.required(
+            problems,
+            "mac",
+            mac,
+            "add `mac: ` and the neighbour's hardware address",
+            [0; 6],
+        ),
+    }
+}
+
+fn table(node: &Node) -> Read<u32> {
+    number(0..=u64::from(u16::MAX))(node)
+}
+
+/// RFC 791, 3.1: every host takes 576 octets; below that little works.
+fn mtu(node: &Node) -> Read<u16> {
+    number(576..=9_600)(node)
+}

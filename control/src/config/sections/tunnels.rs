@@ -1,0 +1,204 @@
+//! The `l2tp` part of the file.
+
+use std::time::Duration;
+
+use super::{
+    DEFAULT_HELLO_INTERVAL, DEFAULT_LCP_RATE, DEFAULT_LCP_TIMEOUT, DEFAULT_VENDOR_ID, Names,
+    UNSPECIFIED, mtu, table,
+};
+use crate::config::decode::{
+    Section, boolean, comment, host, name, number, prefix, reference, seconds, secret, text,
+};
+use crate::config::model::{Incoming, L2tp, Match, Outgoing};
+use crate::config::problem::Problems;
+use crate::secret::Secret;
+
+pub(super) fn l2tp(top: &mut Section<'_>, problems: &mut Problems<'_>, names: &Names) -> L2tp {
+    let node = top.node("l2tp");
+    let path = top.path.key("l2tp");
+    let mut section = Section::open(problems, path, node);
+    let l2tp = L2tp {
+        // The AVP's Vendor ID has 16 bits, and 0 is the IETF (RFC 2661, 4.1).
+        vendor_id: section.or(problems, "vendor-id", number(1..=0xffff), DEFAULT_VENDOR_ID),
+        outgoing: section.each(problems, "outgoing", |section, problems| {
+            outgoing(section, problems, names)
+        }),
+        incoming: section.each(problems, "incoming", |section, problems| {
+            incoming(section, problems, names)
+        }),
+    };
+    section.close(problems);
+    l2tp
+}
+
+/// The words that `outgoing` and `incoming` share.
+struct Link {
+    secret: Option<Secret>,
+    payload_table: u32,
+    lcp_rate: Duration,
+    lcp_timeout: Duration,
+    tcp_mss_fix: bool,
+    ha_set: Option<usize>,
+    hello_interval: Duration,
+    udp_checksum: bool,
+    comment: Option<String>,
+    mtu: Option<u16>,
+}
+
+fn link(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Names) -> Link {
+    Link {
+        secret: section.optional(problems, "secret", secret),
+        payload_table: section.or(problems, "payload-table", table, 0),
+        lcp_rate: section.or(problems, "lcp-rate", seconds(1..=60), DEFAULT_LCP_RATE),
+        lcp_timeout: section.or(
+            problems,
+            "lcp-timeout",
+            seconds(1..=600),
+            DEFAULT_LCP_TIMEOUT,
+        ),
+        tcp_mss_fix: section.or(problems, "tcp-mss-fix", boolean, false),
+        ha_set: section.optional(problems, "ha-set", reference("ha-set", &names.ha_sets)),
+        hello_interval: section.or(
+            problems,
+            "hello-interval",
+            seconds(1..=3600),
+            DEFAULT_HELLO_INTERVAL,
+        ),
+        udp_checksum: section.or(problems, "udp-checksum", boolean, true),
+        comment: section.optional(problems, "comment", comment),
+        mtu: section.optional(problems, "mtu", mtu),
+    }
+}
+
+fn outgoing(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Names) -> Outgoing {
+    let link = link(section, problems, names);
+    let tunnel = section.required(
+        problems,
+        "name",
+        name,
+        "add `name: ` and a name for the tunnel",
+        String::new(),
+    );
+    Outgoing {
+        graph: section.or(problems, "graph", name, tunnel.clone()),
+        name: tunnel,
+        hostname: section.required(
+            problems,
+            "hostname",
+            name,
+            "add `hostname: ` and what the far end has as `remote-hostname`",
+            String::new(),
+        ),
+        secret: link.secret,
+        server: section.required(
+            problems,
+            "server",
+            host,
+            "add `server: ` and the public address of the far end",
+            UNSPECIFIED,
+        ),
+        table: section.or(problems, "table", table, 0),
+        payload_table: link.payload_table,
+        username: section.required(
+            problems,
+            "username",
+            text,
+            "add `username: ` and what a `match` of the far end has",
+            String::new(),
+        ),
+        password: section.required(
+            problems,
+            "password",
+            secret,
+            "add `password: ` and what the `match` of the far end has",
+            Secret::new(String::new()),
+        ),
+        lcp_rate: link.lcp_rate,
+        lcp_timeout: link.lcp_timeout,
+        tcp_mss_fix: link.tcp_mss_fix,
+        ha_set: link.ha_set,
+        routes: section.list(problems, "routes", prefix).unwrap_or_default(),
+        comment: link.comment,
+        source: section.optional(problems, "source", host),
+        local_ip: section.optional(problems, "local-ip", host),
+        hello_interval: link.hello_interval,
+        udp_checksum: link.udp_checksum,
+        mtu: link.mtu,
+    }
+}
+
+fn incoming(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Names) -> Incoming {
+    let link = link(section, problems, names);
+    let matches = section.each(problems, "match", |section, problems| {
+        login(section, problems, names, link.ha_set)
+    });
+    if matches.is_empty() && !section.has("match") {
+        problems.missing(
+            &section.path.key("match"),
+            "add `match:` with a { username, password, remote-ip } for every link",
+        );
+    }
+    Incoming {
+        name: section.required(
+            problems,
+            "name",
+            name,
+            "add `name: ` and a name for the far end",
+            String::new(),
+        ),
+        listen: section.list(problems, "listen", host).unwrap_or_default(),
+        table: section.optional(problems, "table", table),
+        // Settled in `resolve` when the file does not say.
+        local_ip: section.or(problems, "local-ip", host, UNSPECIFIED),
+        remote_hostname: section.optional(problems, "remote-hostname", name),
+        local_hostname: section.or(problems, "local-hostname", name, String::new()),
+        secret: link.secret,
+        payload_table: link.payload_table,
+        lcp_rate: link.lcp_rate,
+        lcp_timeout: link.lcp_timeout,
+        tcp_mss_fix: link.tcp_mss_fix,
+        matches,
+        hello_interval: link.hello_interval,
+        udp_checksum: link.udp_checksum,
+        comment: link.comment,
+        mtu: link.mtu,
+    }
+}
+
+fn login(
+    section: &mut Section<'_>,
+    problems: &mut Problems<'_>,
+    names: &Names,
+    set_of_incoming: Option<usize>,
+) -> Match {
+    let username = section.required(
+        problems,
+        "username",
+        text,
+        "add `username: ` and what the far end logs in with",
+        String::new(),
+    );
+    Match {
+        graph: section.or(problems, "graph", name, username.clone()),
+        username,
+        password: section.required(
+            problems,
+            "password",
+            secret,
+            "add `password: ` and what the far end logs in with",
+            Secret::new(String::new()),
+        ),
+        remote_ip: section.required(
+            problems,
+            "remote-ip",
+            host,
+            "add `remote-ip: ` and the address that the far end is to have inside the tunnel",
+            UNSPECIFIED,
+        ),
+        routes: section.list(problems, "routes", prefix).unwrap_or_default(),
+        ha_set: section
+            .optional(problems, "ha-set", reference("ha-set", &names.ha_sets))
+            .or(set_of_incoming),
+        comment: section.optional(problems, "comment", comment),
+    }
+}

@@ -1,0 +1,629 @@
+//! From dialling to an open PPP session, on both ends.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dataplane::command::{Command, SessionId, SessionSpec, TableId};
+use dataplane::headers::encapsulation;
+
+use super::Engine;
+use super::dialer::Failure;
+use super::link::{Link, Origin, Phase};
+use super::membership::Admission;
+use crate::config::Config;
+use crate::ha::Agreement;
+use crate::ha::instance::{Key, SetParameters};
+use crate::l2tp::{self, CallId, TunnelId, VendorAvp};
+use crate::ppp;
+
+/// Told to the peer in the Firmware Revision AVP: 0.1.
+const FIRMWARE_REVISION: u16 = 0x0001;
+/// A peer that has not answered by then, after repetitions at 1, 3 and 7 s, is
+/// dialled anew: a line that comes back is found within four seconds.
+const ESTABLISHMENT: Duration = Duration::from_secs(8);
+/// Shorter than RFC 1661's three seconds: a lost packet must not keep a link
+/// out of its set for long, and an early repetition does no harm.
+const PPP_RESTART: Duration = Duration::from_secs(1);
+/// PPP frames of LCP begin so; the code follows (RFC 1661, 5).
+const LCP: [u8; 2] = [0xc0, 0x21];
+const ECHO_REQUEST: u8 = 9;
+const ECHO_REPLY: u8 = 10;
+
+pub(super) fn endpoint_config(config: &Config) -> l2tp::EndpointConfig {
+    let incoming = config.l2tp.incoming.iter().map(|incoming| l2tp::Incoming {
+        name: incoming.name.clone(),
+        remote_hostname: incoming.remote_hostname.clone(),
+        local_hostname: incoming.local_hostname.clone(),
+        secret: incoming.secret.clone(),
+        listen: incoming.listen.clone(),
+        table: incoming.table,
+        hello_interval: incoming.hello_interval,
+    });
+    let mut endpoint =
+        l2tp::EndpointConfig::new("hal2tp".to_owned(), FIRMWARE_REVISION, incoming.collect());
+    endpoint.timing.establishment = ESTABLISHMENT;
+    endpoint
+}
+
+impl Engine {
+    pub(super) fn dial_due(&mut self, now: Duration) {
+        if self.stopping {
+            return;
+        }
+        for index in 0..self.dialers.len() {
+            if self.dialers[index]
+                .next_attempt()
+                .is_some_and(|due| due <= now)
+            {
+                self.dial(now, index);
+            }
+        }
+        self.settle_endpoint(now);
+    }
+
+    fn dial(&mut self, now: Duration, index: usize) {
+        let outgoing = &self.config.l2tp.outgoing[index];
+        let Some(source) = outgoing
+            .source
+            .or_else(|| self.own_address(outgoing.table, outgoing.server))
+        else {
+            let result = format!("no own address in table {}", outgoing.table);
+            self.dialers[index].ended(now, Failure::Refused, result, &mut self.rng);
+            return;
+        };
+        log::debug!(
+            "{}: dialling {} from {source}",
+            outgoing.name,
+            outgoing.server
+        );
+        let tunnel = self.endpoint.dial(
+            now,
+            l2tp::Dial {
+                hostname: outgoing.hostname.clone(),
+                secret: outgoing.secret.clone(),
+                table: outgoing.table,
+                source: SocketAddrV4::new(source, l2tp::PORT),
+                server: SocketAddrV4::new(outgoing.server, l2tp::PORT),
+                hello_interval: outgoing.hello_interval,
+                tie_breaker: false,
+            },
+        );
+        self.by_tunnel.insert(tunnel, index);
+        self.dialers[index].dialled();
+    }
+
+    /// Carries out what the L2TP endpoint wants, in its order.
+    pub(super) fn settle_endpoint(&mut self, now: Duration) {
+        while let Some(output) = self.endpoint.poll_output() {
+            match output {
+                l2tp::Output::Transmit {
+                    table,
+                    source,
+                    destination,
+                    payload,
+                } => {
+                    self.send_udp(TableId(table), source, destination, &payload);
+                }
+                l2tp::Output::Event(event) => self.handle_l2tp(now, event),
+            }
+        }
+    }
+
+    fn handle_l2tp(&mut self, now: Duration, event: l2tp::Event) {
+        match event {
+            l2tp::Event::TunnelEstablished { tunnel, .. } => self.tunnel_established(now, tunnel),
+            l2tp::Event::CallIncoming {
+                tunnel,
+                call,
+                vendor_avps,
+                ..
+            } => {
+                self.call_incoming(now, tunnel, call, &vendor_avps);
+            }
+            l2tp::Event::CallAnswered { call, vendor_avps } => {
+                self.call_answered(now, call, &vendor_avps)
+            }
+            l2tp::Event::CallConnected { call } => {
+                if let Some(&id) = self.by_call.get(&call) {
+                    self.start_ppp(now, id);
+                }
+            }
+            l2tp::Event::CallClosed { call, cause } => {
+                if let Some(&id) = self.by_call.get(&call) {
+                    self.end_link(now, id, failure_of_call(&cause), &cause.to_string());
+                }
+            }
+            l2tp::Event::TunnelClosed { tunnel, cause } => {
+                self.tunnel_ended(now, tunnel, failure_of_tunnel(&cause), &cause.to_string());
+            }
+        }
+    }
+
+    fn tunnel_established(&mut self, now: Duration, tunnel: TunnelId) {
+        let Some(&index) = self.by_tunnel.get(&tunnel) else {
+            return;
+        };
+        let avps = match self.config.l2tp.outgoing[index].ha_set {
+            Some(set) => vec![self.our_agreement(Key::Outgoing { set })],
+            None => Vec::new(),
+        };
+        self.endpoint.place_call(now, tunnel, avps);
+    }
+
+    /// ICRQ: the workers learn the session before ICRP leaves.
+    fn call_incoming(&mut self, now: Duration, tunnel: TunnelId, call: CallId, avps: &[VendorAvp]) {
+        let Some(incoming) = self
+            .endpoint
+            .tunnel(tunnel)
+            .and_then(|tunnel| tunnel.incoming)
+        else {
+            self.endpoint.close_call(
+                now,
+                call,
+                no_facilities("only the side that dialled places calls"),
+            );
+            return;
+        };
+        let config = &self.config.l2tp.incoming[incoming];
+        let agreement = Agreement::find(self.vendor(), avps);
+        // Which login calls is not known before PPP; the sets of one
+        // `incoming` have the same numbering rules.
+        let ha_set = config.matches.iter().find_map(|login| login.ha_set);
+        let key = agreement
+            .as_ref()
+            .zip(ha_set)
+            .map(|(agreement, set)| Key::Incoming {
+                incoming,
+                set,
+                peer_instance: agreement.instance,
+            });
+        let role = ppp::Role::Server {
+            name: config.local_hostname.clone(),
+            logins: config
+                .matches
+                .iter()
+                .map(|login| ppp::Login {
+                    username: login.username.clone(),
+                    password: login.password.clone(),
+                    remote_ip: login.remote_ip,
+                })
+                .collect(),
+            local_ip: config.local_ip,
+            protocols: vec![ppp::AuthProtocol::Chap, ppp::AuthProtocol::Pap],
+        };
+        let settings = LinkSettings {
+            origin: Origin::Incoming {
+                incoming,
+                login: None,
+            },
+            role,
+            payload_table: config.payload_table,
+            lcp_rate: config.lcp_rate,
+            lcp_timeout: config.lcp_timeout,
+            tcp_mss_fix: config.tcp_mss_fix,
+            udp_checksum: config.udp_checksum,
+            mtu: config.mtu,
+        };
+        if self
+            .add_link(tunnel, call, settings, key, agreement)
+            .is_none()
+        {
+            self.endpoint
+                .close_call(now, call, no_facilities("the tunnel is gone"));
+            return;
+        }
+        let avps = key.map(|key| self.our_agreement(key)).into_iter().collect();
+        self.endpoint.accept_call(now, call, avps);
+    }
+
+    /// ICRP: the workers learn the session before ICCN leaves.
+    fn call_answered(&mut self, now: Duration, call: CallId, avps: &[VendorAvp]) {
+        let Some(tunnel) = self.endpoint.call(call).map(|call| call.tunnel) else {
+            return;
+        };
+        let Some(&index) = self.by_tunnel.get(&tunnel) else {
+            return;
+        };
+        let config = &self.config.l2tp.outgoing[index];
+        let agreement = config
+            .ha_set
+            .and_then(|_| Agreement::find(self.vendor(), avps));
+        let key = config
+            .ha_set
+            .filter(|_| agreement.is_some())
+            .map(|set| Key::Outgoing { set });
+        let settings = LinkSettings {
+            origin: Origin::Outgoing(index),
+            role: ppp::Role::Client {
+                username: config.username.clone(),
+                password: config.password.clone(),
+                local_ip: config.local_ip,
+            },
+            payload_table: config.payload_table,
+            lcp_rate: config.lcp_rate,
+            lcp_timeout: config.lcp_timeout,
+            tcp_mss_fix: config.tcp_mss_fix,
+            udp_checksum: config.udp_checksum,
+            mtu: config.mtu,
+        };
+        let Some(id) = self.add_link(tunnel, call, settings, key, agreement) else {
+            return;
+        };
+        self.endpoint.connect_call(now, call);
+        self.settle_endpoint(now);
+        self.start_ppp(now, id);
+    }
+
+    fn add_link(
+        &mut self,
+        tunnel: TunnelId,
+        call: CallId,
+        settings: LinkSettings,
+        key: Option<Key>,
+        peer_agreement: Option<Agreement>,
+    ) -> Option<SessionId> {
+        let ends = self.endpoint.tunnel(tunnel)?;
+        let ids = self.endpoint.call(call)?;
+        let set = key.map(|key| self.set_for(key));
+        let id = self.new_session_id();
+        let address_control = true;
+        let mtu = self.link_mtu(ends.table, *ends.local.ip(), set.is_some(), settings.mtu);
+        let spec = SessionSpec {
+            id,
+            table: TableId(ends.table),
+            local: ends.local,
+            peer: ends.peer,
+            local_tunnel: ends.local_id,
+            local_session: ids.local_id,
+            peer_tunnel: ends.peer_id,
+            peer_session: ids.peer_id,
+            payload_table: TableId(settings.payload_table),
+            receive: false,
+            tcp_mss_fix: settings.tcp_mss_fix,
+            mtu,
+            udp_checksum: settings.udp_checksum,
+            address_control,
+            set: None,
+            counters: (0..self.workers).map(|_| Arc::default()).collect(),
+        };
+        let ppp_config = ppp::Config {
+            role: settings.role,
+            mru: mtu,
+            lcp_rate: settings.lcp_rate,
+            lcp_timeout: settings.lcp_timeout,
+            timers: ppp::Timers {
+                restart: PPP_RESTART,
+                ..ppp::Timers::default()
+            },
+        };
+        let ppp = ppp::Session::new(ppp_config, rand::SeedableRng::from_rng(&mut self.rng));
+        self.command(Command::SetSession(Arc::new(spec.clone())));
+        self.by_call.insert(call, id);
+        let link = Link {
+            id,
+            call,
+            tunnel,
+            origin: settings.origin,
+            group: None,
+            phase: Phase::Calling,
+            ppp,
+            spec,
+            set,
+            peer_agreement,
+            username: String::new(),
+            joined_number: 0,
+            next_report: None,
+            peer_report: None,
+            candidate: None,
+            scheduled: None,
+            echoes_when_probed: 0,
+        };
+        self.links.insert(id, link);
+        Some(id)
+    }
+
+    /// Largest inner packet that fits the path of a tunnel whole.
+    fn link_mtu(&self, table: u32, local: Ipv4Addr, ha: bool, configured: Option<u16>) -> u16 {
+        let place = self.config.interfaces.iter().position(|interface| {
+            interface.table == table && interface.addresses.iter().any(|own| own.address == local)
+        });
+        let path = place.map_or(DEFAULT_PATH_MTU, |place| self.interface_mtu(place));
+        let overhead = if ha {
+            encapsulation::HA_OCTETS
+        } else {
+            encapsulation::PLAIN_MAX_OCTETS
+        };
+        let fits = path.saturating_sub(u16::try_from(overhead).unwrap_or(u16::MAX));
+        configured.map_or(fits, |mtu| mtu.min(fits))
+    }
+
+    fn start_ppp(&mut self, now: Duration, id: SessionId) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        if link.phase == Phase::Calling {
+            link.phase = Phase::Negotiating;
+            link.ppp.start(now);
+        }
+        self.settle_link(now, id);
+    }
+
+    /// A PPP frame of a session. Only the peer is listened to, and an address
+    /// that is being proved, if it answers our echo.
+    pub(super) fn handle_ppp(
+        &mut self,
+        now: Duration,
+        id: SessionId,
+        source: SocketAddrV4,
+        frame: &[u8],
+    ) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        if link.is_leaving() {
+            return;
+        }
+        if source != link.spec.peer {
+            self.handle_ppp_from_elsewhere(now, id, source, frame);
+            return;
+        }
+        self.endpoint.note_data(now, link.tunnel);
+        if link.phase == Phase::Calling {
+            // The peer's ICCN is late or lost, its LCP is here: RFC 2661 lets it
+            // begin as soon as it has sent ICCN.
+            link.phase = Phase::Negotiating;
+            link.ppp.start(now);
+        }
+        link.ppp.handle_frame(now, frame);
+        self.settle_link(now, id);
+    }
+
+    fn handle_ppp_from_elsewhere(
+        &mut self,
+        now: Duration,
+        id: SessionId,
+        source: SocketAddrV4,
+        frame: &[u8],
+    ) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let proving = link
+            .candidate
+            .is_some_and(|candidate| candidate.address == source);
+        if !proving || frame.get(..3) != Some(&[LCP[0], LCP[1], ECHO_REPLY]) {
+            return;
+        }
+        let before = link.ppp.echo_statistics().answered;
+        link.ppp.handle_frame(now, frame);
+        if link.ppp.echo_statistics().answered > before {
+            log::info!(
+                "{}: the peer moved from {} to {source}",
+                self.link_name(id),
+                self.links[&id].spec.peer
+            );
+            self.accept_peer(now, id, source);
+        }
+        self.settle_link(now, id);
+    }
+
+    /// Carries out what a link's PPP wants, in its order.
+    pub(super) fn settle_link(&mut self, now: Duration, id: SessionId) {
+        while let Some(link) = self.links.get_mut(&id)
+            && !matches!(link.phase, Phase::Held { .. } | Phase::Leaving { .. })
+            && let Some(output) = link.ppp.poll_output()
+        {
+            match output {
+                ppp::Output::Frame(frame) => self.send_ppp(id, &frame),
+                ppp::Output::Event(event) => self.handle_ppp_event(now, id, event),
+            }
+        }
+        self.reschedule(id);
+    }
+
+    fn send_ppp(&mut self, id: SessionId, frame: &[u8]) {
+        let Some(link) = self.links.get(&id) else {
+            return;
+        };
+        let payload = link.encapsulate(frame);
+        let (table, local, peer) = (link.spec.table, link.spec.local, link.spec.peer);
+        let is_echo = frame.get(..3) == Some(&[LCP[0], LCP[1], ECHO_REQUEST]);
+        let candidate = link.candidate.filter(|_| is_echo);
+        self.send_udp(table, local, peer, &payload);
+        if let Some(candidate) = candidate {
+            self.send_udp(table, local, candidate.address, &payload);
+        }
+    }
+
+    fn handle_ppp_event(&mut self, now: Duration, id: SessionId, event: ppp::Event) {
+        match event {
+            ppp::Event::Authenticated { username, login } => {
+                self.authenticated(now, id, username, login)
+            }
+            ppp::Event::Opened { local, remote } => self.opened(now, id, local, remote),
+            ppp::Event::Suspended { authenticated } => self.suspend(now, id, authenticated),
+            ppp::Event::Closed { reason } => {
+                self.end_link(now, id, failure_of_ppp(&reason), &reason.to_string())
+            }
+        }
+    }
+
+    fn authenticated(
+        &mut self,
+        now: Duration,
+        id: SessionId,
+        username: String,
+        login: Option<usize>,
+    ) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.username = username;
+        if let Origin::Incoming { incoming, .. } = link.origin {
+            link.origin = Origin::Incoming { incoming, login };
+        }
+        match self.admission(now, id) {
+            Admission::Now => self.admit(now, id),
+            Admission::AskPresent => self.hold(now, id),
+            Admission::Refused(why) => self.end_link(now, id, Failure::Refused, why),
+        }
+    }
+
+    /// Ends a link for a reason of ours or the peer's: it stops sending, its
+    /// call is cleared, and a tunnel that has served its purpose with it.
+    pub(super) fn end_link(
+        &mut self,
+        now: Duration,
+        id: SessionId,
+        failure: Failure,
+        result: &str,
+    ) {
+        let Some(link) = self.links.get(&id) else {
+            return;
+        };
+        if link.is_leaving() {
+            return;
+        }
+        let (tunnel, call) = (link.tunnel, link.call);
+        log::info!("{}: down: {result}", self.link_name(id));
+        self.leave(now, id);
+        self.endpoint.close_call(
+            now,
+            call,
+            l2tp::CallClose::new(
+                l2tp::CallResult::ADMINISTRATIVE,
+                l2tp::ErrorCode::NONE,
+                result,
+            ),
+        );
+        let ours = self.by_tunnel.contains_key(&tunnel);
+        if ours
+            || self
+                .endpoint
+                .tunnel(tunnel)
+                .is_none_or(|info| info.calls == 0)
+        {
+            self.endpoint.close_tunnel(
+                now,
+                tunnel,
+                l2tp::TunnelClose::new(l2tp::StopResult::GENERAL, l2tp::ErrorCode::NONE, result),
+            );
+            self.tunnel_ended(now, tunnel, failure, result);
+        }
+        self.settle_endpoint(now);
+    }
+
+    /// A tunnel is gone: its links leave, and one that we dialled is dialled again.
+    fn tunnel_ended(&mut self, now: Duration, tunnel: TunnelId, failure: Failure, result: &str) {
+        let links: Vec<SessionId> = self
+            .links
+            .values()
+            .filter(|link| link.tunnel == tunnel && !link.is_leaving())
+            .map(|link| link.id)
+            .collect();
+        for id in links {
+            self.end_link(now, id, failure, result);
+        }
+        if let Some(index) = self.by_tunnel.remove(&tunnel) {
+            self.dialers[index].ended(now, failure, result.to_owned(), &mut self.rng);
+        }
+    }
+
+    fn our_agreement(&mut self, key: Key) -> VendorAvp {
+        let id = self.set_for(key);
+        let vendor = self.vendor();
+        self.sets
+            .get(id)
+            .expect("it was just made or found")
+            .ours
+            .to_avp(vendor)
+    }
+
+    fn set_for(&mut self, key: Key) -> dataplane::command::SetId {
+        let (Key::Outgoing { set } | Key::Incoming { set, .. }) = key;
+        let config = &self.config.ha_sets[set];
+        let parameters = SetParameters {
+            label: config.name.clone(),
+            window: u32::try_from(config.window).expect("checked to be at most 2^24"),
+            mtu: config.mtu,
+            workers: self.workers,
+        };
+        self.sets.instance_for(key, &parameters, &mut self.rng).id
+    }
+
+    fn vendor(&self) -> u16 {
+        // A vendor id of the wire has 16 bits (RFC 2661, 4.1); `check` refuses larger ones.
+        u16::try_from(self.config.l2tp.vendor_id).unwrap_or(u16::MAX)
+    }
+
+    /// The link's name for the operator: its graph, once it is known.
+    pub(super) fn link_name(&self, id: SessionId) -> String {
+        match self.links.get(&id).map(|link| link.origin) {
+            Some(Origin::Outgoing(index)) => self.config.l2tp.outgoing[index].graph.clone(),
+            Some(Origin::Incoming {
+                incoming,
+                login: Some(login),
+            }) => self.config.l2tp.incoming[incoming].matches[login]
+                .graph
+                .clone(),
+            Some(Origin::Incoming {
+                incoming,
+                login: None,
+            }) => {
+                format!(
+                    "{} (not authenticated)",
+                    self.config.l2tp.incoming[incoming].name
+                )
+            }
+            None => "?".to_owned(),
+        }
+    }
+}
+
+/// The path MTU of a tunnel whose interface is not known.
+const DEFAULT_PATH_MTU: u16 = 1500;
+
+/// What a new link takes from the configuration.
+struct LinkSettings {
+    origin: Origin,
+    role: ppp::Role,
+    payload_table: u32,
+    lcp_rate: Duration,
+    lcp_timeout: Duration,
+    tcp_mss_fix: bool,
+    udp_checksum: bool,
+    mtu: Option<u16>,
+}
+
+fn no_facilities(why: &str) -> l2tp::CallClose {
+    l2tp::CallClose::new(l2tp::CallResult::NO_FACILITIES, l2tp::ErrorCode::NONE, why)
+}
+
+/// Whether a peer said no, or merely nothing. A peer that shuts down in order
+/// is expected back.
+fn failure_of_tunnel(cause: &l2tp::TunnelCause) -> Failure {
+    match cause {
+        l2tp::TunnelCause::Peer(close) if close.result == l2tp::StopResult::SHUTTING_DOWN => {
+            Failure::Silent
+        }
+        l2tp::TunnelCause::Peer(_) | l2tp::TunnelCause::Fault(_) => Failure::Refused,
+        _ => Failure::Silent,
+    }
+}
+
+fn failure_of_call(cause: &l2tp::CallCause) -> Failure {
+    match cause {
+        l2tp::CallCause::Peer(_) | l2tp::CallCause::Fault(_) => Failure::Refused,
+        _ => Failure::Silent,
+    }
+}
+
+fn failure_of_ppp(reason: &ppp::CloseReason) -> Failure {
+    match reason {
+        ppp::CloseReason::AuthenticationRefused
+        | ppp::CloseReason::AuthenticationFailed { .. }
+        | ppp::CloseReason::NoAddress => Failure::Refused,
+        _ => Failure::Silent,
+    }
+}

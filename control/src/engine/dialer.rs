@@ -1,0 +1,141 @@
+//! When to dial an outgoing tunnel: at once, then with growing pauses, and at
+//! once again after it was up.
+
+use std::time::Duration;
+
+use rand::Rng;
+
+const FIRST_PAUSE_MS: u64 = 1_000;
+/// A dead line is tried often: another attempt costs a few packets, a late one
+/// leaves the set with a link less.
+const PAUSE_MAX_MS: u64 = 8_000;
+/// A peer that refused us is not asked more often than this.
+const REFUSED_PAUSE_MAX_MS: u64 = 60_000;
+
+/// Why an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Nothing answered, or the link went silent.
+    Silent,
+    /// The peer said no: wrong secret, wrong password, no such tunnel.
+    Refused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Waiting until the next attempt.
+    Waiting { until: Duration },
+    /// An attempt is under way, or the tunnel is up.
+    Dialled,
+}
+
+/// The attempts of one `outgoing`.
+#[derive(Debug)]
+pub(super) struct Dialer {
+    state: State,
+    failures: u32,
+    /// What ended the last attempt or the last connection, for the operator.
+    pub(super) last_result: Option<String>,
+}
+
+impl Dialer {
+    #[must_use]
+    pub(super) fn new(now: Duration) -> Self {
+        Self {
+            state: State::Waiting { until: now },
+            failures: 0,
+            last_result: None,
+        }
+    }
+
+    /// When to dial next; `None` while dialled.
+    #[must_use]
+    pub(super) fn next_attempt(&self) -> Option<Duration> {
+        match self.state {
+            State::Waiting { until } => Some(until),
+            State::Dialled => None,
+        }
+    }
+
+    pub(super) fn dialled(&mut self) {
+        self.state = State::Dialled;
+    }
+
+    /// PPP opened: the next failure starts counting anew.
+    pub(super) fn opened(&mut self) {
+        self.failures = 0;
+    }
+
+    /// The attempt or the connection ended; the next one comes after a pause,
+    /// at once when the tunnel had been up.
+    pub(super) fn ended(
+        &mut self,
+        now: Duration,
+        failure: Failure,
+        result: String,
+        rng: &mut impl Rng,
+    ) {
+        let pause_max_ms = match failure {
+            Failure::Silent => PAUSE_MAX_MS,
+            Failure::Refused => REFUSED_PAUSE_MAX_MS,
+        };
+        let pause_ms = match self.failures {
+            0 if failure == Failure::Silent => 0,
+            failures => FIRST_PAUSE_MS
+                .saturating_mul(1 << failures.saturating_sub(1).min(16))
+                .min(pause_max_ms),
+        };
+        // A quarter of spread keeps many tunnels from knocking in step.
+        let jittered_ms = pause_ms - rng.random_range(0..=pause_ms / 4);
+        self.failures = self.failures.saturating_add(1);
+        self.last_result = Some(result);
+        self.state = State::Waiting {
+            until: now + Duration::from_millis(jittered_ms),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{SeedableRng, rngs::StdRng};
+
+    fn pauses_ms(failure: Failure, count: usize) -> Vec<u128> {
+        let (mut dialer, mut rng) = (Dialer::new(Duration::ZERO), StdRng::seed_from_u64(3));
+        (0..count)
+            .map(|_| {
+                dialer.ended(Duration::ZERO, failure, "no answer".into(), &mut rng);
+                dialer.next_attempt().expect("waiting").as_millis()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_silent_peer_is_redialled_at_once_and_then_at_most_every_eight_seconds() {
+        let pauses = pauses_ms(Failure::Silent, 8);
+        assert_eq!(pauses[0], 0);
+        assert!((750..=1000).contains(&pauses[1]), "{pauses:?}");
+        assert!((1500..=2000).contains(&pauses[2]), "{pauses:?}");
+        assert!(pauses.iter().all(|&pause| pause <= 8000), "{pauses:?}");
+        assert!(pauses[7] >= 6000, "{pauses:?}");
+    }
+
+    #[test]
+    fn a_refusal_is_respected() {
+        let pauses = pauses_ms(Failure::Refused, 9);
+        assert!(pauses[0] >= 750, "{pauses:?}");
+        assert!((45_000..=60_000).contains(&pauses[8]), "{pauses:?}");
+    }
+
+    #[test]
+    fn being_up_starts_the_count_anew() {
+        let (mut dialer, mut rng) = (Dialer::new(Duration::ZERO), StdRng::seed_from_u64(3));
+        for _ in 0..5 {
+            dialer.ended(Duration::ZERO, Failure::Silent, String::new(), &mut rng);
+        }
+        let now = Duration::from_secs(1);
+        dialer.opened();
+        dialer.ended(now, Failure::Silent, String::new(), &mut rng);
+        assert_eq!(dialer.next_attempt(), Some(now));
+    }
+}

@@ -1,0 +1,153 @@
+//! One L2TP session with its PPP: a link of a set, or a plain session.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dataplane::command::{SessionId, SessionSpec, SetId};
+use dataplane::counters::SessionCounters;
+
+use crate::ha::Agreement;
+use crate::l2tp::{CallId, TunnelId};
+use crate::ppp;
+
+/// Whose configuration a link follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// We dialled this `outgoing`.
+    Outgoing(usize),
+    /// The peer dialled; `login` is the `match` it authenticated as.
+    Incoming {
+        incoming: usize,
+        login: Option<usize>,
+    },
+}
+
+/// How far a link is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The call is not connected yet.
+    Calling,
+    /// LCP and authentication.
+    Negotiating,
+    /// Authenticated as a remote whose present instance is being asked whether
+    /// it still lives; PPP's frames wait.
+    Held { until: Duration },
+    /// IP packets from the peer are taken.
+    Authenticated,
+    /// IPCP is open: traffic is sent.
+    Open {
+        local: Ipv4Addr,
+        remote: Ipv4Addr,
+        since: Duration,
+    },
+    /// Nothing is sent any more; what is still under way is received.
+    Leaving { until: Duration },
+}
+
+/// What the peer's last report said, and when it came.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PeerReport {
+    /// Copies that the peer says it handed to this link.
+    pub(super) copies: u64,
+    /// Copies that had arrived when the report did.
+    pub(super) arrived: u64,
+    /// The peer's clock, to be echoed.
+    pub(super) sent_at_us: u64,
+    pub(super) received_at: Duration,
+}
+
+pub(super) struct Link {
+    pub(super) id: SessionId,
+    pub(super) call: CallId,
+    pub(super) tunnel: TunnelId,
+    pub(super) origin: Origin,
+    pub(super) group: Option<u32>,
+    pub(super) phase: Phase,
+    pub(super) ppp: ppp::Session,
+    /// As the workers last heard it.
+    pub(super) spec: SessionSpec,
+    /// The instance this link is a member of, when both ends sent the AVP.
+    pub(super) set: Option<SetId>,
+    pub(super) peer_agreement: Option<Agreement>,
+    pub(super) username: String,
+    /// Number at which this link joined the set.
+    pub(super) joined_number: u64,
+    pub(super) next_report: Option<Duration>,
+    pub(super) peer_report: Option<PeerReport>,
+    /// Where a NAT seems to have moved the peer; not believed until it answers there.
+    pub(super) candidate: Option<Candidate>,
+    /// When the engine's timer queue has this link.
+    pub(super) scheduled: Option<Duration>,
+    /// Echo replies seen when the present instance was asked whether it lives.
+    pub(super) echoes_when_probed: u64,
+}
+
+/// An address that good HA data came from, to be proved by an LCP echo.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate {
+    pub(super) address: SocketAddrV4,
+    pub(super) probed_at: Duration,
+}
+
+impl Link {
+    #[must_use]
+    pub(super) fn counters(&self) -> &[Arc<SessionCounters>] {
+        &self.spec.counters
+    }
+
+    /// One of the counters, over all workers.
+    #[must_use]
+    pub(super) fn total(&self, read: impl Fn(&SessionCounters) -> u64) -> u64 {
+        self.counters().iter().map(|counters| read(counters)).sum()
+    }
+
+    /// Copies that the peer handed to this link and that had not arrived when
+    /// its last report did.
+    #[must_use]
+    pub(super) fn lost_packets(&self) -> u64 {
+        self.peer_report
+            .map_or(0, |report| report.copies.saturating_sub(report.arrived))
+    }
+
+    #[must_use]
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open { .. })
+    }
+
+    #[must_use]
+    pub(super) fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Leaving { .. })
+    }
+
+    /// When this link wants the engine's attention next.
+    #[must_use]
+    pub(super) fn next_timeout(&self) -> Option<Duration> {
+        match self.phase {
+            Phase::Leaving { until } => Some(until),
+            Phase::Held { until } => Some(until),
+            _ => [self.ppp.next_timeout(), self.next_report]
+                .into_iter()
+                .flatten()
+                .min(),
+        }
+    }
+
+    /// The UDP payload that carries a PPP frame of this session (RFC 2661, 3.1):
+    /// never duplicated, never numbered, no offset.
+    #[must_use]
+    pub(super) fn encapsulate(&self, frame: &[u8]) -> Vec<u8> {
+        let mut payload = Vec::with_capacity(8 + frame.len());
+        payload.extend_from_slice(&DATA_FLAGS.to_be_bytes());
+        payload.extend_from_slice(&self.spec.peer_tunnel.to_be_bytes());
+        payload.extend_from_slice(&self.spec.peer_session.to_be_bytes());
+        if self.spec.address_control {
+            payload.extend_from_slice(&[0xff, 0x03]);
+        }
+        payload.extend_from_slice(frame);
+        payload
+    }
+}
+
+/// Flags and version of a data message without any optional field.
+const DATA_FLAGS: u16 = 0x0002;

@@ -1,0 +1,526 @@
+//! The control plane as one sans-IO machine: tunnels, PPP, HA sets, routes and
+//! neighbours. It takes the workers' events and the time, and is polled for
+//! what is to be commanded and sent.
+//!
+//! Outputs are strictly in order, and that order carries the protocol's one
+//! great rule: what lets a peer send (ICRP, ICCN, CHAP's Success, the last
+//! Configure-Ack) comes after the commands that make the workers ready for it.
+//! Whoever carries the outputs out must hold a packet back until every worker
+//! has applied the commands before it.
+
+mod calls;
+mod dialer;
+mod group;
+mod link;
+mod membership;
+mod report;
+mod rib;
+mod snapshot;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dataplane::command::{Command, InterfaceId, NextHop, PortId, Prefix, SessionId, TableId};
+use dataplane::event::Event;
+use dataplane::headers::ipv4;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::config::{Config, Via};
+use crate::ha::Sets;
+use crate::host::{Action, Icmp, Neighbours};
+use crate::l2tp::{self, CallId, Endpoint, TunnelId};
+use dialer::Dialer;
+use group::Groups;
+use link::Link;
+use rib::{Rib, Source};
+
+/// A port as the engine must know it.
+#[derive(Clone, Debug)]
+pub struct PortFacts {
+    pub id: PortId,
+    pub mac: [u8; 6],
+    /// Largest IP packet that the port carries, octets.
+    pub mtu: u16,
+}
+
+/// What the engine wants done, strictly in order.
+#[derive(Debug)]
+pub enum Output {
+    /// For every worker.
+    Command(Command),
+    /// An IPv4 packet of ours, to be routed in a table.
+    Ipv4 { table: TableId, packet: Vec<u8> },
+    /// A whole Ethernet frame.
+    Frame { port: PortId, frame: Vec<u8> },
+    /// A packet that waited for its neighbour.
+    Neighbour {
+        interface: InterfaceId,
+        mac: [u8; 6],
+        packet: Vec<u8>,
+    },
+}
+
+pub struct Engine {
+    config: Config,
+    ports: Vec<PortFacts>,
+    workers: usize,
+    rng: StdRng,
+    endpoint: Endpoint,
+    dialers: Vec<Dialer>,
+    links: BTreeMap<SessionId, Link>,
+    by_call: HashMap<CallId, SessionId>,
+    /// Which `outgoing` a tunnel belongs to.
+    by_tunnel: HashMap<TunnelId, usize>,
+    next_session: u32,
+    deadlines: BTreeSet<(Duration, SessionId)>,
+    groups: Groups,
+    sets: Sets,
+    rib: Rib,
+    neighbours: Neighbours,
+    icmp: Icmp,
+    /// What earlier sessions of each link carried, by graph name.
+    history: BTreeMap<String, snapshot::Carried>,
+    outputs: VecDeque<Output>,
+    identification: u16,
+    stopping: bool,
+}
+
+impl Engine {
+    /// The engine of a checked configuration. `seed` must be unpredictable in
+    /// the running appliance: ids and challenges come from it.
+    #[must_use]
+    pub fn new(now: Duration, config: Config, ports: Vec<PortFacts>, seed: [u8; 32]) -> Self {
+        let mut rng = StdRng::from_seed(seed);
+        let endpoint = Endpoint::new(calls::endpoint_config(&config), StdRng::from_rng(&mut rng));
+        let dialers = config
+            .l2tp
+            .outgoing
+            .iter()
+            .map(|_| Dialer::new(now))
+            .collect();
+        let workers = config.dataplane.workers.len();
+        let mut engine = Self {
+            config,
+            ports,
+            workers,
+            rng,
+            endpoint,
+            dialers,
+            links: BTreeMap::new(),
+            by_call: HashMap::new(),
+            by_tunnel: HashMap::new(),
+            next_session: 0,
+            deadlines: BTreeSet::new(),
+            groups: Groups::default(),
+            sets: Sets::default(),
+            rib: Rib::default(),
+            neighbours: Neighbours::default(),
+            icmp: Icmp::default(),
+            history: BTreeMap::new(),
+            outputs: VecDeque::new(),
+            identification: 0,
+            stopping: false,
+        };
+        engine.install_interfaces(now);
+        engine.install_static_routes();
+        engine
+    }
+
+    /// Takes what a worker reported.
+    pub fn handle_event<F: Deref<Target = [u8]>>(&mut self, now: Duration, event: Event<F>) {
+        match event {
+            Event::Arp { port, frame } => self.neighbours.handle_arp(now, port, &frame),
+            Event::Local { table, packet } => {
+                if let Some(reply) = self.icmp.handle_local(now, &packet) {
+                    self.outputs.push_back(Output::Ipv4 {
+                        table,
+                        packet: reply,
+                    });
+                }
+            }
+            Event::L2tpControl {
+                table,
+                source,
+                destination,
+                payload,
+            } => {
+                self.endpoint
+                    .handle_datagram(now, table.0, source, destination, &payload);
+                self.settle_endpoint(now);
+            }
+            Event::Ppp {
+                session,
+                source,
+                frame,
+            } => self.handle_ppp(now, session, source, &frame),
+            Event::Report {
+                session,
+                source,
+                frame,
+            } => self.handle_report(now, session, source, &frame),
+            Event::NeighbourMissing {
+                interface,
+                next_hop,
+                packet,
+            } => {
+                self.neighbours
+                    .handle_missing(now, interface, next_hop, packet.to_vec());
+            }
+            Event::Icmp {
+                cause,
+                table,
+                packet,
+            } => self.send_icmp(now, cause, table, &packet),
+            Event::PeerMoved { session, source } => self.peer_moved(now, session, source),
+        }
+        self.settle_neighbours(now);
+    }
+
+    /// Follows a port's link.
+    pub fn handle_port_link(&mut self, now: Duration, port: PortId, up: bool) {
+        self.command(Command::SetPortLink { port, up });
+        self.neighbours.set_link(now, port, up);
+        self.settle_neighbours(now);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        self.endpoint.handle_timeout(now);
+        self.settle_endpoint(now);
+        while let Some(&(due, session)) = self.deadlines.first()
+            && due <= now
+        {
+            self.link_timeout(now, session);
+        }
+        self.dial_due(now);
+        self.retire_epochs(now);
+        self.neighbours.handle_timeout(now);
+        self.settle_neighbours(now);
+    }
+
+    /// When [`Self::handle_timeout`] is to be called next.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Duration> {
+        let dial = || self.dialers.iter().filter_map(Dialer::next_attempt).min();
+        [
+            self.endpoint.next_timeout(),
+            self.deadlines.first().map(|&(due, _)| due),
+            if self.stopping { None } else { dial() },
+            self.sets
+                .iter()
+                .filter_map(crate::ha::SetInstance::next_timeout)
+                .min(),
+            self.neighbours.next_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Clears every tunnel (StopCCN) and dials no more.
+    pub fn shutdown(&mut self, now: Duration) {
+        self.stopping = true;
+        let ids: Vec<SessionId> = self.links.keys().copied().collect();
+        for id in ids {
+            self.leave(now, id);
+        }
+        let tunnels: Vec<TunnelId> = self.endpoint.tunnels().collect();
+        for tunnel in tunnels {
+            self.endpoint.close_tunnel(now, tunnel, shutting_down());
+        }
+        self.settle_endpoint(now);
+    }
+
+    /// Whether the peers have acknowledged that their tunnels are gone.
+    #[must_use]
+    pub fn is_shut_down(&self) -> bool {
+        self.stopping && self.endpoint.is_quiet()
+    }
+
+    fn install_interfaces(&mut self, now: Duration) {
+        for (place, interface) in self.config.interfaces.clone().iter().enumerate() {
+            let id = interface_id(place);
+            let port = &self.ports[interface.port];
+            let addresses: Vec<(Ipv4Addr, u8)> = interface
+                .addresses
+                .iter()
+                .map(|own| (own.address, own.prefix_length))
+                .collect();
+            let table = TableId(interface.table);
+            let spec = dataplane::command::InterfaceSpec {
+                id,
+                port: port.id,
+                table,
+                addresses: addresses.clone(),
+                mtu: self.interface_mtu(place),
+                forward: interface.forward,
+            };
+            let facts = crate::host::Interface {
+                id,
+                port: port.id,
+                table,
+                mac: port.mac,
+                addresses,
+                forward: interface.forward,
+            };
+            self.command(Command::SetInterface(Arc::new(spec)));
+            self.neighbours.add_interface(now, facts);
+            for own in &interface.addresses {
+                let connected = NextHop::Interface {
+                    interface: id,
+                    via: None,
+                };
+                let network = own.network();
+                self.offer(table, network, Source::Connected, connected);
+                if network.length < 31 {
+                    for broadcast in [network.address, network.last()] {
+                        self.offer(
+                            table,
+                            Prefix::host(broadcast),
+                            Source::Connected,
+                            NextHop::Blackhole,
+                        );
+                    }
+                }
+                self.offer(
+                    table,
+                    Prefix::host(own.address),
+                    Source::Own,
+                    NextHop::Local,
+                );
+            }
+            if let Some(via) = interface.gateway {
+                let next_hop = NextHop::Interface {
+                    interface: id,
+                    via: Some(via),
+                };
+                self.offer(
+                    table,
+                    Prefix::new(Ipv4Addr::UNSPECIFIED, 0),
+                    Source::Static,
+                    next_hop,
+                );
+            }
+        }
+        for neighbour in self.config.neighbours.clone() {
+            self.neighbours.set_static(
+                now,
+                interface_id(neighbour.interface),
+                neighbour.address,
+                neighbour.mac,
+            );
+        }
+        self.settle_neighbours(now);
+    }
+
+    /// Routes into a set follow the set: they are offered when it comes up.
+    fn install_static_routes(&mut self) {
+        for route in self.config.routes.clone() {
+            let next_hop = match route.via {
+                Via::Gateway { interface, address } => NextHop::Interface {
+                    interface: interface_id(interface),
+                    via: Some(address),
+                },
+                Via::Interface(interface) => NextHop::Interface {
+                    interface: interface_id(interface),
+                    via: None,
+                },
+                Via::Blackhole => NextHop::Blackhole,
+                Via::HaSet(_) => continue,
+            };
+            self.offer(TableId(route.table), route.to, Source::Static, next_hop);
+        }
+    }
+
+    fn interface_mtu(&self, place: usize) -> u16 {
+        let interface = &self.config.interfaces[place];
+        let port_mtu = self.ports[interface.port].mtu;
+        interface.mtu.map_or(port_mtu, |mtu| mtu.min(port_mtu))
+    }
+
+    /// Our address in a table, for packets that need one: the nearest to `towards`.
+    fn own_address(&self, table: u32, towards: Ipv4Addr) -> Option<Ipv4Addr> {
+        let own = || {
+            self.config
+                .interfaces
+                .iter()
+                .filter(move |interface| interface.table == table)
+                .flat_map(|interface| &interface.addresses)
+        };
+        own()
+            .find(|own| own.network().contains(towards))
+            .or_else(|| own().next())
+            .map(|own| own.address)
+    }
+
+    fn send_icmp(
+        &mut self,
+        now: Duration,
+        cause: dataplane::event::IcmpCause,
+        table: TableId,
+        packet: &[u8],
+    ) {
+        let towards = packet.get(12..16).map_or(Ipv4Addr::UNSPECIFIED, |octets| {
+            Ipv4Addr::new(octets[0], octets[1], octets[2], octets[3])
+        });
+        let Some(source) = self.own_address(table.0, towards) else {
+            return;
+        };
+        if let Some(packet) = self.icmp.handle_cause(now, cause, packet, source) {
+            self.outputs.push_back(Output::Ipv4 { table, packet });
+        }
+    }
+
+    fn settle_neighbours(&mut self, now: Duration) {
+        while let Some(action) = self.neighbours.poll_output() {
+            match action {
+                Action::SendFrame { port, frame } => {
+                    self.outputs.push_back(Output::Frame { port, frame })
+                }
+                Action::Install {
+                    interface,
+                    address,
+                    mac,
+                } => {
+                    self.command(Command::SetNeighbour {
+                        interface,
+                        address,
+                        mac,
+                    });
+                }
+                Action::Remove { interface, address } => {
+                    self.command(Command::RemoveNeighbour { interface, address });
+                }
+                Action::SendPacket {
+                    interface,
+                    mac,
+                    packet,
+                } => {
+                    self.outputs.push_back(Output::Neighbour {
+                        interface,
+                        mac,
+                        packet,
+                    });
+                }
+                Action::Unreachable { interface, packet } => {
+                    let table = TableId(self.config.interfaces[usize::from(interface.0)].table);
+                    self.send_icmp(
+                        now,
+                        dataplane::event::IcmpCause::HostUnreachable,
+                        table,
+                        &packet,
+                    );
+                }
+                Action::Conflict {
+                    interface,
+                    address,
+                    mac,
+                } => {
+                    let name = &self.config.interfaces[usize::from(interface.0)].name;
+                    log::warn!(
+                        "{name}: {} also uses our address {address}",
+                        display_mac(mac)
+                    );
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        self.outputs.push_back(Output::Command(command));
+    }
+
+    fn offer(&mut self, table: TableId, prefix: Prefix, source: Source, next_hop: NextHop) {
+        let change = self.rib.offer(table, prefix, source, next_hop);
+        self.change_route(change);
+    }
+
+    fn withdraw(&mut self, table: TableId, prefix: Prefix, source: Source) {
+        let change = self.rib.withdraw(table, prefix, source);
+        self.change_route(change);
+    }
+
+    /// Proxy ARP answers by the routes that the workers have.
+    fn change_route(&mut self, change: Option<Command>) {
+        match change {
+            Some(Command::SetRoute {
+                table,
+                prefix,
+                next_hop,
+            }) => {
+                self.neighbours
+                    .proxy_arp()
+                    .set_route(table, prefix, next_hop);
+            }
+            Some(Command::RemoveRoute { table, prefix }) => {
+                self.neighbours.proxy_arp().remove_route(table, prefix);
+            }
+            _ => return,
+        }
+        self.outputs.extend(change.map(Output::Command));
+    }
+
+    /// Sends a UDP datagram of a tunnel.
+    fn send_udp(
+        &mut self,
+        table: TableId,
+        source: SocketAddrV4,
+        destination: SocketAddrV4,
+        payload: &[u8],
+    ) {
+        self.identification = self.identification.wrapping_add(1);
+        let packet = ipv4::udp_packet(source, destination, payload, self.identification);
+        self.outputs.push_back(Output::Ipv4 { table, packet });
+    }
+
+    /// Tells the timer queue when a link is due next.
+    fn reschedule(&mut self, id: SessionId) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let due = link.next_timeout();
+        if due == link.scheduled {
+            return;
+        }
+        if let Some(before) = std::mem::replace(&mut link.scheduled, due) {
+            self.deadlines.remove(&(before, id));
+        }
+        if let Some(due) = due {
+            self.deadlines.insert((due, id));
+        }
+    }
+
+    fn new_session_id(&mut self) -> SessionId {
+        self.next_session += 1;
+        SessionId(self.next_session)
+    }
+}
+
+fn shutting_down() -> l2tp::TunnelClose {
+    l2tp::TunnelClose::new(
+        l2tp::StopResult::SHUTTING_DOWN,
+        l2tp::ErrorCode::NONE,
+        "the appliance stops",
+    )
+}
+
+fn interface_id(place: usize) -> InterfaceId {
+    InterfaceId(
+        u16::try_from(place).expect("the configuration is checked to have fewer interfaces"),
+    )
+}
+
+fn display_mac(mac: [u8; 6]) -> String {
+    mac.map(|octet| format!("{octet:02x}")).join(":")
+}

@@ -1,0 +1,135 @@
+//! The routes that the workers should have. Several sources may offer the same
+//! prefix; the best one is in force, and the workers hear only of changes.
+
+use std::collections::BTreeMap;
+
+use dataplane::command::{Command, NextHop, Prefix, TableId};
+
+/// Who offers a route, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Source {
+    /// An address of our own, and the broadcast addresses of its network.
+    Own,
+    /// The network that an interface is on.
+    Connected,
+    /// `routes:` and `gateway` of the configuration.
+    Static,
+    /// A group of L2TP sessions; the number tells one from another.
+    Sessions(u32),
+}
+
+/// All routes offered, by table and prefix.
+#[derive(Debug, Default)]
+pub(super) struct Rib {
+    offers: BTreeMap<(TableId, Prefix), BTreeMap<Source, NextHop>>,
+}
+
+impl Rib {
+    /// Adds or changes an offer; the command is what the workers must hear, if anything.
+    pub(super) fn offer(
+        &mut self,
+        table: TableId,
+        prefix: Prefix,
+        source: Source,
+        next_hop: NextHop,
+    ) -> Option<Command> {
+        let offers = self.offers.entry((table, prefix)).or_default();
+        let before = best(offers);
+        offers.insert(source, next_hop);
+        change(table, prefix, before, best(offers))
+    }
+
+    /// Takes an offer back.
+    pub(super) fn withdraw(
+        &mut self,
+        table: TableId,
+        prefix: Prefix,
+        source: Source,
+    ) -> Option<Command> {
+        let offers = self.offers.get_mut(&(table, prefix))?;
+        let before = best(offers);
+        offers.remove(&source);
+        let after = best(offers);
+        if offers.is_empty() {
+            self.offers.remove(&(table, prefix));
+        }
+        change(table, prefix, before, after)
+    }
+
+    /// The routes in force, and who offers each.
+    pub(super) fn routes(&self) -> impl Iterator<Item = (TableId, Prefix, Source, NextHop)> + '_ {
+        self.offers.iter().filter_map(|(&(table, prefix), offers)| {
+            offers
+                .first_key_value()
+                .map(|(&source, &next_hop)| (table, prefix, source, next_hop))
+        })
+    }
+}
+
+fn best(offers: &BTreeMap<Source, NextHop>) -> Option<NextHop> {
+    offers.values().next().copied()
+}
+
+fn change(
+    table: TableId,
+    prefix: Prefix,
+    before: Option<NextHop>,
+    after: Option<NextHop>,
+) -> Option<Command> {
+    match after {
+        _ if before == after => None,
+        Some(next_hop) => Some(Command::SetRoute {
+            table,
+            prefix,
+            next_hop,
+        }),
+        None => Some(Command::RemoveRoute { table, prefix }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dataplane::command::{InterfaceId, SessionId, SetId};
+    use std::net::Ipv4Addr;
+
+    const TABLE: TableId = TableId(0);
+
+    fn net(length: u8) -> Prefix {
+        Prefix::new(Ipv4Addr::new(192, 168, 1, 0), length)
+    }
+
+    #[test]
+    fn the_better_source_wins_and_the_other_returns() {
+        let mut rib = Rib::default();
+        let lan = NextHop::Interface {
+            interface: InterfaceId(0),
+            via: None,
+        };
+        let set = NextHop::Set(SetId(3));
+        let sessions = Source::Sessions(1);
+        assert!(
+            matches!(rib.offer(TABLE, net(24), sessions, set), Some(Command::SetRoute { next_hop, .. }) if next_hop == set)
+        );
+        assert!(
+            matches!(rib.offer(TABLE, net(24), Source::Connected, lan), Some(Command::SetRoute { next_hop, .. }) if next_hop == lan)
+        );
+        assert!(
+            rib.offer(TABLE, net(24), sessions, NextHop::Session(SessionId(9)))
+                .is_none()
+        );
+        assert!(matches!(
+            rib.withdraw(TABLE, net(24), Source::Connected),
+            Some(Command::SetRoute {
+                next_hop: NextHop::Session(SessionId(9)),
+                ..
+            })
+        ));
+        assert!(matches!(
+            rib.withdraw(TABLE, net(24), sessions),
+            Some(Command::RemoveRoute { .. })
+        ));
+        assert!(rib.withdraw(TABLE, net(24), sessions).is_none());
+        assert_eq!(rib.routes().count(), 0);
+    }
+}

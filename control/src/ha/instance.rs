@@ -1,0 +1,327 @@
+//! Set instances: one incarnation of one HA set between us and one peer
+//! process, with its own numbering towards the peer and its own elimination
+//! windows for what the peer numbers.
+//!
+//! The outgoing end has one instance for each configured set, for as long as
+//! the process lives. The incoming end cannot know who calls until PPP has
+//! authenticated it, so it answers for a provisional instance keyed by the
+//! `incoming` and the peer's own instance id; authentication then ties the
+//! instance to a remote, and the first member that opens makes it that
+//! remote's current one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use dataplane::command::{Epoch, SessionId, SetId, SetSpec};
+use dataplane::counters::SetCounters;
+use dataplane::window::Window;
+use rand::Rng;
+
+use super::Agreement;
+
+/// Windows of the two newest epochs live side by side.
+const EPOCHS_MAX: usize = 2;
+
+/// What an instance is found by when a call comes up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Key {
+    /// Our end dials: the set, by its place in the configuration.
+    Outgoing { set: usize },
+    /// The peer dials: which `incoming` took the call, and the peer's instance id.
+    Incoming {
+        incoming: usize,
+        set: usize,
+        peer_instance: u64,
+    },
+}
+
+/// An epoch of the peer that we receive.
+#[derive(Debug)]
+struct Received {
+    epoch: Epoch,
+    /// When an older epoch stops being received; `None` for the newest.
+    retires_at: Option<Duration>,
+}
+
+/// One incarnation of a set between us and one peer process.
+#[derive(Debug)]
+pub struct SetInstance {
+    pub id: SetId,
+    pub key: Key,
+    /// Place of the set in the configuration.
+    pub set: usize,
+    /// What we say of ourselves in ICRQ or ICRP.
+    pub ours: Agreement,
+    /// The peer process whose members are current.
+    pub peer_instance: Option<u64>,
+    /// The group of sessions (the remote) that this instance was authenticated as.
+    pub group: Option<u32>,
+    /// Sessions that get a copy of every packet, in the file's order.
+    pub members: Vec<SessionId>,
+    pub mtu: u16,
+    pub tcp_mss_fix: bool,
+    pub counters: Vec<Arc<SetCounters>>,
+    next_number: Arc<AtomicU64>,
+    received: Vec<Received>,
+}
+
+impl SetInstance {
+    /// The next number that will be sent.
+    #[must_use]
+    pub fn next_number(&self) -> u64 {
+        // Relaxed: a report wants a recent value; the workers order nothing by it.
+        self.next_number.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// The peer's epochs that are received, newest first.
+    pub fn received_epochs(&self) -> impl Iterator<Item = u32> + '_ {
+        self.received.iter().map(|received| received.epoch.epoch)
+    }
+
+    /// Receives `epoch` from now on; older epochs are received until the grace
+    /// time ends. Says whether anything changed.
+    pub fn receive_epoch(&mut self, now: Duration, epoch: u32, grace: Duration) -> bool {
+        if self
+            .received
+            .first()
+            .is_some_and(|newest| newest.epoch.epoch == epoch)
+        {
+            return false;
+        }
+        let known = self
+            .received
+            .iter()
+            .position(|received| received.epoch.epoch == epoch);
+        let window = match known {
+            // An epoch that returns keeps its window: its numbers were delivered.
+            Some(place) => self.received.remove(place).epoch.window,
+            None => Arc::new(Window::new(u64::from(self.ours.window))),
+        };
+        for older in &mut self.received {
+            older.retires_at.get_or_insert(now + grace);
+        }
+        self.received.insert(
+            0,
+            Received {
+                epoch: Epoch { epoch, window },
+                retires_at: None,
+            },
+        );
+        self.received.truncate(EPOCHS_MAX);
+        true
+    }
+
+    /// Gives up epochs whose grace time has ended. Says whether anything changed.
+    pub fn retire_epochs(&mut self, now: Duration) -> bool {
+        let before = self.received.len();
+        self.received
+            .retain(|received| received.retires_at.is_none_or(|at| now < at));
+        before != self.received.len()
+    }
+
+    /// When the next epoch's grace time ends.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.received
+            .iter()
+            .filter_map(|received| received.retires_at)
+            .min()
+    }
+
+    /// The instance as the workers see it.
+    #[must_use]
+    pub fn spec(&self) -> Arc<SetSpec> {
+        Arc::new(SetSpec {
+            id: self.id,
+            send_epoch: self.ours.epoch,
+            next_number: Arc::clone(&self.next_number),
+            members: self.members.clone(),
+            epochs: self
+                .received
+                .iter()
+                .map(|received| received.epoch.clone())
+                .collect(),
+            mtu: self.mtu,
+            tcp_mss_fix: self.tcp_mss_fix,
+            counters: self.counters.clone(),
+        })
+    }
+}
+
+/// What a new instance is made from.
+#[derive(Clone, Debug)]
+pub struct SetParameters {
+    /// The set's name in the file: the label.
+    pub label: String,
+    /// Numbers that the elimination window holds.
+    pub window: u32,
+    pub mtu: u16,
+    pub workers: usize,
+}
+
+/// All set instances of this appliance.
+#[derive(Debug, Default)]
+pub struct Sets {
+    instances: BTreeMap<SetId, SetInstance>,
+    by_key: BTreeMap<Key, SetId>,
+    next_id: u32,
+}
+
+impl Sets {
+    /// The instance of `key`, made new (with a random instance id and epoch)
+    /// when there is none.
+    pub fn instance_for(
+        &mut self,
+        key: Key,
+        parameters: &SetParameters,
+        rng: &mut impl Rng,
+    ) -> &mut SetInstance {
+        let id = *self.by_key.entry(key).or_insert_with(|| {
+            let id = SetId(self.next_id);
+            self.next_id += 1;
+            id
+        });
+        self.instances.entry(id).or_insert_with(|| SetInstance {
+            id,
+            key,
+            set: match key {
+                Key::Outgoing { set } | Key::Incoming { set, .. } => set,
+            },
+            ours: Agreement {
+                features: 0,
+                epoch: rng.random(),
+                instance: rng.random(),
+                window: parameters.window,
+                label: parameters.label.clone(),
+            },
+            peer_instance: None,
+            group: None,
+            members: Vec::new(),
+            mtu: parameters.mtu,
+            tcp_mss_fix: false,
+            counters: (0..parameters.workers).map(|_| Arc::default()).collect(),
+            next_number: Arc::default(),
+            received: Vec::new(),
+        })
+    }
+
+    #[must_use]
+    pub fn get(&self, id: SetId) -> Option<&SetInstance> {
+        self.instances.get(&id)
+    }
+
+    pub fn get_mut(&mut self, id: SetId) -> Option<&mut SetInstance> {
+        self.instances.get_mut(&id)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &SetInstance> {
+        self.instances.values()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut SetInstance> {
+        self.instances.values_mut()
+    }
+
+    /// Forgets an instance. Its slot number is never used again.
+    pub fn remove(&mut self, id: SetId) -> Option<SetInstance> {
+        let instance = self.instances.remove(&id)?;
+        self.by_key.remove(&instance.key);
+        Some(instance)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{SeedableRng, rngs::StdRng};
+
+    const GRACE: Duration = Duration::from_secs(2);
+
+    fn parameters() -> SetParameters {
+        SetParameters {
+            label: "A".into(),
+            window: 65_536,
+            mtu: 1450,
+            workers: 2,
+        }
+    }
+
+    fn seconds(s: u64) -> Duration {
+        Duration::from_secs(s)
+    }
+
+    #[test]
+    fn a_key_keeps_its_instance_epoch_and_numbering() {
+        let (mut sets, mut rng) = (Sets::default(), StdRng::seed_from_u64(1));
+        let key = Key::Outgoing { set: 0 };
+        let first = sets.instance_for(key, &parameters(), &mut rng).ours.clone();
+        let again = sets.instance_for(key, &parameters(), &mut rng).ours.clone();
+        assert_eq!(first, again);
+        let other = Key::Incoming {
+            incoming: 0,
+            set: 0,
+            peer_instance: 7,
+        };
+        assert_ne!(
+            sets.instance_for(other, &parameters(), &mut rng)
+                .ours
+                .instance,
+            first.instance
+        );
+    }
+
+    #[test]
+    fn the_older_epoch_is_received_until_the_grace_time_ends() {
+        let (mut sets, mut rng) = (Sets::default(), StdRng::seed_from_u64(1));
+        let set = sets.instance_for(Key::Outgoing { set: 0 }, &parameters(), &mut rng);
+        assert!(set.receive_epoch(seconds(0), 10, GRACE));
+        assert!(!set.receive_epoch(seconds(1), 10, GRACE));
+        assert_eq!(set.next_timeout(), None);
+        assert!(set.receive_epoch(seconds(5), 11, GRACE));
+        assert_eq!(set.received_epochs().collect::<Vec<_>>(), [11, 10]);
+        assert_eq!(set.next_timeout(), Some(seconds(7)));
+        assert!(!set.retire_epochs(seconds(6)));
+        assert!(set.retire_epochs(seconds(7)));
+        assert_eq!(set.received_epochs().collect::<Vec<_>>(), [11]);
+    }
+
+    #[test]
+    fn an_epoch_that_returns_keeps_its_window_and_a_third_displaces_the_oldest() {
+        let (mut sets, mut rng) = (Sets::default(), StdRng::seed_from_u64(1));
+        let set = sets.instance_for(Key::Outgoing { set: 0 }, &parameters(), &mut rng);
+        set.receive_epoch(seconds(0), 10, GRACE);
+        set.spec().epochs[0].window.observe(5);
+        set.receive_epoch(seconds(1), 11, GRACE);
+        set.receive_epoch(seconds(1), 10, GRACE);
+        let spec = set.spec();
+        assert_eq!(
+            spec.epochs
+                .iter()
+                .map(|epoch| epoch.epoch)
+                .collect::<Vec<_>>(),
+            [10, 11]
+        );
+        assert_eq!(
+            spec.epochs[0].window.observe(5),
+            dataplane::window::Verdict::Duplicate
+        );
+        set.receive_epoch(seconds(1), 12, GRACE);
+        assert_eq!(set.received_epochs().collect::<Vec<_>>(), [12, 10]);
+    }
+
+    #[test]
+    fn a_removed_instance_leaves_its_slot_unused() {
+        let (mut sets, mut rng) = (Sets::default(), StdRng::seed_from_u64(1));
+        let key = Key::Incoming {
+            incoming: 0,
+            set: 0,
+            peer_instance: 7,
+        };
+        let id = sets.instance_for(key, &parameters(), &mut rng).id;
+        assert!(sets.remove(id).is_some());
+        assert!(sets.get(id).is_none());
+        assert_ne!(sets.instance_for(key, &parameters(), &mut rng).id, id);
+    }
+}

@@ -1,0 +1,573 @@
+//! All tunnels of the appliance: which tunnel a datagram is for, who may set
+//! one up, and when each wants to be woken.
+
+use core::net::SocketAddrV4;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use rand::rngs::StdRng;
+
+use super::avp::VendorAvp;
+use super::code::{CallClose, ErrorCode, StopResult, TunnelClose};
+use super::header::ControlHeader;
+use super::message::{Message, MessageType, host_name_of_sccrq, value_of};
+use super::tunnel::{
+    CallIndex, Context, Path, Request, Tunnel, check_can_answer, check_version, free_id,
+    stop_message,
+};
+use super::{
+    CallCause, CallId, CallInfo, Dial, EndpointConfig, Event, Incoming, Output, TunnelCause,
+    TunnelId, TunnelInfo,
+};
+use crate::secret::Secret;
+
+/// Datagrams that had no effect, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// No L2TPv2 control message, or not the start of a tunnel.
+    pub malformed: u64,
+    /// For a tunnel id we did not assign.
+    pub unknown_tunnel: u64,
+    /// For one of our tunnels, but not from its peer.
+    pub wrong_peer: u64,
+    /// Requests that were not acceptable.
+    pub refused: u64,
+    /// Requests over a limit, and half-open tunnels that made room for others.
+    pub limited: u64,
+}
+
+/// The L2TP control plane of the appliance.
+pub struct Endpoint {
+    config: EndpointConfig,
+    rng: StdRng,
+    tunnels: BTreeMap<TunnelId, Tunnel>,
+    by_local_id: BTreeMap<u16, TunnelId>,
+    timers: BTreeSet<(Duration, TunnelId)>,
+    calls: CallIndex,
+    next_tunnel: u64,
+    outputs: VecDeque<Output>,
+    refusals: Refusals,
+    statistics: Statistics,
+}
+
+/// Limits how many refusals are sent in one second.
+#[derive(Debug, Default)]
+struct Refusals {
+    second: u64,
+    sent: u32,
+}
+
+impl Refusals {
+    fn may_send(&mut self, now: Duration, per_second: u32) -> bool {
+        if self.second != now.as_secs() {
+            *self = Self {
+                second: now.as_secs(),
+                sent: 0,
+            };
+        }
+        self.sent += 1;
+        self.sent <= per_second
+    }
+}
+
+impl Endpoint {
+    /// An endpoint without tunnels. `rng` makes ids and challenges: seed it from
+    /// the system's source outside tests (RFC 2661 section 9.1).
+    #[must_use]
+    pub fn new(config: EndpointConfig, rng: StdRng) -> Self {
+        Self {
+            config,
+            rng,
+            tunnels: BTreeMap::new(),
+            by_local_id: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            calls: CallIndex::default(),
+            next_tunnel: 0,
+            outputs: VecDeque::new(),
+            refusals: Refusals::default(),
+            statistics: Statistics::default(),
+        }
+    }
+
+    /// What is to be done next, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] is to be called.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.timers.first().map(|&(at, _)| at)
+    }
+
+    /// Whether no tunnel, call or timer is left, lingering ones included.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tunnels.is_empty()
+            && self.by_local_id.is_empty()
+            && self.timers.is_empty()
+            && self.calls.tunnels.is_empty()
+    }
+
+    /// Whether every message was acknowledged: nothing is to be sent again.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.tunnels.values().all(Tunnel::is_quiet)
+    }
+
+    #[must_use]
+    pub const fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+
+    /// `None` once the tunnel is forgotten, a linger time after it closed.
+    #[must_use]
+    pub fn tunnel(&self, tunnel: TunnelId) -> Option<TunnelInfo> {
+        self.tunnels.get(&tunnel).map(Tunnel::info)
+    }
+
+    /// `None` once the call is closed.
+    #[must_use]
+    pub fn call(&self, call: CallId) -> Option<CallInfo> {
+        let tunnel = self.calls.tunnels.get(&call)?;
+        self.tunnels.get(tunnel)?.call_info(call)
+    }
+
+    /// Every tunnel, those that linger included.
+    pub fn tunnels(&self) -> impl Iterator<Item = TunnelId> + '_ {
+        self.tunnels.keys().copied()
+    }
+
+    /// Sets up a tunnel. Ends with [`Event::TunnelEstablished`] or
+    /// [`Event::TunnelClosed`].
+    pub fn dial(&mut self, now: Duration, dial: Dial) -> TunnelId {
+        let handle = self.new_handle();
+        match self.free_tunnel_id() {
+            Some(local_id) => {
+                let (mut cx, _) = self.split(now);
+                let tunnel = Tunnel::dial(&mut cx, handle, local_id, dial);
+                self.insert(tunnel);
+            }
+            None => self.outputs.push_back(Output::Event(Event::TunnelClosed {
+                tunnel: handle,
+                cause: TunnelCause::NoId,
+            })),
+        }
+        handle
+    }
+
+    /// Indicates a call to the peer (ICRQ), now or once the tunnel is
+    /// established. Ends with [`Event::CallAnswered`] or [`Event::CallClosed`].
+    pub fn place_call(
+        &mut self,
+        now: Duration,
+        tunnel: TunnelId,
+        vendor_avps: Vec<VendorAvp>,
+    ) -> CallId {
+        let placed = self.with_tunnel(now, tunnel, |tunnel, cx| tunnel.place_call(cx, vendor_avps));
+        placed.unwrap_or_else(|| {
+            let call = self.calls.unused();
+            self.outputs.push_back(Output::Event(Event::CallClosed {
+                call,
+                cause: CallCause::Tunnel,
+            }));
+            call
+        })
+    }
+
+    /// Answers [`Event::CallIncoming`] with ICRP; without effect in any other state.
+    pub fn accept_call(&mut self, now: Duration, call: CallId, vendor_avps: Vec<VendorAvp>) {
+        self.with_call(now, call, |tunnel, cx| {
+            tunnel.accept_call(cx, call, vendor_avps)
+        });
+    }
+
+    /// Answers [`Event::CallAnswered`] with ICCN; without effect in any other state.
+    pub fn connect_call(&mut self, now: Duration, call: CallId) {
+        self.with_call(now, call, |tunnel, cx| tunnel.connect_call(cx, call));
+    }
+
+    /// Clears a call in any state with CDN.
+    pub fn close_call(&mut self, now: Duration, call: CallId, close: CallClose) {
+        self.with_call(now, call, |tunnel, cx| tunnel.close_call(cx, call, close));
+    }
+
+    /// Clears a tunnel in any state, and all its calls, with one StopCCN.
+    pub fn close_tunnel(&mut self, now: Duration, tunnel: TunnelId, close: TunnelClose) {
+        self.with_tunnel(now, tunnel, |tunnel, cx| {
+            tunnel.stop(cx, close.clone(), TunnelCause::Requested(close));
+            tunnel.flush(cx);
+        });
+    }
+
+    /// Follows a peer whose NAT gave it another address.
+    pub fn set_peer(&mut self, tunnel: TunnelId, peer: SocketAddrV4) {
+        if let Some(tunnel) = self.tunnels.get_mut(&tunnel) {
+            tunnel.set_peer(peer);
+        }
+    }
+
+    /// The peer sent data: it needs no HELLO.
+    pub fn note_data(&mut self, now: Duration, tunnel: TunnelId) {
+        if let Some(tunnel) = self.tunnels.get_mut(&tunnel) {
+            tunnel.note_data(now);
+        }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        let due = self.timers.iter().take_while(|&&(at, _)| at <= now);
+        for (at, handle) in due.copied().collect::<Vec<_>>() {
+            self.timers.remove(&(at, handle));
+            self.with_tunnel(now, handle, |tunnel, cx| {
+                tunnel.scheduled = None;
+                tunnel.handle_timeout(cx);
+            });
+        }
+    }
+
+    /// Takes the payload of a UDP datagram that came to one of our addresses.
+    pub fn handle_datagram(
+        &mut self,
+        now: Duration,
+        table: u32,
+        source: SocketAddrV4,
+        destination: SocketAddrV4,
+        payload: &[u8],
+    ) {
+        let path = Path {
+            table,
+            local: destination,
+            peer: source,
+        };
+        match ControlHeader::parse(payload) {
+            Ok((header, body)) if header.tunnel_id == 0 => {
+                self.handle_unaddressed(now, path, header, body)
+            }
+            Ok((header, body)) => self.handle_addressed(now, path, header, body),
+            Err(error) => {
+                log::debug!("L2TP: datagram from {source}: {error}");
+                self.statistics.malformed += 1;
+            }
+        }
+    }
+
+    fn handle_addressed(&mut self, now: Duration, path: Path, header: ControlHeader, body: &[u8]) {
+        let handle = self.by_local_id.get(&header.tunnel_id).copied();
+        let Some(tunnel) = handle.and_then(|handle| self.tunnels.get(&handle)) else {
+            self.statistics.unknown_tunnel += 1;
+            return;
+        };
+        if !tunnel.may_come_from(&path) {
+            self.statistics.wrong_peer += 1;
+            return;
+        }
+        let handle = tunnel.handle();
+        self.with_tunnel(now, handle, |tunnel, cx| {
+            tunnel.handle_packet(cx, path.peer, header, body)
+        });
+    }
+
+    /// Tunnel id 0: the peer does not know ours yet. It asks for a tunnel, or
+    /// gives up one it asked for.
+    fn handle_unaddressed(
+        &mut self,
+        now: Duration,
+        path: Path,
+        header: ControlHeader,
+        body: &[u8],
+    ) {
+        if host_name_of_sccrq(body).is_some() {
+            self.handle_sccrq(now, path, header, body);
+            return;
+        }
+        let stopped = self.tunnels.values().find(|tunnel| {
+            let assigned =
+                |message: Message| value_of!(message.attributes(), AssignedTunnelId).copied();
+            tunnel.path() == &path
+                && Message::decode(body, tunnel.secret()).is_ok_and(|message| {
+                    message.kind() == MessageType::StopCcn
+                        && assigned(message).is_some_and(|id| tunnel.is_assigned_by_peer(id))
+                })
+        });
+        match stopped.map(Tunnel::handle) {
+            Some(handle) => {
+                self.with_tunnel(now, handle, |tunnel, cx| {
+                    tunnel.handle_packet(cx, path.peer, header, body)
+                });
+            }
+            None => self.statistics.malformed += 1,
+        }
+    }
+
+    /// No state is made before the whole request was found acceptable.
+    fn handle_sccrq(&mut self, now: Duration, path: Path, header: ControlHeader, body: &[u8]) {
+        if header.session_id != 0 || header.ns != 0 {
+            self.statistics.malformed += 1;
+            return;
+        }
+        let incoming = self.matching_incoming(&path, body);
+        let secret = incoming.and_then(|(_, incoming)| incoming.secret.as_ref());
+        let decoded = Message::decode(body, secret.map(Secret::as_bytes));
+        let message = match decoded {
+            Ok(message) => message,
+            Err(bad) => {
+                let assigned = value_of!(bad.readable, AssignedTunnelId).copied();
+                self.refuse(now, &path, assigned.unwrap_or(0), &bad.error.stop());
+                return;
+            }
+        };
+        let assigned = value_of!(message.attributes(), AssignedTunnelId)
+            .copied()
+            .unwrap_or(0);
+        if let Some(handle) = self.requested_by(&path, assigned, body) {
+            self.with_tunnel(now, handle, |tunnel, cx| {
+                tunnel.handle_packet(cx, path.peer, header, body)
+            });
+            return;
+        }
+        let acceptable = incoming
+            .ok_or_else(|| {
+                TunnelClose::new(
+                    StopResult::NOT_AUTHORISED,
+                    ErrorCode::NONE,
+                    "unknown host name",
+                )
+            })
+            .and_then(|incoming| {
+                check_version(&message)?;
+                check_can_answer(incoming.1.secret.as_ref(), &message)?;
+                Ok(incoming.0)
+            });
+        match acceptable {
+            Err(close) => self.refuse(now, &path, assigned, &close),
+            Ok(_) if self.is_full() => {
+                log::debug!("L2TP: request from {}: too many tunnels", path.peer);
+                self.statistics.limited += 1;
+            }
+            Ok(incoming) => {
+                if self.settle_tie(now, &path, &message) {
+                    self.make_room(&path);
+                    self.accept(now, path, incoming, header, &message, body);
+                }
+            }
+        }
+    }
+
+    /// The first [`Incoming`] that holds for a request.
+    fn matching_incoming(&self, path: &Path, body: &[u8]) -> Option<(usize, &Incoming)> {
+        let host_name = host_name_of_sccrq(body)?;
+        self.config
+            .incoming
+            .iter()
+            .enumerate()
+            .find(|(_, incoming)| {
+                let named = incoming.remote_hostname.as_ref();
+                named.is_none_or(|name| name.as_bytes() == host_name)
+                    && (incoming.listen.is_empty() || incoming.listen.contains(path.local.ip()))
+                    && incoming.table.is_none_or(|table| table == path.table)
+            })
+    }
+
+    fn requested_by(&self, path: &Path, assigned: u16, body: &[u8]) -> Option<TunnelId> {
+        let mut tunnels = self.tunnels.values();
+        tunnels
+            .find(|tunnel| tunnel.was_requested_by(path, assigned, body))
+            .map(Tunnel::handle)
+    }
+
+    /// Whether established tunnels take all the room there is.
+    fn is_full(&self) -> bool {
+        let incoming = self.tunnels.values().filter(|tunnel| tunnel.is_incoming());
+        incoming.filter(|tunnel| !tunnel.is_half_open()).count()
+            >= self.config.limits.incoming_tunnels
+    }
+
+    /// Forgets the oldest half-open tunnel when there are too many, so that a
+    /// flood of requests from invented addresses does not keep others out: who
+    /// answers within the time the flood needs to come round gets through.
+    fn make_room(&mut self, path: &Path) {
+        let limits = &self.config.limits;
+        let half_open = self.tunnels.values().filter(|tunnel| tunnel.is_half_open());
+        let source = path.peer.ip();
+        let from_source = half_open
+            .clone()
+            .filter(|tunnel| tunnel.path().peer.ip() == source);
+        let oldest = if from_source.clone().count() >= limits.half_open_per_source {
+            from_source.map(Tunnel::handle).next()
+        } else if half_open.clone().count() >= limits.half_open {
+            half_open.map(Tunnel::handle).next()
+        } else {
+            None
+        };
+        if let Some(tunnel) = oldest.and_then(|handle| self.tunnels.get_mut(&handle)) {
+            tunnel.displace();
+            self.statistics.limited += 1;
+        }
+        if let Some(handle) = oldest {
+            self.reschedule(handle);
+        }
+    }
+
+    /// RFC 2661 section 4.4.3, Tie Breaker: when both sides ask for one tunnel
+    /// at once, the lower value wins, one alone wins, equal ones both lose.
+    /// `false` when the peer's request is to be discarded.
+    fn settle_tie(&mut self, now: Duration, path: &Path, message: &Message) -> bool {
+        let theirs = value_of!(message.attributes(), TieBreaker).copied();
+        let ours = self.tunnels.values().filter_map(|tunnel| {
+            let same = tunnel.path().table == path.table
+                && tunnel.path().local.ip() == path.local.ip()
+                && tunnel.path().peer.ip() == path.peer.ip();
+            let ours = tunnel.outstanding_tie_breaker().filter(|_| same)?;
+            Some((tunnel.handle(), ours))
+        });
+        let mut acceptable = true;
+        for (handle, ours) in ours.collect::<Vec<_>>() {
+            let (we_keep, they_keep) = match (ours, theirs) {
+                (None, None) => (true, true),
+                (Some(_), None) => (true, false),
+                (None, Some(_)) => (false, true),
+                (Some(ours), Some(theirs)) => (ours < theirs, theirs < ours),
+            };
+            acceptable &= they_keep;
+            if !we_keep {
+                self.with_tunnel(now, handle, Tunnel::lose_tie);
+            }
+        }
+        acceptable
+    }
+
+    fn accept(
+        &mut self,
+        now: Duration,
+        path: Path,
+        incoming: usize,
+        header: ControlHeader,
+        message: &Message,
+        body: &[u8],
+    ) {
+        let Some(local_id) = self.free_tunnel_id() else {
+            self.statistics.limited += 1;
+            return;
+        };
+        let handle = self.new_handle();
+        let (mut cx, config) = self.split(now);
+        let request = Request {
+            message,
+            header,
+            body,
+            incoming: (incoming, &config.incoming[incoming]),
+        };
+        log::debug!(
+            "L2TP: {handle} requested by {} for {}",
+            path.peer,
+            request.incoming.1.name
+        );
+        let tunnel = Tunnel::accept(&mut cx, handle, local_id, path, &request);
+        self.insert(tunnel);
+    }
+
+    /// One StopCCN, never sent again, and nothing kept.
+    fn refuse(&mut self, now: Duration, path: &Path, peer_id: u16, close: &TunnelClose) {
+        log::debug!("L2TP: request from {} refused: {close}", path.peer);
+        self.statistics.refused += 1;
+        let per_second = self.config.limits.refusals_per_second;
+        if peer_id == 0 || !self.refusals.may_send(now, per_second) {
+            return;
+        }
+        let Some(assigned_id) = self.free_tunnel_id() else {
+            return;
+        };
+        let header = ControlHeader {
+            tunnel_id: peer_id,
+            session_id: 0,
+            ns: 0,
+            nr: 1,
+        };
+        self.outputs.push_back(Output::Transmit {
+            table: path.table,
+            source: path.local,
+            destination: path.peer,
+            payload: header.datagram(&stop_message(assigned_id, close).encode()),
+        });
+    }
+
+    const fn new_handle(&mut self) -> TunnelId {
+        self.next_tunnel += 1;
+        TunnelId(self.next_tunnel)
+    }
+
+    fn free_tunnel_id(&mut self) -> Option<u16> {
+        free_id(&mut self.rng, |id| self.by_local_id.contains_key(&id))
+    }
+
+    fn split(&mut self, now: Duration) -> (Context<'_>, &EndpointConfig) {
+        let cx = Context {
+            now,
+            rng: &mut self.rng,
+            config: &self.config,
+            outputs: &mut self.outputs,
+            calls: &mut self.calls,
+        };
+        (cx, &self.config)
+    }
+
+    fn insert(&mut self, tunnel: Tunnel) {
+        let handle = tunnel.handle();
+        self.by_local_id.insert(tunnel.local_id(), handle);
+        self.tunnels.insert(handle, tunnel);
+        self.reschedule(handle);
+    }
+
+    fn with_call(
+        &mut self,
+        now: Duration,
+        call: CallId,
+        work: impl FnOnce(&mut Tunnel, &mut Context<'_>),
+    ) {
+        if let Some(&tunnel) = self.calls.tunnels.get(&call) {
+            self.with_tunnel(now, tunnel, work);
+        }
+    }
+
+    /// Works on a tunnel, then sets its timer, or forgets it when it is done.
+    fn with_tunnel<T>(
+        &mut self,
+        now: Duration,
+        handle: TunnelId,
+        work: impl FnOnce(&mut Tunnel, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let tunnel = self.tunnels.get_mut(&handle)?;
+        let mut cx = Context {
+            now,
+            rng: &mut self.rng,
+            config: &self.config,
+            outputs: &mut self.outputs,
+            calls: &mut self.calls,
+        };
+        let outcome = work(tunnel, &mut cx);
+        self.reschedule(handle);
+        Some(outcome)
+    }
+
+    fn reschedule(&mut self, handle: TunnelId) {
+        let Some(tunnel) = self.tunnels.get_mut(&handle) else {
+            return;
+        };
+        let next = tunnel.next_timeout().filter(|_| !tunnel.is_finished());
+        if tunnel.scheduled != next {
+            if let Some(at) = tunnel.scheduled {
+                self.timers.remove(&(at, handle));
+            }
+            self.timers.extend(next.map(|at| (at, handle)));
+            tunnel.scheduled = next;
+        }
+        if tunnel.is_finished() {
+            self.by_local_id.remove(&tunnel.local_id());
+            self.tunnels.remove(&handle);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,508 @@
+//! The control connection (RFC 2661 section 7.2): set-up, authentication,
+//! keepalive and clearing of one tunnel.
+
+use core::net::SocketAddrV4;
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use super::avp::{Attribute, NonEmpty};
+use super::call::Call;
+use super::channel::{Arrival, Channel, Packet, PeerDead, Transmission};
+use super::code::{ErrorCode, StopResult, TunnelClose};
+use super::header::ControlHeader;
+use super::message::{BadMessage, Message, MessageError, MessageType, value_of};
+use super::{CallCause, Event, Output, TunnelCause, TunnelId, TunnelInfo};
+use crate::secret::Secret;
+
+mod calls;
+mod context;
+mod setup;
+
+pub(super) use context::{CallIndex, Context, free_id};
+pub(super) use setup::{Request, check_can_answer, check_version};
+
+/// Where a tunnel is. RFC 2661's idle is the absence of a tunnel, or `Closed`
+/// while the peer may still need acknowledgements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TunnelState {
+    /// SCCRQ was sent (wait-ctl-reply).
+    WaitReply,
+    /// SCCRP was sent (wait-ctl-conn).
+    WaitConnect,
+    Established,
+    /// StopCCN was sent or received.
+    Closed,
+}
+
+/// Addresses of a tunnel. They are pinned when it is set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Path {
+    pub(super) table: u32,
+    pub(super) local: SocketAddrV4,
+    pub(super) peer: SocketAddrV4,
+}
+
+pub(super) struct Tunnel {
+    handle: TunnelId,
+    state: TunnelState,
+    incoming: Option<usize>,
+    path: Path,
+    local_id: u16,
+    peer_id: u16,
+    local_hostname: String,
+    peer_hostname: String,
+    secret: Option<Secret>,
+    /// What we challenged the peer with.
+    challenge: Option<NonEmpty>,
+    tie_breaker: Option<u64>,
+    hello_interval: Duration,
+    /// When anything of the peer's, control or data, last came.
+    heard_at: Duration,
+    /// Ends the wait for establishment, or the lingering of a closed tunnel.
+    deadline: Option<Duration>,
+    channel: Channel,
+    calls: BTreeMap<u16, Call>,
+    /// Calls placed before the tunnel was established.
+    waiting_calls: Vec<Call>,
+    next_serial: u32,
+    /// The request as it came, to tell a retransmission from a new request.
+    request: Vec<u8>,
+    was_established: bool,
+    /// May be forgotten.
+    finished: bool,
+    /// What the endpoint's timer is set to.
+    pub(super) scheduled: Option<Duration>,
+}
+
+impl Tunnel {
+    fn new(
+        cx: &Context<'_>,
+        handle: TunnelId,
+        local_id: u16,
+        path: Path,
+        state: TunnelState,
+    ) -> Self {
+        Self {
+            handle,
+            state,
+            incoming: None,
+            path,
+            local_id,
+            peer_id: 0,
+            local_hostname: String::new(),
+            peer_hostname: String::new(),
+            secret: None,
+            challenge: None,
+            tie_breaker: None,
+            hello_interval: Duration::ZERO,
+            heard_at: cx.now,
+            deadline: Some(cx.now + cx.config.timing.establishment),
+            channel: Channel::new(
+                cx.config.timing.retransmission.clone(),
+                cx.config.receive_window,
+            ),
+            calls: BTreeMap::new(),
+            waiting_calls: Vec::new(),
+            next_serial: 1,
+            request: Vec::new(),
+            was_established: false,
+            finished: false,
+            scheduled: None,
+        }
+    }
+
+    pub(super) const fn handle(&self) -> TunnelId {
+        self.handle
+    }
+
+    pub(super) const fn local_id(&self) -> u16 {
+        self.local_id
+    }
+
+    pub(super) const fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    pub(super) const fn is_incoming(&self) -> bool {
+        self.incoming.is_some()
+    }
+
+    /// Whether this is an incoming tunnel that was never established: its peer
+    /// proved nothing, and the owner has not heard of it.
+    pub(super) const fn is_half_open(&self) -> bool {
+        self.is_incoming() && !self.was_established
+    }
+
+    /// Whether `id` is what the peer of an incoming tunnel assigned.
+    pub(super) const fn is_assigned_by_peer(&self, id: u16) -> bool {
+        self.is_incoming() && self.peer_id == id
+    }
+
+    pub(super) const fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn secret(&self) -> Option<&[u8]> {
+        self.secret.as_ref().map(Secret::as_bytes)
+    }
+
+    /// The tie breaker of our request that is not answered yet:
+    /// `Some(None)` when it had none.
+    pub(super) fn outstanding_tie_breaker(&self) -> Option<Option<u64>> {
+        (self.state == TunnelState::WaitReply).then_some(self.tie_breaker)
+    }
+
+    /// Whether a request from the peer's `assigned_id` is the one this tunnel
+    /// was made for. While the tunnel is being set up the id decides; later on
+    /// a peer may have restarted and counted its ids from the start.
+    pub(super) fn was_requested_by(&self, path: &Path, assigned_id: u16, body: &[u8]) -> bool {
+        self.is_incoming()
+            && self.path == *path
+            && self.peer_id == assigned_id
+            && (self.state == TunnelState::WaitConnect || self.request == body)
+    }
+
+    /// Whether a datagram with our id in it may be the peer's. The server may
+    /// answer a request from another port (RFC 2661 section 8.1).
+    pub(super) fn may_come_from(&self, path: &Path) -> bool {
+        self.path == *path
+            || (self.state == TunnelState::WaitReply
+                && self.path.table == path.table
+                && self.path.local == path.local
+                && self.path.peer.ip() == path.peer.ip())
+    }
+
+    pub(super) const fn set_peer(&mut self, peer: SocketAddrV4) {
+        self.path.peer = peer;
+    }
+
+    pub(super) fn note_data(&mut self, now: Duration) {
+        self.heard_at = self.heard_at.max(now);
+    }
+
+    /// Whether the peer has acknowledged everything.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.channel.is_idle()
+    }
+
+    pub(super) fn info(&self) -> TunnelInfo {
+        TunnelInfo {
+            state: self.state,
+            incoming: self.incoming,
+            table: self.path.table,
+            local: self.path.local,
+            peer: self.path.peer,
+            local_id: self.local_id,
+            peer_id: self.peer_id,
+            peer_hostname: self.peer_hostname.clone(),
+            calls: self.calls.len() + self.waiting_calls.len(),
+        }
+    }
+
+    fn send(&mut self, kind: MessageType, attributes: Vec<Attribute>) {
+        let body = Message::new(kind, attributes, Vec::new()).encode();
+        self.channel.send(Packet {
+            session_id: 0,
+            body,
+        });
+    }
+
+    fn transmit(&self, cx: &mut Context<'_>, transmission: &Transmission) {
+        let header = ControlHeader {
+            tunnel_id: self.peer_id,
+            session_id: transmission.session_id,
+            ns: transmission.ns,
+            nr: transmission.nr,
+        };
+        cx.outputs.push_back(Output::Transmit {
+            table: self.path.table,
+            source: self.path.local,
+            destination: self.path.peer,
+            payload: header.datagram(&transmission.body),
+        });
+    }
+
+    /// Sends what the channel lets go.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>) {
+        while !self.finished
+            && let Some(transmission) = self.channel.poll_transmit(cx.now)
+        {
+            self.transmit(cx, &transmission);
+        }
+    }
+
+    /// A control message addressed to this tunnel.
+    pub(super) fn handle_packet(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: SocketAddrV4,
+        header: ControlHeader,
+        body: &[u8],
+    ) {
+        self.note_data(cx.now);
+        let packet = Packet {
+            session_id: header.session_id,
+            body: body.to_vec(),
+        };
+        let arrival = self.channel.receive(cx.now, header.ns, header.nr, packet);
+        if self.state == TunnelState::WaitConnect && self.channel.is_idle() {
+            // The peer has our SCCRP, so the address is its own.
+            self.channel
+                .set_retries(cx.config.timing.retransmission.retries);
+        }
+        if arrival == Arrival::Duplicate
+            && self.state == TunnelState::WaitConnect
+            && let Some(transmission) = self.channel.repeat_oldest()
+        {
+            // The peer repeats its SCCRQ: our SCCRP was lost, and a bare
+            // acknowledgement would only stop it asking.
+            self.transmit(cx, &transmission);
+        }
+        while let Some(packet) = self.channel.deliver() {
+            self.handle_body(cx, source, &packet);
+        }
+        self.flush(cx);
+    }
+
+    fn handle_body(&mut self, cx: &mut Context<'_>, source: SocketAddrV4, packet: &Packet) {
+        let decoded = Message::decode(&packet.body, self.secret());
+        if self.state == TunnelState::Closed {
+            self.handle_while_closed(cx, decoded);
+            return;
+        }
+        match decoded {
+            Ok(message) => self.handle_message(cx, source, packet.session_id, &message),
+            Err(bad) => self.handle_bad(cx, packet.session_id, &bad),
+        }
+    }
+
+    /// RFC 2661 section 5.7: acknowledge and nothing else. An SCCRP still tells
+    /// where our StopCCN has to go.
+    fn handle_while_closed(&mut self, cx: &Context<'_>, decoded: Result<Message, Box<BadMessage>>) {
+        let Ok(message) = decoded else {
+            return;
+        };
+        match message.kind() {
+            MessageType::Sccrp if self.peer_id == 0 => self.learn_peer(&message),
+            MessageType::StopCcn => {
+                self.channel.abandon();
+                self.channel.hasten_ack(cx.now);
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_bad(&mut self, cx: &mut Context<'_>, session_id: u16, bad: &BadMessage) {
+        log::debug!("L2TP {}: bad message: {}", self.handle, bad.error);
+        if self.peer_id == 0
+            && let Some(&peer_id) = value_of!(bad.readable, AssignedTunnelId)
+        {
+            self.peer_id = peer_id;
+        }
+        match (&bad.error, bad.kind) {
+            // 4.4.1: an unknown message type with M = 0 is ignored.
+            (
+                MessageError::UnknownType {
+                    mandatory: false, ..
+                },
+                _,
+            ) => {}
+            (_, Some(MessageType::StopCcn)) => {
+                let close = value_of!(bad.readable, ResultCode)
+                    .map_or_else(|| bad.error.stop(), TunnelClose::from);
+                self.closed_by_peer(cx, close);
+            }
+            // 4.2: an error in a session message clears that session.
+            (_, Some(kind)) if kind.is_of_session() => {
+                self.handle_bad_of_session(cx, session_id, bad)
+            }
+            // 4.2, 4.4.1, 7.1: any other clears the tunnel.
+            _ => self.fault(cx, bad.error.stop()),
+        }
+    }
+
+    /// The transitions of RFC 2661 section 7.2.1.
+    fn handle_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: SocketAddrV4,
+        session_id: u16,
+        message: &Message,
+    ) {
+        use MessageType::{Hello, Scccn, Sccrp, Sccrq, StopCcn};
+        use TunnelState::{Closed, Established, WaitConnect, WaitReply};
+        let kind = message.kind();
+        log::debug!("L2TP {}: received {}", self.handle, kind.name());
+        match (self.state, kind) {
+            // wait-ctl-reply: SCCRP -> SCCCN, established, or StopCCN.
+            (WaitReply, Sccrp) => self.handle_sccrp(cx, source, message),
+            // wait-ctl-conn: SCCCN -> established, or StopCCN.
+            (WaitConnect, Scccn) => self.handle_scccn(cx, message),
+            // any: StopCCN -> clean up.
+            (WaitReply | WaitConnect | Established, StopCcn) => {
+                let close = value_of!(message.attributes(), ResultCode).map(TunnelClose::from);
+                self.closed_by_peer(cx, close.unwrap_or_else(|| self.wrong_state(kind)));
+            }
+            // wait-ctl-reply: SCCCN; wait-ctl-conn: SCCRP, SCCRQ; established:
+            // SCCRQ, SCCRP, SCCCN -> StopCCN. (An SCCRQ that wins or loses the
+            // tie is addressed to tunnel 0 and never gets here.)
+            (WaitReply, Sccrq | Scccn)
+            | (WaitConnect, Sccrq | Sccrp)
+            | (Established, Sccrq | Sccrp | Scccn) => {
+                self.fault(cx, self.wrong_state(kind));
+            }
+            // 6.5: HELLO needs nothing but its acknowledgement.
+            (Established | WaitConnect | WaitReply, Hello) => {}
+            // 7.4: calls live in an established tunnel only.
+            (Established, _) => self.handle_session_message(cx, session_id, message),
+            (WaitReply | WaitConnect, _) => self.fault(cx, self.wrong_state(kind)),
+            (Closed, _) => {}
+        }
+    }
+
+    fn wrong_state(&self, kind: MessageType) -> TunnelClose {
+        let message = format!("{} in state {:?}", kind.name(), self.state);
+        TunnelClose::new(StopResult::FSM, ErrorCode::NONE, &message)
+    }
+
+    /// Clears the tunnel because the peer did something wrong.
+    fn fault(&mut self, cx: &mut Context<'_>, close: TunnelClose) {
+        self.stop(cx, close.clone(), TunnelCause::Fault(close));
+    }
+
+    /// Clears the tunnel with a StopCCN; no CDN for its calls (5.7).
+    pub(super) fn stop(&mut self, cx: &mut Context<'_>, close: TunnelClose, cause: TunnelCause) {
+        if self.state == TunnelState::Closed {
+            return;
+        }
+        self.clean_up(cx, cause);
+        let body = self.stop_body(&close);
+        self.channel.send_last(Packet {
+            session_id: 0,
+            body,
+        });
+        self.linger(cx);
+    }
+
+    fn stop_body(&self, close: &TunnelClose) -> Vec<u8> {
+        stop_message(self.local_id, close).encode()
+    }
+
+    fn closed_by_peer(&mut self, cx: &mut Context<'_>, close: TunnelClose) {
+        self.clean_up(cx, TunnelCause::Peer(close));
+        self.channel.abandon();
+        self.channel.hasten_ack(cx.now);
+        self.linger(cx);
+    }
+
+    fn linger(&mut self, cx: &Context<'_>) {
+        let timing = &cx.config.timing;
+        self.deadline = Some(cx.now + timing.linger.max(timing.retransmission.cycle()));
+    }
+
+    /// Ends the tunnel without a word (4.4.3, Tie Breaker).
+    pub(super) fn lose_tie(&mut self, cx: &mut Context<'_>) {
+        self.clean_up(cx, TunnelCause::TieBreaker);
+        self.finished = true;
+    }
+
+    /// Makes room for a new request: a half-open tunnel, of which nobody knows,
+    /// is forgotten.
+    pub(super) const fn displace(&mut self) {
+        self.finished = true;
+    }
+
+    /// Tells the owner that all calls, then the tunnel, are gone.
+    fn clean_up(&mut self, cx: &mut Context<'_>, cause: TunnelCause) {
+        let level = match cause {
+            TunnelCause::Unreachable if self.is_half_open() => log::Level::Debug,
+            _ => log::Level::Info,
+        };
+        log::log!(level, "L2TP {} to {}: {cause}", self.handle, self.path.peer);
+        let calls = core::mem::take(&mut self.calls).into_values();
+        for call in calls.chain(core::mem::take(&mut self.waiting_calls)) {
+            cx.calls.tunnels.remove(&call.handle);
+            cx.event(Event::CallClosed {
+                call: call.handle,
+                cause: CallCause::Tunnel,
+            });
+        }
+        // The owner never heard of an incoming tunnel that was not established.
+        let announced = !self.is_half_open();
+        self.state = TunnelState::Closed;
+        if announced {
+            cx.event(Event::TunnelClosed {
+                tunnel: self.handle,
+                cause,
+            });
+        }
+    }
+
+    /// The peer acknowledges nothing any more.
+    fn unreachable(&mut self, cx: &mut Context<'_>) {
+        self.finished = true;
+        let unproven = self.is_half_open();
+        if self.state == TunnelState::Closed {
+            return;
+        }
+        self.clean_up(cx, TunnelCause::Unreachable);
+        if unproven {
+            return;
+        }
+        // Once, in case only the way back is broken.
+        let close = TunnelClose::new(StopResult::GENERAL, ErrorCode::NONE, "no acknowledgement");
+        let transmission = Transmission {
+            session_id: 0,
+            ns: self.channel.next_ns(),
+            nr: self.channel.nr(),
+            body: self.stop_body(&close),
+        };
+        self.transmit(cx, &transmission);
+    }
+
+    fn hello_at(&self) -> Option<Duration> {
+        let idle = self.state == TunnelState::Established && self.channel.is_idle();
+        (idle && !self.hello_interval.is_zero()).then(|| self.heard_at + self.hello_interval)
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Duration> {
+        [self.channel.next_timeout(), self.deadline, self.hello_at()]
+            .into_iter()
+            .chain(self.calls.values().map(|call| call.establish_by))
+            .flatten()
+            .min()
+    }
+
+    pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        if self.channel.handle_timeout(cx.now) == Err(PeerDead) {
+            self.unreachable(cx);
+            return;
+        }
+        if self.deadline.is_some_and(|deadline| deadline <= cx.now) {
+            if self.state == TunnelState::Closed {
+                self.finished = true;
+                return;
+            }
+            let message = "not established in time";
+            self.fault(
+                cx,
+                TunnelClose::new(StopResult::GENERAL, ErrorCode::NONE, message),
+            );
+        }
+        self.give_up_calls(cx);
+        // 5.5: only when nothing came, and nothing else waits for its answer.
+        if self.hello_at().is_some_and(|at| at <= cx.now) {
+            self.send(MessageType::Hello, Vec::new());
+        }
+        self.flush(cx);
+    }
+}
+
+/// A StopCCN (6.4); `assigned_id` is the id we assigned or would have.
+pub(super) fn stop_message(assigned_id: u16, close: &TunnelClose) -> Message {
+    let attributes = vec![
+        Attribute::AssignedTunnelId(assigned_id),
+        Attribute::ResultCode(close.to_avp()),
+    ];
+    Message::new(MessageType::StopCcn, attributes, Vec::new())
+}

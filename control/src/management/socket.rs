@@ -1,0 +1,342 @@
+//! The management socket: a Unix stream socket (mode 0600) that takes one
+//! request line and answers with one JSON document.
+//!
+//! A thread of its own accepts, reads and writes; the control thread is asked
+//! through a channel, so that a slow or silent client costs it nothing.
+
+use std::fmt;
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+use serde_json::json;
+
+use super::status::Status;
+
+/// A client that says or takes nothing for so long is left alone.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The control thread answers within microseconds unless something is wrong.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Clients served at once; more wait in the listening socket's queue.
+const MAX_CLIENTS: usize = 8;
+/// A request is one short word.
+const MAX_REQUEST_OCTETS: u64 = 256;
+/// More than the status of the largest configuration takes.
+const MAX_ANSWER_OCTETS: u64 = 64 << 20;
+/// Pause between looks at whether the server is to stop.
+const STOP_INTERVAL: Duration = Duration::from_millis(50);
+
+/// What a client may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// The whole [`Status`].
+    Status,
+}
+
+/// A question for the control thread, which sends the answer, one line of
+/// JSON, to `reply`. Sending never blocks, and fails when nobody waits any longer.
+#[derive(Debug)]
+pub struct Request {
+    pub command: Command,
+    pub reply: Sender<String>,
+}
+
+/// Why the socket could not be opened.
+#[derive(Debug)]
+pub enum ServeError {
+    /// Another process answers there.
+    InUse(PathBuf),
+    /// Something that is not a socket has this name.
+    NotASocket(PathBuf),
+    Io(PathBuf, io::Error),
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse(path) => write!(
+                formatter,
+                "{}: another appliance answers on this socket; stop it, or give this one another `management: {{ socket: ... }}`",
+                path.display()
+            ),
+            Self::NotASocket(path) => write!(
+                formatter,
+                "{}: this is not a socket; remove it, or choose another `management: {{ socket: ... }}`",
+                path.display()
+            ),
+            Self::Io(path, error) => write!(formatter, "{}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+/// The listening socket and its thread. Dropping it ends both and removes the socket.
+#[derive(Debug)]
+pub struct Server {
+    path: PathBuf,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Opens the socket and serves it. Questions come out of the receiver.
+    ///
+    /// # Errors
+    /// When the socket cannot be made, or somebody else has it.
+    pub fn start(path: &Path) -> Result<(Self, Receiver<Request>), ServeError> {
+        let (questions, receiver) = bounded(MAX_CLIENTS);
+        let failed = |error| ServeError::Io(path.to_owned(), error);
+        let listener = listen(path)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::Builder::new()
+            .name("management".to_owned())
+            .spawn(move || accept(&listener, &questions, &stopped))
+            .map_err(failed)?;
+        let server = Self {
+            path: path.to_owned(),
+            stop,
+            thread: Some(thread),
+        };
+        Ok((server, receiver))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic there was already printed; nothing is left to do about it.
+            let _ = thread.join();
+        }
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Makes the directory when it is missing, takes away a socket nobody listens on, and binds.
+fn listen(path: &Path) -> Result<UnixListener, ServeError> {
+    let failed = |error| ServeError::Io(path.to_owned(), error);
+    if let Some(directory) = path.parent() {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o755);
+        builder.create(directory).map_err(failed)?;
+    }
+    remove_stale(path)?;
+    bind_private(path).map_err(failed)
+}
+
+/// Binds with mode 0600 from the first moment: under another name, which
+/// nobody knows, then renamed.
+fn bind_private(path: &Path) -> io::Result<UnixListener> {
+    let mut hidden = path.as_os_str().to_owned();
+    hidden.push(format!(".{}", std::process::id()));
+    let hidden = PathBuf::from(hidden);
+    match fs::remove_file(&hidden) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&hidden)?;
+    let placed = fs::set_permissions(&hidden, Permissions::from_mode(0o600))
+        .and_then(|()| fs::rename(&hidden, path));
+    if let Err(error) = placed {
+        let _ = fs::remove_file(&hidden);
+        return Err(error);
+    }
+    Ok(listener)
+}
+
+fn remove_stale(path: &Path) -> Result<(), ServeError> {
+    let failed = |error| ServeError::Io(path.to_owned(), error);
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            return Err(ServeError::NotASocket(path.to_owned()));
+        }
+        Ok(_) => {}
+    }
+    match UnixStream::connect(path) {
+        Ok(_) => Err(ServeError::InUse(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(failed)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Takes clients in until told to stop; each is served in a thread of its own.
+fn accept(listener: &UnixListener, questions: &Sender<Request>, stop: &AtomicBool) {
+    let mut clients: Vec<JoinHandle<()>> = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        clients.retain(|client| !client.is_finished());
+        if clients.len() >= MAX_CLIENTS {
+            thread::sleep(STOP_INTERVAL);
+            continue;
+        }
+        match listener.accept() {
+            Ok((stream, _)) => {
+                let questions = questions.clone();
+                let served =
+                    thread::Builder::new()
+                        .name("management".to_owned())
+                        .spawn(move || {
+                            if let Err(error) = serve(&stream, &questions) {
+                                log::debug!("management client: {error}");
+                            }
+                        });
+                match served {
+                    Ok(client) => clients.push(client),
+                    Err(error) => log::warn!("management client not served: {error}"),
+                }
+            }
+            // Nothing to accept, or out of descriptors: both pass.
+            Err(_) => thread::sleep(STOP_INTERVAL),
+        }
+    }
+}
+
+/// One client: one line in, one line out.
+fn serve(stream: &UnixStream, questions: &Sender<Request>) -> io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(CLIENT_TIMEOUT))?;
+    stream.set_write_timeout(Some(CLIENT_TIMEOUT))?;
+    let mut line = String::new();
+    BufReader::new(stream.take(MAX_REQUEST_OCTETS)).read_line(&mut line)?;
+    let mut answer = match line.trim() {
+        "status" => ask(questions, Command::Status),
+        _ => refusal("unknown request; known: status"),
+    };
+    answer.push('\n');
+    let mut stream = stream;
+    stream.write_all(answer.as_bytes())
+}
+
+fn ask(questions: &Sender<Request>, command: Command) -> String {
+    let deadline = Instant::now() + ANSWER_TIMEOUT;
+    let (reply, answer) = bounded(1);
+    if questions
+        .send_deadline(Request { command, reply }, deadline)
+        .is_err()
+    {
+        return refusal("the control thread is busy or has ended");
+    }
+    answer
+        .recv_deadline(deadline)
+        .unwrap_or_else(|_| refusal("the control thread did not answer in time"))
+}
+
+fn refusal(text: &str) -> String {
+    json!({ "error": text }).to_string()
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum ClientError {
+    /// Nothing listens there.
+    NotRunning(PathBuf),
+    /// The socket belongs to somebody else.
+    NotAllowed(PathBuf),
+    Io(PathBuf, io::Error),
+    /// The appliance could not answer, and says why.
+    Refused(String),
+    /// The answer is not what this version reads.
+    NotUnderstood(serde_json::Error),
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRunning(path) => write!(
+                formatter,
+                "no appliance answers on {}\n    start it with `hal2tp run -c FILE`, or name its socket with -c FILE or --socket PATH",
+                path.display()
+            ),
+            Self::NotAllowed(path) => write!(
+                formatter,
+                "{}: not allowed\n    ask as the user the appliance runs as (root)",
+                path.display()
+            ),
+            Self::Io(path, error) => write!(formatter, "{}: {error}", path.display()),
+            Self::Refused(text) => write!(formatter, "the appliance says: {text}"),
+            Self::NotUnderstood(error) => {
+                write!(formatter, "the appliance's answer cannot be read: {error}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+/// Sends one request line and gives the answer as it came, one line of JSON.
+///
+/// # Errors
+/// When nothing listens, the answer takes too long, or is a refusal.
+pub fn request(path: &Path, line: &str) -> Result<String, ClientError> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            ClientError::NotRunning(path.to_owned())
+        }
+        io::ErrorKind::PermissionDenied => ClientError::NotAllowed(path.to_owned()),
+        _ => ClientError::Io(path.to_owned(), error),
+    };
+    let mut stream = UnixStream::connect(path).map_err(failed)?;
+    // Longer than the server's own limits, so that its reason arrives.
+    let patience = Some(ANSWER_TIMEOUT + CLIENT_TIMEOUT);
+    stream.set_read_timeout(patience).map_err(failed)?;
+    stream.set_write_timeout(patience).map_err(failed)?;
+    stream
+        .write_all(format!("{line}\n").as_bytes())
+        .map_err(failed)?;
+    let mut answer = String::new();
+    stream
+        .take(MAX_ANSWER_OCTETS)
+        .read_to_string(&mut answer)
+        .map_err(failed)?;
+    let value: serde_json::Value =
+        serde_json::from_str(&answer).map_err(ClientError::NotUnderstood)?;
+    match value.get("error").and_then(serde_json::Value::as_str) {
+        Some(text) => Err(ClientError::Refused(text.to_owned())),
+        None => Ok(answer.trim_end().to_owned()),
+    }
+}
+
+/// Asks for the status.
+///
+/// # Errors
+/// As [`request`], or when the answer cannot be read.
+pub fn status(path: &Path) -> Result<Status, ClientError> {
+    let answer = request(path, "status")?;
+    serde_json::from_str(&answer).map_err(ClientError::NotUnderstood)
+}
+
+/// The sockets in a directory: those of running appliances, and stale ones.
+#[must_use]
+pub fn sockets_in(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    let is_socket = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|extension| extension == "sock")
+            && fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
+    };
+    let mut sockets: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(is_socket)
+        .collect();
+    sockets.sort();
+    sockets
+}
+
+#[cfg(test)]
+mod tests;

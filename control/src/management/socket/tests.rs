@@ -1,0 +1,127 @@
+use super::*;
+
+/// A directory of its own for each test, removed at the end.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let place = std::env::temp_dir().join(format!("hal2tp-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&place);
+        Self(place)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.join("run").join("x.sock")
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Answers every question with `answer` until the server is gone.
+fn answer_with(questions: Receiver<Request>, answer: &str) -> JoinHandle<usize> {
+    let answer = answer.to_owned();
+    thread::spawn(move || {
+        let mut count = 0;
+        for question in questions {
+            assert_eq!(question.command, Command::Status);
+            let _ = question.reply.try_send(answer.clone());
+            count += 1;
+        }
+        count
+    })
+}
+
+#[test]
+fn the_status_comes_back_over_a_private_socket() {
+    let place = Place::new("status");
+    let path = place.socket();
+    let (server, questions) = Server::start(&path).unwrap();
+    let wanted = Status {
+        name: "head".to_owned(),
+        ..Status::default()
+    };
+    let control = answer_with(questions, &serde_json::to_string(&wanted).unwrap());
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(status(&path).unwrap(), wanted);
+    assert_eq!(status(&path).unwrap(), wanted);
+    drop(server);
+    assert_eq!(control.join().unwrap(), 2);
+    assert!(!path.exists());
+}
+
+#[test]
+fn an_unknown_request_is_refused_by_name() {
+    let place = Place::new("unknown");
+    let (_server, _questions) = Server::start(&place.socket()).unwrap();
+    for line in ["", "stop", "status status", &"x".repeat(10_000)] {
+        match request(&place.socket(), line) {
+            Err(ClientError::Refused(text)) => assert!(text.contains("known: status"), "{text}"),
+            // A server that has read enough may close before all was written.
+            Err(ClientError::Io(..)) if line.len() > 256 => {}
+            other => panic!("{line:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_silent_control_thread_gives_a_reason_in_time() {
+    let place = Place::new("silent");
+    let (_server, questions) = Server::start(&place.socket()).unwrap();
+    let started = Instant::now();
+    let error = status(&place.socket()).unwrap_err();
+    assert!(
+        error.to_string().contains("did not answer in time"),
+        "{error}"
+    );
+    assert!(started.elapsed() >= ANSWER_TIMEOUT);
+    drop(questions);
+    let error = status(&place.socket()).unwrap_err();
+    assert!(error.to_string().contains("has ended"), "{error}");
+}
+
+#[test]
+fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
+    let place = Place::new("stale");
+    let path = place.socket();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    drop(UnixListener::bind(&path).unwrap());
+    assert!(path.exists());
+    assert!(matches!(status(&path), Err(ClientError::NotRunning(_))));
+    let (server, _questions) = Server::start(&path).unwrap();
+    assert!(matches!(Server::start(&path), Err(ServeError::InUse(_))));
+    assert_eq!(
+        sockets_in(path.parent().unwrap()),
+        std::slice::from_ref(&path)
+    );
+    drop(server);
+    assert!(sockets_in(path.parent().unwrap()).is_empty());
+}
+
+#[test]
+fn a_file_of_that_name_is_left_alone() {
+    let place = Place::new("file");
+    let path = place.socket();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, "precious").unwrap();
+    assert!(matches!(
+        Server::start(&path),
+        Err(ServeError::NotASocket(_))
+    ));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+}
+
+#[test]
+fn nothing_listening_is_said_kindly() {
+    let error = status(Path::new("/nonexistent/hal2tp.sock")).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("no appliance answers on /nonexistent/hal2tp.sock"),
+        "{text}"
+    );
+    assert!(text.contains("hal2tp run -c FILE"), "{text}");
+}

@@ -1,0 +1,295 @@
+//! The answer of `hal2tp status --json`: a stable interface.
+//!
+//! Names are those of the configuration and the standards. Counters are whole
+//! numbers that only grow while the appliance runs; times carry their unit in
+//! the name. What is absent is not written. Readers must allow for more fields.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use serde::{Deserialize, Serialize};
+
+/// The whole appliance at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    pub name: String,
+    /// Version of the running program.
+    pub version: String,
+    pub uptime_s: u64,
+    pub dataplane: Dataplane,
+    pub ports: Vec<Port>,
+    pub interfaces: Vec<Interface>,
+    pub tunnels: Vec<Tunnel>,
+    /// L2TP sessions: the links.
+    pub sessions: Vec<Session>,
+    /// HA sets, one entry for each remote.
+    pub sets: Vec<Set>,
+    pub routes: Vec<Route>,
+    pub neighbours: Vec<Neighbour>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Dataplane {
+    pub dpdk_version: String,
+    /// Whether packet buffers live in hugepages.
+    pub hugepages: bool,
+    pub workers: Vec<Worker>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Worker {
+    /// The core it is pinned to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub core: Option<u32>,
+}
+
+/// `up` or `down`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LinkState {
+    Up,
+    #[default]
+    Down,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Port {
+    pub name: String,
+    /// As the configuration has it.
+    pub device: String,
+    pub driver: String,
+    pub mac: String,
+    pub link: LinkState,
+    /// Largest IP packet, octets.
+    pub mtu: u16,
+    pub received_packets: u64,
+    pub received_octets: u64,
+    pub sent_packets: u64,
+    pub sent_octets: u64,
+    /// Frames that were not forwarded, by reason; reasons with none are left out.
+    pub drops: BTreeMap<String, u64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Interface {
+    pub name: String,
+    pub port: String,
+    pub table: u32,
+    /// Own addresses with prefix length.
+    pub addresses: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<Ipv4Addr>,
+    pub mtu: u16,
+    pub forward: bool,
+}
+
+/// Which end of a tunnel we are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// We set it up (LAC).
+    #[default]
+    Outgoing,
+    /// The peer set it up (LNS).
+    Incoming,
+}
+
+/// An L2TP tunnel, or an attempt at one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tunnel {
+    pub name: String,
+    pub role: Role,
+    /// RFC 2661, 7.2.1: `idle`, `wait-ctl-reply`, `wait-ctl-conn`, `established`; `waiting` between attempts.
+    pub state: String,
+    pub table: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local_address: Option<SocketAddrV4>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_address: Option<SocketAddrV4>,
+    /// The id that the peer writes into packets to us; 0 while there is none.
+    pub local_tunnel_id: u16,
+    pub peer_tunnel_id: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_hostname: Option<String>,
+    /// Result code of the last StopCCN or CDN (RFC 2661, 4.4.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_result: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error_message: Option<String>,
+    /// Time until the next attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_attempt_s: Option<u64>,
+    pub up_s: u64,
+}
+
+/// An L2TP session with its PPP: one link.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Session {
+    /// The configuration's `graph`.
+    pub name: String,
+    /// The configuration's `name` of the `outgoing` or `incoming`.
+    pub tunnel: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
+    /// `dialling`, `lcp`, `authenticating`, `ipcp`, `up`, `standby`, `closing`.
+    pub state: String,
+    /// Whether the peer agreed to the HA header.
+    pub ha: bool,
+    pub username: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local_ip: Option<Ipv4Addr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote_ip: Option<Ipv4Addr>,
+    pub local_session_id: u16,
+    pub peer_session_id: u16,
+    /// Largest inner packet that fits, octets.
+    pub mtu: u16,
+    pub sent_packets: u64,
+    pub sent_octets: u64,
+    /// Copies that never left: ring full, port down, neighbour unknown.
+    pub send_dropped_packets: u64,
+    pub received_packets: u64,
+    pub received_octets: u64,
+    /// What the peer's reports say it handed over, minus what arrived.
+    pub lost_packets: u64,
+    /// Copies that were the first of their number.
+    pub wins: u64,
+    pub duplicates: u64,
+    pub too_late: u64,
+    pub unknown_epoch: u64,
+    pub per_worker: Vec<SessionWorker>,
+    pub round_trip: RoundTrip,
+    pub echo_sent: u64,
+    pub echo_lost: u64,
+    pub up_s: u64,
+}
+
+/// What one worker did with a session.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionWorker {
+    pub received_packets: u64,
+    pub wins: u64,
+    pub duplicates: u64,
+}
+
+/// Of LCP echoes; absent until one was answered.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RoundTrip {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_us: Option<u64>,
+}
+
+/// One HA set with one remote.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Set {
+    pub name: String,
+    /// The `remote-ip` on the incoming side, the server on the outgoing side.
+    pub remote: String,
+    /// `ha`, or why there is no protection: see [`Set::HA`] and its neighbours.
+    pub protection: String,
+    /// Names of the live links, in the file's order.
+    pub members: Vec<String>,
+    /// Inner packets numbered and sent.
+    pub sent_packets: u64,
+    pub sent_octets: u64,
+    /// First copies, forwarded.
+    pub delivered_packets: u64,
+    pub delivered_octets: u64,
+    pub duplicates: u64,
+    pub too_late: u64,
+    /// Our epoch, eight hexadecimal digits.
+    pub send_epoch: String,
+    /// The peer's epochs that are received, newest first.
+    pub receive_epochs: Vec<String>,
+    pub mtu: u16,
+}
+
+impl Set {
+    /// Two links or more, all with the HA header.
+    pub const HA: &'static str = "ha";
+    /// One live link: the next failure is felt.
+    pub const ONE_LINK: &'static str = "one link: no protection";
+    /// No live link.
+    pub const DOWN: &'static str = "down";
+    /// The peer does not speak HA: one link carries, the others stand by.
+    pub const NO_HA: &'static str = "peer has no HA: no protection";
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Route {
+    pub table: u32,
+    /// Network with prefix length.
+    pub to: String,
+    /// An address, an interface, a session, a set, `local` or `blackhole`.
+    pub via: String,
+    /// Who put it there: `connected`, `static`, `gateway`, `tunnel`.
+    pub origin: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Neighbour {
+    pub interface: String,
+    pub address: String,
+    /// Absent while it is being asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// `reachable`, `stale`, `incomplete`, `static`.
+    pub state: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        let status = Status {
+            name: "head".to_owned(),
+            uptime_s: 5,
+            ports: vec![Port {
+                link: LinkState::Up,
+                drops: BTreeMap::from([("no-route".to_owned(), 3)]),
+                ..Port::default()
+            }],
+            sessions: vec![Session {
+                round_trip: RoundTrip {
+                    last_us: Some(5_000),
+                    ..RoundTrip::default()
+                },
+                remote_ip: Some(Ipv4Addr::new(192, 0, 2, 1)),
+                ..Session::default()
+            }],
+            ..Status::default()
+        };
+        let json = serde_json::to_string(&status).unwrap();
+        assert!(json.contains(r#""link":"up""#), "{json}");
+        assert!(json.contains(r#""round_trip":{"last_us":5000}"#), "{json}");
+        assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), status);
+    }
+
+    #[test]
+    fn an_answer_of_another_version_is_still_read() {
+        let status: Status =
+            serde_json::from_str(r#"{"name":"head","something_new":[1],"sets":[{"name":"A"}]}"#)
+                .unwrap();
+        assert_eq!(status.sets[0].name, "A");
+    }
+}

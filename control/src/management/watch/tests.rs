@@ -1,0 +1,96 @@
+use super::*;
+use crate::management::status::{Port, RoundTrip};
+
+fn status() -> Status {
+    Status {
+        name: "head".to_owned(),
+        version: "0.1.0".to_owned(),
+        uptime_s: 90_061,
+        sets: vec![Set {
+            name: "A".to_owned(),
+            remote: "192.168.1.2".to_owned(),
+            protection: Set::HA.to_owned(),
+            members: vec!["remote.1".to_owned(), "remote.2".to_owned()],
+            sent_packets: 1_234_567,
+            ..Set::default()
+        }],
+        sessions: vec![
+            Session {
+                name: "remote.1".to_owned(),
+                state: "up".to_owned(),
+                sent_packets: 7,
+                round_trip: RoundTrip {
+                    last_us: Some(20_450),
+                    ..RoundTrip::default()
+                },
+                ..Session::default()
+            },
+            Session {
+                name: "a-longer-name".to_owned(),
+                state: "lcp".to_owned(),
+                sent_packets: 123_456,
+                ..Session::default()
+            },
+        ],
+        ports: vec![Port {
+            name: "isp1".to_owned(),
+            drops: [("no-route".to_owned(), 1500)].into(),
+            ..Port::default()
+        }],
+        ..Status::default()
+    }
+}
+
+#[test]
+fn columns_line_up_and_numbers_are_grouped() {
+    let text = render(&status(), None, false);
+    assert!(
+        text.starts_with("head  hal2tp 0.1.0  up 1d 01:01:01"),
+        "{text}"
+    );
+    let rows: Vec<&str> = text.lines().collect();
+    let links = rows
+        .iter()
+        .position(|row| row.starts_with("LINKS"))
+        .unwrap();
+    let end = |row: &str, what: &str| row.find(what).unwrap() + what.len();
+    let sent = end(rows[links + 1], "sent");
+    assert_eq!(end(rows[links + 2], " 7"), sent, "{text}");
+    assert_eq!(end(rows[links + 3], "123 456"), sent, "{text}");
+    assert!(rows[links + 2].contains("20.4"), "{text}");
+    assert!(text.contains("1 234 567"), "{text}");
+    assert!(text.contains("isp1: no-route 1 500"), "{text}");
+    assert!(!text.contains('\x1b'), "no colours without a terminal");
+}
+
+#[test]
+fn rates_come_from_two_looks() {
+    let earlier = status();
+    let mut now = status();
+    now.sets[0].sent_packets += 10_000;
+    let text = render(&now, Some((&earlier, Duration::from_secs(2))), false);
+    let row = text
+        .lines()
+        .find(|row| row.contains("192.168.1.2"))
+        .unwrap();
+    assert!(row.contains("1 244 567  5 000"), "{row}");
+    // A restarted appliance counts from zero again.
+    now.sets[0].sent_packets = 5;
+    let text = render(&now, Some((&earlier, Duration::from_secs(2))), false);
+    assert!(
+        text.lines().any(|row| row.contains("    5   -  ")),
+        "{text}"
+    );
+}
+
+#[test]
+fn colours_do_not_move_the_columns() {
+    let plain = render(&status(), None, false);
+    let coloured = render(&status(), None, true);
+    assert_ne!(plain, coloured);
+    let mut stripped = coloured;
+    for code in ["\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"] {
+        stripped = stripped.replace(code, "");
+    }
+    assert_eq!(plain, stripped);
+}

@@ -1,0 +1,234 @@
+//! PPP over L2TP, sans-IO: LCP (RFC 1661), PAP (RFC 1334), CHAP with MD5 (RFC
+//! 1994), IPCP (RFC 1332), and LCP echoes as keepalive.
+//!
+//! One [`Session`] per L2TP session. The caller passes in the time and the
+//! frames, and takes [`Output`]s, strictly in order: an [`Event`] that
+//! stands before a frame is to be acted on before the frame leaves.
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::secret::Secret;
+
+mod auth;
+mod chap;
+mod echo;
+mod fsm;
+mod ipcp;
+mod layer;
+mod lcp;
+mod option;
+mod packet;
+mod pap;
+mod session;
+#[cfg(test)]
+mod simulation;
+
+pub use echo::EchoStatistics;
+pub use session::Session;
+
+/// What a session is and wants.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Which end we are.
+    pub role: Role,
+    /// The largest information field we take, in octets; told to the peer when
+    /// it is not 1500.
+    pub mru: u16,
+    /// Time between LCP Echo-Requests; zero sends none.
+    pub lcp_rate: Duration,
+    /// The link is dead when no echo was answered for so long.
+    pub lcp_timeout: Duration,
+    /// Limits of the negotiation.
+    pub timers: Timers,
+}
+
+/// Which end of the link we are.
+#[derive(Debug, Clone)]
+pub enum Role {
+    /// We log in (LAC client); the server is not asked to authenticate itself.
+    Client {
+        /// The name to log in with.
+        username: String,
+        /// The password to log in with.
+        password: Secret,
+        /// The address to ask for; `None` leaves it to the server. An address
+        /// the server insists on is taken.
+        local_ip: Option<Ipv4Addr>,
+    },
+    /// The peer logs in (LNS).
+    Server {
+        /// Our name in CHAP Challenges.
+        name: String,
+        /// Who may log in, and the address each gets.
+        logins: Arc<[Login]>,
+        /// Our address.
+        local_ip: Ipv4Addr,
+        /// How the peer may authenticate itself, best first. None at all is
+        /// never accepted: empty means CHAP, then PAP.
+        protocols: Vec<AuthProtocol>,
+    },
+}
+
+/// One peer that may log in.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The name it logs in with.
+    pub username: String,
+    /// The password it logs in with.
+    pub password: Secret,
+    /// The address it is assigned.
+    pub remote_ip: Ipv4Addr,
+}
+
+/// An authentication protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthProtocol {
+    /// CHAP with MD5 (RFC 1994).
+    Chap,
+    /// PAP (RFC 1334): the password travels in the clear.
+    Pap,
+}
+
+impl fmt::Display for AuthProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Chap => "CHAP",
+            Self::Pap => "PAP",
+        })
+    }
+}
+
+/// Timers and counters of the negotiation (RFC 1661 4.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timers {
+    /// The Restart timer.
+    pub restart: Duration,
+    /// Configure-Requests, Challenges, Authenticate-Requests sent without an answer.
+    pub max_configure: u32,
+    /// Terminate-Requests sent without an answer.
+    pub max_terminate: u32,
+    /// Configure-Naks sent without an Ack before they become Rejects.
+    pub max_failure: u32,
+    /// Longest time from the start, or from a renegotiation, to IP being up.
+    pub login: Duration,
+}
+
+impl Default for Timers {
+    /// The RFC's defaults, and a minute to log in.
+    fn default() -> Self {
+        Self {
+            restart: Duration::from_secs(3),
+            max_configure: 10,
+            max_terminate: 2,
+            max_failure: 5,
+            login: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What a session wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// A frame for the peer, from the PPP protocol field on, not compressed
+    /// and without FF 03.
+    Frame(Vec<u8>),
+    /// Something happened.
+    Event(Event),
+}
+
+/// What happened in a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The peer has authenticated itself (server), or has accepted us
+    /// (client): IP may be received. Comes again after a renegotiation,
+    /// perhaps with another login.
+    Authenticated {
+        /// The name that was used.
+        username: String,
+        /// Which of the server's logins it is; `None` on a client.
+        login: Option<usize>,
+    },
+    /// IPCP is open: IP may be sent.
+    Opened {
+        /// Our address.
+        local: Ipv4Addr,
+        /// The peer's address; 0.0.0.0 when it told none.
+        remote: Ipv4Addr,
+    },
+    /// What `Authenticated` or `Opened` allowed is withdrawn: the link is
+    /// being renegotiated, or is about to close.
+    Suspended {
+        /// Whether the peer is still authenticated: IP may be received, and
+        /// only a new `Opened` is missing. Else nothing may pass before a new
+        /// `Authenticated`.
+        authenticated: bool,
+    },
+    /// The session is over; it has no timers left.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Why a session closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CloseReason {
+    /// We were asked to close it.
+    Administrative,
+    /// The L2TP session or tunnel below went away.
+    LowerLayerDown,
+    /// The peer sent a Terminate-Request, with this text.
+    PeerTerminated(String),
+    /// No LCP echo was answered for `lcp_timeout`.
+    EchoTimeout,
+    /// The peer never agreed to LCP, or never answered.
+    LcpFailed,
+    /// The peer never agreed to IPCP, or never answered.
+    IpcpFailed,
+    /// The peer rejected a protocol (its number) or a code we cannot do without.
+    Rejected(u16),
+    /// Our own frames come back.
+    LoopedBack,
+    /// The peer will not authenticate itself in any way we accept.
+    AuthenticationRefused,
+    /// The name or password is wrong; the server's text, or ours.
+    AuthenticationFailed {
+        /// The name that was used.
+        username: String,
+        /// What the server said.
+        message: String,
+    },
+    /// Authentication was begun and not answered.
+    AuthenticationTimeout,
+    /// The session was not open within [`Timers::login`].
+    LoginTimeout,
+    /// We have no address of our own and the server gave none.
+    NoAddress,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Administrative => f.write_str("closed by the administrator"),
+            Self::LowerLayerDown => f.write_str("L2TP session is down"),
+            Self::PeerTerminated(text) if text.is_empty() => {
+                f.write_str("peer terminated the link")
+            }
+            Self::PeerTerminated(text) => write!(f, "peer terminated the link: {text}"),
+            Self::EchoTimeout => f.write_str("LCP echoes are not answered"),
+            Self::LcpFailed => f.write_str("LCP negotiation failed"),
+            Self::IpcpFailed => f.write_str("IPCP negotiation failed"),
+            Self::Rejected(protocol) => write!(f, "peer rejected protocol {protocol:04x}"),
+            Self::LoopedBack => f.write_str("link is looped back"),
+            Self::AuthenticationRefused => f.write_str("peer refuses to authenticate itself"),
+            Self::AuthenticationFailed { username, message } => {
+                write!(f, "authentication of \"{username}\" failed: {message}")
+            }
+            Self::AuthenticationTimeout => f.write_str("authentication is not answered"),
+            Self::LoginTimeout => f.write_str("login took too long"),
+            Self::NoAddress => f.write_str("no IP address was assigned"),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Arguments for DPDK's driver of Linux interfaces, which cuts long frames
+//! silently unless its frame slots are large enough.
+
+use crate::error::Error;
+use crate::mempool::HEADROOM_OCTETS;
+
+/// Octets of one frame slot in the ring shared with the kernel.
+const FRAME_OCTETS: u16 = 16384;
+/// Octets of one block, which holds whole slots.
+const BLOCK_OCTETS: u32 = 65536;
+/// Slots per ring: 8 MiB, for each direction of each queue.
+const FRAMES: u32 = 512;
+/// What a slot holds besides the frame: the kernel's header, the address and its
+/// alignment, a VLAN tag that the driver puts back, rounded up generously.
+const SLOT_OVERHEAD_OCTETS: u16 = 128;
+const ETHERNET_HEADER_OCTETS: u16 = 14;
+
+/// How to make a port of a Linux interface.
+///
+/// What to know about the driver (22.11 to 24.11):
+/// - It joins a fanout group that reassembles IPv4 fragments, even with one queue:
+///   fragments arrive as one frame, which is cut at [`max_frame_octets`](Self::max_frame_octets).
+///   A frame shorter than its IP header says was cut.
+/// - It frees frames longer than that on sending, without a word.
+/// - It says that frames are at most 1518 octets long, which is not true; DPDK's
+///   MTU is therefore left alone by [`Port::open`](crate::Port::open).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AfPacket {
+    /// Arguments for [`Eal::attach_vdev`](crate::Eal::attach_vdev) of a device `net_af_packetN`.
+    pub args: String,
+    /// What the buffers of the port's pool must at least hold, headroom included.
+    pub data_room: u16,
+    /// The longest frame that fits, octets without FCS.
+    pub max_frame_octets: u16,
+}
+
+/// Arguments for a port of `interface` with this many queues each way.
+///
+/// # Errors
+/// When frames of the MTU do not fit, or the name cannot be an interface's.
+pub fn af_packet(interface: &str, queues: u16, mtu: u16) -> Result<AfPacket, Error> {
+    // The kernel's own rules (IFNAMSIZ, no white space or slash), and the argument list's.
+    let strange = |c: char| c.is_whitespace() || c.is_control() || "/,=[]".contains(c);
+    if interface.is_empty() || interface.len() > 15 || interface.contains(strange) {
+        return Err(Error::Name(interface.to_owned()));
+    }
+    let max_frame_octets = FRAME_OCTETS - SLOT_OVERHEAD_OCTETS;
+    let most = max_frame_octets - ETHERNET_HEADER_OCTETS;
+    if mtu > most {
+        return Err(Error::MtuTooLarge { mtu, most });
+    }
+    Ok(AfPacket {
+        args: format!(
+            "iface={interface},qpairs={queues},blocksz={BLOCK_OCTETS},framesz={FRAME_OCTETS},\
+             framecnt={FRAMES},qdisc_bypass=1"
+        ),
+        data_room: FRAME_OCTETS + HEADROOM_OCTETS,
+        max_frame_octets,
+    })
+}
+
+#[cfg(test)]
+mod tests;

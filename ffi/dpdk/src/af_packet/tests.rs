@@ -1,0 +1,136 @@
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, unshare};
+
+use super::*;
+use crate::burst::Burst;
+use crate::mempool::Mempool;
+use crate::port::Port;
+use crate::testing::{eal, port_config};
+
+#[test]
+fn the_driver_gets_frame_slots_that_hold_the_mtu() {
+    let device = af_packet("eth0", 2, 9000).unwrap();
+    assert_eq!(
+        device.args,
+        "iface=eth0,qpairs=2,blocksz=65536,framesz=16384,framecnt=512,qdisc_bypass=1"
+    );
+    assert_eq!(device.data_room, 16384 + 128);
+    assert!(device.max_frame_octets >= 9014);
+    let most = device.max_frame_octets - 14;
+    assert!(af_packet("eth0", 1, most).is_ok());
+    let mtu = most + 1;
+    assert_eq!(
+        af_packet("eth0", 1, mtu).unwrap_err(),
+        Error::MtuTooLarge { mtu, most }
+    );
+}
+
+#[test]
+fn names_that_would_be_other_arguments_are_refused() {
+    for name in ["", "eth0,framesz=64", "a b", "a/b", "sixteen-letters-"] {
+        assert_eq!(
+            af_packet(name, 1, 1500).unwrap_err(),
+            Error::Name(name.to_owned())
+        );
+    }
+    assert!(af_packet("fifteen-letters", 1, 1500).is_ok());
+}
+
+/// Runs a test in a thread with a network namespace of its own, which goes with the
+/// thread. Needs root and `ip`.
+fn in_namespace(test: impl FnOnce() + Send + 'static) {
+    eal();
+    let result = thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET).expect("root, for a network namespace");
+        test();
+    })
+    .join();
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn a_port_that_does_not_start_is_closed() {
+    in_namespace(|| {
+        ip("link set lo up");
+        let args = af_packet("lo", 1, 1500).unwrap().args;
+        let id = eal().attach_vdev("net_af_packet_small", &args).unwrap();
+        // The driver refuses buffers smaller than its frame slots.
+        let pool = crate::testing::pool("af_packet_small", 31);
+        let error = Port::open(eal(), id, &port_config(&pool, 1)).unwrap_err();
+        let function = "rte_eth_rx_queue_setup";
+        assert!(
+            matches!(&error, Error::Call { function: f, .. } if *f == function),
+            "{error}"
+        );
+        // Its name is free, and nothing holds on to the pool.
+        drop(pool);
+        crate::testing::pool("af_packet_small", 31);
+        eal().attach_vdev("net_af_packet_small", &args).unwrap();
+    });
+}
+
+#[test]
+fn long_frames_cross_a_veth_whole_and_too_long_ones_never_cut() {
+    in_namespace(|| {
+        ip("link add va mtu 16400 type veth peer name vb mtu 16400");
+        for interface in ["va", "vb"] {
+            // The kernel would say something of its own.
+            let ipv6 = format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
+            let _ = std::fs::write(ipv6, "1");
+            ip(&format!("link set {interface} up"));
+        }
+        cross_veth();
+    });
+}
+
+fn ip(arguments: &str) {
+    let status = Command::new("ip").args(arguments.split(' ')).status();
+    assert!(status.expect("ip is installed").success(), "ip {arguments}");
+}
+
+fn cross_veth() {
+    let device = af_packet("va", 1, 9000).unwrap();
+    let pool = Mempool::new(eal(), "af_packet", 255, 0, device.data_room).unwrap();
+    let mut ends = ["va", "vb"].map(|interface| {
+        let args = af_packet(interface, 1, 9000).unwrap().args;
+        let id = eal()
+            .attach_vdev(&format!("net_af_packet_{interface}"), &args)
+            .unwrap();
+        let config = crate::PortConfig {
+            mtu: Some(9000),
+            ..port_config(&pool, 1)
+        };
+        Port::open(eal(), id, &config).unwrap()
+    });
+    assert_eq!(ends[0].0.driver(), "net_af_packet");
+    let [(first, _, tx), (second, rx, _)] = &mut ends;
+    let (from, to) = (first.mac(), second.mac());
+    assert_ne!(from, to);
+    let longest = usize::from(device.max_frame_octets);
+    // The last one is too long for a slot: it may be lost, but never come in part.
+    for octets in [60, 1514, 9014, longest, usize::from(FRAME_OCTETS)] {
+        let mut frame = vec![0xa5; octets];
+        frame[..6].copy_from_slice(&to);
+        frame[6..12].copy_from_slice(&from);
+        frame[12..14].copy_from_slice(&[0x88, 0xb5]);
+        let mut burst = Burst::new();
+        assert!(pool.alloc_bulk(&mut burst, 1));
+        assert!(burst[0].extend_from_slice(&frame));
+        tx[0].tx_burst(&mut burst);
+        burst.clear();
+        let patience = if octets <= longest { 2000 } else { 50 };
+        let deadline = Instant::now() + Duration::from_millis(patience);
+        while rx[0].rx_burst(&mut burst) == 0 && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(burst.len(), usize::from(octets <= longest), "{octets}");
+        assert!(burst.iter().all(|mbuf| mbuf[..] == frame), "{octets}");
+    }
+    drop(ends);
+    assert_eq!(pool.available(), 255);
+}

@@ -1,0 +1,262 @@
+//! A handful of packets that are received, worked on and sent together.
+
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::ops::{Bound, Index, IndexMut, RangeBounds};
+use std::ptr;
+use std::slice;
+
+use dpdk_sys::rte_mbuf;
+
+use crate::mbuf::Mbuf;
+
+/// The most packets in a burst.
+pub const BURST: usize = 32;
+
+/// Up to [`BURST`] packets in order, in place: nothing is allocated.
+pub struct Burst {
+    /// The first `len` are initialised.
+    mbufs: [MaybeUninit<Mbuf>; BURST],
+    len: usize,
+}
+
+impl Burst {
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            mbufs: [const { MaybeUninit::uninit() }; BURST],
+            len: 0,
+        }
+    }
+
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.len == BURST
+    }
+
+    /// Adds a packet at the end.
+    ///
+    /// # Errors
+    /// Gives the packet back when the burst is full.
+    #[inline]
+    pub fn push(&mut self, mbuf: Mbuf) -> Result<(), Mbuf> {
+        if self.is_full() {
+            return Err(mbuf);
+        }
+        self.mbufs[self.len].write(mbuf);
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Takes the last packet.
+    pub fn pop(&mut self) -> Option<Mbuf> {
+        self.len = self.len.checked_sub(1)?;
+        // SAFETY: it was below the old length, and is above the new one.
+        Some(unsafe { self.mbufs[self.len].assume_init_read() })
+    }
+
+    /// Takes a packet and puts the last one in its place; `None` without such a packet.
+    pub fn swap_remove(&mut self, index: usize) -> Option<Mbuf> {
+        if index >= self.len {
+            return None;
+        }
+        let last = self.len - 1;
+        self.as_mut_slice().swap(index, last);
+        self.pop()
+    }
+
+    /// Takes the packets of the range, in order; those not taken from the iterator are freed.
+    ///
+    /// # Panics
+    /// When the range is not within the burst, as `Vec::drain`.
+    pub fn drain(&mut self, range: impl RangeBounds<usize>) -> Drain<'_> {
+        let start = match range.start_bound() {
+            Bound::Included(&start) => start,
+            Bound::Excluded(&before) => before + 1,
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(&last) => last + 1,
+            Bound::Excluded(&end) => end,
+            Bound::Unbounded => self.len,
+        };
+        assert!(start <= end && end <= self.len, "range outside the burst");
+        let tail = self.len - end;
+        // Should the iterator be forgotten, its packets and the tail leak; nothing is freed twice.
+        self.len = start;
+        Drain {
+            burst: self,
+            next: start,
+            end,
+            tail,
+        }
+    }
+
+    /// Frees all packets.
+    pub fn clear(&mut self) {
+        if self.len == 0 {
+            return;
+        }
+        let count = self.len as u32;
+        self.len = 0;
+        // SAFETY: the first `count` were initialised and are forgotten now.
+        unsafe { dpdk_sys::rte_pktmbuf_free_bulk(self.mbufs.as_mut_ptr().cast(), count) }
+    }
+
+    #[must_use]
+    pub fn as_slice(&self) -> &[Mbuf] {
+        // SAFETY: the first `len` are initialised.
+        unsafe { slice::from_raw_parts(self.mbufs.as_ptr().cast(), self.len) }
+    }
+
+    #[must_use]
+    pub fn as_mut_slice(&mut self) -> &mut [Mbuf] {
+        // SAFETY: the first `len` are initialised.
+        unsafe { slice::from_raw_parts_mut(self.mbufs.as_mut_ptr().cast(), self.len) }
+    }
+
+    pub fn iter(&self) -> slice::Iter<'_, Mbuf> {
+        self.as_slice().iter()
+    }
+
+    pub fn iter_mut(&mut self) -> slice::IterMut<'_, Mbuf> {
+        self.as_mut_slice().iter_mut()
+    }
+
+    /// All packets as DPDK takes them.
+    pub(crate) fn as_raw(&mut self) -> *mut *mut rte_mbuf {
+        self.mbufs.as_mut_ptr().cast()
+    }
+
+    /// The first unused place, with room for `BURST - len` pointers.
+    pub(crate) fn spare(&mut self) -> *mut *mut rte_mbuf {
+        self.mbufs[self.len..].as_mut_ptr().cast()
+    }
+
+    /// # Safety
+    /// The first `count` places of [`spare`](Self::spare) hold buffers as
+    /// `Mbuf::from_raw` wants them.
+    pub(crate) unsafe fn grow(&mut self, count: usize) {
+        debug_assert!(count <= BURST - self.len);
+        self.len += count;
+    }
+
+    /// Forgets the first `count` packets and moves the others up.
+    ///
+    /// # Safety
+    /// Someone else owns those packets now.
+    pub(crate) unsafe fn forget_front(&mut self, count: usize) {
+        debug_assert!(count <= self.len);
+        self.len -= count;
+        if count > 0 && self.len > 0 {
+            let start = self.mbufs.as_mut_ptr();
+            // SAFETY: both ranges are within the array.
+            unsafe { ptr::copy(start.add(count), start, self.len) }
+        }
+    }
+}
+
+impl Default for Burst {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Burst {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+impl fmt::Debug for Burst {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl Index<usize> for Burst {
+    type Output = Mbuf;
+
+    fn index(&self, index: usize) -> &Mbuf {
+        &self.as_slice()[index]
+    }
+}
+
+impl IndexMut<usize> for Burst {
+    fn index_mut(&mut self, index: usize) -> &mut Mbuf {
+        &mut self.as_mut_slice()[index]
+    }
+}
+
+impl<'a> IntoIterator for &'a Burst {
+    type Item = &'a Mbuf;
+    type IntoIter = slice::Iter<'a, Mbuf>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a mut Burst {
+    type Item = &'a mut Mbuf;
+    type IntoIter = slice::IterMut<'a, Mbuf>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter_mut()
+    }
+}
+
+/// Packets on their way out of a [`Burst`].
+#[derive(Debug)]
+pub struct Drain<'a> {
+    /// Its length is the start of the range.
+    burst: &'a mut Burst,
+    next: usize,
+    end: usize,
+    /// How many packets follow the range.
+    tail: usize,
+}
+
+impl Iterator for Drain<'_> {
+    type Item = Mbuf;
+
+    fn next(&mut self) -> Option<Mbuf> {
+        if self.next == self.end {
+            return None;
+        }
+        self.next += 1;
+        // SAFETY: initialised, and each place is read once.
+        Some(unsafe { self.burst.mbufs[self.next - 1].assume_init_read() })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.end - self.next;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Drain<'_> {}
+
+impl Drop for Drain<'_> {
+    fn drop(&mut self) {
+        self.by_ref().for_each(drop);
+        let places = self.burst.mbufs.as_mut_ptr();
+        // SAFETY: the tail's places are initialised and within the array; after
+        // the move they follow the burst's length without a gap.
+        unsafe { ptr::copy(places.add(self.end), places.add(self.burst.len), self.tail) };
+        self.burst.len += self.tail;
+    }
+}
+
+#[cfg(test)]
+mod tests;

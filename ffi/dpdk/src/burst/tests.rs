@@ -1,0 +1,91 @@
+use super::*;
+use crate::mempool::Mempool;
+use crate::testing::pool;
+
+/// A packet of one octet, by which the tests know it.
+fn numbered(pool: &Mempool, number: u8) -> Mbuf {
+    let mut mbuf = pool.alloc().unwrap();
+    assert!(mbuf.extend_from_slice(&[number]));
+    mbuf
+}
+
+fn filled(pool: &Mempool, count: u8) -> Burst {
+    let mut burst = Burst::new();
+    for number in 0..count {
+        burst.push(numbered(pool, number)).unwrap();
+    }
+    burst
+}
+
+fn numbers(burst: &Burst) -> Vec<u8> {
+    burst.iter().map(|mbuf| mbuf[0]).collect()
+}
+
+#[test]
+fn it_holds_up_to_its_size_in_order() {
+    let pool = pool("burst_order", 63);
+    let mut burst = filled(&pool, 32);
+    assert!(burst.is_full());
+    let refused = burst.push(numbered(&pool, 99)).unwrap_err();
+    assert_eq!(refused[0], 99);
+    drop(refused);
+    assert_eq!(numbers(&burst), (0..32).collect::<Vec<_>>());
+    assert_eq!(burst.pop().unwrap()[0], 31);
+    assert_eq!(burst.swap_remove(0).unwrap()[0], 0);
+    assert!(burst.swap_remove(30).is_none());
+    assert_eq!(burst[0][0], 30);
+    for mbuf in &mut burst {
+        mbuf[0] += 100;
+    }
+    assert_eq!(burst.as_slice()[1][0], 101);
+    assert_eq!(pool.available(), 63 - 30);
+    burst.clear();
+    assert_eq!((burst.len(), pool.available()), (0, 63));
+    assert!(burst.pop().is_none());
+}
+
+#[test]
+fn dropping_it_frees_what_is_in_it() {
+    let pool = pool("burst_drop", 63);
+    let burst = filled(&pool, 20);
+    assert_eq!(pool.available(), 43);
+    drop(burst);
+    assert_eq!(pool.available(), 63);
+}
+
+#[test]
+fn draining_takes_a_range_and_closes_the_gap() {
+    let pool = pool("burst_drain", 63);
+    let mut burst = filled(&pool, 10);
+    let taken: Vec<Mbuf> = burst.drain(2..=4).collect();
+    assert_eq!(
+        taken.iter().map(|mbuf| mbuf[0]).collect::<Vec<_>>(),
+        [2, 3, 4]
+    );
+    assert_eq!(numbers(&burst), [0, 1, 5, 6, 7, 8, 9]);
+    drop(taken);
+    assert_eq!(pool.available(), 63 - 7);
+    // Not taken from the iterator: freed.
+    assert_eq!(burst.drain(..3).next().unwrap()[0], 0);
+    assert_eq!(numbers(&burst), [6, 7, 8, 9]);
+    assert_eq!(pool.available(), 63 - 4);
+    assert_eq!(burst.drain(..).len(), 4);
+    assert!(burst.is_empty());
+    assert_eq!(pool.available(), 63);
+}
+
+#[test]
+fn a_forgotten_drain_leaks_and_frees_nothing_twice() {
+    let pool = pool("burst_forget", 63);
+    let mut burst = filled(&pool, 10);
+    std::mem::forget(burst.drain(4..6));
+    assert_eq!(numbers(&burst), [0, 1, 2, 3]);
+    drop(burst);
+    assert_eq!(pool.available(), 63 - 6);
+}
+
+#[test]
+#[should_panic(expected = "range outside the burst")]
+fn draining_beyond_the_end_panics() {
+    filled(&pool("burst_beyond", 7), 3).drain(..4);
+}

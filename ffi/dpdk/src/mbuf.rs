@@ -1,0 +1,299 @@
+//! One packet buffer.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::slice;
+
+use dpdk_sys::rte_mbuf;
+
+/// What the port found out about a checksum of a received frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checksum {
+    /// Nothing: verify it.
+    Unknown,
+    Good,
+    Bad,
+    /// Not filled in, but the frame never left memory (virtio).
+    Absent,
+}
+
+/// A packet in a buffer of its own: one owner, one segment. Dereferences to the
+/// packet's octets; dropping it gives the buffer back to its pool.
+#[repr(transparent)]
+pub struct Mbuf(NonNull<rte_mbuf>);
+
+// SAFETY: it is the only owner, and pools take buffers back from any thread.
+unsafe impl Send for Mbuf {}
+// SAFETY: `&Mbuf` only reads.
+unsafe impl Sync for Mbuf {}
+
+const TX_CHECKSUMS: u64 = dpdk_sys::SHIM_MBUF_TX_IPV4
+    | dpdk_sys::SHIM_MBUF_TX_IP_CKSUM
+    | dpdk_sys::SHIM_MBUF_TX_UDP_CKSUM;
+
+impl Mbuf {
+    /// # Safety
+    /// The buffer must be valid, have one segment, a reference count of 1, data within its
+    /// own memory (not attached to another buffer), and no other owner.
+    pub(crate) unsafe fn from_raw(mbuf: NonNull<rte_mbuf>) -> Self {
+        Self(mbuf)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn as_raw(&self) -> NonNull<rte_mbuf> {
+        self.0
+    }
+
+    #[inline]
+    fn header(&self) -> &rte_mbuf {
+        // SAFETY: valid and owned, and `&self` excludes writers.
+        unsafe { self.0.as_ref() }
+    }
+
+    #[inline]
+    fn header_mut(&mut self) -> &mut rte_mbuf {
+        // SAFETY: valid and owned, and `&mut self` excludes all others. The
+        // packet's octets are elsewhere.
+        unsafe { self.0.as_mut() }
+    }
+
+    /// Octets of the packet.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.header().data_len)
+    }
+
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.header().data_len == 0
+    }
+
+    /// Unused octets in front of the packet.
+    #[inline]
+    #[must_use]
+    pub fn headroom(&self) -> usize {
+        usize::from(self.header().data_off)
+    }
+
+    /// Unused octets behind the packet.
+    #[inline]
+    #[must_use]
+    pub fn tailroom(&self) -> usize {
+        let header = self.header();
+        usize::from(header.buf_len)
+            .saturating_sub(usize::from(header.data_off) + usize::from(header.data_len))
+    }
+
+    /// Makes the packet longer at its front. The new octets hold anything; they
+    /// are returned for writing. `None`, and no change, without the headroom.
+    #[inline]
+    pub fn prepend(&mut self, octets: usize) -> Option<&mut [u8]> {
+        if octets > self.headroom() {
+            return None;
+        }
+        let header = self.header_mut();
+        // The headroom fits 16 bits, so the count does.
+        header.data_off -= octets as u16;
+        header.data_len += octets as u16;
+        header.pkt_len = u32::from(header.data_len);
+        Some(&mut self[..octets])
+    }
+
+    /// Makes the packet longer at its end. The new octets hold anything; they
+    /// are returned for writing. `None`, and no change, without the tailroom.
+    #[inline]
+    pub fn append(&mut self, octets: usize) -> Option<&mut [u8]> {
+        if octets > self.tailroom() {
+            return None;
+        }
+        let before = self.len();
+        let header = self.header_mut();
+        // The tailroom fits 16 bits, so the count does.
+        header.data_len += octets as u16;
+        header.pkt_len = u32::from(header.data_len);
+        Some(&mut self[before..])
+    }
+
+    /// Takes octets off the front; false, and no change, when there are not so many.
+    #[inline]
+    #[must_use]
+    pub fn trim_front(&mut self, octets: usize) -> bool {
+        let ok = self.trim_end(octets);
+        if ok {
+            self.header_mut().data_off += octets as u16;
+        }
+        ok
+    }
+
+    /// Takes octets off the end; false, and no change, when there are not so many.
+    #[inline]
+    #[must_use]
+    pub fn trim_end(&mut self, octets: usize) -> bool {
+        if octets > self.len() {
+            return false;
+        }
+        let header = self.header_mut();
+        // The length fits 16 bits, so the count does.
+        header.data_len -= octets as u16;
+        header.pkt_len = u32::from(header.data_len);
+        // The headers that were to be checksummed may be gone.
+        header.ol_flags &= !TX_CHECKSUMS;
+        true
+    }
+
+    /// Appends a copy of the octets; false, and no change, without the tailroom.
+    #[inline]
+    #[must_use]
+    pub fn extend_from_slice(&mut self, octets: &[u8]) -> bool {
+        match self.append(octets.len()) {
+            Some(room) => {
+                room.copy_from_slice(octets);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Makes it as a fresh buffer: empty, with its headroom, nothing known about it.
+    pub fn reset(&mut self) {
+        // SAFETY: one owner, one segment.
+        unsafe { dpdk_sys::shim_pktmbuf_reset(self.0.as_ptr()) }
+    }
+
+    /// The port that the packet was received on, DPDK's number.
+    #[inline]
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.header().port
+    }
+
+    /// The port's hash over the packet's addresses, if it made one.
+    #[inline]
+    #[must_use]
+    pub fn rss_hash(&self) -> Option<u32> {
+        let header = self.header();
+        (header.ol_flags & dpdk_sys::SHIM_MBUF_RX_RSS_HASH != 0).then_some(header.hash_rss)
+    }
+
+    /// What the port says about the IPv4 header checksum.
+    #[must_use]
+    pub fn ip_checksum(&self) -> Checksum {
+        match self.header().ol_flags & dpdk_sys::SHIM_MBUF_RX_IP_CKSUM_MASK {
+            dpdk_sys::SHIM_MBUF_RX_IP_CKSUM_GOOD => Checksum::Good,
+            dpdk_sys::SHIM_MBUF_RX_IP_CKSUM_BAD => Checksum::Bad,
+            dpdk_sys::SHIM_MBUF_RX_IP_CKSUM_NONE => Checksum::Absent,
+            _ => Checksum::Unknown,
+        }
+    }
+
+    /// What the port says about the UDP or TCP checksum.
+    #[must_use]
+    pub fn l4_checksum(&self) -> Checksum {
+        match self.header().ol_flags & dpdk_sys::SHIM_MBUF_RX_L4_CKSUM_MASK {
+            dpdk_sys::SHIM_MBUF_RX_L4_CKSUM_GOOD => Checksum::Good,
+            dpdk_sys::SHIM_MBUF_RX_L4_CKSUM_BAD => Checksum::Bad,
+            dpdk_sys::SHIM_MBUF_RX_L4_CKSUM_NONE => Checksum::Absent,
+            _ => Checksum::Unknown,
+        }
+    }
+
+    #[must_use]
+    pub fn ip_checksum_good(&self) -> bool {
+        self.ip_checksum() == Checksum::Good
+    }
+
+    #[must_use]
+    pub fn ip_checksum_bad(&self) -> bool {
+        self.ip_checksum() == Checksum::Bad
+    }
+
+    #[must_use]
+    pub fn l4_checksum_good(&self) -> bool {
+        self.l4_checksum() == Checksum::Good
+    }
+
+    #[must_use]
+    pub fn l4_checksum_bad(&self) -> bool {
+        self.l4_checksum() == Checksum::Bad
+    }
+
+    /// Asks the port that sends it for the IPv4 header checksum and the UDP
+    /// checksum of an Ethernet frame with these header lengths. The IPv4 checksum
+    /// field must be 0 and the UDP one hold the sum of the pseudo-header. Only for
+    /// queues with [`TxQueue::offloads_checksums`](crate::TxQueue::offloads_checksums).
+    /// Trimming takes it back. False, and no change, when the packet is too short for the headers.
+    #[must_use]
+    pub fn request_checksums(&mut self, ethernet_octets: u8, ipv4_octets: u16) -> bool {
+        const UDP_OCTETS: usize = 8;
+        let headers = usize::from(ethernet_octets) + usize::from(ipv4_octets);
+        if ethernet_octets >= 1 << 7 || ipv4_octets >= 1 << 9 || headers + UDP_OCTETS > self.len() {
+            return false;
+        }
+        let header = self.header_mut();
+        header.tx_offload = u64::from(ethernet_octets) | u64::from(ipv4_octets) << 7;
+        header.ol_flags |= TX_CHECKSUMS;
+        true
+    }
+}
+
+impl Deref for Mbuf {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        let header = self.header();
+        // SAFETY: data_off + data_len <= buf_len holds for what drivers and pools give and is kept
+        // by every method; the memory is mapped (thus initialised) and owned by this buffer.
+        unsafe {
+            let start = header
+                .buf_addr
+                .cast::<u8>()
+                .add(usize::from(header.data_off));
+            slice::from_raw_parts(start, usize::from(header.data_len))
+        }
+    }
+}
+
+impl DerefMut for Mbuf {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        let header = self.header();
+        // SAFETY: as for `deref`; `&mut self` excludes all others.
+        unsafe {
+            let start = header
+                .buf_addr
+                .cast::<u8>()
+                .add(usize::from(header.data_off));
+            slice::from_raw_parts_mut(start, usize::from(header.data_len))
+        }
+    }
+}
+
+impl AsRef<[u8]> for Mbuf {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl Drop for Mbuf {
+    fn drop(&mut self) {
+        // SAFETY: the only owner gives it up. Its pool is alive, since a pool
+        // whose buffer is out is not freed.
+        unsafe { dpdk_sys::shim_pktmbuf_free(self.0.as_ptr()) }
+    }
+}
+
+impl fmt::Debug for Mbuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mbuf")
+            .field("len", &self.len())
+            .field("port", &self.port())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

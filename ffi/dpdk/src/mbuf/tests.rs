@@ -1,0 +1,120 @@
+use super::*;
+use crate::HEADROOM_OCTETS;
+use crate::testing::pool;
+
+const HEADROOM: usize = HEADROOM_OCTETS as usize;
+
+#[test]
+fn a_fresh_buffer_is_empty_between_its_rooms() {
+    let mbuf = pool("mbuf_fresh", 7).alloc().unwrap();
+    assert!(mbuf.is_empty());
+    assert_eq!((mbuf.len(), &mbuf[..]), (0, &[][..]));
+    assert_eq!((mbuf.headroom(), mbuf.tailroom()), (HEADROOM, 2048));
+    assert_eq!(mbuf.rss_hash(), None);
+    assert_eq!(mbuf.l4_checksum(), Checksum::Unknown);
+    assert_eq!(mbuf.ip_checksum(), Checksum::Unknown);
+}
+
+#[test]
+fn octets_come_and_go_at_both_ends() {
+    let mut mbuf = pool("mbuf_ends", 7).alloc().unwrap();
+    assert!(mbuf.extend_from_slice(b"payload"));
+    mbuf.prepend(4).unwrap().copy_from_slice(b"head");
+    mbuf.append(4).unwrap().copy_from_slice(b"tail");
+    assert_eq!(&mbuf[..], b"headpayloadtail");
+    assert_eq!(
+        (mbuf.headroom(), mbuf.tailroom()),
+        (HEADROOM - 4, 2048 - 11)
+    );
+    assert!(mbuf.trim_front(2));
+    assert!(mbuf.trim_end(3));
+    assert_eq!(&mbuf[..], b"adpayloadt");
+    assert_eq!(mbuf.header().pkt_len, 10);
+    mbuf[0] = b'o';
+    assert_eq!(mbuf.as_ref(), b"odpayloadt");
+    mbuf.reset();
+    assert_eq!((mbuf.len(), mbuf.headroom()), (0, HEADROOM));
+}
+
+#[test]
+fn what_does_not_fit_changes_nothing() {
+    let mut mbuf = pool("mbuf_fit", 7).alloc().unwrap();
+    assert!(mbuf.extend_from_slice(b"abc"));
+    assert!(mbuf.prepend(HEADROOM + 1).is_none());
+    assert!(mbuf.prepend(usize::MAX).is_none());
+    assert!(mbuf.append(2046).is_none());
+    assert!(mbuf.append(usize::MAX).is_none());
+    assert!(!mbuf.extend_from_slice(&[0; 2046]));
+    assert!(!mbuf.trim_front(4));
+    assert!(!mbuf.trim_end(4));
+    // The same low 16 bits as 1.
+    assert!(!mbuf.trim_end(65537));
+    assert!(!mbuf.trim_front(65537));
+    assert!(mbuf.append(65537).is_none());
+    assert_eq!(&mbuf[..], b"abc");
+    assert_eq!(
+        mbuf.prepend(HEADROOM).map(|room| room.len()),
+        Some(HEADROOM)
+    );
+    assert_eq!(mbuf.append(2045).map(|room| room.len()), Some(2045));
+    assert_eq!((mbuf.headroom(), mbuf.tailroom()), (0, 0));
+    assert_eq!(mbuf.len(), HEADROOM + 2048);
+}
+
+#[test]
+fn dropping_gives_the_buffer_back_in_any_thread() {
+    let pool = pool("mbuf_drop", 7);
+    let mbuf = pool.alloc().unwrap();
+    assert_eq!(pool.available(), 6);
+    std::thread::spawn(move || drop(mbuf)).join().unwrap();
+    assert_eq!(pool.available(), 7);
+}
+
+#[test]
+fn what_the_port_found_out_is_readable() {
+    let mut mbuf = pool("mbuf_flags", 7).alloc().unwrap();
+    mbuf.header_mut().hash_rss = 7;
+    for (flags, ip, l4) in [
+        (
+            dpdk_sys::SHIM_MBUF_RX_IP_CKSUM_GOOD | dpdk_sys::SHIM_MBUF_RX_L4_CKSUM_BAD,
+            Checksum::Good,
+            Checksum::Bad,
+        ),
+        (
+            dpdk_sys::SHIM_MBUF_RX_IP_CKSUM_BAD | dpdk_sys::SHIM_MBUF_RX_L4_CKSUM_GOOD,
+            Checksum::Bad,
+            Checksum::Good,
+        ),
+        (
+            dpdk_sys::SHIM_MBUF_RX_IP_CKSUM_NONE | dpdk_sys::SHIM_MBUF_RX_L4_CKSUM_NONE,
+            Checksum::Absent,
+            Checksum::Absent,
+        ),
+    ] {
+        mbuf.header_mut().ol_flags = flags;
+        assert_eq!((mbuf.ip_checksum(), mbuf.l4_checksum()), (ip, l4));
+        assert_eq!(mbuf.ip_checksum_good(), ip == Checksum::Good);
+        assert_eq!(mbuf.ip_checksum_bad(), ip == Checksum::Bad);
+        assert_eq!(mbuf.l4_checksum_good(), l4 == Checksum::Good);
+        assert_eq!(mbuf.l4_checksum_bad(), l4 == Checksum::Bad);
+        assert_eq!(mbuf.rss_hash(), None);
+    }
+    mbuf.header_mut().ol_flags = dpdk_sys::SHIM_MBUF_RX_RSS_HASH;
+    assert_eq!(mbuf.rss_hash(), Some(7));
+}
+
+#[test]
+fn checksums_are_asked_for_only_where_the_headers_are() {
+    let mut mbuf = pool("mbuf_tx", 7).alloc().unwrap();
+    assert!(mbuf.extend_from_slice(&[0; 41]));
+    assert!(!mbuf.request_checksums(14, 20));
+    assert!(mbuf.extend_from_slice(&[0; 1]));
+    assert!(!mbuf.request_checksums(14, 512));
+    assert!(!mbuf.request_checksums(128, 20));
+    assert_eq!(mbuf.header().ol_flags, 0);
+    assert!(mbuf.request_checksums(14, 20));
+    assert_eq!(mbuf.header().ol_flags, TX_CHECKSUMS);
+    assert_eq!(mbuf.header().tx_offload, 14 | 20 << 7);
+    assert!(mbuf.trim_end(1));
+    assert_eq!(mbuf.header().ol_flags, 0);
+}

@@ -1,0 +1,190 @@
+//! The ends of a port: where bursts come from and go to.
+
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+use dpdk_sys::rte_mbuf;
+
+use crate::burst::{BURST, Burst};
+use crate::mbuf::Mbuf;
+use crate::port::OpenPort;
+
+/// One receive queue of a port; keeps the port open.
+#[derive(Debug)]
+pub struct RxQueue {
+    port: Arc<OpenPort>,
+    queue: u16,
+    /// The driver hands the sender's buffers over, with what the sender knew about them.
+    passes_buffers: bool,
+    oversized: u64,
+}
+
+impl RxQueue {
+    pub(crate) fn new(port: &Arc<OpenPort>, queue: u16) -> Self {
+        Self {
+            port: Arc::clone(port),
+            queue,
+            passes_buffers: port.passes_buffers(),
+            oversized: 0,
+        }
+    }
+
+    /// Receives what is there, up to the room in the burst, and says how many
+    /// packets it added. A packet that the driver delivers in several segments is
+    /// put into one; if that has no room for it, it is dropped and counted.
+    #[inline]
+    pub fn rx_burst(&mut self, burst: &mut Burst) -> usize {
+        let start = burst.len();
+        let room = (BURST - start) as u16;
+        if room == 0 {
+            return 0;
+        }
+        // SAFETY: the port is open with this queue, `&mut self` makes this its only
+        // reader, and the burst has room for so many pointers.
+        let received =
+            unsafe { dpdk_sys::shim_eth_rx_burst(self.port.id(), self.queue, burst.spare(), room) };
+        let received = usize::from(received);
+        if received == 0 {
+            return 0;
+        }
+        let fresh = burst.spare();
+        // SAFETY: the driver wrote so many pointers to valid buffers, which are ours now.
+        let plain = (0..received).all(|index| unsafe { is_plain(*fresh.add(index)) });
+        if plain && !self.passes_buffers {
+            // SAFETY: written by the driver, and found to be as `Mbuf` wants them.
+            unsafe { burst.grow(received) };
+            return received;
+        }
+        self.accept(burst, received);
+        burst.len() - start
+    }
+
+    /// Packets dropped because they came in several segments and fit no single one.
+    #[must_use]
+    pub fn oversized(&self) -> u64 {
+        self.oversized
+    }
+
+    /// The queue's number at its port.
+    #[must_use]
+    pub fn index(&self) -> u16 {
+        self.queue
+    }
+
+    /// Takes over the buffers in the burst's spare places one by one.
+    #[cold]
+    fn accept(&mut self, burst: &mut Burst, received: usize) {
+        let mut raw = [ptr::null_mut(); BURST];
+        // SAFETY: the driver wrote `received` pointers there.
+        unsafe { ptr::copy_nonoverlapping(burst.spare(), raw.as_mut_ptr(), received) };
+        for &mbuf in &raw[..received] {
+            let Some(mut mbuf) = NonNull::new(mbuf).and_then(|mbuf| self.whole(mbuf)) else {
+                self.oversized += 1;
+                continue;
+            };
+            if self.passes_buffers {
+                // SAFETY: `whole` made it ours alone.
+                let header = unsafe { mbuf.as_mut() };
+                header.port = self.port.id();
+                header.ol_flags = 0;
+            }
+            // SAFETY: one segment, one owner: see `whole`.
+            let full = burst.push(unsafe { Mbuf::from_raw(mbuf) });
+            debug_assert!(full.is_ok(), "no more were received than there was room");
+        }
+    }
+
+    /// Makes a buffer from the driver one segment with one owner, or frees it.
+    fn whole(&self, mbuf: NonNull<rte_mbuf>) -> Option<NonNull<rte_mbuf>> {
+        // SAFETY: valid, and ours since the driver handed it over.
+        let header = unsafe { mbuf.as_ref() };
+        // SAFETY: as above.
+        if unsafe { is_plain(mbuf.as_ptr()) } {
+            return Some(mbuf);
+        }
+        let shared = header.refcnt != 1 || header.ol_flags & dpdk_sys::SHIM_MBUF_INDIRECT != 0;
+        // SAFETY: as above; segments are only moved when all of them are ours.
+        if !shared && unsafe { dpdk_sys::shim_pktmbuf_linearize(mbuf.as_ptr()) } == 0 {
+            return Some(mbuf);
+        }
+        let pool = self.port.mempool();
+        // Copying into the queue's own buffers serves what is shared and what has
+        // tailroom in another segment only.
+        //
+        // SAFETY: the packet is valid, and the pool is alive as long as the port.
+        let copy = unsafe { dpdk_sys::rte_pktmbuf_copy(mbuf.as_ptr(), pool, 0, u32::MAX) };
+        // SAFETY: ours, and given up here.
+        unsafe { dpdk_sys::shim_pktmbuf_free(mbuf.as_ptr()) };
+        let copy = NonNull::new(copy)?;
+        // SAFETY: a copy is fresh, and ours.
+        if unsafe { is_plain(copy.as_ptr()) } {
+            return Some(copy);
+        }
+        // SAFETY: as above.
+        unsafe { dpdk_sys::shim_pktmbuf_free(copy.as_ptr()) };
+        None
+    }
+}
+
+/// Whether it is one segment with one owner and memory of its own.
+///
+/// # Safety
+/// The buffer must be valid.
+#[inline]
+unsafe fn is_plain(mbuf: *const rte_mbuf) -> bool {
+    // SAFETY: see above.
+    let header = unsafe { &*mbuf };
+    let attached = header.ol_flags & dpdk_sys::SHIM_MBUF_INDIRECT != 0;
+    header.nb_segs == 1 && header.refcnt == 1 && !attached
+}
+
+/// One transmit queue of a port; keeps the port open.
+#[derive(Debug)]
+pub struct TxQueue {
+    port: Arc<OpenPort>,
+    queue: u16,
+}
+
+impl TxQueue {
+    pub(crate) fn new(port: &Arc<OpenPort>, queue: u16) -> Self {
+        Self {
+            port: Arc::clone(port),
+            queue,
+        }
+    }
+
+    /// Hands packets to the port, from the front, and says how many it took. The
+    /// others stay in the burst, in order.
+    #[inline]
+    pub fn tx_burst(&mut self, burst: &mut Burst) -> usize {
+        let count = burst.len() as u16;
+        if count == 0 {
+            return 0;
+        }
+        // SAFETY: the port is open with this queue, `&mut self` makes this its only
+        // writer, and the burst holds so many buffers.
+        let sent = unsafe {
+            dpdk_sys::shim_eth_tx_burst(self.port.id(), self.queue, burst.as_raw(), count)
+        };
+        let sent = usize::from(sent);
+        // SAFETY: the driver owns those that it took, and frees them.
+        unsafe { burst.forget_front(sent) };
+        sent
+    }
+
+    /// Whether the port fills in IPv4 header and UDP checksums when asked
+    /// ([`Mbuf::request_checksums`]).
+    #[must_use]
+    pub fn offloads_checksums(&self) -> bool {
+        self.port.tx_checksums()
+    }
+
+    /// The queue's number at its port.
+    #[must_use]
+    pub fn index(&self) -> u16 {
+        self.queue
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! Each test has a network namespace of its own, which goes with its thread. They
+//! need root and `ip`.
+
+use std::process::Command;
+use std::thread;
+
+use nix::sched::{CloneFlags, unshare};
+
+use super::*;
+
+/// Runs a test in a thread with a new network namespace that has a veth pair `va`, `vb`.
+fn with_veth(test: impl FnOnce() + Send + 'static) {
+    let result = thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET).expect("root, for a network namespace");
+        ip("link add va mtu 1400 address 02:00:00:00:00:0a type veth peer name vb");
+        test();
+    })
+    .join();
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// A child has the namespace of the thread that starts it.
+fn ip(arguments: &str) {
+    let status = Command::new("ip").args(arguments.split(' ')).status();
+    assert!(status.expect("ip is installed").success(), "ip {arguments}");
+}
+
+fn setting(family: &str, name: &str) -> String {
+    let path = format!("/proc/sys/net/{family}/conf/va/{name}");
+    // The file of the calling thread's own namespace.
+    std::fs::read_to_string(path).unwrap().trim().to_owned()
+}
+
+/// What a claim may change, as it is now.
+fn state() -> (String, String, String, u32, bool) {
+    let device = Device::new("va").unwrap();
+    (
+        setting("ipv6", "disable_ipv6"),
+        setting("ipv4", "forwarding"),
+        setting("ipv4", "arp_ignore"),
+        device.ethtool(EthtoolCommand::GetGro, 0).unwrap(),
+        device.is_up().unwrap(),
+    )
+}
+
+#[test]
+fn a_claim_quietens_the_interface_and_restores_it() {
+    with_veth(|| {
+        std::fs::write("/proc/sys/net/ipv4/conf/va/forwarding", "1").unwrap();
+        let device = Device::new("va").unwrap();
+        device.ethtool(EthtoolCommand::SetGro, 1).unwrap();
+        let before = state();
+        assert_eq!(before, ("0".into(), "1".into(), "0".into(), 1, false));
+        let claimed = claim("va").unwrap();
+        assert_eq!(state(), ("1".into(), "0".into(), "8".into(), 0, true));
+        assert_eq!(claimed.mtu(), 1400);
+        assert_eq!(claimed.mac(), [2, 0, 0, 0, 0, 10]);
+        assert_eq!(claimed.changes().len(), 5, "{:?}", claimed.changes());
+        drop(claimed);
+        assert_eq!(state(), before);
+    });
+}
+
+#[test]
+fn what_is_as_wanted_stays_so() {
+    with_veth(|| {
+        let first = claim("va").unwrap();
+        let second = claim("va").unwrap();
+        assert_eq!(second.changes(), Vec::<String>::new());
+        drop(second);
+        assert_eq!(state(), ("1".into(), "0".into(), "8".into(), 0, true));
+        drop(first);
+    });
+}
+
+#[test]
+fn a_claim_dropped_in_another_namespace_restores_its_own() {
+    with_veth(|| {
+        let before = state();
+        let claimed = claim("va").unwrap();
+        thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            drop(claimed);
+        })
+        .join()
+        .unwrap();
+        assert_eq!(state(), before);
+    });
+}
+
+#[test]
+fn an_interface_with_addresses_is_refused_untouched() {
+    for address in ["192.0.2.1/24", "2001:db8::1/64"] {
+        with_veth(move || {
+            ip(&format!("addr add {address} dev va"));
+            let before = state();
+            let error = claim("va").unwrap_err();
+            let expected: IpAddr = address.split('/').next().unwrap().parse().unwrap();
+            let Error::Addressed { addresses, .. } = &error else {
+                panic!("{error:?}");
+            };
+            assert_eq!(addresses, &[expected]);
+            assert!(
+                error.to_string().contains("ip addr flush dev va"),
+                "{error}"
+            );
+            assert_eq!(state(), before);
+        });
+    }
+}
+
+#[test]
+fn a_link_local_address_is_no_obstacle() {
+    with_veth(|| {
+        ip("link set vb up");
+        ip("link set va up");
+        ip("addr add fe80::1/64 dev va nodad");
+        claim("va").unwrap();
+    });
+}
+
+#[test]
+fn a_missing_interface_is_named() {
+    with_veth(|| {
+        for name in ["nope", "", "a-name-of-sixteen", "../va", "."] {
+            let interface = name.to_owned();
+            assert_eq!(claim(name).unwrap_err(), Error::Missing { interface });
+        }
+    });
+}

@@ -1,0 +1,120 @@
+//! The kernel's requests about one interface (netdevice(7), ethtool).
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::libc::{self, c_char, c_short, c_ulong, ifreq};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+
+/// Numbers of `linux/ethtool.h`.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub(crate) enum EthtoolCommand {
+    GetFlags = 0x25,
+    SetFlags = 0x26,
+    GetGro = 0x2b,
+    SetGro = 0x2c,
+}
+
+/// `ETH_FLAG_LRO`: frames are merged by the device.
+pub(crate) const FLAG_LRO: u32 = 1 << 15;
+
+/// `struct ethtool_value`.
+#[repr(C)]
+struct EthtoolValue {
+    command: u32,
+    data: u32,
+}
+
+/// An interface, and a socket in its network namespace to talk about it.
+#[derive(Debug)]
+pub(crate) struct Device {
+    name: [c_char; libc::IFNAMSIZ],
+    socket: OwnedFd,
+}
+
+impl Device {
+    /// # Errors
+    /// `ENODEV` when the name cannot be an interface's.
+    pub(crate) fn new(interface: &str) -> Result<Self, Errno> {
+        let mut name = [0; libc::IFNAMSIZ];
+        // The last octet stays 0.
+        if interface.is_empty()
+            || interface.len() >= name.len()
+            || interface.contains(['/', '\0'])
+            || interface == "."
+            || interface == ".."
+        {
+            return Err(Errno::ENODEV);
+        }
+        for (to, from) in name.iter_mut().zip(interface.bytes()) {
+            *to = from as c_char;
+        }
+        let kind = SockType::Datagram;
+        let socket = socket(AddressFamily::Inet, kind, SockFlag::SOCK_CLOEXEC, None)?;
+        Ok(Self { name, socket })
+    }
+
+    pub(crate) fn mtu(&self) -> Result<u16, Errno> {
+        let mut request = self.request();
+        self.ioctl(libc::SIOCGIFMTU, &mut request)?;
+        // SAFETY: the kernel answers this request with the MTU.
+        let mtu = unsafe { request.ifr_ifru.ifru_mtu };
+        Ok(u16::try_from(mtu).unwrap_or(u16::MAX))
+    }
+
+    pub(crate) fn mac(&self) -> Result<[u8; 6], Errno> {
+        let mut request = self.request();
+        self.ioctl(libc::SIOCGIFHWADDR, &mut request)?;
+        // SAFETY: the kernel answers this request with the hardware address.
+        let address = unsafe { request.ifr_ifru.ifru_hwaddr };
+        Ok(std::array::from_fn(|index| address.sa_data[index] as u8))
+    }
+
+    pub(crate) fn is_up(&self) -> Result<bool, Errno> {
+        Ok(self.flags()? & libc::IFF_UP as c_short != 0)
+    }
+
+    pub(crate) fn set_up(&self, up: bool) -> Result<(), Errno> {
+        let flags = self.flags()?;
+        let mut request = self.request();
+        request.ifr_ifru.ifru_flags = match up {
+            true => flags | libc::IFF_UP as c_short,
+            false => flags & !(libc::IFF_UP as c_short),
+        };
+        self.ioctl(libc::SIOCSIFFLAGS, &mut request)
+    }
+
+    /// Carries out an ethtool command with one number; gives the number in its answer.
+    pub(crate) fn ethtool(&self, command: EthtoolCommand, data: u32) -> Result<u32, Errno> {
+        let mut value = EthtoolValue {
+            command: command as u32,
+            data,
+        };
+        let mut request = self.request();
+        request.ifr_ifru.ifru_data = (&raw mut value).cast();
+        self.ioctl(libc::SIOCETHTOOL, &mut request)?;
+        Ok(value.data)
+    }
+
+    fn flags(&self) -> Result<c_short, Errno> {
+        let mut request = self.request();
+        self.ioctl(libc::SIOCGIFFLAGS, &mut request)?;
+        // SAFETY: the kernel answers this request with the flags.
+        Ok(unsafe { request.ifr_ifru.ifru_flags })
+    }
+
+    fn request(&self) -> ifreq {
+        // SAFETY: the structure is numbers and a pointer, for which zeros are a value.
+        let mut request: ifreq = unsafe { std::mem::zeroed() };
+        request.ifr_name = self.name;
+        request
+    }
+
+    fn ioctl(&self, code: c_ulong, request: &mut ifreq) -> Result<(), Errno> {
+        // SAFETY: all requests used here take an `ifreq`; SIOCETHTOOL follows the
+        // pointer in it, to a value that `ethtool` keeps until the call is over.
+        let result = unsafe { libc::ioctl(self.socket.as_raw_fd(), code as _, request) };
+        Errno::result(result).map(drop)
+    }
+}
