@@ -12,8 +12,7 @@ pub struct EchoStatistics {
     pub sent: u64,
     /// Echo-Replies that answered one of them.
     pub answered: u64,
-    /// Echo-Requests without an answer: overtaken by `lcp_timeout` or by the
-    /// answer to a later one that stayed ahead, or left when the link closed.
+    /// Echo-Requests not answered within `lcp_timeout`, or when the link went down.
     pub lost: u64,
     /// Round trip of the last answered echo, in microseconds.
     pub last_us: u64,
@@ -148,5 +147,81 @@ impl Echo {
     pub(super) fn alive(&mut self, now: Duration) {
         self.answered_at = now;
         self.unanswered_since = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn started(rate_ms: u64, timeout_ms: u64) -> Echo {
+        let mut echo = Echo::new(ms(rate_ms), ms(timeout_ms));
+        assert_eq!(echo.deadline(), None);
+        echo.start(ms(0));
+        echo
+    }
+
+    /// Sends what is due, unanswered, until the link is declared dead.
+    fn dead_at_ms(echo: &mut Echo) -> u128 {
+        let mut id = 0;
+        loop {
+            let at = echo.deadline().unwrap();
+            match echo.due(at) {
+                Due::Send => echo.sent(at, id),
+                Due::Dead => return at.as_millis(),
+                Due::Nothing => panic!("woken for nothing at {at:?}"),
+            }
+            id = id.wrapping_add(1);
+        }
+    }
+
+    #[test]
+    fn a_link_is_dead_after_the_timeout_but_never_unasked() {
+        assert_eq!(dead_at_ms(&mut started(1000, 5000)), 5000);
+        assert_eq!(dead_at_ms(&mut started(5000, 5000)), 10_000);
+        assert_eq!(dead_at_ms(&mut started(10_000, 5000)), 15_000);
+        let mut fast = started(10, 60_000);
+        assert_eq!(dead_at_ms(&mut fast), 60_000);
+        assert!(fast.outstanding.len() <= MAX_OUTSTANDING);
+        assert_eq!(started(0, 5000).deadline(), None, "no echoes, no death");
+    }
+
+    #[test]
+    fn round_trips_are_measured_also_out_of_order() {
+        let mut echo = started(1000, 5000);
+        for (at, id) in [(1000, 7), (2000, 8), (3000, 9)] {
+            assert_eq!(echo.due(ms(at)), Due::Send);
+            echo.sent(ms(at), id);
+        }
+        echo.answered(ms(3050), 9);
+        echo.answered(ms(3060), 7);
+        echo.answered(ms(3070), 7);
+        echo.answered(ms(3080), 99);
+        let expected = EchoStatistics {
+            sent: 3,
+            answered: 2,
+            lost: 0,
+            last_us: 2_060_000,
+            min_us: 50_000,
+            max_us: 2_060_000,
+            mean_us: 1_055_000,
+        };
+        assert_eq!(echo.statistics(), expected);
+        echo.sent(ms(7000), 10);
+        assert_eq!(echo.statistics().lost, 1, "number 8 has had its time");
+        echo.stop();
+        assert_eq!((echo.statistics().lost, echo.deadline()), (2, None));
+    }
+
+    #[test]
+    fn a_late_caller_does_not_catch_up_with_a_burst() {
+        let mut echo = started(1000, 5000);
+        echo.sent(ms(4300), 1);
+        assert_eq!(echo.due(ms(4300)), Due::Nothing);
+        assert_eq!(echo.next_at, Some(ms(4800)));
     }
 }

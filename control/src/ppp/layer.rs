@@ -171,8 +171,10 @@ impl<N: Negotiator> Layer<N> {
         self.fire(now, Event::Down, Cause::default());
     }
 
-    /// Ends the layer at once: no timer, only Terminate-Acks from here on.
+    /// Ends the layer at once: no timer, no effect, only Terminate-Acks from
+    /// here on.
     pub(super) fn halt(&mut self) {
+        self.effects.clear();
         self.state = State::Closed;
         self.deadline = None;
         self.pending = None;

@@ -152,11 +152,13 @@ impl Lcp {
     /// The peer will not do what we ask for: the next of our list, or the one
     /// it names if it comes later. Never none at all.
     fn offer_another(&mut self, named: Option<AuthProtocol>) {
-        let left = self.offer + 1..self.demanded.len();
+        let next = self.offer + 1;
+        let left = self.demanded.get(next..).unwrap_or_default();
         let wanted = left
-            .clone()
-            .find(|i| self.demanded.get(*i).copied() == named);
-        match wanted.or(left.clone().next()) {
+            .iter()
+            .position(|protocol| Some(*protocol) == named)
+            .unwrap_or(0);
+        match Some(next + wanted).filter(|offer| *offer < self.demanded.len()) {
             Some(offer) => self.offer = offer,
             None => self.failure = Some(CloseReason::AuthenticationRefused),
         }

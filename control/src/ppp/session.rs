@@ -112,7 +112,8 @@ impl Session {
         }
     }
 
-    /// Does what is due by now.
+    /// Does what is due by now. Frames that have arrived are to be handled
+    /// first: an echo may be among them that keeps the link.
     pub fn handle_timeout(&mut self, now: Duration) {
         self.lcp.handle_timeout(now);
         if let Some(ipcp) = &mut self.ipcp {
@@ -463,9 +464,15 @@ impl Session {
             State::Closing | State::Stopping => self.phase = Phase::Terminate,
             _ => {
                 self.phase = Phase::Establish;
-                self.login_deadline = Some(now + self.timers.login);
+                self.login_again(now);
             }
         }
+    }
+
+    /// A renegotiation has its time too; one that begins again in the middle
+    /// has no more.
+    fn login_again(&mut self, now: Duration) {
+        self.login_deadline.get_or_insert(now + self.timers.login);
     }
 
     /// Everything above LCP ends.
@@ -497,7 +504,7 @@ impl Session {
     }
 
     fn ipcp_down(&mut self, now: Duration) {
-        self.login_deadline = Some(now + self.timers.login);
+        self.login_again(now);
         self.output.push_back(Output::Event(Event::Suspended {
             authenticated: true,
         }));
