@@ -1,0 +1,156 @@
+//! What a lab is built from: programs, configuration files and the ISPs' properties.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use super::Site;
+use crate::impairment::Impairments;
+
+/// Where the executables are.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    pub hal2tp: PathBuf,
+    pub wan: PathBuf,
+}
+
+impl Programs {
+    /// Those that were built together with the running program: beside it, or one directory up for a test.
+    ///
+    /// # Errors
+    /// `NotFound` when `wan` is not there. Whether `hal2tp` is there shows when an appliance is started.
+    pub fn find() -> io::Result<Self> {
+        let running = std::env::current_exe()?;
+        let beside = running.parent().unwrap_or_else(|| Path::new("."));
+        let candidates = [Some(beside), beside.parent()].into_iter().flatten();
+        let directory = candidates
+            .into_iter()
+            .find(|directory| directory.join("wan").is_file())
+            .ok_or_else(|| {
+                let text = format!("no `wan` beside {}: build the workspace", running.display());
+                io::Error::new(ErrorKind::NotFound, text)
+            })?;
+        Ok(Self {
+            hal2tp: directory.join("hal2tp"),
+            wan: directory.join("wan"),
+        })
+    }
+}
+
+/// What to build. Start from [`LabConfig::demo`].
+#[derive(Clone, Debug)]
+pub struct LabConfig {
+    pub programs: Programs,
+    /// Where `head.yaml` and `remote.yaml` are; only read when an appliance is started.
+    pub configs: PathBuf,
+    /// One ISP each; both directions get the same.
+    pub links: Vec<Impairments>,
+    /// Every chance of every emulator follows from it.
+    pub seed: u64,
+    /// Replaces `workers` of both sites.
+    pub workers: Option<u16>,
+    /// Sets `queues` of every port of both sites.
+    pub queues: Option<u16>,
+    /// Texts to replace in both files, each of which must be there: `("lcp-timeout: 5", "lcp-timeout: 3")`.
+    pub edits: Vec<(String, String)>,
+}
+
+impl LabConfig {
+    /// Three ISPs of 5, 20 and 60 ms, with jitter.
+    pub fn demo() -> io::Result<Self> {
+        let links = [
+            "delay=5ms jitter=1ms",
+            "delay=20ms jitter=4ms",
+            "delay=60ms jitter=10ms",
+        ];
+        let links = links.map(|words| words.parse().map_err(io::Error::other));
+        Ok(Self {
+            programs: Programs::find()?,
+            configs: Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/demo"),
+            links: links.into_iter().collect::<io::Result<_>>()?,
+            seed: 1,
+            workers: None,
+            queues: None,
+            edits: Vec::new(),
+        })
+    }
+
+    /// A site's file with this lab's changes, its sockets below `directory`.
+    pub(super) fn site_file(&self, site: Site, directory: &Path) -> io::Result<String> {
+        let path = self.configs.join(format!("{}.yaml", site.name()));
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        })?;
+        self.rewrite(&text, directory)
+    }
+
+    fn rewrite(&self, text: &str, directory: &Path) -> io::Result<String> {
+        let mut text = text.replace("/run/hal2tp/", &format!("{}/", directory.display()));
+        if let Some(workers) = self.workers {
+            text = map_lines(&text, |line| replace_value(line, "workers:", workers));
+        }
+        if let Some(queues) = self.queues {
+            text = map_lines(&text, |line| {
+                add_to_port(line, &format!("queues: {queues}"))
+            });
+        }
+        for (from, to) in &self.edits {
+            if !text.contains(from) {
+                return Err(io::Error::other(format!(
+                    "no {from:?} in the configuration"
+                )));
+            }
+            text = text.replace(from, to);
+        }
+        Ok(text)
+    }
+}
+
+fn map_lines(text: &str, change: impl Fn(&str) -> String) -> String {
+    text.lines().map(|line| change(line) + "\n").collect()
+}
+
+/// `  workers: 1  # comment` with another value; other lines as they are.
+fn replace_value(line: &str, key: &str, value: u16) -> String {
+    match line.split_once(key) {
+        Some((before, _)) if before.trim().is_empty() => format!("{before}{key} {value}"),
+        _ => line.to_owned(),
+    }
+}
+
+/// `- { name: lan, device: lan }` with one more word.
+fn add_to_port(line: &str, word: &str) -> String {
+    match line.rsplit_once('}') {
+        Some((port, rest)) if port.contains("device:") => {
+            format!("{}, {word} }}{rest}", port.trim_end())
+        }
+        _ => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rewrites_what_it_is_told_and_nothing_else() {
+        let config = LabConfig {
+            programs: Programs {
+                hal2tp: PathBuf::new(),
+                wan: PathBuf::new(),
+            },
+            configs: PathBuf::new(),
+            links: Vec::new(),
+            seed: 1,
+            workers: Some(2),
+            queues: Some(4),
+            edits: vec![("lcp-timeout: 5".to_owned(), "lcp-timeout: 3".to_owned())],
+        };
+        let text = "dataplane:\n  workers: 1 # how many\nmanagement: { socket: /run/hal2tp/head.sock }\n\
+            ports:\n  - { name: lan,  device: lan }\n      lcp-timeout: 5\n";
+        let expected = "dataplane:\n  workers: 2\nmanagement: { socket: /tmp/x/head.sock }\n\
+            ports:\n  - { name: lan,  device: lan, queues: 4 }\n      lcp-timeout: 3\n";
+        let directory = Path::new("/tmp/x");
+        assert_eq!(config.rewrite(text, directory).unwrap(), expected);
+        assert!(config.rewrite("name: head\n", directory).is_err());
+    }
+}

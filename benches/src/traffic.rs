@@ -1,0 +1,315 @@
+//! Numbered UDP from one host to another, and an exact account of which numbers arrived.
+
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use nix::sys::prctl;
+use nix::sys::socket::{setsockopt, sockopt};
+
+use crate::netns::{Namespace, joined};
+use crate::traffic::receipt::Receipt;
+
+mod histogram;
+mod receipt;
+
+/// An end host: where its kernel runs and what its address is.
+#[derive(Clone, Debug)]
+pub struct Host {
+    pub namespace: Namespace,
+    pub address: Ipv4Addr,
+}
+
+/// What to send.
+#[derive(Clone, Debug)]
+pub struct FlowConfig {
+    pub from: Host,
+    pub to: Host,
+    /// UDP port of the receiver; one flow each.
+    pub port: u16,
+    pub packets_per_s: u32,
+    /// UDP payload, at least [`HEADER_OCTETS`].
+    pub payload_octets: usize,
+}
+
+impl FlowConfig {
+    /// 200 octets of payload.
+    pub fn new(from: &Host, to: &Host, port: u16, packets_per_s: u32) -> Self {
+        Self {
+            from: from.clone(),
+            to: to.clone(),
+            port,
+            packets_per_s,
+            payload_octets: 200,
+        }
+    }
+}
+
+/// Octets of a payload that carry something: magic 4, port 2, reserved 2, number 8, send time 8.
+pub const HEADER_OCTETS: usize = 24;
+
+/// A flow being sent and received. Dropping it stops both ends.
+pub struct Flow {
+    shared: Arc<Shared>,
+    sender: Option<JoinHandle<io::Result<()>>>,
+    receiver: Option<JoinHandle<io::Result<()>>>,
+}
+
+/// The account of a flow.
+#[derive(Clone, Debug, Default)]
+pub struct FlowReport {
+    /// Numbers handed to the sender's kernel: 0 up to this.
+    pub sent: u64,
+    /// Different numbers that arrived.
+    pub received: u64,
+    /// Packets that arrived although their number already had.
+    pub delivered_twice: u64,
+    /// Packets overtaken by one sent later.
+    pub out_of_order: u64,
+    /// Longest time between two new numbers.
+    pub longest_gap: Duration,
+    pub latency: Latency,
+    /// Numbers that did not arrive, ascending.
+    pub missing: Vec<Range<u64>>,
+    /// Packets the receiving socket dropped since its buffer was full: the test's own fault.
+    pub receiver_drops: u64,
+    /// Packets that were not ours, or damaged.
+    pub foreign: u64,
+    /// Attempts to send that the kernel refused; the number was sent later.
+    pub send_errors: u64,
+}
+
+/// How long packets took, over first arrivals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latency {
+    pub least: Duration,
+    pub mean: Duration,
+    /// 99 of 100 took no longer (within 4 %).
+    pub p99: Duration,
+    pub most: Duration,
+}
+
+impl FlowReport {
+    pub fn lost(&self) -> u64 {
+        self.lost_in(0..self.sent)
+    }
+
+    /// How many numbers of `numbers` are missing.
+    pub fn lost_in(&self, numbers: Range<u64>) -> u64 {
+        let overlap = |range: &Range<u64>| {
+            let (start, end) = (range.start.max(numbers.start), range.end.min(numbers.end));
+            end.saturating_sub(start)
+        };
+        self.missing.iter().map(overlap).sum()
+    }
+
+    /// Lost packets as a share of those sent.
+    pub fn loss(&self) -> f64 {
+        self.lost() as f64 / self.sent.max(1) as f64
+    }
+}
+
+impl Flow {
+    /// Starts the receiver, then the sender.
+    pub fn start(config: FlowConfig) -> io::Result<Self> {
+        if config.payload_octets < HEADER_OCTETS || config.packets_per_s == 0 {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        let shared = Arc::new(Shared::default());
+        let receiver = Arc::clone(&shared);
+        let (bound, is_bound) = mpsc::channel();
+        let (namespace, at) = (
+            &config.to.namespace,
+            SocketAddrV4::new(config.to.address, config.port),
+        );
+        let receiver = namespace.spawn(move || receiver.receive(at, &bound));
+        if is_bound.recv().is_err() {
+            // It ended before it was bound: with an error.
+            joined(receiver)?;
+            return Err(ErrorKind::AddrNotAvailable.into());
+        }
+        let sender = Arc::clone(&shared);
+        let sender = config
+            .from
+            .namespace
+            .clone()
+            .spawn(move || sender.send(&config));
+        Ok(Self {
+            shared,
+            sender: Some(sender),
+            receiver: Some(receiver),
+        })
+    }
+
+    /// Numbers sent so far.
+    pub fn sent(&self) -> u64 {
+        self.shared.sent.load(Ordering::Relaxed)
+    }
+
+    /// Different numbers received so far.
+    pub fn received(&self) -> u64 {
+        self.shared.receipt().received()
+    }
+
+    pub fn delivered_twice(&self) -> u64 {
+        self.shared.receipt().delivered_twice()
+    }
+
+    /// The account of the numbers below `settled`, read while traffic goes on.
+    pub fn lost_below(&self, settled: u64) -> u64 {
+        let missing = self.shared.receipt().missing(settled);
+        missing.iter().map(|range| range.end - range.start).sum()
+    }
+
+    /// Stops sending but goes on receiving, so that several flows can end together.
+    pub fn stop_sending(&self) {
+        self.shared.stop_sending.store(true, Ordering::Relaxed);
+    }
+
+    /// Stops sending, waits until everything has arrived, at most `drain`, and gives the account.
+    pub fn stop(mut self, drain: Duration) -> io::Result<FlowReport> {
+        self.stop_sending();
+        self.sender.take().map_or(Ok(()), joined)?;
+        let deadline = Instant::now() + drain;
+        while self.received() < self.sent() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
+        // A second copy may come later than the first.
+        thread::sleep(drain.min(Duration::from_millis(200)));
+        self.shared.stop_receiving.store(true, Ordering::Relaxed);
+        self.receiver.take().map_or(Ok(()), joined)?;
+        let mut report = self.shared.receipt().report(self.sent());
+        report.receiver_drops = self.shared.receiver_drops.load(Ordering::Relaxed);
+        report.send_errors = self.shared.send_errors.load(Ordering::Relaxed);
+        Ok(report)
+    }
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        self.stop_sending();
+        self.shared.stop_receiving.store(true, Ordering::Relaxed);
+        for thread in [self.sender.take(), self.receiver.take()] {
+            // An error here has nobody left to hear it.
+            let _ = thread.map(JoinHandle::join);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    stop_sending: AtomicBool,
+    stop_receiving: AtomicBool,
+    sent: AtomicU64,
+    send_errors: AtomicU64,
+    receiver_drops: AtomicU64,
+    receipt: Mutex<Receipt>,
+}
+
+const MAGIC: [u8; 4] = *b"h2tp";
+
+/// Large enough for several seconds of any rate used here.
+const SOCKET_BUFFER_OCTETS: usize = 64 << 20;
+
+const TICK: Duration = Duration::from_millis(1);
+
+impl Shared {
+    fn receipt(&self) -> MutexGuard<'_, Receipt> {
+        self.receipt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, config: &FlowConfig) -> io::Result<()> {
+        // Not connected: an ICMP error of the past must not fail a packet of now.
+        let socket = UdpSocket::bind((config.from.address, 0))?;
+        setsockopt(&socket, sockopt::SndBufForce, &SOCKET_BUFFER_OCTETS)?;
+        prctl::set_timerslack(1)?;
+        let to = SocketAddrV4::new(config.to.address, config.port);
+        let mut payload = vec![0; config.payload_octets];
+        payload[..4].copy_from_slice(&MAGIC);
+        payload[4..6].copy_from_slice(&config.port.to_be_bytes());
+        let rate = u64::from(config.packets_per_s);
+        // After a stall it catches up at no more than four times the rate, not in one burst that nothing can hold.
+        let most_a_tick = (4 * rate / 1000).max(4);
+        let started = Instant::now();
+        let mut number = 0;
+        while !self.stop_sending.load(Ordering::Relaxed) {
+            let due = (started.elapsed().as_nanos() * u128::from(rate) / 1_000_000_000) as u64;
+            for _ in 0..due.saturating_sub(number).min(most_a_tick) {
+                payload[8..16].copy_from_slice(&number.to_be_bytes());
+                payload[16..24].copy_from_slice(&now_ns().to_be_bytes());
+                if socket.send_to(&payload, to).is_err() {
+                    self.send_errors.fetch_add(1, Ordering::Relaxed);
+                    break;
+                }
+                number += 1;
+                self.sent.store(number, Ordering::Relaxed);
+            }
+            thread::sleep(TICK);
+        }
+        Ok(())
+    }
+
+    fn receive(&self, at: SocketAddrV4, bound: &mpsc::Sender<()>) -> io::Result<()> {
+        let socket = UdpSocket::bind(at)?;
+        setsockopt(&socket, sockopt::RcvBufForce, &SOCKET_BUFFER_OCTETS)?;
+        socket.set_read_timeout(Some(Duration::from_millis(50)))?;
+        // The starter may have given up; the stop flag tells.
+        let _ = bound.send(());
+        let mut buffer = vec![0; 65_536];
+        while !self.stop_receiving.load(Ordering::Relaxed) {
+            match socket.recv(&mut buffer) {
+                Ok(octets) => self.take(at.port(), &buffer[..octets]),
+                Err(error) if is_timeout(&error) => (),
+                Err(error) => return Err(error),
+            }
+        }
+        let drops = socket_drops(at.port())?;
+        self.receiver_drops.store(drops, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn take(&self, port: u16, payload: &[u8]) {
+        let now_ns = now_ns();
+        match parse(port, payload) {
+            Some((number, sent_at_ns)) => self.receipt().take(number, sent_at_ns, now_ns),
+            None => self.receipt().take_foreign(),
+        }
+    }
+}
+
+fn parse(port: u16, payload: &[u8]) -> Option<(u64, u64)> {
+    let payload = payload.strip_prefix(&MAGIC)?;
+    let payload = payload.strip_prefix(&port.to_be_bytes())?;
+    let number = payload.get(2..10)?.try_into().ok()?;
+    let sent_at_ns = payload.get(10..18)?.try_into().ok()?;
+    Some((u64::from_be_bytes(number), u64::from_be_bytes(sent_at_ns)))
+}
+
+/// Time since the first call in this process: sender and receiver are threads of one process.
+fn now_ns() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+    )
+}
+
+/// The drop counter of the UDP socket on `port`, in the calling thread's namespace.
+fn socket_drops(port: u16) -> io::Result<u64> {
+    let table = std::fs::read_to_string("/proc/thread-self/net/udp")?;
+    let suffix = format!(":{port:04X}");
+    let drops = |line: &str| {
+        let mut words = line.split_whitespace();
+        words.nth(1)?.ends_with(&suffix).then_some(())?;
+        words.next_back()?.parse::<u64>().ok()
+    };
+    Ok(table.lines().filter_map(drops).sum())
+}
