@@ -562,6 +562,3 @@ impl Endpoint {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
