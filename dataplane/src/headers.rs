@@ -1,1 +1,20 @@
-//! Wire formats of the data path.
+//! Wire formats of the data path: how each header is read, checked and written.
+//!
+//! Readers take octets from the network and never panic; what is wrong with
+//! them is the reason under which the frame is dropped. Nothing here allocates
+//! but the functions that build a whole packet for the control thread.
+
+pub mod encapsulation;
+pub mod ethernet;
+pub mod ha;
+pub mod ipv4;
+pub mod l2tp;
+pub mod ppp;
+pub mod udp;
+
+/// The two octets at `offset`, in network order.
+#[inline]
+fn u16_at(data: &[u8], offset: usize) -> Option<u16> {
+    let octets = data.get(offset..)?.first_chunk()?;
+    Some(u16::from_be_bytes(*octets))
+}

@@ -4,6 +4,9 @@
 //!
 //! Nothing here is safe to use by itself: the crate `dpdk` wraps it.
 
+// Generated code needs lints allowed that older compilers do not know.
+#![allow(unknown_lints)]
+
 pub mod mbuf;
 
 pub use bindings::*;
@@ -19,7 +22,6 @@ pub use mbuf::rte_mbuf;
     unreachable_pub,
     unsafe_op_in_unsafe_fn,
     unused_qualifications,
-    unknown_lints,
     clippy::all,
     clippy::missing_safety_doc,
     clippy::undocumented_unsafe_blocks,

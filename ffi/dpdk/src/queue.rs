@@ -36,6 +36,9 @@ impl RxQueue {
     pub fn rx_burst(&mut self, burst: &mut Burst) -> usize {
         let start = burst.len();
         let room = (BURST - start) as u16;
+        if room == 0 {
+            return 0;
+        }
         // SAFETY: the port is open with this queue, `&mut self` makes this its only
         // reader, and the burst has room for so many pointers.
         let received =

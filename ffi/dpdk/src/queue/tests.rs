@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use super::*;
 use crate::mempool::Mempool;
 use crate::port::Port;
@@ -182,4 +184,34 @@ fn queues_are_for_one_thread_at_a_time_and_may_move() {
     let mut burst = Burst::new();
     assert_eq!(rx.rx_burst(&mut burst), 1);
     assert_eq!(&burst[0][..], b"from there");
+}
+
+/// memif copies long frames into as many buffers of the receiver's pool as it takes.
+#[test]
+fn a_driver_that_chains_buffers_loses_only_what_fits_no_buffer() {
+    let small = pool("memif_small", 1023);
+    let large = Mempool::new(eal(), "memif_large", 1023, 0, 4096 + 128).unwrap();
+    let socket = format!("socket=@dpdk-queue-test-{}", std::process::id());
+    let [(server, mut rx, _), (client, _, mut tx)] =
+        [("server", &small), ("client", &large)].map(|(role, mempool)| {
+            let args = format!("role={role},{socket},rsize=8");
+            let id = eal().attach_vdev(&format!("net_memif_{role}"), &args);
+            Port::open(eal(), id.unwrap(), &port_config(mempool, 1)).unwrap()
+        });
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !(server.link_up() && client.link_up()) {
+        assert!(Instant::now() < deadline, "memif does not connect");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    send(&mut tx[0], packet(&large, &[1; 2000]));
+    send(&mut tx[0], packet(&large, &[2; 4000]));
+    send(&mut tx[0], packet(&large, &[3; 60]));
+    let mut burst = Burst::new();
+    while burst.len() < 2 {
+        assert!(Instant::now() < deadline, "{burst:?}");
+        rx[0].rx_burst(&mut burst);
+    }
+    assert_eq!(&burst[0][..], &[1; 2000]);
+    assert_eq!(&burst[1][..], &[3; 60]);
+    assert_eq!(rx[0].oversized(), 1);
 }

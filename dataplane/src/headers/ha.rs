@@ -1,0 +1,205 @@
+//! The HA header, version 1, that stands in the offset padding of a data
+//! message, and the report that travels the same way.
+//!
+//! ```text
+//! octet  0      version (high nibble, 1) and kind (low nibble): 0 data, 1 report
+//!        1      flags
+//!        2-5    epoch: the sender's incarnation of the set
+//!        6-11   number, one series for each set and direction
+//! ```
+
+use crate::counters::Drop;
+
+use super::{l2tp, ppp};
+
+/// Octets of the header, which is all of the padding of a data packet.
+pub const OCTETS: usize = 12;
+
+/// Numbers of an epoch: 48 bits.
+pub const NUMBER_MASK: u64 = (1 << 48) - 1;
+
+/// More pieces of the packet follow.
+pub const FLAG_MORE_PIECES: u8 = 0x01;
+/// Not the first piece of the packet.
+pub const FLAG_NOT_FIRST_PIECE: u8 = 0x02;
+/// Encrypted.
+pub const FLAG_SEALED: u8 = 0x80;
+
+/// Flags that are understood. A packet with another one is refused: to read a
+/// piece or a sealed packet as a plain one would deliver garbage.
+pub const SUPPORTED_FLAGS: u8 = 0;
+
+const VERSION: u8 = 1;
+
+/// What follows the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A PPP frame with the inner packet.
+    Data = 0,
+    /// A [`Report`].
+    Report = 1,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HaHeader {
+    pub kind: Kind,
+    pub flags: u8,
+    /// The sender's incarnation of the set.
+    pub epoch: u32,
+    /// 48 bits.
+    pub number: u64,
+}
+
+impl HaHeader {
+    /// Reads the header at the start of an offset padding.
+    ///
+    /// # Errors
+    /// [`Drop::BadHaHeader`] for another version, kind or flag, and for a
+    /// padding that is shorter, or longer when it is data.
+    #[inline]
+    pub fn parse(padding: &[u8]) -> Result<Self, Drop> {
+        let &[first, flags, e0, e1, e2, e3, n0, n1, n2, n3, n4, n5] =
+            padding.first_chunk().ok_or(Drop::BadHaHeader)?;
+        let kind = match (first >> 4, first & 0xf) {
+            (VERSION, 0) if padding.len() == OCTETS => Kind::Data,
+            (VERSION, 1) => Kind::Report,
+            _ => return Err(Drop::BadHaHeader),
+        };
+        if flags & !SUPPORTED_FLAGS != 0 {
+            return Err(Drop::BadHaHeader);
+        }
+        Ok(Self {
+            kind,
+            flags,
+            epoch: u32::from_be_bytes([e0, e1, e2, e3]),
+            number: u64::from_be_bytes([0, 0, n0, n1, n2, n3, n4, n5]),
+        })
+    }
+
+    /// The header as it stands on the wire; of the number, the low 48 bits.
+    #[inline]
+    #[must_use]
+    pub fn octets(&self) -> [u8; OCTETS] {
+        let [e0, e1, e2, e3] = self.epoch.to_be_bytes();
+        let [_, _, n0, n1, n2, n3, n4, n5] = self.number.to_be_bytes();
+        let first = VERSION << 4 | self.kind as u8;
+        [first, self.flags, e0, e1, e2, e3, n0, n1, n2, n3, n4, n5]
+    }
+
+    /// Writes the header to the start of `padding`. Returns false, with
+    /// nothing written, when there is no room for it.
+    #[inline]
+    pub fn write(&self, padding: &mut [u8]) -> bool {
+        let Some(header) = padding.first_chunk_mut() else {
+            return false;
+        };
+        *header = self.octets();
+        true
+    }
+}
+
+/// What one end says of one link, once a second and when a link joins or
+/// leaves. Times are the sender's own clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub epoch: u32,
+    /// The number that the set's next packet will have (in the HA header's field).
+    pub next_number: u64,
+    /// The first number that this link may have been given a copy of.
+    pub joined_number: u64,
+    /// Copies handed to this link since then.
+    pub copies: u64,
+    pub sent_at_us: u64,
+    /// `sent_at_us` of the peer's last report on this link; 0 before the first.
+    pub echo_us: u64,
+    /// Time from the arrival of that report to the sending of this one.
+    pub echo_delay_us: u32,
+}
+
+impl Report {
+    /// Octets of the offset padding: the HA header, then five fields.
+    pub const OCTETS: usize = OCTETS + 36;
+
+    /// Reads a report from an offset padding. Octets past the report are
+    /// skipped, so that a later version may say more.
+    ///
+    /// # Errors
+    /// [`Drop::BadHaHeader`] when it is not a whole report.
+    pub fn parse(padding: &[u8]) -> Result<Self, Drop> {
+        let header = HaHeader::parse(padding)?;
+        let body = padding.get(OCTETS..Self::OCTETS).ok_or(Drop::BadHaHeader)?;
+        if header.kind != Kind::Report {
+            return Err(Drop::BadHaHeader);
+        }
+        let (fields, rest) = body.split_at(32);
+        let mut fields = fields.chunks_exact(8).map(|field| {
+            field
+                .iter()
+                .fold(0, |value, &octet| value << 8 | u64::from(octet))
+        });
+        let mut next = || fields.next().unwrap_or_default();
+        Ok(Self {
+            epoch: header.epoch,
+            next_number: header.number,
+            joined_number: next(),
+            copies: next(),
+            sent_at_us: next(),
+            echo_us: next(),
+            echo_delay_us: rest
+                .iter()
+                .fold(0, |value, &octet| value << 8 | u32::from(octet)),
+        })
+    }
+
+    /// The offset padding: HA header and body.
+    #[must_use]
+    pub fn encode(&self) -> [u8; Self::OCTETS] {
+        let header = HaHeader {
+            kind: Kind::Report,
+            flags: 0,
+            epoch: self.epoch,
+            number: self.next_number,
+        };
+        let mut padding = [0; Self::OCTETS];
+        padding[..12].copy_from_slice(&header.octets());
+        padding[12..20].copy_from_slice(&self.joined_number.to_be_bytes());
+        padding[20..28].copy_from_slice(&self.copies.to_be_bytes());
+        padding[28..36].copy_from_slice(&self.sent_at_us.to_be_bytes());
+        padding[36..44].copy_from_slice(&self.echo_us.to_be_bytes());
+        padding[44..].copy_from_slice(&self.echo_delay_us.to_be_bytes());
+        padding
+    }
+
+    /// The whole L2TP message (a UDP payload) that carries the report. Its
+    /// payload is an LCP Discard-Request (RFC 1661, 5.9) with our magic
+    /// number, which every PPP receiver silently drops, and `filling_octets`
+    /// of data in it, to bring the packet to a wanted length (at most 65 000,
+    /// more is cut).
+    #[must_use]
+    pub fn message(
+        &self,
+        peer_tunnel: u16,
+        peer_session: u16,
+        magic: u32,
+        filling_octets: usize,
+    ) -> Vec<u8> {
+        const DISCARD_REQUEST: u8 = 11;
+        const DISCARD_HEADER_OCTETS: usize = 8;
+        let discard_octets = DISCARD_HEADER_OCTETS + filling_octets.min(65_000);
+        let mut message = Vec::with_capacity(8 + Self::OCTETS + 4 + discard_octets);
+        message.extend((l2tp::FLAG_OFFSET | l2tp::VERSION).to_be_bytes());
+        message.extend(peer_tunnel.to_be_bytes());
+        message.extend(peer_session.to_be_bytes());
+        message.extend((Self::OCTETS as u16).to_be_bytes());
+        message.extend(self.encode());
+        // LCP always goes with address and control (RFC 1661, 6.6).
+        message.extend(ppp::ADDRESS_CONTROL);
+        message.extend(ppp::PROTOCOL_LCP.to_be_bytes());
+        // Nothing answers it, so its identifier says nothing.
+        message.extend([DISCARD_REQUEST, 0]);
+        message.extend((discard_octets as u16).to_be_bytes());
+        message.extend(magic.to_be_bytes());
+        message.resize(8 + Self::OCTETS + 4 + discard_octets, 0);
+        message
+    }
+}

@@ -1,0 +1,30 @@
+//! The start of a PPP frame as L2TP carries it (RFC 1661 2 and 6.5, RFC 1662 3.1).
+
+/// IPv4 (RFC 1332, 2.2).
+pub const PROTOCOL_IPV4: u16 = 0x0021;
+/// LCP (RFC 1661, 5).
+pub const PROTOCOL_LCP: u16 = 0xc021;
+
+/// Address and control of an uncompressed frame.
+pub const ADDRESS_CONTROL: [u8; 2] = [0xff, 0x03];
+
+/// The protocol of a frame, and how many octets stood before its information
+/// field. Address and control are skipped if they are there, and a protocol
+/// compressed to one octet is taken: both may come whatever was negotiated.
+/// `None` when there is no protocol that could be valid (its last octet is
+/// odd, any other is even).
+#[inline]
+#[must_use]
+pub fn protocol(frame: &[u8]) -> Option<(u16, usize)> {
+    let (skipped, frame) = match frame.strip_prefix(&ADDRESS_CONTROL) {
+        Some(rest) => (ADDRESS_CONTROL.len(), rest),
+        None => (0, frame),
+    };
+    match *frame {
+        [last, ..] if last & 1 == 1 => Some((u16::from(last), skipped + 1)),
+        [first, last, ..] if last & 1 == 1 => {
+            Some((u16::from_be_bytes([first, last]), skipped + 2))
+        }
+        _ => None,
+    }
+}
