@@ -216,9 +216,9 @@ impl Tables {
             Some(NextHop::Local) => Hop::Local,
             Some(NextHop::Session(id)) => Hop::Session(id),
             Some(NextHop::Set(id)) => Hop::Set(id),
-            Some(NextHop::Interface { interface, via }) => {
-                self.link(interface, via, destination).unwrap_or(Hop::NoRoute)
-            }
+            Some(NextHop::Interface { interface, via }) => self
+                .link(interface, via, destination)
+                .unwrap_or(Hop::NoRoute),
         }
     }
 
