@@ -21,7 +21,7 @@ use crate::worker::{Channel, Outlet, Parts, Worker, WorkerPort};
 /// Orders that fit a worker's ring; more wait in the handle.
 const ORDERS: usize = 4096;
 /// Events that fit a worker's ring; more are dropped by name.
-const EVENTS: usize = 8192;
+pub(crate) const EVENTS: usize = 2048;
 /// Frames that workers may have handed over to the owner of one TX queue.
 const HAND_OVER_FRAMES: usize = 1024;
 
