@@ -230,6 +230,15 @@ fn two_hosts_ping_each_other_through_the_appliance() {
     println!("an idle worker takes {:.2} % of a core", share * 100.0);
     assert!(share < 0.05, "{share}");
 
+    // A cable that is pulled is seen.
+    ip(&format!("-n {} link set host down", hosts.0[0]));
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while dataplane.link_up(PortId(0)) {
+        assert!(Instant::now() < deadline, "the link is down");
+        sleep(Duration::from_millis(10));
+    }
+    assert!(dataplane.link_up(PortId(1)));
+
     assert!(dataplane.is_running());
     dataplane.stop();
     let restored = fs::read_to_string("/proc/thread-self/net/dev").expect("procfs");
