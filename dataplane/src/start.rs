@@ -212,7 +212,6 @@ fn divide(opened: Vec<Opened>, workers: usize) -> (Vec<RunningPort>, Vec<Vec<Wor
             .collect();
         let mut pairs: Vec<Option<(RxQueue, TxQueue)>> =
             port.receive.into_iter().zip(port.send).map(Some).collect();
-        let up = port.port.link_up();
         for (worker, share) in shares.iter_mut().enumerate() {
             // The queue q with (q + p) mod workers = worker.
             let queue = (worker + workers - index % workers) % workers;
@@ -233,7 +232,8 @@ fn divide(opened: Vec<Opened>, workers: usize) -> (Vec<RunningPort>, Vec<Vec<Wor
             };
             share.push(WorkerPort {
                 mac: info.mac,
-                up,
+                // Until the control thread, which follows the links, says otherwise.
+                up: true,
                 receive,
                 send,
                 counters: Arc::clone(&counters[worker]),
