@@ -103,6 +103,13 @@ impl Claim {
         self.mac
     }
 
+    /// Whether the interface is up and has a carrier; false when it is gone.
+    /// The AF_PACKET driver itself says that its link is always up.
+    #[must_use]
+    pub fn link_up(&self) -> bool {
+        self.device.is_running().unwrap_or(false)
+    }
+
     #[must_use]
     pub fn interface(&self) -> &str {
         &self.interface
