@@ -4,6 +4,7 @@ mod chaos;
 mod nat;
 mod plain;
 mod remotes;
+mod workers;
 mod world;
 
 use std::time::Duration;

@@ -44,10 +44,14 @@ fn assert_sound(world: &mut World, prefixes: [usize; 2]) {
     let sent = world.traffic_every(milliseconds(50), seconds(1));
     world.assert_all_delivered(&sent);
     world.assert_none_refused();
-    // As long as a closed tunnel lingers.
-    world.run_for(seconds(45));
+    // As long as a closed tunnel lingers. The tunnel of a process that died
+    // before it placed its call must miss its HELLO first.
+    let patient = world.rng.random_bool(0.1);
+    world.run_for(seconds(if patient { 130 } else { 40 }));
     for site in [HEAD, REMOTE] {
         world.assert_nothing_leaked(site, LINKS, 1);
+        let tunnels = world.engine(site).endpoint.tunnels().count();
+        assert!(!patient || tunnels == LINKS, "{tunnels} tunnels at {site}");
         assert_eq!(world.prefixes(site).len(), prefixes[site], "routes");
     }
 }
@@ -55,7 +59,7 @@ fn assert_sound(world: &mut World, prefixes: [usize; 2]) {
 #[test]
 fn any_faults_and_restarts_are_recovered_from() {
     let mut longest = Duration::ZERO;
-    for seed in seeds(120) {
+    for seed in seeds(200) {
         println!("seed {seed}");
         let mut world = World::new(seed);
         world.run_for(seconds(5));
@@ -91,7 +95,7 @@ fn any_faults_and_restarts_are_recovered_from() {
 /// While one line is sound, whatever the others do, every packet arrives once.
 #[test]
 fn one_sound_line_is_enough() {
-    for seed in seeds(60) {
+    for seed in seeds(80) {
         println!("seed {seed}");
         let mut world = World::new(seed);
         world.run_for(seconds(5));

@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
-use super::world::{HEAD, REMOTE, World, copy, milliseconds, seconds};
+use super::workers::copy;
+use super::world::{HEAD, REMOTE, World, milliseconds, seconds};
 
 const REMOTE_ON_LINE_1: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 2);
 const HEAD_ON_LINE_1: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 1, 0, 1), 1701);

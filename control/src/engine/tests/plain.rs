@@ -81,7 +81,6 @@ fn no_order_of_links_coming_and_going_makes_duplicates() {
 #[test]
 fn a_plain_session_beside_a_set_carries_only_without_it() {
     let (head, mut remote) = (config("head"), config("remote"));
-    // Sent under another vendor's number, the AVP is not understood.
     remote.l2tp.outgoing[2].ha_set = None;
     remote.l2tp.outgoing[2].routes = remote.l2tp.outgoing[0].routes.clone();
     let mut world = World::of(11, vec![head, remote]);

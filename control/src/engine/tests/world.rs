@@ -2,21 +2,20 @@
 //! that obey commands at once and count whatever they would have had to refuse.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dataplane::command::{
-    Command, NextHop, PortId, Prefix, SessionId, SessionSpec, SetId, SetSpec, TableId,
-};
+use dataplane::command::{NextHop, PortId, Prefix, SessionSpec, TableId};
 use dataplane::event::Event;
-use dataplane::headers::ha::{HaHeader, Kind};
+use dataplane::headers::ha::HaHeader;
 use dataplane::window::Verdict;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use super::workers::{Workers, copy};
 use crate::config::Config;
 use crate::engine::{Engine, Output, PortFacts};
 
@@ -72,63 +71,6 @@ pub(super) fn remote_at(host: u8, lan: u8) -> Config {
 /// A host on the LAN 192.168.`lan`.0/24.
 pub(super) fn host(lan: u8) -> Ipv4Addr {
     Ipv4Addr::new(192, 168, lan, 10)
-}
-
-/// What the workers of one site would know.
-#[derive(Default)]
-pub(super) struct Workers {
-    pub(super) routes: BTreeMap<(TableId, Prefix), NextHop>,
-    pub(super) sessions: HashMap<SessionId, Arc<SessionSpec>>,
-    by_wire_ids: HashMap<(u16, u16), SessionId>,
-    pub(super) sets: HashMap<SetId, Arc<SetSpec>>,
-    /// Wire ids of sessions that were removed.
-    closed: BTreeSet<(u16, u16)>,
-}
-
-impl Workers {
-    fn apply(&mut self, command: Command) {
-        match command {
-            Command::SetRoute {
-                table,
-                prefix,
-                next_hop,
-            } => {
-                self.routes.insert((table, prefix), next_hop);
-            }
-            Command::RemoveRoute { table, prefix } => {
-                self.routes.remove(&(table, prefix));
-            }
-            Command::SetSession(spec) => {
-                let ids = (spec.local_tunnel, spec.local_session);
-                self.by_wire_ids.insert(ids, spec.id);
-                self.sessions.insert(spec.id, spec);
-            }
-            Command::RemoveSession(id) => {
-                let spec = self.sessions.remove(&id).expect("it was installed");
-                let ids = (spec.local_tunnel, spec.local_session);
-                assert_eq!(self.by_wire_ids.remove(&ids), Some(id), "ids used twice");
-                self.closed.insert(ids);
-            }
-            Command::SetSet(spec) => {
-                self.sets.insert(spec.id, spec);
-            }
-            Command::RemoveSet(id) => {
-                let used = self.sessions.values().any(|spec| spec.set == Some(id));
-                let routed = self.routes.values().any(|&hop| hop == NextHop::Set(id));
-                assert!(!used && !routed, "{id:?} is removed while it is in use");
-                self.sets.remove(&id);
-            }
-            _ => (),
-        }
-    }
-
-    pub(super) fn route(&self, address: Ipv4Addr) -> Option<NextHop> {
-        self.routes
-            .iter()
-            .filter(|((table, prefix), _)| *table == TableId(0) && prefix.contains(address))
-            .max_by_key(|((_, prefix), _)| prefix.length)
-            .map(|(_, next_hop)| *next_hop)
-    }
 }
 
 pub(super) struct Site {
@@ -356,13 +298,8 @@ impl World {
         let word = |at: usize| u16::from_be_bytes([payload[at], payload[at + 1]]);
         let (flags, ids) = (word(0), (word(2), word(4)));
         let workers = &site.workers;
-        let spec = workers
-            .by_wire_ids
-            .get(&ids)
-            .map(|id| Arc::clone(&workers.sessions[id]));
-        let Some(spec) = spec else {
-            let excused =
-                workers.closed.contains(&ids) || now < site.started_at + FORGIVEN_AFTER_START;
+        let Some(spec) = workers.session_of(ids) else {
+            let excused = workers.had_session(ids) || now < site.started_at + FORGIVEN_AFTER_START;
             if !excused {
                 site.refuse("unknown session");
             }
@@ -633,11 +570,10 @@ impl World {
         assert_eq!(engine.links.len(), links, "links at {site}");
         assert_eq!(engine.by_call.len(), links, "calls at {site}");
         assert_eq!(engine.deadlines.len(), links, "deadlines at {site}");
-        assert_eq!(
-            engine.endpoint.tunnels().count(),
-            links,
-            "tunnels at {site}"
-        );
+        let tunnels = engine.endpoint.tunnels();
+        let in_use = |id| engine.endpoint.tunnel(id).is_some_and(|of| of.calls > 0);
+        let tunnels = tunnels.filter(|&id| in_use(id)).count();
+        assert_eq!(tunnels, links, "tunnels at {site}");
         let dialled = if site == HEAD { 0 } else { links };
         assert_eq!(engine.by_tunnel.len(), dialled, "dialled at {site}");
         assert_eq!(engine.sets.iter().count(), sets, "sets at {site}");
@@ -655,26 +591,6 @@ impl World {
     pub(super) fn prefixes(&self, site: usize) -> Vec<(TableId, Prefix)> {
         self.sites[site].workers.routes.keys().copied().collect()
     }
-}
-
-/// An HA data message (the design's 2.1).
-pub(super) fn copy(set: &SetSpec, member: &SessionSpec, sequence: u64, number: u64) -> Vec<u8> {
-    let mut payload = vec![0x02, 0x02];
-    payload.extend(member.peer_tunnel.to_be_bytes());
-    payload.extend(member.peer_session.to_be_bytes());
-    payload.extend([0, 12]);
-    let mut header = [0; 12];
-    HaHeader {
-        kind: Kind::Data,
-        flags: 0,
-        epoch: set.send_epoch,
-        number: sequence,
-    }
-    .write(&mut header);
-    payload.extend(header);
-    payload.extend([0x00, 0x21]);
-    payload.extend(number.to_be_bytes());
-    payload
 }
 
 /// The value of the Message Type AVP, which comes first (RFC 2661, 4.4.1).
