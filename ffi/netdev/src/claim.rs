@@ -246,10 +246,10 @@ fn kernel_addresses(interface: &str) -> Result<Vec<IpAddr>, Errno> {
         };
         if let Some(ipv4) = address.as_sockaddr_in() {
             addresses.push(ipv4.ip().into());
-        } else if let Some(ipv6) = address.as_sockaddr_in6() {
-            if !ipv6.ip().is_unicast_link_local() {
-                addresses.push(ipv6.ip().into());
-            }
+        } else if let Some(ipv6) = address.as_sockaddr_in6()
+            && !ipv6.ip().is_unicast_link_local()
+        {
+            addresses.push(ipv6.ip().into());
         }
     }
     Ok(addresses)
