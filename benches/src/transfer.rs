@@ -95,18 +95,32 @@ impl Transfer {
     /// Waits for the end.
     ///
     /// # Errors
-    /// `TimedOut` or `WouldBlock` after 30 s without progress, and what the sockets return.
+    /// When an end made no progress for 30 s, and what the sockets return.
     pub fn finish(self) -> io::Result<TransferReport> {
         let sent = joined(self.sender);
         self.give_up.store(sent.is_err(), Ordering::Relaxed);
         let received = joined(self.receiver);
-        let sent = sent?;
+        let (sent, received) = match (sent, received) {
+            (Ok(sent), Ok(received)) => (sent, received),
+            (sent, received) => return Err(both_ends(sent.err(), received.err())),
+        };
         Ok(TransferReport {
             octets: sent.octets,
             elapsed: sent.elapsed,
-            is_intact: sent.digest == received?,
+            is_intact: sent.digest == received,
         })
     }
+}
+
+/// One end's error is often the cause of the other's.
+fn both_ends(sender: Option<io::Error>, receiver: Option<io::Error>) -> io::Error {
+    let text =
+        |error: Option<io::Error>| error.map_or_else(|| "ok".to_owned(), |error| error.to_string());
+    io::Error::other(format!(
+        "sender: {}; receiver: {}",
+        text(sender),
+        text(receiver)
+    ))
 }
 
 /// Sends, then waits for the receiver's digest: only then has everything arrived.
@@ -147,7 +161,11 @@ fn receive(listener: &TcpListener, done: &AtomicU64, given_up: &AtomicBool) -> i
     let mut digest = Digest::default();
     let mut chunk = vec![0; CHUNK_OCTETS];
     loop {
-        let octets = stream.read(&mut chunk)?;
+        let octets = match stream.read(&mut chunk) {
+            // A read with a time limit is not restarted by the kernel.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            result => result?,
+        };
         if octets == 0 {
             stream.write_all(&[0])?;
             return Ok(digest.0);

@@ -2,17 +2,18 @@
 //! the workers' events to the engine, in one control thread.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dataplane::command::{PortId, TableId};
-use dataplane::{Dataplane, StartError};
+use dataplane::counters::{Drop, PortCounters};
+use dataplane::{Dataplane, PortInfo, StartError};
 
 use crate::config::{self, Config};
-use crate::engine::{Engine, Output, PortFacts};
-use crate::management::socket::{self, Request};
+use crate::engine::{Engine, Output, PortFacts, display_mac};
+use crate::management::socket::{self, Command as Query, Request, ServeError};
+use crate::management::status::{self, LinkState, Status};
 
 /// The control thread sleeps so long when nothing happened: short against any
 /// protocol timer, long enough to cost nothing.
@@ -26,7 +27,7 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub enum RunError {
     Dataplane(StartError),
-    Management { socket: PathBuf, error: std::io::Error },
+    Management(ServeError),
     Signals(std::io::Error),
     /// The system's source of randomness failed: ids would be predictable.
     Randomness(String),
@@ -36,9 +37,7 @@ impl std::fmt::Display for RunError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Dataplane(error) => write!(formatter, "{error}"),
-            Self::Management { socket, error } => {
-                write!(formatter, "management socket {}: {error}", socket.display())
-            }
+            Self::Management(error) => write!(formatter, "{error}"),
             Self::Signals(error) => write!(formatter, "cannot watch for signals: {error}"),
             Self::Randomness(error) => write!(formatter, "no random numbers from the system: {error}"),
         }
@@ -59,13 +58,12 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let seed = random_seed()?;
     let dataplane = Dataplane::start(dataplane_config(&config)).map_err(RunError::Dataplane)?;
     log_start(&config, &dataplane);
-    let path = config.management.socket.clone();
-    let server = socket::Server::start(&path).map_err(|error| RunError::Management { socket: path, error })?;
+    let (_server, requests) = socket::Server::start(&config.management.socket).map_err(RunError::Management)?;
     let mut appliance = Appliance::new(config, dataplane, seed);
     while !stop.load(Ordering::Relaxed) {
         let busy = appliance.turn();
-        for request in server.requests() {
-            appliance.answer(request);
+        for request in requests.try_iter() {
+            appliance.answer(&request);
         }
         if !busy {
             std::thread::sleep(IDLE_SLEEP);
@@ -84,6 +82,8 @@ struct Appliance {
     held: VecDeque<Held>,
     last_command: u64,
     ports: Vec<PortLink>,
+    /// The core of each worker.
+    workers: Vec<Option<u32>>,
     next_link_check: Duration,
 }
 
@@ -96,6 +96,8 @@ struct Held {
 struct PortLink {
     id: PortId,
     name: String,
+    /// As the configuration has it.
+    device: String,
     up: Option<bool>,
 }
 
@@ -103,8 +105,18 @@ impl Appliance {
     fn new(config: Config, dataplane: Dataplane, seed: [u8; 32]) -> Self {
         let facts: Vec<PortFacts> =
             dataplane.ports().iter().map(|port| PortFacts { id: port.id, mac: port.mac, mtu: port.mtu }).collect();
-        let ports =
-            dataplane.ports().iter().map(|port| PortLink { id: port.id, name: port.name.clone(), up: None }).collect();
+        let ports = dataplane
+            .ports()
+            .iter()
+            .zip(&config.ports)
+            .map(|(port, of)| PortLink {
+                id: port.id,
+                name: port.name.clone(),
+                device: of.device.to_string(),
+                up: None,
+            })
+            .collect();
+        let workers = config.dataplane.workers.clone();
         Self {
             started: Instant::now(),
             engine: Engine::new(Duration::ZERO, config, facts, seed),
@@ -112,6 +124,7 @@ impl Appliance {
             held: VecDeque::new(),
             last_command: 0,
             ports,
+            workers,
             next_link_check: Duration::ZERO,
         }
     }
@@ -174,17 +187,47 @@ impl Appliance {
         count
     }
 
-    fn answer(&mut self, request: Request) {
-        let now = self.started.elapsed();
-        let answer = match request.command.as_str() {
-            "status" => {
-                let status = self.engine.status(now, &self.dataplane);
-                serde_json::to_string(&status).unwrap_or_else(|error| error_answer(&error.to_string()))
-            }
-            other => error_answer(&format!("unknown request {other:?}; known: status")),
-        };
+    fn answer(&self, request: &Request) {
+        let Query::Status = request.command;
+        let answer = serde_json::to_string(&self.status())
+            .unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string());
         // The asker may have gone away; nobody else wants the answer.
-        let _ = request.reply.send(answer);
+        let _ = request.reply.try_send(answer);
+    }
+
+    fn status(&self) -> Status {
+        let mut status = self.engine.status(self.started.elapsed());
+        status.dataplane = status::Dataplane {
+            dpdk_version: self.dataplane.dpdk_version(),
+            hugepages: self.dataplane.uses_hugepages(),
+            workers: self.workers.iter().map(|&core| status::Worker { core }).collect(),
+        };
+        status.ports = self.ports.iter().zip(self.dataplane.ports()).map(|(link, port)| self.port(link, port)).collect();
+        status
+    }
+
+    fn port(&self, link: &PortLink, port: &PortInfo) -> status::Port {
+        let workers = self.dataplane.port_counters(port.id);
+        let total = |read: fn(&PortCounters) -> u64| workers.iter().map(|counters| read(counters)).sum();
+        let drops = Drop::ALL
+            .iter()
+            .map(|&reason| (reason, workers.iter().map(|counters| counters.drops.read(reason)).sum::<u64>()))
+            .filter(|&(_, count)| count > 0)
+            .map(|(reason, count)| (reason.name().to_owned(), count))
+            .collect();
+        status::Port {
+            name: port.name.clone(),
+            device: link.device.clone(),
+            driver: port.driver.clone(),
+            mac: display_mac(port.mac),
+            link: if link.up == Some(true) { LinkState::Up } else { LinkState::Down },
+            mtu: port.mtu,
+            received_packets: total(|counters| counters.received_packets.read()),
+            received_octets: total(|counters| counters.received_octets.read()),
+            sent_packets: total(|counters| counters.sent_packets.read()),
+            sent_octets: total(|counters| counters.sent_octets.read()),
+            drops,
+        }
     }
 
     fn shut_down(mut self) {
@@ -197,10 +240,6 @@ impl Appliance {
         }
         self.dataplane.stop();
     }
-}
-
-fn error_answer(text: &str) -> String {
-    serde_json::json!({ "error": text }).to_string()
 }
 
 fn random_seed() -> Result<[u8; 32], RunError> {

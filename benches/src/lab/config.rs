@@ -52,6 +52,8 @@ pub struct LabConfig {
     pub queues: Option<u16>,
     /// Texts to replace in both files, each of which must be there: `("lcp-timeout: 5", "lcp-timeout: 3")`.
     pub edits: Vec<(String, String)>,
+    /// The same for the head's file alone.
+    pub head_edits: Vec<(String, String)>,
 }
 
 impl LabConfig {
@@ -71,6 +73,7 @@ impl LabConfig {
             workers: None,
             queues: None,
             edits: Vec::new(),
+            head_edits: Vec::new(),
         })
     }
 
@@ -80,10 +83,14 @@ impl LabConfig {
         let text = std::fs::read_to_string(&path).map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
         })?;
-        self.rewrite(&text, directory)
+        let of_site = match site {
+            Site::Head => &self.head_edits[..],
+            Site::Remote => &[],
+        };
+        self.rewrite(&text, directory, of_site)
     }
 
-    fn rewrite(&self, text: &str, directory: &Path) -> io::Result<String> {
+    fn rewrite(&self, text: &str, directory: &Path, of_site: &[(String, String)]) -> io::Result<String> {
         let mut text = text.replace("/run/hal2tp/", &format!("{}/", directory.display()));
         if let Some(workers) = self.workers {
             text = map_lines(&text, |line| replace_value(line, "workers:", workers));
@@ -93,7 +100,7 @@ impl LabConfig {
                 add_to_port(line, &format!("queues: {queues}"))
             });
         }
-        for (from, to) in &self.edits {
+        for (from, to) in self.edits.iter().chain(of_site) {
             if !text.contains(from) {
                 return Err(io::Error::other(format!(
                     "no {from:?} in the configuration"
@@ -144,13 +151,14 @@ mod tests {
             workers: Some(2),
             queues: Some(4),
             edits: vec![("lcp-timeout: 5".to_owned(), "lcp-timeout: 3".to_owned())],
+            head_edits: Vec::new(),
         };
         let text = "dataplane:\n  workers: 1 # how many\nmanagement: { socket: /run/hal2tp/head.sock }\n\
             ports:\n  - { name: lan,  device: lan }\n      lcp-timeout: 5\n";
         let expected = "dataplane:\n  workers: 2\nmanagement: { socket: /tmp/x/head.sock }\n\
             ports:\n  - { name: lan,  device: lan, queues: 4 }\n      lcp-timeout: 3\n";
         let directory = Path::new("/tmp/x");
-        assert_eq!(config.rewrite(text, directory).unwrap(), expected);
-        assert!(config.rewrite("name: head\n", directory).is_err());
+        assert_eq!(config.rewrite(text, directory, &[]).unwrap(), expected);
+        assert!(config.rewrite("name: head\n", directory, &[]).is_err());
     }
 }

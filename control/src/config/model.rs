@@ -81,6 +81,13 @@ pub enum Device {
     Vdev(String),
 }
 
+impl std::fmt::Display for Device {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Pci(device) | Self::Interface(device) | Self::Vdev(device)) = self;
+        formatter.write_str(device)
+    }
+}
+
 /// Addresses on a port, in a routing table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {

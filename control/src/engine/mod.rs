@@ -521,6 +521,7 @@ fn interface_id(place: usize) -> InterfaceId {
     )
 }
 
-fn display_mac(mac: [u8; 6]) -> String {
+/// A hardware address as people write it.
+pub(crate) fn display_mac(mac: [u8; 6]) -> String {
     mac.map(|octet| format!("{octet:02x}")).join(":")
 }

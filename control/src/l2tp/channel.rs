@@ -286,10 +286,8 @@ impl Channel {
     /// acknowledgement is due.
     pub fn poll_transmit(&mut self, now: Duration) -> Option<Transmission> {
         let window = self.window.congestion.min(self.window.peer);
-        if self.in_flight < window
-            && let Some(packet) = self.outbox.get(self.in_flight)
-        {
-            let packet = packet.clone();
+        let next = self.outbox.get(self.in_flight);
+        if let Some(packet) = next.filter(|_| self.in_flight < window).cloned() {
             let ns = self.oldest.wrapping_add(self.in_flight as u16);
             self.in_flight += 1;
             self.numbered = self.numbered.max(self.in_flight);

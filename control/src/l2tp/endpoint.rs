@@ -568,6 +568,3 @@ impl Endpoint {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -354,4 +354,4 @@ pub fn host_name_of_sccrq(body: &[u8]) -> Option<&[u8]> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::l2tp) mod tests;

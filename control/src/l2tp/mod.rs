@@ -201,7 +201,7 @@ pub enum Event {
         call: CallId,
         vendor_avps: Vec<VendorAvp>,
     },
-    /// ICCN was received, or is the next datagram to be sent.
+    /// ICCN was received, or is about to be sent.
     CallConnected {
         call: CallId,
     },

@@ -10,6 +10,10 @@ use rand::{Rng, SeedableRng};
 
 use super::*;
 
+mod admission;
+mod fsm;
+mod life;
+mod script;
 mod storm;
 
 pub(super) const LAC: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 2), PORT);
@@ -65,6 +69,8 @@ pub(super) fn hang_up() -> CallClose {
 pub(super) struct Weather {
     pub(super) loss: f64,
     pub(super) repeat: f64,
+    /// Of what arrives, the part with one octet changed.
+    pub(super) damage: f64,
     pub(super) delay_ms: core::ops::Range<u64>,
 }
 
@@ -72,16 +78,25 @@ impl Weather {
     pub(super) const FINE: Self = Self {
         loss: 0.0,
         repeat: 0.0,
+        damage: 0.0,
         delay_ms: 10..11,
     };
     pub(super) const STORM: Self = Self {
         loss: 0.3,
         repeat: 0.2,
+        damage: 0.0,
         delay_ms: 5..400,
+    };
+    pub(super) const DAMAGE: Self = Self {
+        loss: 0.1,
+        repeat: 0.2,
+        damage: 0.5,
+        delay_ms: 5..100,
     };
     pub(super) const CUT: Self = Self {
         loss: 1.0,
         repeat: 0.0,
+        damage: 0.0,
         delay_ms: 1..2,
     };
 }
@@ -160,8 +175,6 @@ pub(super) struct World {
     /// By time of arrival, then order of sending.
     network: BTreeMap<(Duration, u64), Datagram>,
     sent: u64,
-    /// Every datagram that was sent, when it is to be kept.
-    pub(super) capture: Option<Vec<Datagram>>,
 }
 
 impl World {
@@ -174,22 +187,22 @@ impl World {
             rng: StdRng::seed_from_u64(seed),
             network: BTreeMap::new(),
             sent: 0,
-            capture: None,
         }
     }
 
     pub(super) fn send(&mut self, datagram: Datagram) {
-        if let Some(capture) = &mut self.capture {
-            capture.push(datagram.clone());
-        }
         let copies = 1 + u8::from(self.rng.random_bool(self.weather.repeat));
         for _ in 0..copies {
             if self.rng.random_bool(self.weather.loss) {
                 continue;
             }
             let delay = Duration::from_millis(self.rng.random_range(self.weather.delay_ms.clone()));
-            self.network
-                .insert((self.now + delay, self.sent), datagram.clone());
+            let mut datagram = datagram.clone();
+            if self.rng.random_bool(self.weather.damage) {
+                let at = self.rng.random_range(0..datagram.payload.len());
+                datagram.payload[at] = self.rng.random();
+            }
+            self.network.insert((self.now + delay, self.sent), datagram);
             self.sent += 1;
         }
     }
@@ -248,8 +261,10 @@ impl World {
             "a timer in the past"
         );
         self.now = self.now.max(at);
-        while let Some(entry) = self.network.first_entry()
-            && entry.key().0 <= self.now
+        while let Some(entry) = self
+            .network
+            .first_entry()
+            .filter(|entry| entry.key().0 <= self.now)
         {
             let Datagram {
                 source,

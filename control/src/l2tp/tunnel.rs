@@ -224,9 +224,7 @@ impl Tunnel {
 
     /// Sends what the channel lets go.
     pub(super) fn flush(&mut self, cx: &mut Context<'_>) {
-        while !self.finished
-            && let Some(transmission) = self.channel.poll_transmit(cx.now)
-        {
+        while let Some(transmission) = self.channel.poll_transmit(cx.now) {
             self.transmit(cx, &transmission);
         }
     }
@@ -250,13 +248,12 @@ impl Tunnel {
             self.channel
                 .set_retries(cx.config.timing.retransmission.retries);
         }
-        if arrival == Arrival::Duplicate
-            && self.state == TunnelState::WaitConnect
-            && let Some(transmission) = self.channel.repeat_oldest()
-        {
+        if arrival == Arrival::Duplicate && self.state == TunnelState::WaitConnect {
             // The peer repeats its SCCRQ: our SCCRP was lost, and a bare
             // acknowledgement would only stop it asking.
-            self.transmit(cx, &transmission);
+            if let Some(transmission) = self.channel.repeat_oldest() {
+                self.transmit(cx, &transmission);
+            }
         }
         while let Some(packet) = self.channel.deliver() {
             self.handle_body(cx, source, &packet);
@@ -294,10 +291,8 @@ impl Tunnel {
 
     fn handle_bad(&mut self, cx: &mut Context<'_>, session_id: u16, bad: &BadMessage) {
         log::debug!("L2TP {}: bad message: {}", self.handle, bad.error);
-        if self.peer_id == 0
-            && let Some(&peer_id) = value_of!(bad.readable, AssignedTunnelId)
-        {
-            self.peer_id = peer_id;
+        if self.peer_id == 0 {
+            self.peer_id = value_of!(bad.readable, AssignedTunnelId).map_or(0, |&id| id);
         }
         match (&bad.error, bad.kind) {
             // 4.4.1: an unknown message type with M = 0 is ignored.
@@ -462,7 +457,8 @@ impl Tunnel {
 
     fn hello_at(&self) -> Option<Duration> {
         let idle = self.state == TunnelState::Established && self.channel.is_idle();
-        (idle && !self.hello_interval.is_zero()).then(|| self.heard_at + self.hello_interval)
+        (idle && !self.hello_interval.is_zero())
+            .then(|| self.heard_at.saturating_add(self.hello_interval))
     }
 
     pub(super) fn next_timeout(&self) -> Option<Duration> {

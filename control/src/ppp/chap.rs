@@ -1,4 +1,5 @@
 //! CHAP with MD5 (RFC 1994), both roles.
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use md5::{Digest, Md5};
@@ -18,6 +19,10 @@ const FAILURE: u8 = 4;
 
 const CHALLENGE_OCTETS: usize = 16;
 const DIGEST_OCTETS: usize = 16;
+
+/// Responses that wait for a verdict. A Challenge from before a renegotiation
+/// may overtake the one that counts, and nothing in it tells.
+const MAX_RESPONSES: usize = 4;
 
 /// MD5 over identifier, secret and challenge (RFC 1994 4.1).
 fn digest(id: u8, secret: &Secret, challenge: &[u8]) -> [u8; DIGEST_OCTETS] {
@@ -123,8 +128,9 @@ impl Authenticator {
 pub(super) struct Peer {
     pub(super) retry: Retry,
     timers: Timers,
-    /// The last Response and its identifier, until its verdict came.
-    response: Option<(u8, Vec<u8>)>,
+    /// Responses and their identifiers, the next to be repeated last; until a
+    /// verdict comes.
+    responses: VecDeque<(u8, Vec<u8>)>,
 }
 
 impl Peer {
@@ -132,12 +138,12 @@ impl Peer {
         Self {
             retry: Retry::new(timers),
             timers: *timers,
-            response: None,
+            responses: VecDeque::new(),
         }
     }
 
     /// Every Challenge is answered, at any time; a verdict counts when it is
-    /// that of the last Response.
+    /// that of one of our Responses, and only the first does.
     pub(super) fn receive(
         &mut self,
         now: Duration,
@@ -162,16 +168,21 @@ impl Peer {
         };
         let value = digest(packet.id, credentials.password, challenge);
         let response = value_packet(RESPONSE, packet.id, &value, credentials.username.as_bytes());
-        self.response = Some((packet.id, response.clone()));
+        self.responses.retain(|(id, _)| *id != packet.id);
+        self.responses.push_back((packet.id, response.clone()));
+        if self.responses.len() > MAX_RESPONSES {
+            self.responses.pop_front();
+        }
         self.retry = Retry::new(&self.timers);
         self.retry.sent(now);
         Step::Send(response)
     }
 
     fn verdict(&mut self, packet: &Packet<'_>, credentials: &Credentials<'_>) -> Step {
-        if self.response.take_if(|(id, _)| *id == packet.id).is_none() {
+        if self.responses.iter().all(|(id, _)| *id != packet.id) {
             return Step::Nothing;
         }
+        self.responses.clear();
         self.retry.stop();
         let username = credentials.username.to_owned();
         if packet.code == SUCCESS {
@@ -190,9 +201,10 @@ impl Peer {
     }
 
     /// The same Response again, to the Challenge it was for: its verdict may
-    /// have been lost.
+    /// have been lost. Several take turns.
     pub(super) fn repeat(&mut self, now: Duration) -> Step {
-        let Some((_, response)) = &self.response else {
+        self.responses.rotate_right(self.responses.len().min(1));
+        let Some((_, response)) = self.responses.front() else {
             return Step::Nothing;
         };
         self.retry.sent(now);

@@ -147,7 +147,7 @@ fn every_mandatory_avp_is_missed() {
 }
 
 /// A message of `kind` with all its AVPs.
-fn whole_message(kind: MessageType) -> Message {
+pub(in crate::l2tp) fn whole_message(kind: MessageType) -> Message {
     let every = [
         sccrq().attributes().to_vec(),
         vec![

@@ -10,7 +10,6 @@ struct Owner {
     tunnel: TunnelId,
     call: CallId,
     dials: u32,
-    seen: usize,
 }
 
 impl Owner {
@@ -24,14 +23,13 @@ impl Owner {
             tunnel,
             call,
             dials: 1,
-            seen: 0,
         }
     }
 
     /// Acts on the events since the last time.
     fn keep_up(&mut self, world: &mut World, secret: &str) {
-        let (now, seen) = (world.now, world.lac.events.len());
-        for event in world.lac.events[self.seen..].to_vec() {
+        let now = world.now;
+        for event in core::mem::take(&mut world.lac.events) {
             match event {
                 Event::TunnelClosed { tunnel, .. } if tunnel == self.tunnel => {
                     self.tunnel = world.lac.endpoint.dial(now, dial(secret));
@@ -54,7 +52,6 @@ impl Owner {
                 _ => {}
             }
         }
-        self.seen = seen;
     }
 }
 
@@ -134,11 +131,7 @@ fn survive(seed: u64) -> u32 {
     let secret = if seed % 3 == 0 { "" } else { "test" };
     let mut world = World::new(seed, Weather::STORM, vec![incoming(secret)]);
     let (owner, connected) = establish(&mut world, secret, Duration::from_secs(600));
-    assert!(
-        connected,
-        "seed {seed}: no call; LAC {:?}",
-        world.lac.events
-    );
+    assert!(connected, "seed {seed}: no call");
     clear(&mut world, seed, &owner);
     world.run(Duration::from_secs(400));
     for (name, site) in [("LAC", &world.lac), ("LNS", &world.lns)] {
@@ -192,7 +185,9 @@ fn a_dead_network_ends_the_tunnel_at_both_ends() {
 #[test]
 fn many_calls_at_once_survive_the_storm() {
     const CALLS: usize = 40;
-    for seed in 0..10 {
+    const RUNS: u64 = 20;
+    let mut connected_in_all = 0;
+    for seed in 0..RUNS {
         let mut world = World::new(seed, Weather::STORM, vec![incoming("test")]);
         let (owner, connected) = establish(&mut world, "test", Duration::from_secs(600));
         assert!(connected, "seed {seed}");
@@ -201,20 +196,60 @@ fn many_calls_at_once_survive_the_storm() {
             .map(|_| world.lac.endpoint.place_call(now, owner.tunnel, Vec::new()))
             .collect();
         world.run(Duration::from_secs(59));
-        let connected = calls
+        connected_in_all += calls
             .iter()
             .filter(|&&call| world.lac.is_connected(call))
             .count();
-        let dead = !world.lac.tunnel_causes().is_empty();
-        assert!(
-            dead || connected > CALLS / 4,
-            "seed {seed}: {connected} calls connected"
-        );
         clear(&mut world, seed, &owner);
         world.run(Duration::from_secs(400));
         assert!(
             world.lac.endpoint.is_empty() && world.lns.endpoint.is_empty(),
             "seed {seed}"
+        );
+    }
+    // Some tunnels do not survive 30 % loss each way, and one message that is
+    // lost again and again holds up all behind it.
+    let placed = CALLS * RUNS as usize;
+    assert!(
+        connected_in_all > placed / 2,
+        "{connected_in_all} of {placed} calls connected"
+    );
+}
+
+#[test]
+fn damage_never_panics_and_leaves_nothing() {
+    for seed in 0..200 {
+        let mut world = World::new(seed, Weather::DAMAGE, vec![incoming("test")]);
+        let (owner, _) = establish(&mut world, "test", Duration::from_secs(120));
+        world.weather = Weather::FINE;
+        clear(&mut world, seed, &owner);
+        world.run(Duration::from_secs(400));
+        assert!(
+            world.lac.endpoint.is_empty() && world.lns.endpoint.is_empty(),
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn a_site_that_restarts_is_served_while_its_old_tunnel_dies() {
+    for seed in 0..20 {
+        let mut world = World::new(seed, Weather::FINE, vec![incoming("test")]);
+        let _ = world.connect(dial("test"));
+        world.lac = Site::new(LAC, Vec::new(), seed + 1000);
+        let _ = world.connect(dial("test"));
+        assert_eq!(world.lns.endpoint.tunnels().count(), 2, "seed {seed}");
+        world.run(Duration::from_secs(60 + 31 + 2));
+        assert_eq!(world.lns.endpoint.tunnels().count(), 1, "seed {seed}");
+        assert_eq!(
+            world.lns.tunnel_causes(),
+            [TunnelCause::Unreachable],
+            "seed {seed}"
+        );
+        assert_eq!(
+            world.lac.tunnel_causes(),
+            [],
+            "seed {seed}: the new one lives on"
         );
     }
 }

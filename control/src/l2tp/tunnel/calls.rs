@@ -334,11 +334,12 @@ impl Tunnel {
         }
         if let Some(local_id) = self.call_of(session_id, &bad.readable) {
             self.clear_call(cx, local_id, &close, CallCause::Fault(close.clone()));
-        } else if bad.kind == Some(MessageType::Cdn) {
-            // The call it was for is gone already.
-        } else if let Some(&peer_id) = value_of!(bad.readable, AssignedSessionId)
-            && peer_id != 0
-        {
+            return;
+        }
+        // A call that is gone already needs no CDN.
+        let assigned = value_of!(bad.readable, AssignedSessionId).copied();
+        let unanswered = assigned.filter(|&id| id != 0 && bad.kind != Some(MessageType::Cdn));
+        if let Some(peer_id) = unanswered {
             self.refuse_call(cx, peer_id, &close);
         }
     }

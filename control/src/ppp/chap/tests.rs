@@ -220,7 +220,7 @@ fn malformed_values_are_discarded() {
 }
 
 #[test]
-fn only_the_verdict_of_the_last_response_counts_and_once() {
+fn only_the_verdict_of_a_response_counts_and_once() {
     let secret = Secret::from("one");
     let me = credentials("a", &secret);
     let mut peer = Peer::new(&Timers::default());
@@ -229,61 +229,47 @@ fn only_the_verdict_of_the_last_response_counts_and_once() {
         id,
         data: &[],
     };
+    let challenge = |id| Packet {
+        code: CHALLENGE,
+        id,
+        data: &[1, 9],
+    };
     assert_eq!(
         peer.receive(NOW, &success(1), &me),
         Step::Nothing,
         "nothing was asked"
     );
-    for id in [1, 2] {
-        sent(peer.receive(
-            NOW,
-            &Packet {
-                code: CHALLENGE,
-                id,
-                data: &[1, 9],
-            },
-            &me,
-        ));
+    // The second, of an earlier negotiation, came late; the third is a copy.
+    for id in [1, 2, 1] {
+        sent(peer.receive(NOW, &challenge(id), &me));
     }
-    assert_eq!(
-        peer.receive(NOW, &success(1), &me),
-        Step::Nothing,
-        "of the challenge before"
-    );
-    let again = sent(peer.repeat(NOW));
-    assert_eq!((packet(&again).code, packet(&again).id), (RESPONSE, 2));
+    assert_eq!(peer.receive(NOW, &success(3), &me), Step::Nothing);
+    let repeated: Vec<_> = (0..4).map(|_| packet(&sent(peer.repeat(NOW))).id).collect();
+    assert_eq!(repeated, [1, 2, 1, 2]);
     let accepted = Step::Accepted {
         username: "a".into(),
         login: None,
         reply: None,
     };
-    assert_eq!(peer.receive(NOW, &success(2), &me), accepted);
+    assert_eq!(peer.receive(NOW, &success(1), &me), accepted);
+    assert_eq!(peer.receive(NOW, &success(1), &me), Step::Nothing);
     assert_eq!(peer.receive(NOW, &success(2), &me), Step::Nothing);
     assert_eq!(peer.retry.deadline(), None);
-    sent(peer.receive(
-        NOW,
-        &Packet {
-            code: CHALLENGE,
-            id: 3,
-            data: &[1, 9],
-        },
-        &me,
-    ));
+    assert_eq!(peer.repeat(NOW), Step::Nothing);
+
+    for id in 3..20 {
+        sent(peer.receive(NOW, &challenge(id), &me));
+    }
+    assert_eq!(peer.responses.len(), MAX_RESPONSES);
     let refused = Step::Refused {
         username: "a".into(),
         message: "no\u{fffd}".into(),
         reply: None,
     };
-    assert_eq!(
-        peer.receive(
-            NOW,
-            &Packet {
-                code: FAILURE,
-                id: 3,
-                data: b"no\n"
-            },
-            &me
-        ),
-        refused
-    );
+    let failure = Packet {
+        code: FAILURE,
+        id: 19,
+        data: b"no\n",
+    };
+    assert_eq!(peer.receive(NOW, &failure, &me), refused);
 }

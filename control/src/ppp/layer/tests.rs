@@ -305,6 +305,16 @@ fn a_peer_that_naks_for_ever_is_noticed() {
         assert!(naks < 20);
     }
     assert_eq!(naks, 11);
+
+    // An Ack in between, and the count begins anew.
+    let mut layer = layer_in(State::ReqSent);
+    for _ in 0..10 {
+        answer(&mut layer, code::CONFIGURE_NAK);
+    }
+    answer(&mut layer, code::CONFIGURE_ACK);
+    layer.handle_timeout(T0 + Timers::default().restart);
+    answer(&mut layer, code::CONFIGURE_NAK);
+    assert!(!layer.diverges());
 }
 
 #[test]

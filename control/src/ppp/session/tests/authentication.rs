@@ -269,3 +269,14 @@ fn a_login_that_takes_too_long_is_ended() {
     script.wait(Duration::from_millis(1 + 6_000));
     assert_eq!(script.closed(), Some(CloseReason::LoginTimeout));
 }
+
+#[test]
+fn a_renegotiation_asks_for_the_best_protocol_again() {
+    let mut script = Script::new(server(&[]));
+    let first = script.frame();
+    script.lcp(NAK, first.id, &PAP);
+    script.open_lcp(&MAGIC);
+    script.lcp(REQUEST, 9, &MAGIC);
+    let request = script.frames().remove(0);
+    assert_eq!((request.code, &request.data[..5]), (REQUEST, &CHAP[..]));
+}

@@ -64,6 +64,29 @@ fn a_client_with_an_address_asks_for_it_and_without_one_at_the_end_closes() {
 }
 
 #[test]
+fn no_address_is_no_assignment() {
+    let mut script = Script::new(config(Role::Client {
+        username: "me".into(),
+        password: "x".into(),
+        local_ip: Some(REMOTE),
+    }));
+    script.open_lcp(&MAGIC);
+    let ask = script.frame();
+    script.send(protocol::IPCP, NAK, ask.id, &[3, 6, 0, 0, 0, 0]);
+    assert_eq!(script.frame().data, [3, 6, 10, 0, 0, 2]);
+}
+
+#[test]
+fn an_open_link_stays_open() {
+    for mut script in [Script::open_client(), Script::open_server()] {
+        let others = script.lcp_answers_for(Duration::from_secs(3600));
+        assert_eq!(others, []);
+        assert!(script.session.is_open());
+        assert_eq!(script.session.echo_statistics().answered, 3600);
+    }
+}
+
+#[test]
 fn a_server_assigns_the_logins_address() {
     let mut script = Script::new(server(&[AuthProtocol::Pap]));
     script.open_lcp(&MAGIC);
