@@ -1,7 +1,7 @@
 //! The Internet checksum (RFC 1071) and its incremental form (RFC 1624).
 //!
-//! A partial sum is a `u32` that is added to with plain `+`: every function
-//! here returns at most 0xffff, so 65 537 of them fit.
+//! A partial sum is a `u32` that is added to with plain `+`: what the functions
+//! here return is small enough for thousands of them to fit.
 
 /// The ones-complement sum of `data` as 16-bit words in network order; an odd
 /// last octet is the high half of a word (RFC 1071, 1). At most 0xffff.
@@ -13,8 +13,12 @@ pub fn sum(data: &[u8]) -> u32 {
     // order, in lanes that the compiler turns into vectors. A u64 of u32s
     // holds 16 GiB of data.
     let words = data.chunks_exact(4);
-    let mut last = [0; 4];
-    last[..words.remainder().len()].copy_from_slice(words.remainder());
+    let last = match *words.remainder() {
+        [a] => [a, 0, 0, 0],
+        [a, b] => [a, b, 0, 0],
+        [a, b, c] => [a, b, c, 0],
+        _ => [0; 4],
+    };
     let mut total = u64::from(u32::from_ne_bytes(last));
     for word in words {
         total += u64::from(u32::from_ne_bytes([word[0], word[1], word[2], word[3]]));
@@ -48,10 +52,15 @@ pub fn update(checksum: u16, old: u16, new: u16) -> u16 {
     finish(u32::from(!checksum) + u32::from(!old) + u32::from(new))
 }
 
-/// The sum of the pseudo-header of UDP and TCP over IPv4 (RFC 768, RFC 9293 3.1).
-/// `length` is that of the UDP or TCP header and its payload, octets.
+/// The sum of the pseudo-header of UDP and TCP over IPv4 (RFC 768, RFC 9293
+/// 3.1), at most 0x4_ffff. `length` is that of the UDP or TCP header and its
+/// payload, octets.
 #[inline]
 #[must_use]
 pub fn pseudo_header_sum(source: [u8; 4], destination: [u8; 4], protocol: u8, length: u16) -> u32 {
-    sum(&source) + sum(&destination) + u32::from(protocol) + u32::from(length)
+    let words = |address| {
+        let address = u32::from_be_bytes(address);
+        (address >> 16) + (address & 0xffff)
+    };
+    words(source) + words(destination) + u32::from(protocol) + u32::from(length)
 }

@@ -1,0 +1,8 @@
+//! Octets in, octets out: headers, prebuilt headers, and what is done to
+//! packets on their way.
+#![cfg(not(loom))]
+
+mod encapsulation;
+mod headers;
+mod packets;
+mod transform;
