@@ -56,6 +56,8 @@ drops! {
     BadIpv4 = "bad-ipv4",
     /// A source address that no packet may have (RFC 1812, 5.3.7).
     MartianSource = "martian-source",
+    /// A destination address that no packet may be forwarded to (RFC 1812, 5.3.7).
+    MartianDestination = "martian-destination",
     /// A fragment of an L2TP packet to us.
     OuterFragment = "outer-fragment",
     /// UDP length or checksum wrong.
@@ -81,6 +83,8 @@ drops! {
     NotAuthenticated = "not-authenticated",
     /// A PPP frame without a protocol.
     BadPpp = "bad-ppp",
+    /// A numbered PPP frame of a protocol that is not carried in sets.
+    UnknownPpp = "unknown-ppp",
     /// An HA header of another version, or of an unknown type or flag.
     BadHaHeader = "bad-ha-header",
     /// An HA header on a session that is in no set, or none on one that is.
@@ -128,7 +132,8 @@ impl Drops {
 /// What one worker did with one session (one link of a set).
 #[derive(Debug, Default)]
 pub struct SessionCounters {
-    /// Data packets handed to the link's TX ring (for a set: copies).
+    /// Data packets handed to the link's TX ring (for a set: copies). Octets,
+    /// here and in [`SetCounters`], are those of the inner packets.
     pub sent_packets: Counter,
     pub sent_octets: Counter,
     /// Copies that never left: TX ring full, port down, neighbour unknown, no buffer.
@@ -166,5 +171,8 @@ pub struct PortCounters {
     pub received_octets: Counter,
     pub sent_packets: Counter,
     pub sent_octets: Counter,
+    /// Handed to the control thread as an event, not counting the packets
+    /// that a drop is explained with (ICMP).
+    pub punted_packets: Counter,
     pub drops: Drops,
 }

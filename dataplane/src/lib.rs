@@ -1,10 +1,28 @@
 //! The packet path of hal2tp: frames, headers, sessions, HA sets, workers, counters.
+//!
+//! The control thread holds a [`Dataplane`] and knows nothing of DPDK: it asks
+//! for changes with [`command::Command`]s and is told of things by
+//! [`event::Event`]s. Behind it, one [`worker::Worker`] per thread polls its
+//! queues of every port.
 #![forbid(unsafe_code)]
 
 pub mod checksum;
 pub mod command;
+pub mod config;
 pub mod counters;
 pub mod event;
+mod frame;
+mod handle;
 pub mod headers;
+mod port;
+mod start;
+mod tables;
 pub mod transform;
+mod tx_ring;
 pub mod window;
+pub mod worker;
+
+pub use config::{Config, Device, HugePages, Poll, PortSpec};
+pub use frame::Frame;
+pub use handle::{Dataplane, DeviceCounters, PortInfo};
+pub use start::StartError;

@@ -1,0 +1,251 @@
+//! Starting a data plane: EAL, ports, pools, workers.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use crossbeam::queue::ArrayQueue;
+use dpdk::{Eal, EalConfig, EalError, Mbuf, RxQueue, TxQueue, tsc_hz};
+use log::info;
+
+use crate::command::PortId;
+use crate::config::{Config, Device, PortSpec};
+use crate::counters::PortCounters;
+use crate::handle::{Dataplane, PortInfo, RunningPort};
+use crate::port::{Opened, Pools, attach};
+use crate::worker::run::{Task, Thread};
+use crate::worker::{Channel, Outlet, Parts, Worker, WorkerPort};
+
+/// Orders that fit a worker's ring; more wait in the handle.
+const ORDERS: usize = 4096;
+/// Events that fit a worker's ring; more are dropped by name.
+const EVENTS: usize = 8192;
+/// Frames that workers may have handed over to the owner of one TX queue.
+const HAND_OVER_FRAMES: usize = 1024;
+
+/// Why a data plane did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// Without a worker nothing moves.
+    NoWorkers,
+    Eal(EalError),
+    /// A port's device could not be had.
+    Port {
+        port: String,
+        device: Device,
+        error: dpdk::Error,
+    },
+    /// A port's Linux interface could not be had.
+    Interface {
+        port: String,
+        error: netdev::Error,
+    },
+    /// The ports' buffers do not fit the configured memory.
+    Memory {
+        memory_mib: u32,
+    },
+    Pool(dpdk::Error),
+    /// A worker thread could not be made, or not be pinned to its core.
+    Worker {
+        worker: usize,
+        problem: String,
+    },
+}
+
+impl StartError {
+    pub(crate) fn port(spec: &PortSpec, error: dpdk::Error) -> Self {
+        Self::Port {
+            port: spec.name.clone(),
+            device: spec.device.clone(),
+            error,
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoWorkers => write!(f, "dataplane: workers: there must be at least one"),
+            Self::Eal(error) => write!(f, "DPDK: {error}"),
+            Self::Port {
+                port,
+                device,
+                error,
+            } => {
+                let (Device::Pci(word) | Device::Interface(word) | Device::Vdev(word)) = device;
+                write!(f, "port {port} ({word}): {error}")
+            }
+            Self::Interface { port, error } => write!(f, "port {port}: {error}"),
+            Self::Memory { memory_mib } => write!(
+                f,
+                "dataplane: memory: {memory_mib} MiB are too little for these ports and workers"
+            ),
+            Self::Pool(error) => write!(f, "dataplane: memory: {error}"),
+            Self::Worker { worker, problem } => write!(f, "worker {worker}: {problem}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl Dataplane {
+    /// Starts DPDK, opens all ports and sets the workers going. Once per process.
+    ///
+    /// # Errors
+    /// See [`StartError`]; everything that was changed is restored, but DPDK
+    /// itself stays started.
+    pub fn start(config: Config) -> Result<Self, StartError> {
+        if config.workers.is_empty() {
+            return Err(StartError::NoWorkers);
+        }
+        let eal = start_eal(&config)?;
+        let count = config.workers.len();
+        let attached = config
+            .ports
+            .iter()
+            .enumerate()
+            .map(|(index, spec)| attach(&eal, index, spec, count as u16))
+            .collect::<Result<Vec<_>, _>>()?;
+        let pools = Pools::new(&eal, &attached, &config)?;
+        let opened = attached
+            .into_iter()
+            .map(|port| port.open(&eal, &pools))
+            .collect::<Result<Vec<_>, _>>()?;
+        let (ports, shares) = divide(opened, count);
+        let channels: Vec<Channel> = (0..count).map(|_| Channel::new(ORDERS, EVENTS)).collect();
+        let mut threads = Vec::with_capacity(count);
+        let stop = Arc::new(AtomicBool::new(false));
+        for (index, ports) in shares.into_iter().enumerate() {
+            let worker = Worker::new(Parts {
+                index,
+                workers: count,
+                ports,
+                copies: pools.copies.clone(),
+                tsc_hz: tsc_hz(&eal),
+                channel: channels[index].clone(),
+            });
+            let task = Task {
+                worker,
+                poll: config.poll,
+                core: config.workers[index],
+                tsc_hz: tsc_hz(&eal),
+            };
+            threads.push(spawn(index, task, &stop)?);
+        }
+        Ok(Self::new(eal, ports, channels, pools.control, threads))
+    }
+}
+
+fn start_eal(config: &Config) -> Result<Arc<Eal>, StartError> {
+    let pci_allow = config
+        .ports
+        .iter()
+        .filter_map(|port| match &port.device {
+            Device::Pci(address) => Some(address.clone()),
+            _ => None,
+        })
+        .collect();
+    let eal = Eal::init(&EalConfig {
+        program: config.program.clone(),
+        memory_mib: config.memory_mib,
+        hugepages: config.hugepages.into(),
+        pci_allow,
+        main_core: None,
+    })
+    .map_err(StartError::Eal)?;
+    let pages = if eal.uses_hugepages() {
+        "hugepages"
+    } else {
+        "ordinary pages, no hugepages: slower"
+    };
+    info!("{}, {} MiB of {pages}", eal.version(), config.memory_mib);
+    Ok(eal)
+}
+
+/// Starts a worker's thread and waits until it is an lcore.
+fn spawn(index: usize, task: Task, stop: &Arc<AtomicBool>) -> Result<Thread, StartError> {
+    let failed = |problem: String| StartError::Worker {
+        worker: index,
+        problem,
+    };
+    let (report, reported): (_, Receiver<Result<(), String>>) = channel();
+    let stop = Arc::clone(stop);
+    let of_thread = Arc::clone(&stop);
+    let handle = thread::Builder::new()
+        .name(format!("worker-{index}"))
+        .spawn(move || task.run(&of_thread, &report))
+        .map_err(|problem| failed(problem.to_string()))?;
+    // From here on dropping the thread's handle stops it.
+    let thread = Thread::new(handle, stop);
+    match reported.recv() {
+        Ok(Ok(())) => Ok(thread),
+        Ok(Err(problem)) => Err(failed(problem)),
+        Err(_) => Err(failed("ended before it began".to_owned())),
+    }
+}
+
+/// Deals the queues out: queue q of port p belongs to worker (q + p) mod
+/// workers. A worker without a queue of a port hands its frames over to one
+/// that has.
+fn divide(opened: Vec<Opened>, workers: usize) -> (Vec<RunningPort>, Vec<Vec<WorkerPort>>) {
+    let mut shares: Vec<Vec<WorkerPort>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut ports = Vec::with_capacity(opened.len());
+    for (index, port) in opened.into_iter().enumerate() {
+        let queues = port.send.len();
+        let counters: Vec<Arc<PortCounters>> = (0..workers).map(|_| Arc::default()).collect();
+        let info = PortInfo {
+            id: PortId(index as u16),
+            name: port.name,
+            mac: port.port.mac(),
+            mtu: port.mtu,
+            queues: queues as u16,
+            driver: port.port.driver().to_owned(),
+        };
+        info!(
+            "port {}: {}, {queues} queue pairs, MTU {}",
+            info.name, info.driver, info.mtu
+        );
+        let rings: Vec<Arc<ArrayQueue<Mbuf>>> = (0..queues)
+            .map(|_| Arc::new(ArrayQueue::new(HAND_OVER_FRAMES)))
+            .collect();
+        let mut pairs: Vec<Option<(RxQueue, TxQueue)>> =
+            port.receive.into_iter().zip(port.send).map(Some).collect();
+        let up = port.port.link_up();
+        for (worker, share) in shares.iter_mut().enumerate() {
+            // The queue q with (q + p) mod workers = worker.
+            let queue = (worker + workers - index % workers) % workers;
+            let pair = pairs.get_mut(queue).and_then(Option::take);
+            let (receive, send) = match pair {
+                Some((receive, send)) => {
+                    let handed_over = Arc::clone(&rings[queue]);
+                    let own = Outlet::Own {
+                        queue: send,
+                        handed_over,
+                    };
+                    (vec![receive], own)
+                }
+                None => {
+                    let ring = Arc::clone(&rings[queue % queues]);
+                    (Vec::new(), Outlet::HandOver(ring))
+                }
+            };
+            share.push(WorkerPort {
+                mac: info.mac,
+                up,
+                receive,
+                send,
+                counters: Arc::clone(&counters[worker]),
+                cut_octets: port.cut_octets,
+            });
+        }
+        ports.push(RunningPort {
+            info,
+            port: port.port,
+            counters,
+            claim: port.claim,
+        });
+    }
+    (ports, shares)
+}

@@ -1,0 +1,134 @@
+//! L2TP sessions, by the control thread's slot and by the ids of the wire.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use crate::command::{SessionId, SessionSpec};
+use crate::counters::SessionCounters;
+use crate::headers::encapsulation::Template;
+
+use super::{Link, TableSlot};
+
+/// Slots are dense: an id beyond this is refused rather than made room for.
+const MAX_SLOTS: usize = 1 << 20;
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) spec: Arc<SessionSpec>,
+    pub(crate) counters: Arc<SessionCounters>,
+    /// Headers as the session sends them: with HA when it is in a set.
+    pub(crate) template: Template,
+    /// Headers without HA.
+    pub(crate) plain: Template,
+    pub(crate) table: TableSlot,
+    pub(crate) payload_table: TableSlot,
+    /// Not before this moment (TSC) is it said again that the peer moved.
+    pub(crate) moved_quiet_until: u64,
+    pub(super) link: Option<Link>,
+    pub(super) link_generation: u64,
+}
+
+impl Session {
+    pub(super) fn new(
+        spec: Arc<SessionSpec>,
+        worker: usize,
+        table: TableSlot,
+        payload_table: TableSlot,
+    ) -> Self {
+        let template = Template::new(&spec);
+        let plain = Template::new(&SessionSpec {
+            set: None,
+            counters: Vec::new(),
+            ..SessionSpec::clone(&spec)
+        });
+        Self {
+            counters: spec.counters.get(worker).cloned().unwrap_or_default(),
+            template,
+            plain,
+            spec,
+            table,
+            payload_table,
+            moved_quiet_until: 0,
+            link: None,
+            link_generation: 0,
+        }
+    }
+
+    /// Largest inner packet that fits the session's path and its link, octets.
+    pub(crate) fn inner_mtu(&self, link: &Link) -> u16 {
+        let overhead = self.template.octets() as u16;
+        self.spec.mtu.min(link.mtu.saturating_sub(overhead))
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    slots: Vec<Option<Box<Session>>>,
+    by_wire: HashMap<(u16, u16), SessionId>,
+    /// The peers' addresses of each local tunnel id, with how many sessions have it.
+    peers: HashMap<(u16, Ipv4Addr), u32>,
+}
+
+impl Sessions {
+    pub(super) fn set(&mut self, mut session: Session) {
+        let id = session.spec.id;
+        let slot = id.0 as usize;
+        if slot >= MAX_SLOTS {
+            return;
+        }
+        if let Some(before) = self.get(id) {
+            session.moved_quiet_until = before.moved_quiet_until;
+        }
+        self.remove(id);
+        if self.slots.len() <= slot {
+            self.slots.resize_with(slot + 1, || None);
+        }
+        let spec = &session.spec;
+        self.by_wire
+            .insert((spec.local_tunnel, spec.local_session), id);
+        *self
+            .peers
+            .entry((spec.local_tunnel, *spec.peer.ip()))
+            .or_insert(0) += 1;
+        self.slots[slot] = Some(Box::new(session));
+    }
+
+    pub(super) fn remove(&mut self, id: SessionId) {
+        let Some(session) = self.slots.get_mut(id.0 as usize).and_then(Option::take) else {
+            return;
+        };
+        let wire = (session.spec.local_tunnel, session.spec.local_session);
+        // Another session may have taken the ids over.
+        if self.by_wire.get(&wire) == Some(&id) {
+            self.by_wire.remove(&wire);
+        }
+        let peer = (session.spec.local_tunnel, *session.spec.peer.ip());
+        if let Some(count) = self.peers.get_mut(&peer) {
+            *count -= 1;
+            if *count == 0 {
+                self.peers.remove(&peer);
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, id: SessionId) -> Option<&Session> {
+        self.slots.get(id.0 as usize)?.as_deref()
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.slots.get_mut(id.0 as usize)?.as_deref_mut()
+    }
+
+    #[inline]
+    pub(super) fn by_wire(&self, tunnel: u16, session: u16) -> Option<&Session> {
+        self.get(*self.by_wire.get(&(tunnel, session))?)
+    }
+
+    pub(super) fn is_peer(&self, tunnel: u16, address: Ipv4Addr) -> bool {
+        self.peers.contains_key(&(tunnel, address))
+    }
+}

@@ -1,0 +1,83 @@
+//! HA sets and their live members.
+
+use std::sync::Arc;
+
+use crate::command::{Epoch, SessionId, SetId, SetSpec};
+use crate::counters::SetCounters;
+
+use super::Link;
+
+/// Slots are dense: an id beyond this is refused rather than made room for.
+const MAX_SLOTS: usize = 1 << 20;
+
+/// A session that gets a copy, and how it leaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Member {
+    pub(crate) session: SessionId,
+    pub(crate) link: Link,
+}
+
+#[derive(Debug)]
+pub(crate) struct Set {
+    pub(crate) spec: Arc<SetSpec>,
+    pub(crate) counters: Arc<SetCounters>,
+    /// Members whose session is there, whose peer has a route and whose port is up.
+    pub(crate) members: Vec<Member>,
+    /// Largest inner packet that every live member carries, octets.
+    pub(crate) mtu: u16,
+    pub(super) generation: u64,
+}
+
+impl Set {
+    pub(super) fn new(spec: Arc<SetSpec>, worker: usize) -> Self {
+        Self {
+            counters: spec.counters.get(worker).cloned().unwrap_or_default(),
+            members: Vec::with_capacity(spec.members.len()),
+            mtu: spec.mtu,
+            spec,
+            generation: 0,
+        }
+    }
+
+    /// What is received of this epoch.
+    #[inline]
+    pub(crate) fn epoch(&self, epoch: u32) -> Option<&Epoch> {
+        self.spec.epochs.iter().find(|known| known.epoch == epoch)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Sets {
+    slots: Vec<Option<Set>>,
+}
+
+impl Sets {
+    pub(super) fn set(&mut self, set: Set) {
+        let slot = set.spec.id.0 as usize;
+        if slot >= MAX_SLOTS {
+            return;
+        }
+        if self.slots.len() <= slot {
+            self.slots.resize_with(slot + 1, || None);
+        }
+        self.slots[slot] = Some(set);
+    }
+
+    pub(super) fn remove(&mut self, id: SetId) {
+        drop(self.take(id));
+    }
+
+    pub(super) fn take(&mut self, id: SetId) -> Option<Set> {
+        self.slots.get_mut(id.0 as usize)?.take()
+    }
+
+    #[inline]
+    pub(super) fn get(&self, id: SetId) -> Option<&Set> {
+        self.slots.get(id.0 as usize)?.as_ref()
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, id: SetId) -> Option<&mut Set> {
+        self.slots.get_mut(id.0 as usize)?.as_mut()
+    }
+}

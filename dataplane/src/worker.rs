@@ -1,0 +1,288 @@
+//! One worker: it polls its queues of every port and carries each packet all
+//! the way, a burst at a time. It owns its tables; nothing here locks,
+//! allocates per packet, logs or reads a clock.
+//!
+//! The walk of a packet: [`receive`] looks at the Ethernet and IPv4 headers,
+//! [`l2tp`] takes tunnels apart and eliminates copies, [`forward`] routes,
+//! [`send`] encapsulates, numbers and replicates, [`io`] has the TX rings and
+//! the way to the control thread.
+
+mod forward;
+mod io;
+mod l2tp;
+mod police;
+mod receive;
+pub(crate) mod run;
+mod send;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam::queue::ArrayQueue;
+use dpdk::{BURST, Mbuf, Mempool, RxQueue, TxQueue};
+
+use crate::Frame;
+use crate::command::{Command, InterfaceId, PortId, TableId};
+use crate::counters::{Drop, PortCounters};
+use crate::event::Event;
+use crate::headers::ethernet::{self, Ethernet};
+use crate::headers::ipv4;
+use crate::tables::Tables;
+
+use forward::Origin;
+use io::Io;
+use l2tp::Candidate;
+use send::Stage;
+
+/// Orders carried out between two looks at the ports.
+const ORDERS_PER_POLL: usize = 64;
+
+/// Sets that can collect packets of one burst at the same time.
+const STAGES: usize = 4;
+
+/// What the control thread asks of one worker.
+#[derive(Debug)]
+pub enum Order {
+    /// A change to the tables. Only these are counted as applied.
+    Change(Command),
+    /// Route an IPv4 packet of the control thread's own; its TTL stays.
+    SendIpv4 { table: TableId, packet: Mbuf },
+    /// Send a whole frame.
+    SendFrame { port: PortId, frame: Mbuf },
+    /// Send an IPv4 packet to a neighbour.
+    SendOnInterface {
+        interface: InterfaceId,
+        mac: [u8; 6],
+        packet: Mbuf,
+    },
+}
+
+/// The rings and numbers that a worker shares with the control thread.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    pub orders: Arc<ArrayQueue<Order>>,
+    pub events: Arc<ArrayQueue<Event<Frame>>>,
+    /// How many changes the worker has carried out.
+    pub applied: Arc<AtomicU64>,
+    /// What became of packets that the control thread sent.
+    pub injected: Arc<PortCounters>,
+}
+
+impl Channel {
+    #[must_use]
+    pub fn new(orders: usize, events: usize) -> Self {
+        Self {
+            orders: Arc::new(ArrayQueue::new(orders)),
+            events: Arc::new(ArrayQueue::new(events)),
+            applied: Arc::default(),
+            injected: Arc::default(),
+        }
+    }
+}
+
+/// How a worker sends on a port.
+pub enum Outlet {
+    /// By a TX queue of its own, also for what other workers hand over.
+    Own {
+        queue: TxQueue,
+        handed_over: Arc<ArrayQueue<Mbuf>>,
+    },
+    /// By handing over to the owner of a queue.
+    HandOver(Arc<ArrayQueue<Mbuf>>),
+}
+
+/// A worker's part of one port.
+pub struct WorkerPort {
+    pub mac: [u8; 6],
+    pub up: bool,
+    pub receive: Vec<RxQueue>,
+    pub send: Outlet,
+    pub counters: Arc<PortCounters>,
+    /// Frames of this length or more may have been cut by the driver.
+    pub cut_octets: Option<u16>,
+}
+
+/// What a worker is made of.
+pub struct Parts {
+    /// Which of the workers it is, from 0, and of how many.
+    pub index: usize,
+    pub workers: usize,
+    pub ports: Vec<WorkerPort>,
+    /// Where copies and fragments are made.
+    pub copies: Mempool,
+    /// How fast the time stamp counter runs.
+    pub tsc_hz: u64,
+    pub channel: Channel,
+}
+
+/// A worker's part of a port's receiving side.
+struct Receive {
+    queues: Vec<RxQueue>,
+    mac: [u8; 6],
+    cut_octets: Option<u16>,
+    /// What the queues had dropped as oversized when last looked.
+    oversized: u64,
+}
+
+/// One worker, to be polled without end by one thread.
+pub struct Worker {
+    tables: Tables,
+    receive: Vec<Receive>,
+    io: Io,
+    channel: Channel,
+    applied: u64,
+    copies: Mempool,
+    /// HA data of the current burst that waits for its verdict.
+    candidates: Vec<Candidate>,
+    /// Packets of the current burst that wait for their numbers.
+    stages: [Stage; STAGES],
+    identification: Identification,
+}
+
+impl Worker {
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let states = parts.ports.iter().map(|port| (port.mac, port.up));
+        let tables = Tables::new(parts.index, states);
+        let mut receive = Vec::with_capacity(parts.ports.len());
+        let mut outlets = Vec::with_capacity(parts.ports.len());
+        for port in parts.ports {
+            receive.push(Receive {
+                queues: port.receive,
+                mac: port.mac,
+                cut_octets: port.cut_octets,
+                oversized: 0,
+            });
+            outlets.push((port.send, port.counters));
+        }
+        Self {
+            tables,
+            receive,
+            io: Io::new(outlets, &parts.channel, parts.tsc_hz),
+            channel: parts.channel,
+            applied: 0,
+            copies: parts.copies,
+            candidates: Vec::with_capacity(BURST),
+            stages: std::array::from_fn(|_| Stage::default()),
+            identification: Identification::new(parts.index, parts.workers),
+        }
+    }
+
+    /// Carries out orders, takes one burst from each queue all the way, and
+    /// sends. `now` is the time stamp counter. Returns how much there was to
+    /// do: 0 when idle.
+    pub fn poll_once(&mut self, now: u64) -> usize {
+        self.io.now = now;
+        let mut work = self.carry_out_orders();
+        for port in 0..self.receive.len() {
+            work += self.receive_port(port);
+        }
+        work + self.io.send_all(&self.tables)
+    }
+
+    fn carry_out_orders(&mut self) -> usize {
+        let mut count = 0;
+        while count < ORDERS_PER_POLL {
+            let Some(order) = self.channel.orders.pop() else {
+                break;
+            };
+            count += 1;
+            match order {
+                Order::Change(command) => self.change(command),
+                Order::SendIpv4 { table, packet } => self.send_ipv4(table, packet),
+                Order::SendFrame { port, frame } => self.send_frame(port, frame),
+                Order::SendOnInterface {
+                    interface,
+                    mac,
+                    packet,
+                } => self.send_on_interface(interface, mac, packet),
+            }
+        }
+        if count > 0 {
+            self.number_all();
+        }
+        count
+    }
+
+    fn change(&mut self, command: Command) {
+        // What was routed before the change goes by what was true then.
+        self.number_all();
+        let link = match command {
+            Command::SetPortLink { port, up } => Some((usize::from(port.0), up)),
+            _ => None,
+        };
+        self.tables.apply(command);
+        if let Some((port, false)) = link {
+            self.io.flush_dead(port);
+        }
+        self.applied += 1;
+        // Release: who sees the number sees the tables' old values let go.
+        self.channel.applied.store(self.applied, Ordering::Release);
+    }
+
+    fn send_ipv4(&mut self, table: TableId, mut packet: Mbuf) {
+        let origin = Origin::control(self.io.control());
+        self.io.received(origin.source, packet.len());
+        match ipv4::parse(&packet) {
+            Err(reason) => self.io.drop(origin.source, reason),
+            Ok(header) => {
+                packet.trim_end(packet.len() - header.total_octets);
+                let table = self.tables.table_slot(table);
+                self.forward(packet, &header, table, &origin);
+            }
+        }
+    }
+
+    fn send_frame(&mut self, port: PortId, frame: Mbuf) {
+        self.io.received(self.io.control(), frame.len());
+        let port = usize::from(port.0);
+        if port >= self.receive.len() {
+            self.io.drop(self.io.control(), Drop::NoInterface);
+            return;
+        }
+        self.io.push(&self.tables, port, frame);
+    }
+
+    fn send_on_interface(&mut self, interface: InterfaceId, mac: [u8; 6], mut packet: Mbuf) {
+        self.io.received(self.io.control(), packet.len());
+        let Some(port) = self.tables.interface_port(interface) else {
+            self.io.drop(self.io.control(), Drop::NoInterface);
+            return;
+        };
+        let port = usize::from(port.0);
+        let header = Ethernet {
+            destination: mac,
+            source: self.receive[port].mac,
+            ether_type: ethernet::ETHER_TYPE_IPV4,
+        };
+        let Some(octets) = packet.prepend(ethernet::HEADER_OCTETS) else {
+            self.io.drop(self.io.control(), Drop::NoBuffer);
+            return;
+        };
+        header.write(octets);
+        self.io.push(&self.tables, port, packet);
+    }
+}
+
+/// IPv4 identifications of outer packets: a series of its own for each worker,
+/// so that no two packets at about the same time have the same one (RFC 6864).
+struct Identification {
+    next: u16,
+    step: u16,
+}
+
+impl Identification {
+    fn new(worker: usize, workers: usize) -> Self {
+        Self {
+            next: worker as u16,
+            step: workers.max(1) as u16,
+        }
+    }
+
+    #[inline]
+    fn take(&mut self) -> u16 {
+        let identification = self.next;
+        self.next = identification.wrapping_add(self.step);
+        identification
+    }
+}

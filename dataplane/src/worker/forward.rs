@@ -1,0 +1,248 @@
+//! From the routing decision to the way out: what RFC 1812, 5 asks of a router.
+
+use dpdk::Mbuf;
+
+use crate::command::{SessionId, SetId};
+use crate::counters::Drop;
+use crate::event::{Event, IcmpCause};
+use crate::headers::ethernet;
+use crate::headers::ipv4::{self, Ipv4};
+use crate::tables::{Hop, Link, TableSlot};
+use crate::transform::{clamp_mss, fragment};
+
+use super::Worker;
+use super::police::Class;
+
+/// Where a packet came from, and what may be done with it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    /// Whose counters and allowance it uses.
+    pub(super) source: usize,
+    /// It may be routed onwards.
+    forward: bool,
+    /// It is our own: its TTL stays, and no error is sent about it.
+    own: bool,
+    /// It came out of a tunnel.
+    pub(super) tunnelled: bool,
+}
+
+impl Origin {
+    pub(super) fn port(port: usize, forward: bool) -> Self {
+        Self {
+            source: port,
+            forward,
+            own: false,
+            tunnelled: false,
+        }
+    }
+
+    pub(super) fn tunnel(port: usize) -> Self {
+        Self {
+            source: port,
+            forward: true,
+            own: false,
+            tunnelled: true,
+        }
+    }
+
+    pub(super) fn control(source: usize) -> Self {
+        Self {
+            source,
+            forward: true,
+            own: true,
+            tunnelled: false,
+        }
+    }
+}
+
+/// A way out that was found.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target {
+    Link(Link),
+    Session(SessionId, Link),
+    Set(SetId),
+}
+
+/// A way out, and what fits it.
+struct Way {
+    target: Target,
+    /// Largest packet, octets.
+    mtu: u16,
+    tcp_mss_fix: bool,
+}
+
+impl Worker {
+    /// Routes a packet, which starts at its IPv4 header and ends with it.
+    pub(super) fn forward(
+        &mut self,
+        packet: Mbuf,
+        header: &Ipv4,
+        table: TableSlot,
+        origin: &Origin,
+    ) {
+        if header.destination.is_multicast() || header.destination.is_broadcast() {
+            self.io.drop(origin.source, Drop::Multicast);
+            return;
+        }
+        if ipv4::is_martian_source(header.destination) {
+            self.io.drop(origin.source, Drop::MartianDestination);
+            return;
+        }
+        let hop = self.tables.resolve(table, header.destination);
+        match hop {
+            Hop::Local if origin.own => self.io.drop(origin.source, Drop::NoRoute),
+            Hop::Local => self.local(packet, header, table, origin),
+            _ if !origin.forward => self.io.drop(origin.source, Drop::NotForwarding),
+            _ => match self.way(hop) {
+                Ok(way) => self.route(packet, header, table, origin, &way),
+                Err(Drop::NoRoute) => {
+                    let cause = IcmpCause::NetUnreachable;
+                    self.refuse(packet, table, origin, Drop::NoRoute, cause);
+                }
+                Err(reason) => self.io.drop(origin.source, reason),
+            },
+        }
+    }
+
+    fn way(&mut self, hop: Hop) -> Result<Way, Drop> {
+        match hop {
+            Hop::NoRoute | Hop::Local => Err(Drop::NoRoute),
+            Hop::Blackhole => Err(Drop::Blackhole),
+            Hop::Broadcast => Err(Drop::Multicast),
+            Hop::Link(link) => Ok(Way {
+                target: Target::Link(link),
+                mtu: link.mtu,
+                tcp_mss_fix: false,
+            }),
+            Hop::Session(id) => {
+                let link = self.tables.session_link(id).ok_or(Drop::NoRoute)?;
+                let session = self.tables.session(id).ok_or(Drop::NoRoute)?;
+                Ok(Way {
+                    target: Target::Session(id, link),
+                    mtu: session.inner_mtu(&link),
+                    tcp_mss_fix: session.spec.tcp_mss_fix,
+                })
+            }
+            Hop::Set(id) => {
+                let set = self.tables.live_set(id).ok_or(Drop::NoRoute)?;
+                if set.members.is_empty() {
+                    return Err(Drop::NoMember);
+                }
+                Ok(Way {
+                    target: Target::Set(id),
+                    mtu: set.mtu,
+                    tcp_mss_fix: set.spec.tcp_mss_fix,
+                })
+            }
+        }
+    }
+
+    fn route(
+        &mut self,
+        mut packet: Mbuf,
+        header: &Ipv4,
+        table: TableSlot,
+        origin: &Origin,
+        way: &Way,
+    ) {
+        if !origin.own && header.ttl <= 1 {
+            let cause = IcmpCause::TimeExceeded;
+            self.refuse(packet, table, origin, Drop::TtlExpired, cause);
+            return;
+        }
+        let fits = packet.len() <= usize::from(way.mtu);
+        if !fits && header.dont_fragment {
+            let cause = IcmpCause::FragmentationNeeded { mtu: way.mtu };
+            self.refuse(packet, table, origin, Drop::FragmentationNeeded, cause);
+            return;
+        }
+        if !origin.own {
+            ipv4::decrement_ttl(&mut packet);
+        }
+        if way.tcp_mss_fix {
+            clamp_mss(&mut packet, way.mtu);
+        }
+        if fits {
+            self.send(way.target, packet, origin);
+        } else {
+            self.send_fragments(way, &packet, origin);
+        }
+    }
+
+    /// Each fragment in a buffer of its own (RFC 791, 2.3).
+    fn send_fragments(&mut self, way: &Way, packet: &[u8], origin: &Origin) {
+        let Ok(fragments) = fragment(packet, way.mtu) else {
+            self.io.drop(origin.source, Drop::FragmentationNeeded);
+            return;
+        };
+        for part in fragments {
+            let whole = self.copies.alloc().and_then(|mut copy| {
+                let payload = packet.get(part.payload_range.clone())?;
+                let room = copy.extend_from_slice(part.header()) && copy.extend_from_slice(payload);
+                room.then_some(copy)
+            });
+            match whole {
+                Some(copy) => self.send(way.target, copy, origin),
+                None => self.io.drop(origin.source, Drop::NoBuffer),
+            }
+        }
+    }
+
+    fn send(&mut self, target: Target, packet: Mbuf, origin: &Origin) {
+        match target {
+            Target::Link(link) => self.send_link(&link, packet, origin.source),
+            Target::Session(id, link) => self.send_session(id, &link, packet, origin),
+            Target::Set(id) => self.stage(id, packet),
+        }
+    }
+
+    fn send_link(&mut self, link: &Link, mut packet: Mbuf, source: usize) {
+        let Some(ethernet) = link.ethernet else {
+            let event = Event::NeighbourMissing {
+                interface: link.interface,
+                next_hop: link.next_hop,
+                packet: packet.into(),
+            };
+            self.io.punt(source, Class::Neighbour, event);
+            return;
+        };
+        let Some(octets) = packet.prepend(ethernet::HEADER_OCTETS) else {
+            self.io.drop(source, Drop::NoBuffer);
+            return;
+        };
+        octets.copy_from_slice(&ethernet);
+        self.io.push(&self.tables, link.port, packet);
+    }
+
+    /// Drops a packet and has its sender told why.
+    fn refuse(
+        &mut self,
+        packet: Mbuf,
+        table: TableSlot,
+        origin: &Origin,
+        reason: Drop,
+        cause: IcmpCause,
+    ) {
+        self.io.drop(origin.source, reason);
+        if origin.own {
+            return;
+        }
+        let event = Event::Icmp {
+            cause,
+            table: self.tables.table_id(table),
+            packet: packet.into(),
+        };
+        // Its fate is counted; that its sender is not told when there are too
+        // many such packets is what RFC 1812, 4.3.2.8 asks for.
+        let _ = self.io.offer(origin.source, Class::Icmp, event);
+    }
+
+    /// A packet to an own address that is not L2TP.
+    pub(super) fn punt_local(&mut self, packet: Mbuf, table: TableSlot, source: usize) {
+        let event = Event::Local {
+            table: self.tables.table_id(table),
+            packet: packet.into(),
+        };
+        self.io.punt(source, Class::Local, event);
+    }
+}

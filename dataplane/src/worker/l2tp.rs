@@ -1,0 +1,376 @@
+//! Out of the tunnels: packets to own addresses, L2TP, PPP, the HA header and
+//! the elimination of copies.
+//!
+//! Whatever could make a packet worthless is looked at before its number is
+//! marked: a damaged copy that marked the window would kill the good one. And
+//! nothing after the mark may differ between copies.
+
+use std::net::SocketAddrV4;
+use std::ops::Range;
+
+use dpdk::{BURST, Mbuf};
+
+use crate::command::{SessionId, SetId};
+use crate::counters::Drop;
+use crate::event::Event;
+use crate::headers::ha::{HaHeader, Kind};
+use crate::headers::ipv4::{self, Ipv4};
+use crate::headers::l2tp::{self, Data, L2tp};
+use crate::headers::{ppp, udp};
+use crate::tables::{Session, TableSlot};
+use crate::transform::clamp_mss;
+use crate::window::Verdict;
+
+use super::Worker;
+use super::forward::Origin;
+use super::police::Class;
+
+/// A copy with everything right, whose number is not yet looked at.
+pub(super) struct Candidate {
+    /// The inner packet.
+    packet: Mbuf,
+    header: Ipv4,
+    session: SessionId,
+    set: SetId,
+    epoch: u32,
+    number: u64,
+}
+
+/// A data message's place in its packet, and who sent it.
+struct Message {
+    source: SocketAddrV4,
+    from_peer: bool,
+    session: SessionId,
+    /// The offset padding.
+    padding: Range<usize>,
+    /// The PPP frame.
+    frame: Range<usize>,
+}
+
+impl Worker {
+    /// A packet to one of our own addresses.
+    pub(super) fn local(&mut self, packet: Mbuf, header: &Ipv4, table: TableSlot, origin: &Origin) {
+        // Tunnels inside tunnels are not taken apart.
+        if header.protocol != ipv4::PROTOCOL_UDP || origin.tunnelled {
+            self.punt_local(packet, table, origin.source);
+            return;
+        }
+        let to_l2tp = destination_port(header, &packet) == Some(udp::PORT_L2TP);
+        if header.fragment_offset_octets > 0 || (header.more_fragments && to_l2tp) {
+            self.io.drop(origin.source, Drop::OuterFragment);
+        } else if to_l2tp {
+            if let Err(reason) = self.l2tp(packet, header, table, origin.source) {
+                self.io.drop(origin.source, reason);
+            }
+        } else {
+            self.punt_local(packet, table, origin.source);
+        }
+    }
+
+    fn l2tp(
+        &mut self,
+        mut packet: Mbuf,
+        header: &Ipv4,
+        table: TableSlot,
+        port: usize,
+    ) -> Result<(), Drop> {
+        let udp = if packet.l4_checksum_good() {
+            udp::parse_checked_by_port(header, &packet)?
+        } else {
+            udp::parse(header, &packet)?
+        };
+        let payload = udp.payload_range;
+        let source = SocketAddrV4::new(header.source, udp.source_port);
+        let destination = SocketAddrV4::new(header.destination, udp.destination_port);
+        match l2tp::parse(&packet[payload.clone()])? {
+            L2tp::Data(data) => {
+                let start = payload.start;
+                let message = self.message(&data, start, table, source, destination)?;
+                self.data(packet, message, port)
+            }
+            L2tp::Control => {
+                keep(&mut packet, payload);
+                let class = self.control_class(&packet, source);
+                let event = Event::L2tpControl {
+                    table: self.tables.table_id(table),
+                    source,
+                    destination,
+                    payload: packet.into(),
+                };
+                self.io.punt(port, class, event);
+                Ok(())
+            }
+        }
+    }
+
+    /// A flood of calls from anywhere must not starve the tunnels that are up.
+    fn control_class(&self, message: &[u8], source: SocketAddrV4) -> Class {
+        // The tunnel id stands behind flags and length (RFC 2661, 3.1), both
+        // of which every control message has.
+        match message.get(4..6) {
+            Some(&[high, low])
+                if self
+                    .tables
+                    .is_peer(u16::from_be_bytes([high, low]), *source.ip()) =>
+            {
+                Class::L2tpTunnel
+            }
+            _ => Class::L2tpControl,
+        }
+    }
+
+    /// Finds the session of a data message.
+    fn message(
+        &self,
+        data: &Data,
+        start: usize,
+        table: TableSlot,
+        source: SocketAddrV4,
+        destination: SocketAddrV4,
+    ) -> Result<Message, Drop> {
+        let session = self
+            .tables
+            .session_by_wire(data.tunnel, data.session)
+            .filter(|session| session.table == table)
+            .ok_or(Drop::UnknownSession)?;
+        if session.spec.local != destination {
+            return Err(Drop::WrongPeer);
+        }
+        Ok(Message {
+            source,
+            from_peer: session.spec.peer == source,
+            session: session.spec.id,
+            padding: start + data.padding_range.start..start + data.padding_range.end,
+            frame: start + data.payload_offset..start + data.end,
+        })
+    }
+
+    fn data(&mut self, packet: Mbuf, message: Message, port: usize) -> Result<(), Drop> {
+        let padding = &packet[message.padding.clone()];
+        let session = self
+            .tables
+            .session(message.session)
+            .ok_or(Drop::UnknownSession)?;
+        match session.spec.set {
+            Some(set) if !padding.is_empty() => self.ha(packet, message, set, port),
+            // Whatever else stands there is the sender's affair (RFC 2661, 3.1).
+            None if HaHeader::parse(padding).is_ok() => Err(Drop::HaMismatch),
+            // A NAT may have moved a member of a set, whose echoes then say so.
+            None if !message.from_peer => Err(Drop::WrongPeer),
+            _ => self.plain(packet, message, port),
+        }
+    }
+
+    /// A data message without an HA header.
+    fn plain(&mut self, mut packet: Mbuf, message: Message, port: usize) -> Result<(), Drop> {
+        let (protocol, octets) =
+            ppp::protocol(&packet[message.frame.clone()]).ok_or(Drop::BadPpp)?;
+        keep(&mut packet, message.frame.start + octets..message.frame.end);
+        if protocol != ppp::PROTOCOL_IPV4 {
+            let field = packet.prepend(2).ok_or(Drop::NoBuffer)?;
+            field.copy_from_slice(&protocol.to_be_bytes());
+            let event = Event::Ppp {
+                session: message.session,
+                source: message.source,
+                frame: packet.into(),
+            };
+            self.io.punt(port, Class::Ppp, event);
+            return Ok(());
+        }
+        let session = self
+            .tables
+            .session(message.session)
+            .ok_or(Drop::UnknownSession)?;
+        if !session.spec.receive {
+            return Err(Drop::NotAuthenticated);
+        }
+        if session.spec.set.is_some() {
+            return Err(Drop::HaMismatch);
+        }
+        let header = inner_header(&mut packet)?;
+        count_received(session, packet.len());
+        let payload_table = session.payload_table;
+        if session.spec.tcp_mss_fix {
+            clamp_mss(&mut packet, session.spec.mtu);
+        }
+        self.forward(packet, &header, payload_table, &Origin::tunnel(port));
+        Ok(())
+    }
+
+    /// A data message with an HA header: a report, or one copy of a packet.
+    fn ha(
+        &mut self,
+        mut packet: Mbuf,
+        message: Message,
+        set: SetId,
+        port: usize,
+    ) -> Result<(), Drop> {
+        let ha = HaHeader::parse(&packet[message.padding.clone()])?;
+        let session = self
+            .tables
+            .session(message.session)
+            .ok_or(Drop::UnknownSession)?;
+        if !session.spec.receive {
+            return Err(Drop::NotAuthenticated);
+        }
+        if self
+            .tables
+            .set(set)
+            .and_then(|set| set.epoch(ha.epoch))
+            .is_none()
+        {
+            session.counters.unknown_epoch.add(1);
+            return Err(Drop::UnknownEpoch);
+        }
+        if ha.kind == Kind::Report {
+            keep(&mut packet, message.padding);
+            let event = Event::Report {
+                session: message.session,
+                source: message.source,
+                frame: packet.into(),
+            };
+            self.io.punt(port, Class::Report, event);
+            return Ok(());
+        }
+        let (protocol, octets) =
+            ppp::protocol(&packet[message.frame.clone()]).ok_or(Drop::BadPpp)?;
+        if protocol != ppp::PROTOCOL_IPV4 {
+            return Err(Drop::UnknownPpp);
+        }
+        keep(&mut packet, message.frame.start + octets..message.frame.end);
+        let header = inner_header(&mut packet)?;
+        count_received(session, packet.len());
+        if !message.from_peer {
+            session.counters.peer_moved_packets.add(1);
+            self.tell_moved(message.session, message.source);
+        }
+        self.candidates.push(Candidate {
+            packet,
+            header,
+            session: message.session,
+            set,
+            epoch: ha.epoch,
+            number: ha.number,
+        });
+        Ok(())
+    }
+
+    /// Says once a second that a peer sends from elsewhere.
+    fn tell_moved(&mut self, id: SessionId, source: SocketAddrV4) {
+        let (now, second) = (self.io.now, self.io.tsc_hz);
+        let Some(session) = self.tables.session_mut(id) else {
+            return;
+        };
+        if now < session.moved_quiet_until {
+            return;
+        }
+        session.moved_quiet_until = now + second;
+        let event = Event::PeerMoved {
+            session: id,
+            source,
+        };
+        // The packet itself goes on; with the ring full it is said again later.
+        let _ = self.io.tell(event);
+    }
+
+    /// Looks at the numbers of the burst's copies, and forwards those that are
+    /// the first.
+    pub(super) fn eliminate(&mut self, port: usize) {
+        if self.candidates.is_empty() {
+            return;
+        }
+        let mut candidates = std::mem::take(&mut self.candidates);
+        let mut verdicts = [Verdict::TooLate; BURST];
+        let mut start = 0;
+        while let Some(first) = candidates.get(start) {
+            let same = |other: &&Candidate| (other.set, other.epoch) == (first.set, first.epoch);
+            let run = candidates[start..].iter().take_while(same).count();
+            let end = (start + run).min(BURST);
+            self.judge(&candidates[start..end], &mut verdicts[start..end]);
+            start = end;
+        }
+        for (candidate, verdict) in candidates.drain(..).zip(verdicts) {
+            self.carry_out(candidate, verdict, port);
+        }
+        self.candidates = candidates;
+    }
+
+    /// Marks the numbers of copies of one set and epoch.
+    fn judge(&self, copies: &[Candidate], verdicts: &mut [Verdict]) {
+        let Some(first) = copies.first() else {
+            return;
+        };
+        let epoch = self
+            .tables
+            .set(first.set)
+            .and_then(|set| set.epoch(first.epoch));
+        let mut numbers = [0; BURST];
+        for (number, copy) in numbers.iter_mut().zip(copies) {
+            *number = copy.number;
+        }
+        if let Some(epoch) = epoch {
+            let window = &epoch.window;
+            window.observe_burst(&numbers[..copies.len()], verdicts);
+        }
+    }
+
+    fn carry_out(&mut self, copy: Candidate, verdict: Verdict, port: usize) {
+        // Both are there: no command comes between the check and this.
+        let (Some(session), Some(set)) =
+            (self.tables.session(copy.session), self.tables.set(copy.set))
+        else {
+            self.io.drop(port, Drop::UnknownSession);
+            return;
+        };
+        match verdict {
+            Verdict::Duplicate => {
+                session.counters.duplicates.add(1);
+                set.counters.duplicates.add(1);
+                self.io.drop(port, Drop::Duplicate);
+            }
+            Verdict::TooLate => {
+                session.counters.too_late.add(1);
+                set.counters.too_late.add(1);
+                self.io.drop(port, Drop::TooLate);
+            }
+            Verdict::First => {
+                session.counters.wins.add(1);
+                set.counters.delivered_packets.add(1);
+                let mut packet = copy.packet;
+                set.counters.delivered_octets.add(packet.len() as u64);
+                let payload_table = session.payload_table;
+                if set.spec.tcp_mss_fix {
+                    clamp_mss(&mut packet, set.spec.mtu);
+                }
+                let origin = Origin::tunnel(port);
+                self.forward(packet, &copy.header, payload_table, &origin);
+            }
+        }
+    }
+}
+
+fn count_received(session: &Session, octets: usize) {
+    session.counters.received_packets.add(1);
+    session.counters.received_octets.add(octets as u64);
+}
+
+/// Reads the header of an inner packet and cuts what follows the packet.
+fn inner_header(packet: &mut Mbuf) -> Result<Ipv4, Drop> {
+    let header = ipv4::parse(packet)?;
+    packet.trim_end(packet.len() - header.total_octets);
+    if ipv4::is_martian_source(header.source) {
+        return Err(Drop::MartianSource);
+    }
+    Ok(header)
+}
+
+/// Keeps these octets of a packet, which are in it, and cuts the others off.
+fn keep(packet: &mut Mbuf, range: Range<usize>) {
+    packet.trim_end(packet.len() - range.end);
+    packet.trim_front(range.start);
+}
+
+fn destination_port(header: &Ipv4, packet: &[u8]) -> Option<u16> {
+    let octets = packet.get(header.header_octets + 2..)?.first_chunk()?;
+    Some(u16::from_be_bytes(*octets))
+}

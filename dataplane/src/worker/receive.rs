@@ -1,0 +1,111 @@
+//! From the queue to the routing decision: Ethernet, ARP, the IPv4 header.
+
+use dpdk::{Burst, Mbuf};
+
+use crate::command::PortId;
+use crate::counters::Drop;
+use crate::event::Event;
+use crate::headers::{ethernet, ipv4};
+
+use super::Worker;
+use super::forward::Origin;
+use super::police::Class;
+
+impl Worker {
+    /// Takes one burst from each of the worker's queues of a port.
+    pub(super) fn receive_port(&mut self, port: usize) -> usize {
+        let mut work = 0;
+        for queue in 0..self.receive[port].queues.len() {
+            let mut burst = Burst::new();
+            let queue = &mut self.receive[port].queues[queue];
+            work += queue.rx_burst(&mut burst);
+            if burst.is_empty() {
+                continue;
+            }
+            let octets = burst.iter().map(|frame| frame.len() as u64).sum();
+            self.io.received_burst(port, burst.len() as u64, octets);
+            for frame in burst.drain(..) {
+                self.receive_frame(port, frame);
+            }
+            self.eliminate(port);
+            self.number_all();
+        }
+        self.count_oversized(port);
+        work
+    }
+
+    /// Frames that the queues could not put into one buffer count as received
+    /// and dropped.
+    fn count_oversized(&mut self, port: usize) {
+        let receive = &mut self.receive[port];
+        let oversized = receive.queues.iter().map(dpdk::RxQueue::oversized).sum();
+        let new = oversized - receive.oversized;
+        if new > 0 {
+            receive.oversized = oversized;
+            self.io.received_burst(port, new, 0);
+            self.io.drop_many(port, Drop::Oversized, new);
+        }
+    }
+
+    fn receive_frame(&mut self, port: usize, frame: Mbuf) {
+        let Some(ethernet) = ethernet::parse(&frame) else {
+            self.io.drop(port, Drop::Truncated);
+            return;
+        };
+        let to_us = ethernet.destination == self.receive[port].mac;
+        let group = ethernet.destination[0] & 1 != 0;
+        match ethernet.ether_type {
+            _ if !to_us && !group => self.io.drop(port, Drop::NotForUs),
+            ethernet::ETHER_TYPE_IPV4 if to_us => self.receive_ipv4(port, frame),
+            // Neither multicast nor broadcast is forwarded (RFC 1812, 5.3.4 and
+            // 5.3.5), and nothing that we answer comes by it.
+            ethernet::ETHER_TYPE_IPV4 => self.io.drop(port, Drop::Multicast),
+            ethernet::ETHER_TYPE_ARP if to_us || ethernet.destination == ethernet::BROADCAST => {
+                let event = Event::Arp {
+                    port: PortId(port as u16),
+                    frame: frame.into(),
+                };
+                self.io.punt(port, Class::Arp, event);
+            }
+            _ => self.io.drop(port, Drop::UnknownEtherType),
+        }
+    }
+
+    fn receive_ipv4(&mut self, port: usize, mut packet: Mbuf) {
+        let frame_octets = packet.len();
+        packet.trim_front(ethernet::HEADER_OCTETS);
+        let header = match ipv4::parse(&packet) {
+            Ok(header) => header,
+            Err(Drop::Truncated) if self.may_be_cut(port, frame_octets) => {
+                self.io.drop(port, Drop::Oversized);
+                return;
+            }
+            Err(reason) => {
+                self.io.drop(port, reason);
+                return;
+            }
+        };
+        // What follows is Ethernet's padding.
+        packet.trim_end(packet.len() - header.total_octets);
+        if ipv4::is_martian_source(header.source) {
+            self.io.drop(port, Drop::MartianSource);
+            return;
+        }
+        let arrival = self
+            .tables
+            .arrival(port, header.source, header.destination)
+            .map(|interface| (interface.table, interface.spec.forward));
+        let Some((table, forward)) = arrival else {
+            self.io.drop(port, Drop::NoInterface);
+            return;
+        };
+        let origin = Origin::port(port, forward);
+        self.forward(packet, &header, table, &origin);
+    }
+
+    fn may_be_cut(&self, port: usize, frame_octets: usize) -> bool {
+        self.receive[port]
+            .cut_octets
+            .is_some_and(|cut| frame_octets >= usize::from(cut))
+    }
+}
