@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-//use
+use crate::appliance;
 use crate::config::{self, Config, Problem, Severity};
 use crate::management::{socket, watch};
 
@@ -97,7 +97,7 @@ fn run(file: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match Err::<(), String>(format!("{config:?}")) {
+    match appliance::run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!("{error}");

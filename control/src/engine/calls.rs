@@ -46,6 +46,14 @@ pub(super) fn endpoint_config(config: &Config) -> l2tp::EndpointConfig {
     endpoint
 }
 
+/// A tunnel that we dialled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dialled {
+    pub(super) outgoing: usize,
+    /// The one call that the tunnel is for, once it is placed.
+    call: Option<CallId>,
+}
+
 impl Engine {
     pub(super) fn dial_due(&mut self, now: Duration) {
         if self.stopping {
@@ -89,25 +97,35 @@ impl Engine {
                 tie_breaker: false,
             },
         );
-        self.by_tunnel.insert(tunnel, index);
+        let dialled = Dialled {
+            outgoing: index,
+            call: None,
+        };
+        self.by_tunnel.insert(tunnel, dialled);
         self.dialers[index].dialled();
     }
 
     /// Carries out what the L2TP endpoint wants, in its order.
     pub(super) fn settle_endpoint(&mut self, now: Duration) {
-        while let Some(output) = self.endpoint.poll_output() {
-            match output {
-                l2tp::Output::Transmit {
+        if std::mem::replace(&mut self.settling, true) {
+            return;
+        }
+        loop {
+            match self.endpoint.poll_output() {
+                Some(l2tp::Output::Transmit {
                     table,
                     source,
                     destination,
                     payload,
-                } => {
-                    self.send_udp(TableId(table), source, destination, &payload);
-                }
-                l2tp::Output::Event(event) => self.handle_l2tp(now, event),
+                }) => self.send_udp(TableId(table), source, destination, &payload),
+                Some(l2tp::Output::Event(event)) => self.handle_l2tp(now, event),
+                None => match self.connected.pop_front() {
+                    Some(id) => self.start_ppp(now, id),
+                    None => break,
+                },
             }
         }
+        self.settling = false;
     }
 
     fn handle_l2tp(&mut self, now: Duration, event: l2tp::Event) {
@@ -124,16 +142,16 @@ impl Engine {
             l2tp::Event::CallAnswered { call, vendor_avps } => {
                 self.call_answered(now, call, &vendor_avps)
             }
+            // Our ICCN may still be about to leave: PPP begins behind it.
             l2tp::Event::CallConnected { call } => {
-                if let Some(&id) = self.by_call.get(&call) {
-                    self.start_ppp(now, id);
-                }
+                self.connected.extend(self.by_call.get(&call));
             }
-            l2tp::Event::CallClosed { call, cause } => {
-                if let Some(&id) = self.by_call.get(&call) {
-                    self.end_link(now, id, failure_of_call(&cause), &cause.to_string());
-                }
-            }
+            // The tunnel's own end follows, and says why.
+            l2tp::Event::CallClosed {
+                cause: l2tp::CallCause::Tunnel,
+                ..
+            } => (),
+            l2tp::Event::CallClosed { call, cause } => self.call_closed(now, call, &cause),
             l2tp::Event::TunnelClosed { tunnel, cause } => {
                 self.tunnel_ended(now, tunnel, failure_of_tunnel(&cause), &cause.to_string());
             }
@@ -141,14 +159,35 @@ impl Engine {
     }
 
     fn tunnel_established(&mut self, now: Duration, tunnel: TunnelId) {
-        let Some(&index) = self.by_tunnel.get(&tunnel) else {
+        let Some(outgoing) = self.by_tunnel.get(&tunnel).map(|dialled| dialled.outgoing) else {
             return;
         };
-        let avps = match self.config.l2tp.outgoing[index].ha_set {
+        let avps = match self.config.l2tp.outgoing[outgoing].ha_set {
             Some(set) => vec![self.our_agreement(Key::Outgoing { set })],
             None => Vec::new(),
         };
-        self.endpoint.place_call(now, tunnel, avps);
+        let call = self.endpoint.place_call(now, tunnel, avps);
+        if let Some(dialled) = self.by_tunnel.get_mut(&tunnel) {
+            dialled.call = Some(call);
+        }
+    }
+
+    /// A call is cleared. One that we placed may not have become a link yet:
+    /// its tunnel is of no use any more.
+    fn call_closed(&mut self, now: Duration, call: CallId, cause: &l2tp::CallCause) {
+        let (failure, result) = (failure_of_call(cause), cause.to_string());
+        if let Some(&id) = self.by_call.get(&call) {
+            self.end_link(now, id, failure, &result);
+            return;
+        }
+        let placed = self
+            .by_tunnel
+            .iter()
+            .find(|(_, dialled)| dialled.call == Some(call))
+            .map(|(&tunnel, _)| tunnel);
+        if let Some(tunnel) = placed {
+            self.end_tunnel(now, tunnel, failure, &result);
+        }
     }
 
     /// ICRQ: the workers learn the session before ICRP leaves.
@@ -222,7 +261,7 @@ impl Engine {
         let Some(tunnel) = self.endpoint.call(call).map(|call| call.tunnel) else {
             return;
         };
-        let Some(&index) = self.by_tunnel.get(&tunnel) else {
+        let Some(index) = self.by_tunnel.get(&tunnel).map(|dialled| dialled.outgoing) else {
             return;
         };
         let config = &self.config.l2tp.outgoing[index];
@@ -247,12 +286,12 @@ impl Engine {
             udp_checksum: config.udp_checksum,
             mtu: config.mtu,
         };
-        let Some(id) = self.add_link(tunnel, call, settings, key, agreement) else {
-            return;
-        };
-        self.endpoint.connect_call(now, call);
-        self.settle_endpoint(now);
-        self.start_ppp(now, id);
+        if self
+            .add_link(tunnel, call, settings, key, agreement)
+            .is_some()
+        {
+            self.endpoint.connect_call(now, call);
+        }
     }
 
     fn add_link(
@@ -265,6 +304,7 @@ impl Engine {
     ) -> Option<SessionId> {
         let ends = self.endpoint.tunnel(tunnel)?;
         let ids = self.endpoint.call(call)?;
+        self.free_ids(ends.local_id, ids.local_id);
         let set = key.map(|key| self.set_for(key));
         let id = self.new_session_id();
         let address_control = true;
@@ -317,10 +357,24 @@ impl Engine {
             peer_report: None,
             candidate: None,
             scheduled: None,
-            echoes_when_probed: 0,
+            answered_echo_sent_at: None,
         };
         self.links.insert(id, link);
         Some(id)
+    }
+
+    /// A closed call's ids may be given out again before its grace time is
+    /// over: what comes with them is the new call's.
+    fn free_ids(&mut self, local_tunnel: u16, local_session: u16) {
+        let same = |link: &&Link| {
+            link.is_leaving()
+                && link.spec.local_tunnel == local_tunnel
+                && link.spec.local_session == local_session
+        };
+        let before = self.links.values().find(same).map(|link| link.id);
+        if let Some(before) = before {
+            self.remove_link(before);
+        }
     }
 
     /// Largest inner packet that fits the path of a tunnel whole.
@@ -375,7 +429,7 @@ impl Engine {
             link.phase = Phase::Negotiating;
             link.ppp.start(now);
         }
-        link.ppp.handle_frame(now, frame);
+        link.handle_frame(now, frame);
         self.settle_link(now, id);
     }
 
@@ -395,15 +449,13 @@ impl Engine {
         if !proving || frame.get(..3) != Some(&[LCP[0], LCP[1], ECHO_REPLY]) {
             return;
         }
-        let before = link.ppp.echo_statistics().answered;
-        link.ppp.handle_frame(now, frame);
-        if link.ppp.echo_statistics().answered > before {
+        if link.handle_frame(now, frame) {
             log::info!(
                 "{}: the peer moved from {} to {source}",
                 self.link_name(id),
                 self.links[&id].spec.peer
             );
-            self.accept_peer(now, id, source);
+            self.accept_peer(id, source);
         }
         self.settle_link(now, id);
     }
@@ -415,21 +467,23 @@ impl Engine {
             && let Some(output) = link.ppp.poll_output()
         {
             match output {
-                ppp::Output::Frame(frame) => self.send_ppp(id, &frame),
+                ppp::Output::Frame(frame) => self.send_ppp(now, id, &frame),
                 ppp::Output::Event(event) => self.handle_ppp_event(now, id, event),
             }
         }
         self.reschedule(id);
     }
 
-    fn send_ppp(&mut self, id: SessionId, frame: &[u8]) {
+    fn send_ppp(&mut self, now: Duration, id: SessionId, frame: &[u8]) {
         let Some(link) = self.links.get(&id) else {
             return;
         };
         let payload = link.encapsulate(frame);
         let (table, local, peer) = (link.spec.table, link.spec.local, link.spec.peer);
         let is_echo = frame.get(..3) == Some(&[LCP[0], LCP[1], ECHO_REQUEST]);
-        let candidate = link.candidate.filter(|_| is_echo);
+        let candidate = link
+            .candidate
+            .filter(|candidate| is_echo && candidate.probed_at == now);
         self.send_udp(table, local, peer, &payload);
         if let Some(candidate) = candidate {
             self.send_udp(table, local, candidate.address, &payload);
@@ -486,32 +540,34 @@ impl Engine {
             return;
         }
         let (tunnel, call) = (link.tunnel, link.call);
-        log::info!("{}: down: {result}", self.link_name(id));
-        self.leave(now, id);
+        self.leave(now, id, result);
         self.endpoint.close_call(
             now,
             call,
             l2tp::CallClose::new(
-                l2tp::CallResult::ADMINISTRATIVE,
+                match failure {
+                    Failure::Silent => l2tp::CallResult::CARRIER_LOST,
+                    Failure::Refused => l2tp::CallResult::ADMINISTRATIVE,
+                },
                 l2tp::ErrorCode::NONE,
                 result,
             ),
         );
-        let ours = self.by_tunnel.contains_key(&tunnel);
-        if ours
-            || self
-                .endpoint
-                .tunnel(tunnel)
-                .is_none_or(|info| info.calls == 0)
-        {
-            self.endpoint.close_tunnel(
-                now,
-                tunnel,
-                l2tp::TunnelClose::new(l2tp::StopResult::GENERAL, l2tp::ErrorCode::NONE, result),
-            );
-            self.tunnel_ended(now, tunnel, failure, result);
+        let empty = |info: l2tp::TunnelInfo| info.calls == 0;
+        if self.by_tunnel.contains_key(&tunnel) || self.endpoint.tunnel(tunnel).is_none_or(empty) {
+            self.end_tunnel(now, tunnel, failure, result);
         }
         self.settle_endpoint(now);
+    }
+
+    fn end_tunnel(&mut self, now: Duration, tunnel: TunnelId, failure: Failure, result: &str) {
+        let code = match failure {
+            Failure::Silent => l2tp::StopResult::GENERAL,
+            Failure::Refused => l2tp::StopResult::NOT_AUTHORISED,
+        };
+        let close = l2tp::TunnelClose::new(code, l2tp::ErrorCode::NONE, result);
+        self.endpoint.close_tunnel(now, tunnel, close);
+        self.tunnel_ended(now, tunnel, failure, result);
     }
 
     /// A tunnel is gone: its links leave, and one that we dialled is dialled again.
@@ -523,10 +579,11 @@ impl Engine {
             .map(|link| link.id)
             .collect();
         for id in links {
-            self.end_link(now, id, failure, result);
+            self.leave(now, id, result);
         }
-        if let Some(index) = self.by_tunnel.remove(&tunnel) {
-            self.dialers[index].ended(now, failure, result.to_owned(), &mut self.rng);
+        if let Some(dialled) = self.by_tunnel.remove(&tunnel) {
+            let dialer = &mut self.dialers[dialled.outgoing];
+            dialer.ended(now, failure, result.to_owned(), &mut self.rng);
         }
     }
 
@@ -600,21 +657,29 @@ fn no_facilities(why: &str) -> l2tp::CallClose {
     l2tp::CallClose::new(l2tp::CallResult::NO_FACILITIES, l2tp::ErrorCode::NONE, why)
 }
 
-/// Whether a peer said no, or merely nothing. A peer that shuts down in order
-/// is expected back.
+/// Whether a peer said no, or merely nothing: an establishment that takes too
+/// long is a fault of result 1 or 10. A peer that shuts down in order is
+/// expected back.
 fn failure_of_tunnel(cause: &l2tp::TunnelCause) -> Failure {
+    use l2tp::{StopResult, TunnelCause};
     match cause {
-        l2tp::TunnelCause::Peer(close) if close.result == l2tp::StopResult::SHUTTING_DOWN => {
-            Failure::Silent
-        }
-        l2tp::TunnelCause::Peer(_) | l2tp::TunnelCause::Fault(_) => Failure::Refused,
+        TunnelCause::Peer(close) | TunnelCause::Fault(close) => match close.result {
+            StopResult::GENERAL | StopResult::SHUTTING_DOWN => Failure::Silent,
+            _ => Failure::Refused,
+        },
         _ => Failure::Silent,
     }
 }
 
 fn failure_of_call(cause: &l2tp::CallCause) -> Failure {
+    use l2tp::{CallCause, CallResult};
     match cause {
-        l2tp::CallCause::Peer(_) | l2tp::CallCause::Fault(_) => Failure::Refused,
+        CallCause::Peer(close) | CallCause::Fault(close) => match close.result {
+            CallResult::CARRIER_LOST | CallResult::TIMEOUT | CallResult::NO_FACILITIES_NOW => {
+                Failure::Silent
+            }
+            _ => Failure::Refused,
+        },
         _ => Failure::Silent,
     }
 }

@@ -3,7 +3,7 @@
 //! lead into the set's current instance, or, when the peer has no HA, into the
 //! first open session in the file's order while the others stand by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -24,14 +24,27 @@ pub(super) enum GroupKey {
     },
 }
 
+/// A second box that came with the credentials of one that answers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Conflict {
+    /// When it was refused first.
+    pub(super) since: Duration,
+    /// When it was refused last.
+    pub(super) seen: Duration,
+}
+
 /// One open session, as a group sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OpenSession {
     pub(super) id: SessionId,
     /// Place in the configuration: the first one carries plain traffic.
     pub(super) rank: usize,
     /// The set instance it is a member of, when both ends agreed.
     pub(super) set: Option<SetId>,
+    /// Our PPP address.
+    pub(super) local: Ipv4Addr,
+    /// What is routed into the group because of this session.
+    pub(super) routes: Vec<Prefix>,
 }
 
 #[derive(Debug)]
@@ -39,13 +52,13 @@ pub(super) struct Group {
     pub(super) id: u32,
     pub(super) key: GroupKey,
     pub(super) table: TableId,
-    pub(super) routes: Vec<Prefix>,
-    /// Our PPP address inside the group, when it is not one of an interface.
-    pub(super) local: Option<Ipv4Addr>,
+    /// Routes that were offered for the group and not withdrawn.
+    pub(super) offered: BTreeSet<Prefix>,
+    /// The same of our PPP addresses.
+    pub(super) offered_locals: BTreeSet<Ipv4Addr>,
     /// The instance whose members carry the traffic.
     pub(super) current: Option<SetId>,
-    /// Since when another box with the same credentials was refused.
-    pub(super) conflict_since: Option<Duration>,
+    pub(super) conflict: Option<Conflict>,
     open: Vec<OpenSession>,
 }
 
@@ -86,6 +99,18 @@ impl Group {
             .map(|open| NextHop::Session(open.id))
     }
 
+    /// What is to be routed into the group while it leads somewhere.
+    #[must_use]
+    pub(super) fn routes(&self) -> BTreeSet<Prefix> {
+        let routes = self.open.iter().flat_map(|open| &open.routes);
+        routes.copied().collect()
+    }
+
+    #[must_use]
+    pub(super) fn locals(&self) -> BTreeSet<Ipv4Addr> {
+        self.open.iter().map(|open| open.local).collect()
+    }
+
     /// What the operator should know about how the group is protected.
     #[must_use]
     pub(super) fn protection(&self) -> &'static str {
@@ -122,10 +147,10 @@ impl Groups {
                 id,
                 key,
                 table,
-                routes: Vec::new(),
-                local: None,
+                offered: BTreeSet::new(),
+                offered_locals: BTreeSet::new(),
                 current: None,
-                conflict_since: None,
+                conflict: None,
                 open: Vec::new(),
             });
         }
@@ -157,6 +182,8 @@ mod tests {
             id: SessionId(id),
             rank,
             set: set.map(SetId),
+            local: Ipv4Addr::LOCALHOST,
+            routes: Vec::new(),
         }
     }
 

@@ -79,8 +79,8 @@ pub(super) struct Link {
     pub(super) candidate: Option<Candidate>,
     /// When the engine's timer queue has this link.
     pub(super) scheduled: Option<Duration>,
-    /// Echo replies seen when the present instance was asked whether it lives.
-    pub(super) echoes_when_probed: u64,
+    /// When the newest echo that was answered had been sent.
+    pub(super) answered_echo_sent_at: Option<Duration>,
 }
 
 /// An address that good HA data came from, to be proved by an LCP echo.
@@ -118,6 +118,34 @@ impl Link {
     #[must_use]
     pub(super) fn is_leaving(&self) -> bool {
         matches!(self.phase, Phase::Leaving { .. })
+    }
+
+    /// Gives PPP a frame; says whether it answered an echo of ours.
+    pub(super) fn handle_frame(&mut self, now: Duration, frame: &[u8]) -> bool {
+        let before = self.ppp.echo_statistics().answered;
+        self.ppp.handle_frame(now, frame);
+        let echo = self.ppp.echo_statistics();
+        let answered = echo.answered > before;
+        if answered {
+            let sent_at = now.saturating_sub(Duration::from_micros(echo.last_us));
+            self.answered_echo_sent_at = self.answered_echo_sent_at.max(Some(sent_at));
+        }
+        answered
+    }
+
+    /// Whether an echo that was sent at `since` or later has been answered.
+    #[must_use]
+    pub(super) fn lives_since(&self, since: Duration) -> bool {
+        self.answered_echo_sent_at
+            .is_some_and(|sent_at| sent_at >= since)
+    }
+
+    /// The peer's process at the other end of this member.
+    #[must_use]
+    pub(super) fn peer_instance(&self) -> Option<u64> {
+        self.peer_agreement
+            .as_ref()
+            .map(|agreement| agreement.instance)
     }
 
     /// When this link wants the engine's attention next.

@@ -1,6 +1,7 @@
 //! Who carries the traffic: sessions join and leave their groups, a restarted
 //! peer's new instance displaces its old one, and routes follow.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +9,12 @@ use std::time::Duration;
 use dataplane::command::{Command, NextHop, Prefix, SessionId, SetId, TableId};
 
 use super::dialer::Failure;
-use super::group::{GroupKey, OpenSession};
-use super::link::{Candidate, Origin, Phase};
+use super::group::{Conflict, GroupKey, OpenSession};
+use super::link::{Candidate, Link, Origin, Phase};
 use super::rib::Source;
 use super::{Engine, report, snapshot};
 use crate::config::Via;
+use crate::ha::Agreement;
 use crate::ha::instance::Key;
 
 /// How long a remote's present instance has to answer an echo when a new one
@@ -22,6 +24,9 @@ const HOLD: Duration = Duration::from_millis(1000);
 /// How long a second box with the same credentials is refused while the first
 /// one answers.
 const CONFLICT: Duration = Duration::from_secs(60);
+/// A second box that has not come for so long is another one when it comes:
+/// longer than any pause between two attempts.
+const CONFLICT_FORGOTTEN: Duration = Duration::from_secs(180);
 /// How long a leaving session of no set still receives.
 const GRACE_WITHOUT_SET: Duration = Duration::from_secs(2);
 /// An address that HA data comes from is asked again at most this often.
@@ -42,36 +47,38 @@ impl Engine {
             return Admission::Refused("no login matches");
         };
         let group = self.groups.group_for(key, table);
-        let group_id = group.id;
-        let (current, conflict_since) = (group.current, group.conflict_since);
+        let (group_id, conflict) = (group.id, group.conflict);
         let link = self.links.get_mut(&id).expect("the caller has it");
         link.group = Some(group_id);
         let Some(set) = link.set else {
             return Admission::Now;
         };
-        if matches!(key, GroupKey::Remote { set: None, .. }) {
+        let (GroupKey::Set { set: place }
+        | GroupKey::Remote {
+            set: Some(place), ..
+        }) = key
+        else {
             return Admission::Refused("this login has no ha-set");
-        }
+        };
         let instance = self
             .sets
             .get_mut(set)
             .expect("a link's set lives as long as the link");
+        if instance.group.is_none() {
+            // The logins of one `incoming` may lead into several sets.
+            instance.set = place;
+            instance.mtu = self.config.ha_sets[place].mtu;
+        }
         if *instance.group.get_or_insert(group_id) != group_id {
             return Admission::Refused("this set instance belongs to another remote");
         }
-        let Some(present) = current.filter(|&present| present != set) else {
-            return Admission::Now;
-        };
-        let occupied = self
-            .groups
-            .get(group_id)
-            .sessions()
-            .any(|open| open.set == Some(present));
-        let waited = conflict_since.is_some_and(|since| now >= since + CONFLICT);
-        if occupied && !waited {
-            Admission::AskPresent
-        } else {
+        let waited = conflict.is_some_and(|conflict| {
+            now >= conflict.since + CONFLICT && now < conflict.seen + CONFLICT_FORGOTTEN
+        });
+        if waited || self.present_links(id).is_empty() {
             Admission::Now
+        } else {
+            Admission::AskPresent
         }
     }
 
@@ -104,7 +111,6 @@ impl Engine {
     pub(super) fn hold(&mut self, now: Duration, id: SessionId) {
         for present in self.present_links(id) {
             if let Some(link) = self.links.get_mut(&present) {
-                link.echoes_when_probed = link.ppp.echo_statistics().answered;
                 link.ppp.send_echo(now);
             }
             self.settle_link(now, present);
@@ -118,6 +124,7 @@ impl Engine {
         }
     }
 
+    /// Open links of the same remote with another process of the peer.
     fn present_links(&self, newcomer: SessionId) -> Vec<SessionId> {
         let Some(link) = self.links.get(&newcomer) else {
             return Vec::new();
@@ -125,41 +132,51 @@ impl Engine {
         let Some(group) = link.group.map(|group| self.groups.get(group)) else {
             return Vec::new();
         };
+        let of_another = |id| {
+            let present = self.links.get(&id).and_then(Link::peer_instance);
+            present.is_some() && present != link.peer_instance()
+        };
         group
             .sessions()
-            .filter(|open| open.set.is_some() && open.set != link.set)
             .map(|open| open.id)
+            .filter(|&id| of_another(id))
             .collect()
     }
 
-    fn hold_ended(&mut self, now: Duration, id: SessionId) {
+    fn hold_ended(&mut self, now: Duration, id: SessionId, until: Duration) {
+        let asked_at = until.saturating_sub(HOLD);
         let alive = self.present_links(id).into_iter().any(|present| {
             self.links
                 .get(&present)
-                .is_some_and(|link| link.ppp.echo_statistics().answered > link.echoes_when_probed)
+                .is_some_and(|link| link.lives_since(asked_at))
         });
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
         link.phase = Phase::Negotiating;
         let Some(group) = link.group else { return };
-        if alive {
-            let since = *self.groups.get_mut(group).conflict_since.get_or_insert(now);
-            if now < since + CONFLICT {
-                log::error!(
-                    "{}: ALARM: two boxes use the same credentials; the newcomer waits",
-                    self.link_name(id)
-                );
-                self.end_link(
-                    now,
-                    id,
-                    Failure::Refused,
-                    "another box with these credentials is up",
-                );
-                return;
-            }
+        if alive && self.refuses_newcomer(now, group) {
+            log::error!(
+                "{}: ALARM: two boxes use the same credentials; the newcomer waits",
+                self.link_name(id)
+            );
+            let result = "another box with these credentials is up";
+            self.end_link(now, id, Failure::Refused, result);
+        } else {
+            self.admit(now, id);
         }
-        self.admit(now, id);
+    }
+
+    /// Notes that a second box came while the first one answers. It is refused
+    /// for [`CONFLICT`], whatever the first one's links do meanwhile.
+    fn refuses_newcomer(&mut self, now: Duration, group: u32) -> bool {
+        let group = self.groups.get_mut(group);
+        let since = group
+            .conflict
+            .filter(|conflict| now < conflict.seen + CONFLICT_FORGOTTEN)
+            .map_or(now, |conflict| conflict.since);
+        group.conflict = Some(Conflict { since, seen: now });
+        now < since + CONFLICT
     }
 
     /// The link is authenticated as a member of its group: its IP packets are
@@ -173,13 +190,12 @@ impl Engine {
         link.spec.set = link.set;
         let spec = Arc::new(link.spec.clone());
         if let (Some(set), Some(agreement)) = (link.set, link.peer_agreement.clone()) {
-            let grace = self.grace(id);
             let instance = self
                 .sets
                 .get_mut(set)
                 .expect("a link's set lives as long as the link");
             instance.tcp_mss_fix |= spec.tcp_mss_fix;
-            instance.receive_epoch(now, agreement.epoch, grace);
+            instance.receive_epoch(now, agreement.epoch);
             let spec = instance.spec();
             self.command(Command::SetSet(spec));
         }
@@ -205,11 +221,7 @@ impl Engine {
             remote,
             since: now,
         };
-        let (set, agreement, table) = (
-            link.set,
-            link.peer_agreement.clone(),
-            link.spec.payload_table,
-        );
+        let (set, agreement) = (link.set, link.peer_agreement.clone());
         if link.ppp.peer_mru() < link.spec.mtu {
             link.spec.mtu = link.ppp.peer_mru();
             let spec = Arc::new(link.spec.clone());
@@ -223,9 +235,10 @@ impl Engine {
             self.link_name(id),
             if set.is_some() { ", HA" } else { ", no HA" }
         );
+        let before = self.groups.get(group).current;
         let mut replaced = self.replaced_by(id);
         if let (Some(set), Some(agreement)) = (set, agreement) {
-            replaced.extend(self.make_current(group, set, agreement.instance));
+            replaced.extend(self.make_current(now, group, set, &agreement));
             let instance = self
                 .sets
                 .get(set)
@@ -236,33 +249,38 @@ impl Engine {
                 link.next_report = Some(now + report::FIRST_AFTER);
             }
         }
-        let known_local = self
-            .config
-            .interfaces
-            .iter()
-            .flat_map(|interface| &interface.addresses)
-            .any(|own| own.address == local);
-        let routes = self.routes_of(id, remote);
-        let group = self.groups.get_mut(group);
-        group.open(OpenSession { id, rank, set });
-        group.routes = routes;
-        let group_id = group.id;
-        if !known_local {
-            group.local = Some(local);
-            self.offer(table, Prefix::host(local), Source::Own, NextHop::Local);
-        }
+        let session = OpenSession {
+            id,
+            rank,
+            set,
+            local,
+            routes: self.routes_of(id, remote),
+        };
         // One step: the workers switch to the new members before the old ones go.
+        self.groups.get_mut(group).open(session);
         for old in &replaced {
-            self.groups.get_mut(group_id).close(*old);
+            self.groups.get_mut(group).close(*old);
         }
-        self.refresh_group(group_id);
+        self.refresh_group(group);
+        if let Some(before) = before.filter(|&before| Some(before) != set) {
+            self.retire_instance(group, before);
+        }
         for old in replaced {
-            self.end_link(
-                now,
-                old,
-                Failure::Silent,
-                "replaced by the peer's new session",
-            );
+            // Our own end dials anew at once; a peer is not told to.
+            let failure = match self.links[&old].origin {
+                Origin::Outgoing(_) => Failure::Silent,
+                Origin::Incoming { .. } => Failure::Refused,
+            };
+            self.end_link(now, old, failure, "replaced by the peer's new session");
+        }
+    }
+
+    /// A displaced instance has no members any more; one whose links have all
+    /// gone before is forgotten.
+    fn retire_instance(&mut self, group: u32, before: SetId) {
+        if self.groups.get(group).current != Some(before) {
+            self.set_members(before, Vec::new());
+            self.remove_set_if_unused(before);
         }
     }
 
@@ -282,16 +300,27 @@ impl Engine {
             .collect()
     }
 
-    /// Makes `set` the group's current instance, met as the peer's process
-    /// `peer_instance`; the answer is the links of what it displaces.
-    fn make_current(&mut self, group: u32, set: SetId, peer_instance: u64) -> Vec<SessionId> {
+    /// Makes `set` the group's current instance, met as the peer's process of
+    /// `agreement`; the answer is the links of what it displaces.
+    fn make_current(
+        &mut self,
+        now: Duration,
+        group: u32,
+        set: SetId,
+        agreement: &Agreement,
+    ) -> Vec<SessionId> {
+        let peer_instance = agreement.instance;
         let instance = self
             .sets
             .get_mut(set)
             .expect("a link's set lives as long as the link");
+        let grace = self.config.ha_sets[instance.set].grace;
         let new_peer = instance.peer_instance.replace(peer_instance) != Some(peer_instance);
+        if instance.prefer_epoch(now, agreement.epoch, grace) {
+            let spec = instance.spec();
+            self.command(Command::SetSet(spec));
+        }
         let group = self.groups.get_mut(group);
-        group.conflict_since = None;
         let displaced = group
             .current
             .replace(set)
@@ -299,15 +328,15 @@ impl Engine {
         if !new_peer && !displaced {
             return Vec::new();
         }
+        group.conflict = None;
         let group_id = group.id;
         let old: Vec<SessionId> = self
             .links
             .values()
             .filter(|link| link.group == Some(group_id) && !link.is_leaving())
             .filter(|link| {
-                link.peer_agreement
-                    .as_ref()
-                    .is_some_and(|theirs| theirs.instance != peer_instance)
+                link.peer_instance()
+                    .is_some_and(|theirs| theirs != peer_instance)
             })
             .map(|link| link.id)
             .collect();
@@ -352,34 +381,55 @@ impl Engine {
     /// Brings the workers' set and routes in line with a group's sessions.
     pub(super) fn refresh_group(&mut self, id: u32) {
         let group = self.groups.get(id);
-        let (table, routes, current) = (group.table, group.routes.clone(), group.current);
-        let (members, next_hop, local) = (group.members(), group.next_hop(), group.local);
-        if next_hop.is_none() {
-            self.withdraw_routes(id, table, &routes);
-            if let Some(local) = local {
-                self.groups.get_mut(id).local = None;
-                self.withdraw(table, Prefix::host(local), Source::Own);
+        let (members, current) = (group.members(), group.current);
+        // Nothing may be routed into a set without members: they are there
+        // before the routes, and go after them.
+        match current {
+            Some(set) if members.is_empty() => {
+                self.refresh_routes(id);
+                self.set_members(set, members);
             }
+            Some(set) => {
+                self.set_members(set, members);
+                self.refresh_routes(id);
+            }
+            None => self.refresh_routes(id),
         }
-        if let Some(set) = current {
-            self.set_members(set, members);
+    }
+
+    fn refresh_routes(&mut self, id: u32) {
+        let group = self.groups.get_mut(id);
+        let (table, next_hop) = (group.table, group.next_hop());
+        let routes = next_hop.map_or_else(BTreeSet::new, |_| group.routes());
+        let gone = std::mem::replace(&mut group.offered, routes.clone());
+        for &prefix in gone.difference(&routes) {
+            self.withdraw(table, prefix, Source::Sessions(id));
+        }
+        for (table, prefix) in self.static_routes_into(id) {
+            match next_hop {
+                Some(next_hop) => self.offer(table, prefix, Source::StaticInto(id), next_hop),
+                None => self.withdraw(table, prefix, Source::StaticInto(id)),
+            }
         }
         if let Some(next_hop) = next_hop {
             for prefix in routes {
                 self.offer(table, prefix, Source::Sessions(id), next_hop);
             }
-            for (table, prefix) in self.static_routes_into(id) {
-                self.offer(table, prefix, Source::Static, next_hop);
-            }
         }
+        self.refresh_locals(id);
     }
 
-    fn withdraw_routes(&mut self, id: u32, table: TableId, routes: &[Prefix]) {
-        for &prefix in routes {
-            self.withdraw(table, prefix, Source::Sessions(id));
+    /// Our PPP addresses are our own while a session has them.
+    fn refresh_locals(&mut self, id: u32) {
+        let group = self.groups.get_mut(id);
+        let (table, locals) = (group.table, group.locals());
+        let gone = std::mem::replace(&mut group.offered_locals, locals.clone());
+        for &local in gone.difference(&locals) {
+            self.withdraw(table, Prefix::host(local), Source::PppAddress(id));
         }
-        for (table, prefix) in self.static_routes_into(id) {
-            self.withdraw(table, prefix, Source::Static);
+        for local in locals {
+            let source = Source::PppAddress(id);
+            self.offer(table, Prefix::host(local), source, NextHop::Local);
         }
     }
 
@@ -418,14 +468,15 @@ impl Engine {
     }
 
     /// The link stops sending now, and receives until its grace time ends.
-    pub(super) fn leave(&mut self, now: Duration, id: SessionId) {
+    pub(super) fn leave(&mut self, now: Duration, id: SessionId, why: &str) {
         let grace = self.grace(id);
+        if self.links.get(&id).is_none_or(Link::is_leaving) {
+            return;
+        }
+        log::info!("{}: down: {why}", self.link_name(id));
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        if link.is_leaving() {
-            return;
-        }
         link.phase = Phase::Leaving { until: now + grace };
         let group = link.group;
         self.by_call.remove(&link.call);
@@ -436,7 +487,9 @@ impl Engine {
         self.reschedule(id);
     }
 
-    /// PPP is negotiated anew: no traffic until it is authenticated again.
+    /// PPP is negotiated anew: no traffic until it is authenticated again. When
+    /// it is about to end, the link only stops sending: what the peer has sent
+    /// is received until the grace time ends.
     pub(super) fn suspend(&mut self, now: Duration, id: SessionId, authenticated: bool) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
@@ -450,7 +503,8 @@ impl Engine {
             Phase::Negotiating
         };
         link.next_report = None;
-        link.spec.receive = authenticated;
+        let ending = link.ppp.is_ending();
+        link.spec.receive &= authenticated || ending;
         let spec = Arc::new(link.spec.clone());
         let group = link.group;
         if let Some(group) = group {
@@ -458,7 +512,9 @@ impl Engine {
             self.refresh_group(group);
         }
         self.command(Command::SetSession(spec));
-        log::info!("{}: the peer negotiates anew", self.link_name(id));
+        if !ending {
+            log::info!("{}: PPP is negotiated anew", self.link_name(id));
+        }
         self.settle_link(now, id);
     }
 
@@ -478,7 +534,7 @@ impl Engine {
         };
         match link.phase {
             Phase::Leaving { until } if until <= now => return self.remove_link(id),
-            Phase::Held { until } if until <= now => self.hold_ended(now, id),
+            Phase::Held { until } if until <= now => self.hold_ended(now, id, until),
             Phase::Leaving { .. } | Phase::Held { .. } => (),
             _ => {
                 link.ppp.handle_timeout(now);
@@ -490,7 +546,7 @@ impl Engine {
         self.settle_link(now, id);
     }
 
-    fn remove_link(&mut self, id: SessionId) {
+    pub(super) fn remove_link(&mut self, id: SessionId) {
         let name = self.link_name(id);
         let Some(link) = self.links.remove(&id) else {
             return;
@@ -541,9 +597,10 @@ impl Engine {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        let asked = link.candidate.is_some_and(|candidate| {
-            candidate.address == source && now < candidate.probed_at + CANDIDATE_RETRY
-        });
+        // Whoever comes first is asked: a flood of sources costs one echo a second.
+        let asked = link
+            .candidate
+            .is_some_and(|candidate| now < candidate.probed_at + CANDIDATE_RETRY);
         if asked || !link.is_open() || source == link.spec.peer {
             return;
         }
@@ -555,16 +612,23 @@ impl Engine {
         self.settle_link(now, id);
     }
 
-    /// The peer answered from its new address.
-    pub(super) fn accept_peer(&mut self, now: Duration, id: SessionId, peer: SocketAddrV4) {
-        let Some(link) = self.links.get_mut(&id) else {
+    /// The peer answered from its new address: the tunnel is there now, with
+    /// all its sessions.
+    pub(super) fn accept_peer(&mut self, id: SessionId, peer: SocketAddrV4) {
+        let Some(tunnel) = self.links.get(&id).map(|link| link.tunnel) else {
             return;
         };
-        link.candidate = None;
-        link.spec.peer = peer;
-        let (tunnel, spec) = (link.tunnel, Arc::new(link.spec.clone()));
         self.endpoint.set_peer(tunnel, peer);
-        self.command(Command::SetSession(spec));
-        self.settle_endpoint(now);
+        let mut moved = Vec::new();
+        for link in self.links.values_mut() {
+            if link.tunnel == tunnel && !link.is_leaving() {
+                link.candidate = None;
+                link.spec.peer = peer;
+                moved.push(Arc::new(link.spec.clone()));
+            }
+        }
+        for spec in moved {
+            self.command(Command::SetSession(spec));
+        }
     }
 }

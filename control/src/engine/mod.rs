@@ -36,6 +36,7 @@ use crate::config::{Config, Via};
 use crate::ha::Sets;
 use crate::host::{Action, Icmp, Neighbours};
 use crate::l2tp::{self, CallId, Endpoint, TunnelId};
+use calls::Dialled;
 use dialer::Dialer;
 use group::Groups;
 use link::Link;
@@ -76,8 +77,12 @@ pub struct Engine {
     dialers: Vec<Dialer>,
     links: BTreeMap<SessionId, Link>,
     by_call: HashMap<CallId, SessionId>,
-    /// Which `outgoing` a tunnel belongs to.
-    by_tunnel: HashMap<TunnelId, usize>,
+    /// The tunnels that we dialled.
+    by_tunnel: HashMap<TunnelId, Dialled>,
+    /// Links whose PPP begins when what the endpoint has to say has been said.
+    connected: VecDeque<SessionId>,
+    /// The endpoint's outputs are being carried out: whoever adds to them need not.
+    settling: bool,
     next_session: u32,
     deadlines: BTreeSet<(Duration, SessionId)>,
     groups: Groups,
@@ -116,6 +121,8 @@ impl Engine {
             links: BTreeMap::new(),
             by_call: HashMap::new(),
             by_tunnel: HashMap::new(),
+            connected: VecDeque::new(),
+            settling: false,
             next_session: 0,
             deadlines: BTreeSet::new(),
             groups: Groups::default(),
@@ -151,6 +158,9 @@ impl Engine {
                 destination,
                 payload,
             } => {
+                if self.stopping && is_unaddressed(&payload) {
+                    return;
+                }
                 self.endpoint
                     .handle_datagram(now, table.0, source, destination, &payload);
                 self.settle_endpoint(now);
@@ -233,7 +243,7 @@ impl Engine {
         self.stopping = true;
         let ids: Vec<SessionId> = self.links.keys().copied().collect();
         for id in ids {
-            self.leave(now, id);
+            self.leave(now, id, "the appliance stops");
         }
         let tunnels: Vec<TunnelId> = self.endpoint.tunnels().collect();
         for tunnel in tunnels {
@@ -505,6 +515,12 @@ impl Engine {
         self.next_session += 1;
         SessionId(self.next_session)
     }
+}
+
+/// Whether a control message is for tunnel 0: who sends one wants a new tunnel
+/// (RFC 2661, 3.1).
+fn is_unaddressed(payload: &[u8]) -> bool {
+    payload.get(4..6) == Some(&[0, 0])
 }
 
 fn shutting_down() -> l2tp::TunnelClose {

@@ -52,12 +52,23 @@ impl Engine {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        if source != link.spec.peer {
-            return;
-        }
         let Ok(report) = Report::parse(frame) else {
             return;
         };
+        let ours = link.set.and_then(|set| self.sets.get(set));
+        if !ours.is_some_and(|set| set.received_epochs().any(|epoch| epoch == report.epoch)) {
+            return;
+        }
+        if source != link.spec.peer {
+            return self.peer_moved(now, id, source);
+        }
+        if link
+            .peer_report
+            .is_some_and(|last| report.sent_at_us < last.sent_at_us)
+        {
+            // Overtaken on its way: it knows less than the one before it.
+            return;
+        }
         self.endpoint.note_data(now, link.tunnel);
         let arrived = link.total(|counters| counters.received_packets.read());
         link.peer_report = Some(PeerReport {

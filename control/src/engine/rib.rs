@@ -10,11 +10,15 @@ use dataplane::command::{Command, NextHop, Prefix, TableId};
 pub(super) enum Source {
     /// An address of our own, and the broadcast addresses of its network.
     Own,
+    /// Our PPP address in a group of L2TP sessions; the number tells one from another.
+    PppAddress(u32),
     /// The network that an interface is on.
     Connected,
-    /// `routes:` and `gateway` of the configuration.
+    /// `routes:` of the configuration into a set, while the group has sessions.
+    StaticInto(u32),
+    /// Other `routes:`, and `gateway`.
     Static,
-    /// A group of L2TP sessions; the number tells one from another.
+    /// What a group of L2TP sessions leads to.
     Sessions(u32),
 }
 

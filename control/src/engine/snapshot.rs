@@ -147,7 +147,7 @@ impl Engine {
         let dialled = |index: usize| {
             self.by_tunnel
                 .iter()
-                .find(|(_, of)| **of == index)
+                .find(|(_, dialled)| dialled.outgoing == index)
                 .map(|(tunnel, _)| *tunnel)
         };
         let mut tunnels: Vec<Tunnel> = self
@@ -380,9 +380,9 @@ impl Engine {
                 to: prefix.to_string(),
                 via: self.via(next_hop),
                 origin: match source {
-                    Source::Own => "own",
+                    Source::Own | Source::PppAddress(_) => "own",
                     Source::Connected => "connected",
-                    Source::Static => "static",
+                    Source::StaticInto(_) | Source::Static => "static",
                     Source::Sessions(_) => "tunnel",
                 }
                 .to_owned(),

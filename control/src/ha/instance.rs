@@ -23,6 +23,8 @@ use super::Agreement;
 
 /// Windows of the two newest epochs live side by side.
 const EPOCHS_MAX: usize = 2;
+/// From authentication to an open session takes no longer than this, or fails.
+const PROVISIONAL: Duration = Duration::from_secs(65);
 
 /// What an instance is found by when a call comes up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,7 +43,7 @@ pub enum Key {
 #[derive(Debug)]
 struct Received {
     epoch: Epoch,
-    /// When an older epoch stops being received; `None` for the newest.
+    /// When an epoch stops being received; `None` for the one of the open links.
     retires_at: Option<Duration>,
 }
 
@@ -75,42 +77,58 @@ impl SetInstance {
         self.next_number.load(std::sync::atomic::Ordering::Relaxed)
     }
 
-    /// The peer's epochs that are received, newest first.
+    /// The peer's epochs that are received, first the one of the open links.
     pub fn received_epochs(&self) -> impl Iterator<Item = u32> + '_ {
         self.received.iter().map(|received| received.epoch.epoch)
     }
 
-    /// Receives `epoch` from now on; older epochs are received until the grace
-    /// time ends. Says whether anything changed.
-    pub fn receive_epoch(&mut self, now: Duration, epoch: u32, grace: Duration) -> bool {
-        if self
-            .received
-            .first()
-            .is_some_and(|newest| newest.epoch.epoch == epoch)
-        {
+    /// Receives `epoch` too, for as long as a link may take from its
+    /// authentication to its opening: who only authenticated takes nothing
+    /// from those that are open. Says whether anything changed.
+    pub fn receive_epoch(&mut self, now: Duration, epoch: u32) -> bool {
+        let known = |received: &&mut Received| received.epoch.epoch == epoch;
+        if let Some(received) = self.received.iter_mut().find(known) {
+            received.retires_at = received.retires_at.map(|at| at.max(now + PROVISIONAL));
             return false;
         }
-        let known = self
-            .received
-            .iter()
-            .position(|received| received.epoch.epoch == epoch);
-        let window = match known {
-            // An epoch that returns keeps its window: its numbers were delivered.
-            Some(place) => self.received.remove(place).epoch.window,
-            None => Arc::new(Window::new(u64::from(self.ours.window))),
+        self.received.truncate(EPOCHS_MAX - 1);
+        let retires_at = (!self.received.is_empty()).then_some(now + PROVISIONAL);
+        self.received.push(self.new_epoch(epoch, retires_at));
+        true
+    }
+
+    /// A link of `epoch` has opened: the others are received until the grace
+    /// time ends. Says whether anything changed.
+    pub fn prefer_epoch(&mut self, now: Duration, epoch: u32, grace: Duration) -> bool {
+        let is_newest = |newest: &Received| newest.epoch.epoch == epoch;
+        if self.received.first().is_some_and(is_newest) {
+            return false;
+        }
+        // An epoch that returns keeps its window: its numbers were delivered.
+        let preferred = match self.received.iter().position(is_newest) {
+            Some(place) => self.received.remove(place),
+            None => self.new_epoch(epoch, None),
         };
         for older in &mut self.received {
-            older.retires_at.get_or_insert(now + grace);
+            older.retires_at = Some(now + grace);
         }
         self.received.insert(
             0,
             Received {
-                epoch: Epoch { epoch, window },
                 retires_at: None,
+                ..preferred
             },
         );
         self.received.truncate(EPOCHS_MAX);
         true
+    }
+
+    fn new_epoch(&self, epoch: u32, retires_at: Option<Duration>) -> Received {
+        let window = Arc::new(Window::new(u64::from(self.ours.window)));
+        Received {
+            epoch: Epoch { epoch, window },
+            retires_at,
+        }
     }
 
     /// Gives up epochs whose grace time has ended. Says whether anything changed.
@@ -276,10 +294,13 @@ mod tests {
     fn the_older_epoch_is_received_until_the_grace_time_ends() {
         let (mut sets, mut rng) = (Sets::default(), StdRng::seed_from_u64(1));
         let set = sets.instance_for(Key::Outgoing { set: 0 }, &parameters(), &mut rng);
-        assert!(set.receive_epoch(seconds(0), 10, GRACE));
-        assert!(!set.receive_epoch(seconds(1), 10, GRACE));
+        assert!(set.receive_epoch(seconds(0), 10));
+        assert!(!set.receive_epoch(seconds(1), 10));
         assert_eq!(set.next_timeout(), None);
-        assert!(set.receive_epoch(seconds(5), 11, GRACE));
+        assert!(set.receive_epoch(seconds(4), 11));
+        assert_eq!(set.received_epochs().collect::<Vec<_>>(), [10, 11]);
+        assert!(set.prefer_epoch(seconds(5), 11, GRACE));
+        assert!(!set.prefer_epoch(seconds(5), 11, GRACE));
         assert_eq!(set.received_epochs().collect::<Vec<_>>(), [11, 10]);
         assert_eq!(set.next_timeout(), Some(seconds(7)));
         assert!(!set.retire_epochs(seconds(6)));
@@ -291,10 +312,10 @@ mod tests {
     fn an_epoch_that_returns_keeps_its_window_and_a_third_displaces_the_oldest() {
         let (mut sets, mut rng) = (Sets::default(), StdRng::seed_from_u64(1));
         let set = sets.instance_for(Key::Outgoing { set: 0 }, &parameters(), &mut rng);
-        set.receive_epoch(seconds(0), 10, GRACE);
+        set.receive_epoch(seconds(0), 10);
         set.spec().epochs[0].window.observe(5);
-        set.receive_epoch(seconds(1), 11, GRACE);
-        set.receive_epoch(seconds(1), 10, GRACE);
+        set.prefer_epoch(seconds(1), 11, GRACE);
+        set.prefer_epoch(seconds(1), 10, GRACE);
         let spec = set.spec();
         assert_eq!(
             spec.epochs
@@ -307,8 +328,20 @@ mod tests {
             spec.epochs[0].window.observe(5),
             dataplane::window::Verdict::Duplicate
         );
-        set.receive_epoch(seconds(1), 12, GRACE);
+        set.prefer_epoch(seconds(1), 12, GRACE);
         assert_eq!(set.received_epochs().collect::<Vec<_>>(), [12, 10]);
+    }
+
+    #[test]
+    fn epochs_of_links_that_never_open_do_not_displace_the_open_ones() {
+        let (mut sets, mut rng) = (Sets::default(), StdRng::seed_from_u64(1));
+        let set = sets.instance_for(Key::Outgoing { set: 0 }, &parameters(), &mut rng);
+        for epoch in [10, 11, 12, 13] {
+            set.receive_epoch(seconds(1), epoch);
+        }
+        assert_eq!(set.received_epochs().collect::<Vec<_>>(), [10, 13]);
+        set.retire_epochs(seconds(1000));
+        assert_eq!(set.received_epochs().collect::<Vec<_>>(), [10]);
     }
 
     #[test]

@@ -185,6 +185,11 @@ impl Session {
             .is_some_and(|ipcp| ipcp.state() == State::Opened)
     }
 
+    /// Whether the link has ended or is being terminated: it never comes up again.
+    pub fn is_ending(&self) -> bool {
+        matches!(self.phase, Phase::Terminate | Phase::Closed)
+    }
+
     fn party(role: &Role) -> Party<'_> {
         match role {
             Role::Client {

@@ -526,7 +526,7 @@ impl Traffic {
         for (site, flow) in Site::BOTH.into_iter().zip(&self.flows) {
             let settled = std::mem::replace(&mut self.settled[site as usize], flow.sent());
             text += &format!(
-                "{}: {} sent, {} lost, {} twice | ",
+                "{} {}, lost {}, twice {} | ",
                 way(site),
                 thousands(settled),
                 thousands(flow.lost_below(settled)),

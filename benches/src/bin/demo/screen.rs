@@ -9,13 +9,14 @@ pub(crate) struct Screen {
     has_colours: bool,
 }
 
-const PICTURE: [&str; 6] = [
+const PICTURE: [&str; 7] = [
     "    LAN host       appliance            ISPs            appliance       LAN host",
     "                                +-- 1:  5 ms +-  1 --+",
     "    192.168.1.10 --- head ------+-- 2: 20 ms +-  4 --+------ remote --- 192.168.2.10",
     "                                +-- 3: 60 ms +- 10 --+",
     "",
     "    UDP numbers are checked one by one; everything runs on this machine, in network namespaces.",
+    "",
 ];
 
 /// How a cell or a line is to look.
@@ -149,7 +150,7 @@ pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(' ');
         }
         text.push(digit);
