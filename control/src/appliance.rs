@@ -39,7 +39,9 @@ impl std::fmt::Display for RunError {
             Self::Dataplane(error) => write!(formatter, "{error}"),
             Self::Management(error) => write!(formatter, "{error}"),
             Self::Signals(error) => write!(formatter, "cannot watch for signals: {error}"),
-            Self::Randomness(error) => write!(formatter, "no random numbers from the system: {error}"),
+            Self::Randomness(error) => {
+                write!(formatter, "no random numbers from the system: {error}")
+            }
         }
     }
 }
@@ -58,7 +60,8 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let seed = random_seed()?;
     let dataplane = Dataplane::start(dataplane_config(&config)).map_err(RunError::Dataplane)?;
     log_start(&config, &dataplane);
-    let (_server, requests) = socket::Server::start(&config.management.socket).map_err(RunError::Management)?;
+    let (_server, requests) =
+        socket::Server::start(&config.management.socket).map_err(RunError::Management)?;
     let mut appliance = Appliance::new(config, dataplane, seed);
     while !stop.load(Ordering::Relaxed) {
         let busy = appliance.turn();
@@ -103,8 +106,15 @@ struct PortLink {
 
 impl Appliance {
     fn new(config: Config, dataplane: Dataplane, seed: [u8; 32]) -> Self {
-        let facts: Vec<PortFacts> =
-            dataplane.ports().iter().map(|port| PortFacts { id: port.id, mac: port.mac, mtu: port.mtu }).collect();
+        let facts: Vec<PortFacts> = dataplane
+            .ports()
+            .iter()
+            .map(|port| PortFacts {
+                id: port.id,
+                mac: port.mac,
+                mtu: port.mtu,
+            })
+            .collect();
         let ports = dataplane
             .ports()
             .iter()
@@ -137,7 +147,9 @@ impl Appliance {
             self.follow_links(now);
         }
         let engine = &mut self.engine;
-        let events = self.dataplane.poll(&mut |event| engine.handle_event(now, event));
+        let events = self
+            .dataplane
+            .poll(&mut |event| engine.handle_event(now, event));
         if self.engine.next_timeout().is_some_and(|due| due <= now) {
             self.engine.handle_timeout(now);
         }
@@ -150,7 +162,11 @@ impl Appliance {
         for port in &mut self.ports {
             let up = self.dataplane.link_up(port.id);
             if port.up.replace(up) != Some(up) {
-                log::info!("port {}: link {}", port.name, if up { "up" } else { "down" });
+                log::info!(
+                    "port {}: link {}",
+                    port.name,
+                    if up { "up" } else { "down" }
+                );
                 self.engine.handle_port_link(now, port.id, up);
             }
         }
@@ -163,10 +179,18 @@ impl Appliance {
             match output {
                 Output::Command(command) => self.last_command = self.dataplane.command(command),
                 Output::Ipv4 { table, packet } => {
-                    self.held.push_back(Held { behind: self.last_command, table, packet });
+                    self.held.push_back(Held {
+                        behind: self.last_command,
+                        table,
+                        packet,
+                    });
                 }
                 Output::Frame { port, frame } => self.dataplane.send_frame(port, &frame),
-                Output::Neighbour { interface, mac, packet } => {
+                Output::Neighbour {
+                    interface,
+                    mac,
+                    packet,
+                } => {
                     self.dataplane.send_on_interface(interface, mac, &packet);
                 }
             }
@@ -200,18 +224,36 @@ impl Appliance {
         status.dataplane = status::Dataplane {
             dpdk_version: self.dataplane.dpdk_version(),
             hugepages: self.dataplane.uses_hugepages(),
-            workers: self.workers.iter().map(|&core| status::Worker { core }).collect(),
+            workers: self
+                .workers
+                .iter()
+                .map(|&core| status::Worker { core })
+                .collect(),
         };
-        status.ports = self.ports.iter().zip(self.dataplane.ports()).map(|(link, port)| self.port(link, port)).collect();
+        status.ports = self
+            .ports
+            .iter()
+            .zip(self.dataplane.ports())
+            .map(|(link, port)| self.port(link, port))
+            .collect();
         status
     }
 
     fn port(&self, link: &PortLink, port: &PortInfo) -> status::Port {
         let workers = self.dataplane.port_counters(port.id);
-        let total = |read: fn(&PortCounters) -> u64| workers.iter().map(|counters| read(counters)).sum();
+        let total =
+            |read: fn(&PortCounters) -> u64| workers.iter().map(|counters| read(counters)).sum();
         let drops = Drop::ALL
             .iter()
-            .map(|&reason| (reason, workers.iter().map(|counters| counters.drops.read(reason)).sum::<u64>()))
+            .map(|&reason| {
+                (
+                    reason,
+                    workers
+                        .iter()
+                        .map(|counters| counters.drops.read(reason))
+                        .sum::<u64>(),
+                )
+            })
             .filter(|&(_, count)| count > 0)
             .map(|(reason, count)| (reason.name().to_owned(), count))
             .collect();
@@ -220,7 +262,11 @@ impl Appliance {
             device: link.device.clone(),
             driver: port.driver.clone(),
             mac: display_mac(port.mac),
-            link: if link.up == Some(true) { LinkState::Up } else { LinkState::Down },
+            link: if link.up == Some(true) {
+                LinkState::Up
+            } else {
+                LinkState::Down
+            },
             mtu: port.mtu,
             received_packets: total(|counters| counters.received_packets.read()),
             received_octets: total(|counters| counters.received_octets.read()),
@@ -254,11 +300,12 @@ fn log_start(config: &Config, dataplane: &Dataplane) {
         "{}: {} workers, {}",
         config.name,
         config.dataplane.workers.len(),
-        if dataplane.uses_hugepages() { "hugepages" } else { "no hugepages (--no-huge)" }
+        if dataplane.uses_hugepages() {
+            "hugepages"
+        } else {
+            "no hugepages (--no-huge)"
+        }
     );
-    for port in dataplane.ports() {
-        log::info!("port {}: {} with {} queues, MTU {}", port.name, port.driver, port.queues, port.mtu);
-    }
 }
 
 fn dataplane_config(config: &Config) -> dataplane::Config {

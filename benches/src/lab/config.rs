@@ -90,7 +90,12 @@ impl LabConfig {
         self.rewrite(&text, directory, of_site)
     }
 
-    fn rewrite(&self, text: &str, directory: &Path, of_site: &[(String, String)]) -> io::Result<String> {
+    fn rewrite(
+        &self,
+        text: &str,
+        directory: &Path,
+        of_site: &[(String, String)],
+    ) -> io::Result<String> {
         let mut text = text.replace("/run/hal2tp/", &format!("{}/", directory.display()));
         if let Some(workers) = self.workers {
             text = map_lines(&text, |line| replace_value(line, "workers:", workers));

@@ -6,7 +6,9 @@ use benches::lab::{LabConfig, Site};
 use benches::ping::Ping;
 use benches::transfer::{Transfer, TransferConfig};
 
-use super::{Traffic, assert_nothing_lost_nothing_twice, at_host, config, output, running, sleep, status};
+use super::{
+    Traffic, assert_nothing_lost_nothing_twice, at_host, config, output, running, sleep, status,
+};
 
 /// The inner MTU of a link of 1500 (50 octets of headers).
 const INNER_MTU: usize = 1450;
@@ -16,17 +18,57 @@ fn icmp_tells_the_truth() {
     let lab = running(config());
     let ping = |arguments: &[&str]| at_host(&lab, Site::Head, "ping", arguments);
 
-    let large = ping(&["-c", "2", "-W", "2", "-M", "do", "-s", "1472", "192.168.2.10"]);
-    assert!(large.contains(&format!("mtu = {INNER_MTU}")) || large.contains(&format!("mtu={INNER_MTU}")), "{large}");
-    let fits = ping(&["-c", "2", "-W", "2", "-M", "do", "-s", "1422", "192.168.2.10"]);
+    let large = ping(&[
+        "-c",
+        "2",
+        "-W",
+        "2",
+        "-M",
+        "do",
+        "-s",
+        "1472",
+        "192.168.2.10",
+    ]);
+    assert!(
+        large.contains(&format!("mtu = {INNER_MTU}"))
+            || large.contains(&format!("mtu={INNER_MTU}")),
+        "{large}"
+    );
+    let fits = ping(&[
+        "-c",
+        "2",
+        "-W",
+        "2",
+        "-M",
+        "do",
+        "-s",
+        "1422",
+        "192.168.2.10",
+    ]);
     assert!(fits.contains("2 received"), "{fits}");
-    let fragmented = ping(&["-c", "3", "-W", "2", "-M", "dont", "-s", "3000", "192.168.2.10"]);
+    let fragmented = ping(&[
+        "-c",
+        "3",
+        "-W",
+        "2",
+        "-M",
+        "dont",
+        "-s",
+        "3000",
+        "192.168.2.10",
+    ]);
     assert!(fragmented.contains("3 received"), "{fragmented}");
 
     let first_hop = ping(&["-c", "1", "-W", "2", "-t", "1", "192.168.2.10"]);
-    assert!(first_hop.contains("From 192.168.1.1") && first_hop.contains("Time to live exceeded"), "{first_hop}");
+    assert!(
+        first_hop.contains("From 192.168.1.1") && first_hop.contains("Time to live exceeded"),
+        "{first_hop}"
+    );
     let second_hop = ping(&["-c", "1", "-W", "2", "-t", "2", "192.168.2.10"]);
-    assert!(second_hop.contains("From 192.168.2.1") && second_hop.contains("Time to live exceeded"), "{second_hop}");
+    assert!(
+        second_hop.contains("From 192.168.2.1") && second_hop.contains("Time to live exceeded"),
+        "{second_hop}"
+    );
     let nowhere = ping(&["-c", "1", "-W", "2", "203.0.113.9"]);
     assert!(nowhere.contains("Destination Net Unreachable"), "{nowhere}");
     let nobody = ping(&["-c", "1", "-W", "5", "192.168.2.77"]);
@@ -46,13 +88,23 @@ fn icmp_tells_the_truth() {
 fn tcp_is_clamped_and_arrives_intact() {
     let lab = running(config());
     let (from, to) = (lab.host(Site::Remote).clone(), lab.host(Site::Head).clone());
-    let transfer = TransferConfig { from, to, port: 6000, octets: 8 << 20, octets_per_s: None };
+    let transfer = TransferConfig {
+        from,
+        to,
+        port: 6000,
+        octets: 8 << 20,
+        octets_per_s: None,
+    };
     let report = Transfer::start(transfer).unwrap().finish().unwrap();
     assert!(report.is_intact, "the checksum of what arrived");
     println!("{} octets in {:?}", report.octets, report.elapsed);
     for site in Site::BOTH {
         let drops = &status(&lab, site).ports[0].drops;
-        assert_eq!(drops.get("fragmentation-needed"), None, "no segment was too large: {drops:?}");
+        assert_eq!(
+            drops.get("fragmentation-needed"),
+            None,
+            "no segment was too large: {drops:?}"
+        );
     }
 }
 
@@ -61,7 +113,10 @@ fn tcp_is_clamped_and_arrives_intact() {
 fn a_peer_without_ha_never_gets_a_duplicate() {
     let mut config = config();
     // Another vendor id at the head: neither end knows the other's AVP. Only its file has "incoming".
-    config.head_edits.push(("  incoming:".to_owned(), "  vendor-id: 9\n  incoming:".to_owned()));
+    config.head_edits.push((
+        "  incoming:".to_owned(),
+        "  vendor-id: 9\n  incoming:".to_owned(),
+    ));
     let lab = running_plain(config);
     let traffic = Traffic::start(&lab, 1_000);
     sleep(5.0);
@@ -69,8 +124,17 @@ fn a_peer_without_ha_never_gets_a_duplicate() {
     for site in Site::BOTH {
         let status = status(&lab, site);
         assert_eq!(status.sets[0].protection, "peer has no HA: no protection");
-        let carrying: Vec<_> = status.sessions.iter().filter(|session| session.sent_packets > 0).collect();
-        assert_eq!(carrying.len(), 1, "one session carries: {:?}", status.sessions);
+        let carrying: Vec<_> = status
+            .sessions
+            .iter()
+            .filter(|session| session.sent_packets > 0)
+            .collect();
+        assert_eq!(
+            carrying.len(),
+            1,
+            "one session carries: {:?}",
+            status.sessions
+        );
     }
 }
 
@@ -85,13 +149,24 @@ fn an_idle_appliance_sleeps_and_wakes_in_time() {
     for (site, (pid, before)) in Site::BOTH.into_iter().zip(pids.into_iter().zip(before)) {
         let used = cpu_time(pid) - before;
         println!("{}: {used:?} of CPU time in 5 s", site.name());
-        assert!(used < Duration::from_millis(250), "{} uses {used:?} in 5 s", site.name());
+        assert!(
+            used < Duration::from_millis(250),
+            "{} uses {used:?} in 5 s",
+            site.name()
+        );
     }
     // 10 ms of the fastest link's delay and up to 2 ms of its jitter there and back; four forwardings.
     let ping = Ping::run(lab.host(Site::Head), lab.host(Site::Remote).address, 20).unwrap();
-    println!("ping over 10 to 12 ms of line: least {} ms, mean {} ms", ping.least_ms, ping.mean_ms);
+    println!(
+        "ping over 10 to 12 ms of line: least {} ms, mean {} ms",
+        ping.least_ms, ping.mean_ms
+    );
     assert_eq!((ping.received, ping.duplicates), (20, 0));
-    assert!(ping.least_ms < 15.0, "each of four forwardings takes about 1 ms at most: {} ms", ping.least_ms);
+    assert!(
+        ping.least_ms < 15.0,
+        "each of four forwardings takes about 1 ms at most: {} ms",
+        ping.least_ms
+    );
 }
 
 /// What the appliance changed on the interfaces it took is as before when it ends.
@@ -100,7 +175,11 @@ fn interfaces_are_given_back_as_they_were() {
     let mut lab = benches::lab::Lab::build(config()).unwrap();
     let state = |lab: &benches::lab::Lab| {
         let namespace = lab.namespace(Site::Remote);
-        let sysctls = ["net.ipv6.conf.isp1.disable_ipv6", "net.ipv4.conf.isp1.forwarding", "net.ipv4.conf.isp1.arp_ignore"];
+        let sysctls = [
+            "net.ipv6.conf.isp1.disable_ipv6",
+            "net.ipv4.conf.isp1.forwarding",
+            "net.ipv4.conf.isp1.arp_ignore",
+        ];
         output(namespace.command("ethtool").args(["-k", "isp1"]))
             + &output(namespace.command("sysctl").args(sysctls))
             + &output(namespace.command("cat").arg("/sys/class/net/isp1/flags"))
@@ -110,7 +189,11 @@ fn interfaces_are_given_back_as_they_were() {
         lab.start(site).unwrap();
     }
     lab.wait_until_set_up(super::SET_UP_LIMIT).unwrap();
-    assert_ne!(state(&lab), before, "something was switched off while it ran");
+    assert_ne!(
+        state(&lab),
+        before,
+        "something was switched off while it ran"
+    );
     assert!(lab.stop(Site::Remote).unwrap().success());
     assert_eq!(state(&lab), before);
 }
@@ -124,13 +207,21 @@ fn running_plain(config: LabConfig) -> benches::lab::Lab {
     let all_up = |lab: &benches::lab::Lab| {
         Site::BOTH.into_iter().all(|site| {
             lab.status(site).is_ok_and(|status| {
-                status.sessions.len() == 3 && status.sessions.iter().all(|session| ["up", "standby"].contains(&&*session.state))
+                status.sessions.len() == 3
+                    && status
+                        .sessions
+                        .iter()
+                        .all(|session| ["up", "standby"].contains(&&*session.state))
             })
         })
     };
     let started = std::time::Instant::now();
     while !all_up(&lab) {
-        assert!(started.elapsed() < super::SET_UP_LIMIT, "{}", super::drops_of(&lab));
+        assert!(
+            started.elapsed() < super::SET_UP_LIMIT,
+            "{}",
+            super::drops_of(&lab)
+        );
         sleep(0.1);
     }
     lab
@@ -138,7 +229,12 @@ fn running_plain(config: LabConfig) -> benches::lab::Lab {
 
 fn cpu_time(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
-    let fields: Vec<&str> = stat.rsplit(')').next().expect("a name in brackets").split_whitespace().collect();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .expect("a name in brackets")
+        .split_whitespace()
+        .collect();
     let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
     // USER_HZ is 100 on every Linux that Debian ships.
     Duration::from_millis(ticks * 10)

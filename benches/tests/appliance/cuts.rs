@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use benches::emulator::Direction;
 use benches::lab::{Lab, LabConfig, Site};
 
-use super::{Traffic, assert_nothing_lost_nothing_twice, config, dropped, running, sleep, status, wait_for_all};
+use super::{
+    Traffic, assert_nothing_lost_nothing_twice, config, dropped, running, sleep, status,
+    wait_for_all,
+};
 
 const PACKETS_PER_S: u32 = 5_000;
 /// Shorter than `lcp-timeout`: the sessions live through it.
@@ -37,7 +40,11 @@ fn cut_every_link_in_turn(lab: &mut Lab) {
     }
     lab.carrier_down(1, Site::Head).unwrap();
     sleep(LONG_S);
-    assert_eq!(status(lab, Site::Head).live_links(), [2, 3], "the dead link is given up");
+    assert_eq!(
+        status(lab, Site::Head).live_links(),
+        [2, 3],
+        "the dead link is given up"
+    );
     lab.carrier_up(1, Site::Head).unwrap();
     wait_for_all(lab, BACK);
 }
@@ -51,7 +58,11 @@ fn cuts_cost_nothing(config: LabConfig) -> Lab {
     assert_nothing_lost_nothing_twice(&lab, &reports);
     for report in &reports {
         let least = (started.elapsed().as_secs_f64() - 5.0) * f64::from(PACKETS_PER_S) * 0.9;
-        assert!(report.sent as f64 > least, "the traffic kept its pace: {} packets", report.sent);
+        assert!(
+            report.sent as f64 > least,
+            "the traffic kept its pace: {} packets",
+            report.sent
+        );
     }
     lab
 }
@@ -65,26 +76,49 @@ fn cutting_each_link_in_turn_costs_nothing_with_one_worker() {
 /// to the other.
 #[test]
 fn cutting_each_link_in_turn_costs_nothing_with_two_workers() {
-    let lab = cuts_cost_nothing(LabConfig { workers: Some(2), queues: Some(1), ..config() });
+    let lab = cuts_cost_nothing(LabConfig {
+        workers: Some(2),
+        queues: Some(1),
+        ..config()
+    });
     for site in Site::BOTH {
         let status = status(&lab, site);
         let worker = |of: usize| {
-            status.sessions.iter().filter_map(|session| session.per_worker.get(of)).fold((0, 0), |sum, worker| {
-                (sum.0 + worker.wins, sum.1 + worker.duplicates)
-            })
+            status
+                .sessions
+                .iter()
+                .filter_map(|session| session.per_worker.get(of))
+                .fold((0, 0), |sum, worker| {
+                    (sum.0 + worker.wins, sum.1 + worker.duplicates)
+                })
         };
         let [first, second] = [worker(0), worker(1)];
-        println!("{}: wins and duplicates by worker: {first:?} {second:?}", site.name());
+        println!(
+            "{}: wins and duplicates by worker: {first:?} {second:?}",
+            site.name()
+        );
         // A number that was won on one worker and arrived on the other was eliminated there.
-        assert!(first.0 > 1000 && first.1 > 1000, "worker 0 of {}: {first:?}", site.name());
-        assert!(second.0 > 1000 && second.1 > 1000, "worker 1 of {}: {second:?}", site.name());
+        assert!(
+            first.0 > 1000 && first.1 > 1000,
+            "worker 0 of {}: {first:?}",
+            site.name()
+        );
+        assert!(
+            second.0 > 1000 && second.1 > 1000,
+            "worker 1 of {}: {second:?}",
+            site.name()
+        );
     }
 }
 
 /// The same with the flows spread over both workers' queues by the kernel.
 #[test]
 fn two_workers_share_every_port() {
-    let lab = running(LabConfig { workers: Some(2), queues: Some(2), ..config() });
+    let lab = running(LabConfig {
+        workers: Some(2),
+        queues: Some(2),
+        ..config()
+    });
     let traffic = Traffic::start(&lab, PACKETS_PER_S);
     sleep(10.0);
     assert_nothing_lost_nothing_twice(&lab, &traffic.stop());
@@ -120,7 +154,10 @@ fn a_damaged_first_copy_does_not_cost_the_packet() {
     assert_nothing_lost_nothing_twice(&lab, &traffic.stop());
     for site in Site::BOTH {
         let refused = dropped(&status(&lab, site), "isp1", "bad-udp");
-        assert!(refused > 1_000, "damaged copies were refused by name: {refused}");
+        assert!(
+            refused > 1_000,
+            "damaged copies were refused by name: {refused}"
+        );
     }
 }
 
@@ -138,6 +175,11 @@ fn lossy_links_lose_little_together() {
         super::assert_honest(&report);
         assert_eq!(report.delivered_twice, 0);
         // 5 % of 5 % is 0.25 %.
-        assert!(report.loss() > 0.0005 && report.loss() < 0.006, "{} of {}", report.lost(), report.sent);
+        assert!(
+            report.loss() > 0.0005 && report.loss() < 0.006,
+            "{} of {}",
+            report.lost(),
+            report.sent
+        );
     }
 }

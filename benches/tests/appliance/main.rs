@@ -27,7 +27,9 @@ fn running(config: LabConfig) -> Lab {
     for site in Site::BOTH {
         lab.start(site).expect("the appliance starts");
     }
-    let time = lab.wait_until_set_up(SET_UP_LIMIT).expect("all links come up");
+    let time = lab
+        .wait_until_set_up(SET_UP_LIMIT)
+        .expect("all links come up");
     println!("set up after {time:?}");
     lab
 }
@@ -49,7 +51,10 @@ impl Traffic {
     fn sized(lab: &Lab, packets_per_s: u32, payload_octets: usize) -> Self {
         let flows = Site::BOTH.map(|site| {
             let (from, to) = (lab.host(site), lab.host(site.other()));
-            let flow = FlowConfig { payload_octets, ..FlowConfig::new(from, to, 5000, packets_per_s) };
+            let flow = FlowConfig {
+                payload_octets,
+                ..FlowConfig::new(from, to, 5000, packets_per_s)
+            };
             Flow::start(flow).expect("the hosts have sockets")
         });
         Self { flows }
@@ -64,13 +69,18 @@ impl Traffic {
         for flow in &self.flows {
             flow.stop_sending();
         }
-        self.flows.map(|flow| flow.stop(DRAIN).expect("the flow reports"))
+        self.flows
+            .map(|flow| flow.stop(DRAIN).expect("the flow reports"))
     }
 }
 
 /// What the hosts themselves lost is no verdict on the appliances.
 fn assert_honest(report: &FlowReport) {
-    assert_eq!((report.receiver_drops, report.send_errors), (0, 0), "the traffic hosts kept up");
+    assert_eq!(
+        (report.receiver_drops, report.send_errors),
+        (0, 0),
+        "the traffic hosts kept up"
+    );
 }
 
 fn assert_nothing_lost_nothing_twice(lab: &Lab, reports: &[FlowReport; 2]) {
@@ -87,8 +97,20 @@ fn assert_nothing_lost_nothing_twice(lab: &Lab, reports: &[FlowReport; 2]) {
         );
         assert_honest(report);
         let context = || drops_of(lab);
-        assert_eq!(report.lost(), 0, "lost from {}: {:?}\n{}", site.name(), report.missing, context());
-        assert_eq!(report.delivered_twice, 0, "delivered twice from {}", site.name());
+        assert_eq!(
+            report.lost(),
+            0,
+            "lost from {}: {:?}\n{}",
+            site.name(),
+            report.missing,
+            context()
+        );
+        assert_eq!(
+            report.delivered_twice,
+            0,
+            "delivered twice from {}",
+            site.name()
+        );
         assert_eq!(report.foreign, 0, "damaged payload from {}", site.name());
     }
 }
@@ -114,14 +136,19 @@ fn status(lab: &Lab, site: Site) -> Status {
 }
 
 fn dropped(status: &Status, port: &str, reason: &str) -> u64 {
-    let port = status.ports.iter().find(|of| of.name == port).expect("the port is there");
+    let port = status
+        .ports
+        .iter()
+        .find(|of| of.name == port)
+        .expect("the port is there");
     port.drops.get(reason).copied().unwrap_or(0)
 }
 
 /// Waits until all links are up at both ends.
 fn wait_for_all(lab: &mut Lab, limit: Duration) -> Duration {
     let started = Instant::now();
-    lab.wait_until_set_up(limit).unwrap_or_else(|error| panic!("{error}\n{}", drops_of(lab)));
+    lab.wait_until_set_up(limit)
+        .unwrap_or_else(|error| panic!("{error}\n{}", drops_of(lab)));
     started.elapsed()
 }
 

@@ -19,7 +19,10 @@ fn restart_under_traffic(site: Site, limit: Duration) {
         sleep(0.5);
         lab.start(site).unwrap();
         let time = wait_for_all(&mut lab, limit);
-        println!("round {round}: all links up {time:?} after {} started again", site.name());
+        println!(
+            "round {round}: all links up {time:?} after {} started again",
+            site.name()
+        );
         up_again.push(traffic.sent());
         sleep(4.0);
     }
@@ -29,8 +32,17 @@ fn restart_under_traffic(site: Site, limit: Duration) {
         for from in up_again.iter().map(|sent| sent[way]) {
             // Three of the four seconds before the next blow.
             let settled = from..from + 6_000;
-            assert!(report.sent > settled.end, "traffic went on: {} of {settled:?}", report.sent);
-            assert_eq!(report.lost_in(settled.clone()), 0, "lost once up again: {:?} in {settled:?}", report.missing);
+            assert!(
+                report.sent > settled.end,
+                "traffic went on: {} of {settled:?}",
+                report.sent
+            );
+            assert_eq!(
+                report.lost_in(settled.clone()),
+                0,
+                "lost once up again: {:?} in {settled:?}",
+                report.missing
+            );
         }
     }
 }

@@ -306,7 +306,7 @@ impl Engine {
         let ids = self.endpoint.call(call)?;
         self.free_ids(ends.local_id, ids.local_id);
         let set = key.map(|key| self.set_for(key));
-        let id = self.new_session_id();
+        let id = SessionId(self.session_slots.take());
         let address_control = true;
         let mtu = self.link_mtu(ends.table, *ends.local.ip(), set.is_some(), settings.mtu);
         let spec = SessionSpec {

@@ -94,8 +94,7 @@ fn a_damaged_copy_that_arrives_first_does_not_cost_the_packet() {
     let mut rig = Rig::new();
     let packet = inner(b"precious");
     let good = copy(1, 0, &packet);
-    let mut number = 1;
-    for at in 14..good.len() {
+    for (number, at) in (1..).zip(14..good.len()) {
         let mut damaged = copy(1, number, &packet);
         damaged[at] ^= 0x10;
         rig.send(1, &damaged);
@@ -109,7 +108,6 @@ fn a_damaged_copy_that_arrives_first_does_not_cost_the_packet() {
             "octet {at} damaged cost the packet"
         );
         rig.events();
-        number += 1;
     }
 }
 
