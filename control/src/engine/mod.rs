@@ -122,6 +122,7 @@ impl Engine {
             links: BTreeMap::new(),
             by_call: HashMap::new(),
             by_tunnel: HashMap::new(),
+            established_at: HashMap::new(),
             connected: VecDeque::new(),
             settling: false,
             session_slots: Slots::default(),
