@@ -222,7 +222,11 @@ impl Appliance {
     fn status(&self) -> Status {
         let mut status = self.engine.status(self.started.elapsed());
         status.dataplane = status::Dataplane {
-            dpdk_version: self.dataplane.dpdk_version(),
+            dpdk_version: self
+                .dataplane
+                .dpdk_version()
+                .trim_start_matches("DPDK ")
+                .to_owned(),
             hugepages: self.dataplane.uses_hugepages(),
             workers: self
                 .workers

@@ -14,3 +14,4 @@ pub mod l2tp;
 pub mod management;
 pub mod ppp;
 pub mod secret;
+mod slots;

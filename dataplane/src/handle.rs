@@ -74,7 +74,8 @@ pub struct Dataplane {
     ports: Vec<Port>,
     infos: Vec<PortInfo>,
     counters: Vec<Vec<Arc<PortCounters>>>,
-    claims: Vec<Claim>,
+    /// For each port, its Linux interface if it has one.
+    claims: Vec<Option<Claim>>,
     eal: Arc<Eal>,
 }
 
@@ -94,7 +95,7 @@ impl Dataplane {
             ports.push(port.port);
             infos.push(port.info);
             counters.push(port.counters);
-            claims.extend(port.claim);
+            claims.push(port.claim);
         }
         Self {
             threads,
@@ -242,12 +243,14 @@ impl Dataplane {
         count
     }
 
-    /// Whether the port's link is up; false when there is no such port.
+    /// Whether the port's link is up; false when there is no such port. The
+    /// workers take every port as up until [`Command::SetPortLink`] says
+    /// otherwise. Linux says so up to a second after the carrier came.
     #[must_use]
     pub fn link_up(&self, port: PortId) -> bool {
-        self.ports
-            .get(usize::from(port.0))
-            .is_some_and(Port::link_up)
+        let index = usize::from(port.0);
+        let claim = self.claims.get(index).and_then(Option::as_ref);
+        self.ports.get(index).is_some_and(Port::link_up) && claim.is_none_or(Claim::link_up)
     }
 
     /// A port's counters, one for each worker; none when there is no such port.

@@ -8,7 +8,7 @@ use log::info;
 use netdev::Claim;
 
 use crate::config::{Config, Device, PortSpec};
-use crate::start::StartError;
+use crate::start::{EVENTS, StartError};
 
 /// Data room of a device with ordinary frames, octets.
 const ORDINARY_ROOM: u16 = 2048 + HEADROOM_OCTETS;
@@ -194,9 +194,10 @@ impl Pools {
         config: &Config,
     ) -> Result<Self, StartError> {
         let workers = config.workers.len() as u32;
-        let spare = workers * 2 * MAX_CACHE + MIN_BUFFERS;
+        // In caches, and in the hands of the control thread.
+        let spare = workers * (2 * MAX_CACHE + EVENTS as u32) + MIN_BUFFERS;
         let mut wanted: BTreeMap<u16, u32> = BTreeMap::new();
-        let mut copies = spare;
+        let mut copies = workers * 2 * MAX_CACHE + MIN_BUFFERS;
         let mut copy_room = ORDINARY_ROOM;
         for port in ports {
             let (receive, send) = port.descriptors();

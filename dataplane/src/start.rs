@@ -21,7 +21,7 @@ use crate::worker::{Channel, Outlet, Parts, Worker, WorkerPort};
 /// Orders that fit a worker's ring; more wait in the handle.
 const ORDERS: usize = 4096;
 /// Events that fit a worker's ring; more are dropped by name.
-const EVENTS: usize = 8192;
+pub(crate) const EVENTS: usize = 2048;
 /// Frames that workers may have handed over to the owner of one TX queue.
 const HAND_OVER_FRAMES: usize = 1024;
 
@@ -212,7 +212,6 @@ fn divide(opened: Vec<Opened>, workers: usize) -> (Vec<RunningPort>, Vec<Vec<Wor
             .collect();
         let mut pairs: Vec<Option<(RxQueue, TxQueue)>> =
             port.receive.into_iter().zip(port.send).map(Some).collect();
-        let up = port.port.link_up();
         for (worker, share) in shares.iter_mut().enumerate() {
             // The queue q with (q + p) mod workers = worker.
             let queue = (worker + workers - index % workers) % workers;
@@ -233,7 +232,8 @@ fn divide(opened: Vec<Opened>, workers: usize) -> (Vec<RunningPort>, Vec<Vec<Wor
             };
             share.push(WorkerPort {
                 mac: info.mac,
-                up,
+                // Until the control thread, which follows the links, says otherwise.
+                up: true,
                 receive,
                 send,
                 counters: Arc::clone(&counters[worker]),

@@ -15,6 +15,7 @@ mod receive;
 pub(crate) mod run;
 mod send;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -226,7 +227,7 @@ impl Worker {
         match ipv4::parse(&packet) {
             Err(reason) => self.io.drop(origin.source, reason),
             Ok(header) => {
-                packet.trim_end(packet.len() - header.total_octets);
+                keep(&mut packet, 0..header.total_octets);
                 let table = self.tables.table_slot(table);
                 self.forward(packet, &header, table, &origin);
             }
@@ -262,6 +263,13 @@ impl Worker {
         header.write(octets);
         self.io.push(&self.tables, port, packet);
     }
+}
+
+/// Keeps these octets of a packet, which are in it, and cuts the others off.
+#[inline]
+fn keep(packet: &mut Mbuf, range: Range<usize>) {
+    let cut = packet.trim_end(packet.len() - range.end) && packet.trim_front(range.start);
+    debug_assert!(cut, "the range was checked against the packet");
 }
 
 /// IPv4 identifications of outer packets: a series of its own for each worker,

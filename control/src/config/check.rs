@@ -220,18 +220,17 @@ impl Checker<'_, '_, '_> {
             let shared = earlier
                 .iter()
                 .position(|other| other.port == interface.port);
-            if let Some(shared) = shared.filter(|_| self.problems.sound(&port)) {
-                if self
+            if let Some(shared) = shared.filter(|_| self.problems.sound(&port))
+                && self
                     .problems
                     .sound(&top("interfaces").index(shared).key("port"))
-                {
-                    let name = &earlier[shared].name;
-                    self.problems.error(
+            {
+                let name = &earlier[shared].name;
+                self.problems.error(
                         &port,
                         format!("the port already has the interface \"{name}\", and VLANs are not carried yet"),
                         format!("add the addresses to \"{name}\", or use another port"),
                     );
-                }
             }
             self.networks(index, interface);
             self.gateway(&path, interface);

@@ -42,14 +42,14 @@ impl<'t> Section<'t> {
     /// Opens the mapping at `path`. A missing node is an empty mapping.
     pub(crate) fn open(problems: &mut Problems<'_>, path: Path, node: Option<&'t Node>) -> Self {
         let is_mapping = |node: &&Node| matches!(node.value, Value::Mapping(_));
-        if let Some(node) = node.filter(|node| !is_mapping(node)) {
-            if !matches!(node.value, Value::Refused) {
-                problems.error(
-                    &path,
-                    format!("{} stands where keys with values belong", kind_of(node)),
-                    "write `key: value` lines below it, or { key: value, ... }",
-                );
-            }
+        if let Some(node) = node.filter(|node| !is_mapping(node))
+            && !matches!(node.value, Value::Refused)
+        {
+            problems.error(
+                &path,
+                format!("{} stands where keys with values belong", kind_of(node)),
+                "write `key: value` lines below it, or { key: value, ... }",
+            );
         }
         Self {
             path,

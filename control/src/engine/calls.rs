@@ -130,7 +130,10 @@ impl Engine {
 
     fn handle_l2tp(&mut self, now: Duration, event: l2tp::Event) {
         match event {
-            l2tp::Event::TunnelEstablished { tunnel, .. } => self.tunnel_established(now, tunnel),
+            l2tp::Event::TunnelEstablished { tunnel, .. } => {
+                self.established_at.insert(tunnel, now);
+                self.tunnel_established(now, tunnel);
+            }
             l2tp::Event::CallIncoming {
                 tunnel,
                 call,
@@ -153,6 +156,7 @@ impl Engine {
             } => (),
             l2tp::Event::CallClosed { call, cause } => self.call_closed(now, call, &cause),
             l2tp::Event::TunnelClosed { tunnel, cause } => {
+                self.established_at.remove(&tunnel);
                 self.tunnel_ended(now, tunnel, failure_of_tunnel(&cause), &cause.to_string());
             }
         }
@@ -306,7 +310,7 @@ impl Engine {
         let ids = self.endpoint.call(call)?;
         self.free_ids(ends.local_id, ids.local_id);
         let set = key.map(|key| self.set_for(key));
-        let id = self.new_session_id();
+        let id = SessionId(self.session_slots.take());
         let address_control = true;
         let mtu = self.link_mtu(ends.table, *ends.local.ip(), set.is_some(), settings.mtu);
         let spec = SessionSpec {

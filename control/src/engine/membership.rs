@@ -559,6 +559,7 @@ impl Engine {
             .or_default()
             .add(&snapshot::Carried::of(&link));
         self.command(Command::RemoveSession(id));
+        self.session_slots.give_back(id.0);
         if let Some(set) = link.set {
             self.remove_set_if_unused(set);
         }

@@ -36,6 +36,7 @@ use crate::config::{Config, Via};
 use crate::ha::Sets;
 use crate::host::{Action, Icmp, Neighbours};
 use crate::l2tp::{self, CallId, Endpoint, TunnelId};
+use crate::slots::Slots;
 use calls::Dialled;
 use dialer::Dialer;
 use group::Groups;
@@ -83,7 +84,7 @@ pub struct Engine {
     connected: VecDeque<SessionId>,
     /// The endpoint's outputs are being carried out: whoever adds to them need not.
     settling: bool,
-    next_session: u32,
+    session_slots: Slots,
     deadlines: BTreeSet<(Duration, SessionId)>,
     groups: Groups,
     sets: Sets,
@@ -121,9 +122,10 @@ impl Engine {
             links: BTreeMap::new(),
             by_call: HashMap::new(),
             by_tunnel: HashMap::new(),
+            established_at: HashMap::new(),
             connected: VecDeque::new(),
             settling: false,
-            next_session: 0,
+            session_slots: Slots::default(),
             deadlines: BTreeSet::new(),
             groups: Groups::default(),
             sets: Sets::default(),
@@ -509,11 +511,6 @@ impl Engine {
         if let Some(due) = due {
             self.deadlines.insert((due, id));
         }
-    }
-
-    fn new_session_id(&mut self) -> SessionId {
-        self.next_session += 1;
-        SessionId(self.next_session)
     }
 }
 

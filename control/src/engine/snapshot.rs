@@ -10,7 +10,7 @@ use super::link::{Link, Origin, Phase};
 use super::rib::Source;
 use super::{Engine, display_mac};
 use crate::host::NeighbourState;
-use crate::l2tp::{TunnelInfo, TunnelState};
+use crate::l2tp::{TunnelId, TunnelState};
 use crate::management::status::{
     Interface, Neighbour, Role, RoundTrip, Route, Session, SessionWorker, Set, Status, Tunnel,
 };
@@ -157,35 +157,50 @@ impl Engine {
             .iter()
             .zip(&self.dialers)
             .enumerate()
-            .map(|(index, (outgoing, dialer))| {
-                let info = dialled(index).and_then(|tunnel| self.endpoint.tunnel(tunnel));
-                Tunnel {
-                    name: outgoing.name.clone(),
-                    role: Role::Outgoing,
-                    table: outgoing.table,
-                    last_error_message: dialer.last_result.clone(),
-                    next_attempt_s: dialer
-                        .next_attempt()
-                        .map(|at| at.saturating_sub(now).as_secs()),
-                    ..tunnel_line(info.as_ref())
-                }
+            .map(|(index, (outgoing, dialer))| Tunnel {
+                name: outgoing.name.clone(),
+                role: Role::Outgoing,
+                table: outgoing.table,
+                last_result: dialer.last_result.clone(),
+                next_attempt_s: dialer
+                    .next_attempt()
+                    .map(|at| at.saturating_sub(now).as_secs()),
+                ..self.tunnel_line(now, dialled(index))
             })
             .collect();
-        tunnels.extend(
-            self.endpoint
-                .tunnels()
-                .filter_map(|tunnel| self.endpoint.tunnel(tunnel))
-                .filter(|info| info.state != TunnelState::Closed)
-                .filter_map(|info| {
-                    let incoming = &self.config.l2tp.incoming[info.incoming?];
-                    Some(Tunnel {
-                        name: incoming.name.clone(),
-                        role: Role::Incoming,
-                        ..tunnel_line(Some(&info))
-                    })
-                }),
-        );
+        let incoming = self.endpoint.tunnels().filter_map(|tunnel| {
+            let info = self.endpoint.tunnel(tunnel)?;
+            let config = &self.config.l2tp.incoming[info.incoming?];
+            (info.state != TunnelState::Closed).then(|| Tunnel {
+                name: config.name.clone(),
+                role: Role::Incoming,
+                ..self.tunnel_line(now, Some(tunnel))
+            })
+        });
+        tunnels.extend(incoming);
         tunnels
+    }
+
+    fn tunnel_line(&self, now: Duration, tunnel: Option<TunnelId>) -> Tunnel {
+        let Some((tunnel, info)) = tunnel.and_then(|id| Some((id, self.endpoint.tunnel(id)?)))
+        else {
+            return Tunnel {
+                state: "waiting".to_owned(),
+                ..Tunnel::default()
+            };
+        };
+        let since = self.established_at.get(&tunnel);
+        Tunnel {
+            state: tunnel_state(info.state).to_owned(),
+            table: info.table,
+            local_address: Some(info.local),
+            peer_address: Some(info.peer),
+            local_tunnel_id: info.local_id,
+            peer_tunnel_id: info.peer_id,
+            peer_hostname: Some(info.peer_hostname).filter(|name| !name.is_empty()),
+            up_s: since.map_or(0, |&since| now.saturating_sub(since).as_secs()),
+            ..Tunnel::default()
+        }
     }
 
     fn configured_links(&self) -> Vec<ConfiguredLink<'_>> {
@@ -424,25 +439,6 @@ impl Engine {
                 .to_owned(),
             })
             .collect()
-    }
-}
-
-fn tunnel_line(info: Option<&TunnelInfo>) -> Tunnel {
-    let Some(info) = info else {
-        return Tunnel {
-            state: "waiting".to_owned(),
-            ..Tunnel::default()
-        };
-    };
-    Tunnel {
-        state: tunnel_state(info.state).to_owned(),
-        table: info.table,
-        local_address: Some(info.local),
-        peer_address: Some(info.peer),
-        local_tunnel_id: info.local_id,
-        peer_tunnel_id: info.peer_id,
-        peer_hostname: Some(info.peer_hostname.clone()).filter(|name| !name.is_empty()),
-        ..Tunnel::default()
     }
 }
 

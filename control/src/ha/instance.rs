@@ -20,6 +20,7 @@ use dataplane::window::Window;
 use rand::Rng;
 
 use super::Agreement;
+use crate::slots::Slots;
 
 /// Windows of the two newest epochs live side by side.
 const EPOCHS_MAX: usize = 2;
@@ -184,7 +185,7 @@ pub struct SetParameters {
 pub struct Sets {
     instances: BTreeMap<SetId, SetInstance>,
     by_key: BTreeMap<Key, SetId>,
-    next_id: u32,
+    slots: Slots,
 }
 
 impl Sets {
@@ -196,11 +197,10 @@ impl Sets {
         parameters: &SetParameters,
         rng: &mut impl Rng,
     ) -> &mut SetInstance {
-        let id = *self.by_key.entry(key).or_insert_with(|| {
-            let id = SetId(self.next_id);
-            self.next_id += 1;
-            id
-        });
+        let id = *self
+            .by_key
+            .entry(key)
+            .or_insert_with(|| SetId(self.slots.take()));
         self.instances.entry(id).or_insert_with(|| SetInstance {
             id,
             key,
@@ -242,10 +242,11 @@ impl Sets {
         self.instances.values_mut()
     }
 
-    /// Forgets an instance. Its slot number is never used again.
+    /// Forgets an instance; its slot may name another one from then on.
     pub fn remove(&mut self, id: SetId) -> Option<SetInstance> {
         let instance = self.instances.remove(&id)?;
         self.by_key.remove(&instance.key);
+        self.slots.give_back(id.0);
         Some(instance)
     }
 }
@@ -345,16 +346,19 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_instance_leaves_its_slot_unused() {
+    fn a_removed_instance_is_forgotten() {
         let (mut sets, mut rng) = (Sets::default(), StdRng::seed_from_u64(1));
         let key = Key::Incoming {
             incoming: 0,
             set: 0,
             peer_instance: 7,
         };
-        let id = sets.instance_for(key, &parameters(), &mut rng).id;
+        let before = sets.instance_for(key, &parameters(), &mut rng);
+        let (id, instance) = (before.id, before.ours.instance);
         assert!(sets.remove(id).is_some());
         assert!(sets.get(id).is_none());
-        assert_ne!(sets.instance_for(key, &parameters(), &mut rng).id, id);
+        let after = sets.instance_for(key, &parameters(), &mut rng);
+        assert_eq!(after.id, id, "its slot is used again");
+        assert_ne!(after.ours.instance, instance);
     }
 }

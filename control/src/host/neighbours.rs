@@ -1,6 +1,9 @@
 //! The neighbour tables: who is where on each interface (RFC 826, RFC 1122
 //! 2.3.2, RFC 5227).
 
+mod interface;
+mod output;
+mod queue;
 #[cfg(test)]
 mod tests;
 
@@ -8,15 +11,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use dataplane::command::{InterfaceId, PortId, TableId};
+use dataplane::command::{InterfaceId, PortId};
 
 use super::arp::{self, Arp, Operation};
 use super::proxy_arp::ProxyArp;
 
-/// Packets that may wait for one address.
-const QUEUE_PER_ADDRESS: usize = 64;
-/// Packets that may wait for all addresses together.
-const QUEUE_TOTAL: usize = 1024;
+pub use interface::Interface;
+pub use output::{Action, Neighbour, NeighbourCounters, NeighbourState};
+
+use queue::Queue;
+
 /// Neighbours that one interface may have.
 const TABLE_LIMIT: usize = 4096;
 /// Requests for an unknown address, and for one being refreshed, before we give up.
@@ -34,126 +38,6 @@ const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 const REFRESH_SPACING: Duration = Duration::from_millis(1);
 /// A worker that still misses a neighbour this long after it was installed is told again.
 const REINSTALL: Duration = Duration::from_secs(1);
-
-/// An interface as ARP sees it. There is at most one on a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interface {
-    pub id: InterfaceId,
-    pub port: PortId,
-    pub table: TableId,
-    pub mac: [u8; 6],
-    /// Own addresses, each with its prefix length.
-    pub addresses: Vec<(Ipv4Addr, u8)>,
-    /// Whether packets that arrive here may be routed onwards. Where they may
-    /// not, no address of others is answered for.
-    pub forward: bool,
-}
-
-impl Interface {
-    fn owns(&self, address: Ipv4Addr) -> bool {
-        self.addresses.iter().any(|&(own, _)| own == address)
-    }
-
-    /// Our address in the connected subnet that `address` is a host of:
-    /// neither its network nor its broadcast address (RFC 3021 has neither).
-    fn own_address_towards(&self, address: Ipv4Addr) -> Option<Ipv4Addr> {
-        let is_host = |own: Ipv4Addr, length: u8| {
-            let host_mask = u32::MAX.checked_shr(u32::from(length)).unwrap_or(0);
-            let host = address.to_bits() & host_mask;
-            own.to_bits() | host_mask == address.to_bits() | host_mask
-                && (length >= 31 || (host != 0 && host != host_mask))
-        };
-        self.addresses
-            .iter()
-            .find(|&&(own, length)| is_host(own, length))
-            .map(|&(own, _)| own)
-    }
-}
-
-/// What is to be done, strictly in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Send a whole Ethernet frame.
-    SendFrame { port: PortId, frame: Vec<u8> },
-    /// Tell the workers a neighbour's hardware address, new or changed.
-    Install {
-        interface: InterfaceId,
-        address: Ipv4Addr,
-        mac: [u8; 6],
-    },
-    /// Take a neighbour away from the workers.
-    Remove {
-        interface: InterfaceId,
-        address: Ipv4Addr,
-    },
-    /// Send an IPv4 packet that waited for this neighbour.
-    SendPacket {
-        interface: InterfaceId,
-        mac: [u8; 6],
-        packet: Vec<u8>,
-    },
-    /// The neighbour did not answer: the packet is due a "host unreachable"
-    /// (RFC 1812, 3.3.2).
-    Unreachable {
-        interface: InterfaceId,
-        packet: Vec<u8>,
-    },
-    /// Somebody else uses our address (RFC 5227, 2.4). To be logged; said at
-    /// most once in ten seconds for one address.
-    Conflict {
-        interface: InterfaceId,
-        address: Ipv4Addr,
-        mac: [u8; 6],
-    },
-}
-
-/// What has been counted since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NeighbourCounters {
-    /// Frames that are not whole, or not ARP for IPv4 over Ethernet.
-    pub malformed: u64,
-    /// ARP not sent to us, from ourselves, or with a sender that cannot be.
-    pub ignored: u64,
-    pub requests_sent: u64,
-    pub replies_sent: u64,
-    /// Those of `replies_sent` that were for addresses behind a tunnel.
-    pub proxy_replies_sent: u64,
-    pub announcements_sent: u64,
-    /// Known neighbours that turned up with another hardware address.
-    pub mac_changes: u64,
-    /// Neighbours that stopped answering.
-    pub expired: u64,
-    /// Addresses that were asked for and never answered.
-    pub unanswered: u64,
-    /// Packets pushed out of a full queue, the oldest first.
-    pub queue_dropped: u64,
-    /// Packets to an address that is no host of a connected subnet.
-    pub no_host_dropped: u64,
-    /// Neighbours not learned, or pushed out, because the table was full.
-    pub table_full: u64,
-    pub conflicts: u64,
-}
-
-/// Where a neighbour stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NeighbourState {
-    /// Asked for, no answer yet.
-    Incomplete,
-    Reachable,
-    /// Still used, and being asked again.
-    Probe,
-    /// From the configuration.
-    Static,
-}
-
-/// One line of the neighbour table, for `status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Neighbour {
-    pub interface: InterfaceId,
-    pub address: Ipv4Addr,
-    pub mac: Option<[u8; 6]>,
-    pub state: NeighbourState,
-}
 
 type Key = (InterfaceId, Ipv4Addr);
 
@@ -179,8 +63,6 @@ struct Entry {
     state: State,
     /// Traffic of ours asked for it, as opposed to it having asked for us.
     wanted: bool,
-    /// Numbers of the packets that wait, oldest first.
-    queue: VecDeque<u64>,
     deadline: Option<Duration>,
     installed_at: Duration,
 }
@@ -190,7 +72,6 @@ impl Entry {
         Self {
             state,
             wanted,
-            queue: VecDeque::new(),
             deadline: None,
             installed_at: now,
         }
@@ -214,22 +95,13 @@ enum Timer {
     Neighbour(Key),
 }
 
-/// A packet that waits for a neighbour.
-#[derive(Debug)]
-struct Queued {
-    key: Key,
-    packet: Vec<u8>,
-}
-
 /// ARP on all interfaces. Feed it what arrives and poll it for [`Action`]s.
 #[derive(Debug, Default)]
 pub struct Neighbours {
     interfaces: BTreeMap<InterfaceId, InterfaceState>,
     entries: BTreeMap<Key, Entry>,
     timers: BTreeSet<(Duration, Timer)>,
-    /// All waiting packets by a rising number, so that the first is the oldest.
-    queued: BTreeMap<u64, Queued>,
-    next_queued: u64,
+    queue: Queue,
     proxy: ProxyArp,
     actions: VecDeque<Action>,
     counters: NeighbourCounters,
@@ -600,7 +472,7 @@ impl Neighbours {
             });
         }
         entry.state = state;
-        for packet in self.take_queue(key) {
+        for packet in self.queue.take(key) {
             self.actions.push_back(Action::SendPacket {
                 interface,
                 mac,
@@ -613,7 +485,7 @@ impl Neighbours {
     fn give_up(&mut self, key: Key) {
         self.counters.unanswered += 1;
         let interface = key.0;
-        for packet in self.take_queue(key) {
+        for packet in self.queue.take(key) {
             let unreachable = Action::Unreachable { interface, packet };
             self.actions.push_back(unreachable);
         }
@@ -676,7 +548,7 @@ impl Neighbours {
     /// Removes an entry; what waits for it is dropped.
     fn remove(&mut self, key: Key) {
         self.set_deadline(key, None);
-        self.take_queue(key);
+        self.queue.take(key);
         let Some(entry) = self.entries.remove(&key) else {
             return;
         };
@@ -691,43 +563,10 @@ impl Neighbours {
     }
 
     fn enqueue(&mut self, key: Key, packet: Vec<u8>) {
-        let Some(entry) = self.entries.get_mut(&key) else {
-            // The table is full of static neighbours.
+        // Without an entry the table is full of static neighbours.
+        if !self.entries.contains_key(&key) || self.queue.push(key, packet) {
             self.counters.queue_dropped += 1;
-            return;
-        };
-        let number = self.next_queued;
-        self.next_queued += 1;
-        entry.queue.push_back(number);
-        let crowded = entry.queue.len() > QUEUE_PER_ADDRESS;
-        let first_of_address = entry.queue.front().copied();
-        self.queued.insert(number, Queued { key, packet });
-        if crowded {
-            self.drop_queued(first_of_address);
-        } else if self.queued.len() > QUEUE_TOTAL {
-            let first_of_all = self.queued.keys().next().copied();
-            self.drop_queued(first_of_all);
         }
-    }
-
-    /// Drops a waiting packet, the first of its address.
-    fn drop_queued(&mut self, number: Option<u64>) {
-        let Some(queued) = number.and_then(|number| self.queued.remove(&number)) else {
-            return;
-        };
-        self.counters.queue_dropped += 1;
-        if let Some(entry) = self.entries.get_mut(&queued.key) {
-            entry.queue.pop_front();
-        }
-    }
-
-    fn take_queue(&mut self, key: Key) -> Vec<Vec<u8>> {
-        let queue = self.entries.get_mut(&key).map(|entry| &mut entry.queue);
-        let numbers = queue.map(std::mem::take).unwrap_or_default();
-        let packets = numbers
-            .into_iter()
-            .filter_map(|number| self.queued.remove(&number));
-        packets.map(|queued| queued.packet).collect()
     }
 
     fn set_deadline(&mut self, key: Key, deadline: Option<Duration>) {

@@ -117,11 +117,10 @@ pub struct Tunnel {
     pub peer_tunnel_id: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_hostname: Option<String>,
-    /// Result code of the last StopCCN or CDN (RFC 2661, 4.4.2).
+    /// What ended the last attempt or connection of an outgoing tunnel: the
+    /// peer's result, error and text, or what we found.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_result: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_error_message: Option<String>,
+    pub last_result: Option<String>,
     /// Time until the next attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_attempt_s: Option<u64>,

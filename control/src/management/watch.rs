@@ -80,7 +80,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(' ');
         }
         text.push(digit);
@@ -331,10 +331,7 @@ fn tunnels(status: &Status) -> Table {
         let address = |address: Option<std::net::SocketAddrV4>| {
             address.map_or_else(|| "-".to_owned(), |address| address.to_string())
         };
-        let mut remark = tunnel.last_error_message.clone().unwrap_or_default();
-        if let Some(result) = tunnel.last_result {
-            remark = format!("result {result} {remark}");
-        }
+        let mut remark = tunnel.last_result.clone().unwrap_or_default();
         if let Some(wait) = tunnel.next_attempt_s {
             remark = format!("again in {wait} s  {remark}");
         }

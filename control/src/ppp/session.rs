@@ -466,7 +466,11 @@ impl Session {
     fn lcp_down(&mut self, now: Duration) {
         self.leave_network();
         match self.lcp.state() {
-            State::Closing | State::Stopping => self.phase = Phase::Terminate,
+            State::Closing | State::Stopping => {
+                // The restart timer ends it now; the login's time no longer counts.
+                self.phase = Phase::Terminate;
+                self.login_deadline = None;
+            }
             _ => {
                 self.phase = Phase::Establish;
                 self.login_again(now);

@@ -1,1 +1,225 @@
+use std::net::SocketAddrV4;
 
+use super::*;
+use crate::command::{InterfaceSpec, Prefix};
+
+const TABLE: TableId = TableId(9);
+
+fn address(text: &str) -> Ipv4Addr {
+    text.parse().expect("an address")
+}
+
+fn tables() -> Tables {
+    let ports = [([2, 0, 0, 0, 0, 0], true), ([2, 0, 0, 0, 0, 1], true)];
+    let mut tables = Tables::new(0, ports.into_iter());
+    for port in 0..2 {
+        interface(&mut tables, port, port, 1500);
+    }
+    tables
+}
+
+fn interface(tables: &mut Tables, id: u16, port: u16, mtu: u16) {
+    tables.apply(Command::SetInterface(Arc::new(InterfaceSpec {
+        id: InterfaceId(id),
+        port: PortId(port),
+        table: TABLE,
+        addresses: vec![(Ipv4Addr::new(10, 0, id as u8, 1), 24)],
+        mtu,
+        forward: true,
+    })));
+}
+
+fn route(tables: &mut Tables, network: &str, length: u8, next_hop: NextHop) {
+    tables.apply(Command::SetRoute {
+        table: TABLE,
+        prefix: Prefix {
+            address: address(network),
+            length,
+        },
+        next_hop,
+    });
+}
+
+fn session(tables: &mut Tables, id: u32, tunnel: u16, peer: &str) {
+    tables.apply(Command::SetSession(Arc::new(SessionSpec {
+        id: SessionId(id),
+        table: TABLE,
+        local: SocketAddrV4::new(address("10.0.0.1"), 1701),
+        peer: SocketAddrV4::new(address(peer), 1701),
+        local_tunnel: tunnel,
+        local_session: 5,
+        peer_tunnel: 1,
+        peer_session: 1,
+        payload_table: TableId(0),
+        receive: true,
+        tcp_mss_fix: false,
+        mtu: 1450,
+        udp_checksum: true,
+        address_control: false,
+        set: Some(SetId(1)),
+        counters: Vec::new(),
+    })));
+}
+
+fn connected(id: u16) -> NextHop {
+    NextHop::Interface {
+        interface: InterfaceId(id),
+        via: None,
+    }
+}
+
+fn resolve(tables: &mut Tables, destination: &str) -> Hop {
+    let slot = tables.table_slot(TABLE);
+    tables.resolve(slot, address(destination))
+}
+
+#[test]
+fn the_longest_prefix_wins_and_what_is_remembered_goes_with_a_change() {
+    let mut tables = tables();
+    assert_eq!(resolve(&mut tables, "10.1.2.3"), Hop::NoRoute);
+    route(&mut tables, "0.0.0.0", 0, NextHop::Set(SetId(3)));
+    assert_eq!(resolve(&mut tables, "10.1.2.3"), Hop::Set(SetId(3)));
+    // Host bits are as good as none.
+    route(&mut tables, "10.1.2.9", 24, NextHop::Blackhole);
+    assert_eq!(resolve(&mut tables, "10.1.2.3"), Hop::Blackhole);
+    route(&mut tables, "10.1.2.3", 32, NextHop::Local);
+    assert_eq!(resolve(&mut tables, "10.1.2.3"), Hop::Local);
+    assert_eq!(resolve(&mut tables, "10.1.2.4"), Hop::Blackhole);
+    let prefix = Prefix {
+        address: address("10.1.2.0"),
+        length: 24,
+    };
+    let table = TABLE;
+    tables.apply(Command::RemoveRoute { table, prefix });
+    assert_eq!(resolve(&mut tables, "10.1.2.4"), Hop::Set(SetId(3)));
+    let slot = tables.table_slot(TableId(10));
+    assert_eq!(tables.resolve(slot, address("10.1.2.3")), Hop::NoRoute);
+}
+
+#[test]
+fn prefixes_longer_than_addresses_are_ignored() {
+    let mut tables = tables();
+    route(&mut tables, "10.1.2.3", 33, NextHop::Local);
+    route(&mut tables, "10.1.2.3", 255, NextHop::Local);
+    assert_eq!(resolve(&mut tables, "10.1.2.3"), Hop::NoRoute);
+}
+
+#[test]
+fn a_link_knows_its_header_once_the_neighbour_is_known() {
+    let mut tables = tables();
+    route(&mut tables, "10.0.1.0", 24, connected(1));
+    let Hop::Link(link) = resolve(&mut tables, "10.0.1.7") else {
+        panic!("no link");
+    };
+    assert_eq!((link.port, link.ethernet), (1, None));
+    tables.apply(Command::SetNeighbour {
+        interface: InterfaceId(1),
+        address: address("10.0.1.7"),
+        mac: [2, 7, 7, 7, 7, 7],
+    });
+    let Hop::Link(link) = resolve(&mut tables, "10.0.1.7") else {
+        panic!("no link");
+    };
+    let header = [2, 7, 7, 7, 7, 7, 2, 0, 0, 0, 0, 1, 8, 0];
+    assert_eq!(link.ethernet, Some(header));
+    tables.apply(Command::RemoveNeighbour {
+        interface: InterfaceId(1),
+        address: address("10.0.1.7"),
+    });
+    let Hop::Link(link) = resolve(&mut tables, "10.0.1.7") else {
+        panic!("no link");
+    };
+    assert_eq!(link.ethernet, None);
+    tables.apply(Command::RemoveInterface(InterfaceId(1)));
+    assert_eq!(resolve(&mut tables, "10.0.1.7"), Hop::NoRoute);
+}
+
+#[test]
+fn broadcast_addresses_of_connected_networks_are_no_hosts() {
+    let mut tables = tables();
+    route(&mut tables, "10.0.1.0", 24, connected(1));
+    for destination in ["10.0.1.255", "10.0.1.0"] {
+        assert_eq!(resolve(&mut tables, destination), Hop::Broadcast);
+    }
+    assert!(matches!(resolve(&mut tables, "10.0.1.254"), Hop::Link(_)));
+}
+
+#[test]
+fn of_several_interfaces_on_a_port_the_right_one_received() {
+    let mut tables = tables();
+    interface(&mut tables, 2, 0, 1500);
+    let arrival = |tables: &Tables, source: &str, destination: &str| {
+        let arrival = tables.arrival(0, address(source), address(destination));
+        arrival.map(|interface| interface.spec.id)
+    };
+    let by_destination = arrival(&tables, "10.0.0.5", "10.0.2.1");
+    assert_eq!(by_destination, Some(InterfaceId(2)));
+    let by_source = arrival(&tables, "10.0.2.5", "8.8.8.8");
+    assert_eq!(by_source, Some(InterfaceId(2)));
+    let first = arrival(&tables, "1.2.3.4", "8.8.8.8");
+    assert_eq!(first, Some(InterfaceId(0)));
+    tables.apply(Command::RemoveInterface(InterfaceId(0)));
+    tables.apply(Command::RemoveInterface(InterfaceId(2)));
+    assert_eq!(arrival(&tables, "10.0.2.5", "8.8.8.8"), None);
+}
+
+#[test]
+fn sessions_are_found_by_their_ids_until_removed() {
+    let mut tables = tables();
+    session(&mut tables, 3, 100, "192.0.2.1");
+    session(&mut tables, 4, 101, "192.0.2.2");
+    let found = |tables: &Tables, tunnel| {
+        let session = tables.session_by_wire(tunnel, 5);
+        session.map(|session| session.spec.id)
+    };
+    assert_eq!(found(&tables, 100), Some(SessionId(3)));
+    assert!(tables.is_peer(100, address("192.0.2.1")));
+    assert!(!tables.is_peer(100, address("192.0.2.2")));
+    // The slot is used again, with other ids.
+    session(&mut tables, 3, 102, "192.0.2.3");
+    assert_eq!(found(&tables, 100), None);
+    assert!(!tables.is_peer(100, address("192.0.2.1")));
+    assert_eq!(found(&tables, 102), Some(SessionId(3)));
+    // Another slot takes the ids over; removing the first does not take them away.
+    session(&mut tables, 8, 102, "192.0.2.3");
+    tables.apply(Command::RemoveSession(SessionId(3)));
+    assert_eq!(found(&tables, 102), Some(SessionId(8)));
+    assert!(tables.is_peer(102, address("192.0.2.3")));
+    session(&mut tables, u32::MAX, 103, "192.0.2.4");
+    assert_eq!(found(&tables, 103), None, "an id beyond the tables");
+}
+
+#[test]
+fn a_set_is_as_large_as_its_smallest_live_member() {
+    let mut tables = tables();
+    interface(&mut tables, 1, 1, 1000);
+    route(&mut tables, "10.0.0.0", 24, connected(0));
+    route(&mut tables, "10.0.1.0", 24, connected(1));
+    session(&mut tables, 3, 100, "10.0.0.7");
+    session(&mut tables, 4, 101, "10.0.1.7");
+    session(&mut tables, 5, 102, "172.16.0.1");
+    tables.apply(Command::SetSet(Arc::new(SetSpec {
+        id: SetId(1),
+        send_epoch: 1,
+        next_number: Arc::default(),
+        members: [3, 4, 5, 6].map(SessionId).to_vec(),
+        epochs: Vec::new(),
+        mtu: 1450,
+        tcp_mss_fix: false,
+        counters: Vec::new(),
+    })));
+    let live = |tables: &mut Tables| {
+        let set = tables.live_set(SetId(1)).expect("a set");
+        let members: Vec<u32> = set.members.iter().map(|member| member.session.0).collect();
+        (members, set.mtu)
+    };
+    assert_eq!(live(&mut tables), (vec![3, 4], 950));
+    let port = PortId(1);
+    tables.apply(Command::SetPortLink { port, up: false });
+    assert_eq!(live(&mut tables), (vec![3], 1450));
+    // A tunnel's own packets never travel in a tunnel.
+    route(&mut tables, "10.0.0.7", 32, NextHop::Set(SetId(1)));
+    assert_eq!(live(&mut tables), (vec![], 1450));
+    tables.apply(Command::RemoveSet(SetId(1)));
+    assert!(tables.live_set(SetId(1)).is_none());
+}

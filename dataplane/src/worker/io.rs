@@ -17,7 +17,7 @@ use super::{Channel, Outlet};
 
 enum Out {
     Own {
-        ring: TxRing,
+        ring: Box<TxRing>,
         handed_over: Arc<ArrayQueue<Mbuf>>,
     },
     HandOver(Arc<ArrayQueue<Mbuf>>),
@@ -55,7 +55,7 @@ impl Io {
         for (outlet, counters) in outlets {
             ports.push(match outlet {
                 Outlet::Own { queue, handed_over } => Out::Own {
-                    ring: TxRing::new(queue),
+                    ring: Box::new(TxRing::new(queue)),
                     handed_over,
                 },
                 Outlet::HandOver(ring) => Out::HandOver(ring),

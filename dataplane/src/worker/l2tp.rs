@@ -21,9 +21,9 @@ use crate::tables::{Session, TableSlot};
 use crate::transform::clamp_mss;
 use crate::window::Verdict;
 
-use super::Worker;
 use super::forward::Origin;
 use super::police::Class;
+use super::{Worker, keep};
 
 /// A copy with everything right, whose number is not yet looked at.
 pub(super) struct Candidate {
@@ -357,17 +357,11 @@ fn count_received(session: &Session, octets: usize) {
 /// Reads the header of an inner packet and cuts what follows the packet.
 fn inner_header(packet: &mut Mbuf) -> Result<Ipv4, Drop> {
     let header = ipv4::parse(packet)?;
-    packet.trim_end(packet.len() - header.total_octets);
+    keep(packet, 0..header.total_octets);
     if ipv4::is_martian_source(header.source) {
         return Err(Drop::MartianSource);
     }
     Ok(header)
-}
-
-/// Keeps these octets of a packet, which are in it, and cuts the others off.
-fn keep(packet: &mut Mbuf, range: Range<usize>) {
-    packet.trim_end(packet.len() - range.end);
-    packet.trim_front(range.start);
 }
 
 fn destination_port(header: &Ipv4, packet: &[u8]) -> Option<u16> {

@@ -7,9 +7,9 @@ use crate::counters::Drop;
 use crate::event::Event;
 use crate::headers::{ethernet, ipv4};
 
-use super::Worker;
 use super::forward::Origin;
 use super::police::Class;
+use super::{Worker, keep};
 
 impl Worker {
     /// Takes one burst from each of the worker's queues of a port.
@@ -73,7 +73,7 @@ impl Worker {
 
     fn receive_ipv4(&mut self, port: usize, mut packet: Mbuf) {
         let frame_octets = packet.len();
-        packet.trim_front(ethernet::HEADER_OCTETS);
+        keep(&mut packet, ethernet::HEADER_OCTETS..frame_octets);
         let header = match ipv4::parse(&packet) {
             Ok(header) => header,
             Err(Drop::Truncated) if self.may_be_cut(port, frame_octets) => {
@@ -86,7 +86,7 @@ impl Worker {
             }
         };
         // What follows is Ethernet's padding.
-        packet.trim_end(packet.len() - header.total_octets);
+        keep(&mut packet, 0..header.total_octets);
         if ipv4::is_martian_source(header.source) {
             self.io.drop(port, Drop::MartianSource);
             return;

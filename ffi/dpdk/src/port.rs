@@ -376,11 +376,11 @@ impl Drop for OpenPort {
             dpdk_sys::rte_eth_dev_close(port);
         }
         control.open_ports.remove(&port);
-        if let Some(attachment) = control.attachments.remove(&port) {
-            if let Ok(device) = c_name(&attachment.device) {
-                // SAFETY: the name lives through the call; the device's port is closed.
-                unsafe { dpdk_sys::rte_vdev_uninit(device.as_ptr()) };
-            }
+        if let Some(attachment) = control.attachments.remove(&port)
+            && let Ok(device) = c_name(&attachment.device)
+        {
+            // SAFETY: the name lives through the call; the device's port is closed.
+            unsafe { dpdk_sys::rte_vdev_uninit(device.as_ptr()) };
         }
         control.reclaim();
     }

@@ -103,6 +103,13 @@ impl Claim {
         self.mac
     }
 
+    /// Whether the interface is up and has a carrier; false when it is gone.
+    /// The AF_PACKET driver itself says that its link is always up.
+    #[must_use]
+    pub fn link_up(&self) -> bool {
+        self.device.is_running().unwrap_or(false)
+    }
+
     #[must_use]
     pub fn interface(&self) -> &str {
         &self.interface
@@ -239,10 +246,10 @@ fn kernel_addresses(interface: &str) -> Result<Vec<IpAddr>, Errno> {
         };
         if let Some(ipv4) = address.as_sockaddr_in() {
             addresses.push(ipv4.ip().into());
-        } else if let Some(ipv6) = address.as_sockaddr_in6() {
-            if !ipv6.ip().is_unicast_link_local() {
-                addresses.push(ipv6.ip().into());
-            }
+        } else if let Some(ipv6) = address.as_sockaddr_in6()
+            && !ipv6.ip().is_unicast_link_local()
+        {
+            addresses.push(ipv6.ip().into());
         }
     }
     Ok(addresses)

@@ -75,6 +75,12 @@ impl Device {
         Ok(self.flags()? & libc::IFF_UP as c_short != 0)
     }
 
+    /// Whether it is up and has a carrier.
+    pub(crate) fn is_running(&self) -> Result<bool, Errno> {
+        let both = (libc::IFF_UP | libc::IFF_RUNNING) as c_short;
+        Ok(self.flags()? & both == both)
+    }
+
     pub(crate) fn set_up(&self, up: bool) -> Result<(), Errno> {
         let flags = self.flags()?;
         let mut request = self.request();

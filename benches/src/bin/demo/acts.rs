@@ -39,11 +39,13 @@ pub(crate) struct Stage<'a> {
 const SHORT_CUT: Duration = Duration::from_secs(3);
 const LONG_CUT: Duration = Duration::from_secs(8);
 
+/// As long as the slowest line takes, and more.
+const SETTLE: Duration = Duration::from_millis(300);
+
 /// Longer than any path takes.
 const DRAIN: Duration = Duration::from_secs(2);
 
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
-const LEDGER_EVERY: Duration = Duration::from_millis(500);
 
 /// Application pace of the TCP transfer: it is to run along, not to fill the machine.
 const TCP_OCTETS_PER_S: u64 = 400_000;
@@ -198,7 +200,7 @@ impl<'a> Stage<'a> {
         let until = Instant::now() + time;
         loop {
             self.check()?;
-            traffic.observe(&self.lab, self.screen);
+            traffic.observe(self.screen);
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(());
@@ -469,7 +471,6 @@ struct Traffic {
     transfer: Option<Transfer>,
     ping: Option<Ping>,
     ledger: Ledger,
-    ledger_at: Instant,
     progress_at: Instant,
     /// Numbers sent when the last progress line was written: old enough by the next one to be counted as lost.
     settled: [u64; 2],
@@ -488,6 +489,9 @@ impl Traffic {
         let [head, remote] = Site::BOTH.map(|site| lab.host(site));
         // Each host is to know its gateway before the first number: what a kernel queues for ARP is short.
         Ping::run(head, remote.address, 1)?;
+        // Until the copies of that ping have come over the slowest link.
+        std::thread::sleep(SETTLE);
+        let ledger = Ledger::open(lab)?;
         let (transfer, ping) = if has_company {
             let transfer = Transfer::start(TransferConfig {
                 from: remote.clone(),
@@ -500,24 +504,18 @@ impl Traffic {
         } else {
             (None, None)
         };
-        let ledger = Ledger::open(lab);
         let flow = |from, to, port| Flow::start(FlowConfig::new(from, to, port, packets_per_s));
         Ok(Self {
             flows: [flow(head, remote, 5001)?, flow(remote, head, 5002)?],
             transfer,
             ping,
             ledger,
-            ledger_at: Instant::now(),
             progress_at: Instant::now(),
             settled: [0; 2],
         })
     }
 
-    fn observe(&mut self, lab: &Lab, screen: &Screen) {
-        if self.ledger_at.elapsed() >= LEDGER_EVERY {
-            self.ledger_at = Instant::now();
-            self.ledger.update(lab);
-        }
+    fn observe(&mut self, screen: &Screen) {
         if self.progress_at.elapsed() < PROGRESS_EVERY {
             return;
         }
@@ -542,7 +540,7 @@ impl Traffic {
         let ping = self.ping.map(Ping::stop).transpose()?;
         let [head, remote] = self.flows;
         let flows = [head.stop(DRAIN)?, remote.stop(DRAIN)?];
-        self.ledger.update(lab);
+        self.ledger.close(lab)?;
         Ok(Outcome {
             flows,
             transfer,

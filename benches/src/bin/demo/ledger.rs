@@ -1,30 +1,10 @@
-//! What each link did over its whole life. An appliance counts by session, and a link that was dialled again has a new
-//! one, so the counters are read often and their growth is added up.
+//! What each link did during an act: the growth of both appliances' counters between two quiet moments. `status` counts
+//! by link over all its sessions, so a link that was dialled again goes on where it was.
+
+use std::io;
 
 use benches::lab::{Lab, Site};
 use benches::status::Status;
-
-/// The growth of a counter that may start again from 0.
-#[derive(Clone, Copy, Default)]
-struct Growth {
-    last: u64,
-    sum: u64,
-}
-
-impl Growth {
-    fn update(&mut self, value: u64) {
-        self.sum += value.checked_sub(self.last).unwrap_or(value);
-        self.last = value;
-    }
-}
-
-/// One link seen from one site.
-#[derive(Clone, Copy, Default)]
-struct Page {
-    sent: Growth,
-    arrived: Growth,
-    won: Growth,
-}
 
 /// One link in one direction.
 #[derive(Clone, Copy)]
@@ -43,69 +23,42 @@ impl Entry {
     }
 }
 
-/// All links of both sites.
+/// All links of both sites, by site.
 pub(crate) struct Ledger {
-    pages: Vec<[Page; 2]>,
+    opened: [Status; 2],
+    closed: [Status; 2],
 }
 
 impl Ledger {
-    /// Counts from now on.
-    pub(crate) fn open(lab: &Lab) -> Self {
-        let mut ledger = Self {
-            pages: vec![[Page::default(); 2]; lab.links().count()],
-        };
-        ledger.update(lab);
-        for page in ledger.pages.as_flattened_mut() {
-            for growth in [&mut page.sent, &mut page.arrived, &mut page.won] {
-                growth.sum = 0;
-            }
-        }
-        ledger
+    /// Counts from now on. Nothing must be on its way.
+    pub(crate) fn open(lab: &Lab) -> io::Result<Self> {
+        let opened = read(lab)?;
+        Ok(Self {
+            closed: opened.clone(),
+            opened,
+        })
     }
 
-    /// Reads both appliances; one that does not answer is read the next time.
-    pub(crate) fn update(&mut self, lab: &Lab) {
-        for site in Site::BOTH {
-            if let Ok(status) = lab.status(site) {
-                self.add(site, &status);
-            }
-        }
-    }
-
-    fn add(&mut self, site: Site, status: &Status) {
-        for (index, pages) in self.pages.iter_mut().enumerate() {
-            let Some(session) = status.link(index + 1) else {
-                continue;
-            };
-            let page = &mut pages[site as usize];
-            page.sent.update(session.sent_packets);
-            page.arrived.update(session.received_packets);
-            page.won.update(session.wins);
-        }
+    /// Counts up to now. Nothing must be on its way.
+    pub(crate) fn close(&mut self, lab: &Lab) -> io::Result<()> {
+        self.closed = read(lab)?;
+        Ok(())
     }
 
     /// Link `number` in the direction away from `from`.
     pub(crate) fn entry(&self, number: usize, from: Site) -> Entry {
-        let pages = &self.pages[number - 1];
-        let (sender, receiver) = (&pages[from as usize], &pages[from.other() as usize]);
+        let grown = |site: Site, read: fn(&benches::status::Session) -> u64| {
+            let value = |status: &[Status; 2]| status[site as usize].link(number).map_or(0, read);
+            value(&self.closed).saturating_sub(value(&self.opened))
+        };
         Entry {
-            sent: sender.sent.sum,
-            arrived: receiver.arrived.sum,
-            won: receiver.won.sum,
+            sent: grown(from, |session| session.sent_packets),
+            arrived: grown(from.other(), |session| session.received_packets),
+            won: grown(from.other(), |session| session.wins),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_counter_that_starts_again_goes_on_growing() {
-        let mut growth = Growth::default();
-        [5, 10, 3, 3, 7]
-            .into_iter()
-            .for_each(|value| growth.update(value));
-        assert_eq!(growth.sum, 17);
-    }
+fn read(lab: &Lab) -> io::Result<[Status; 2]> {
+    Ok([lab.status(Site::Head)?, lab.status(Site::Remote)?])
 }

@@ -159,9 +159,9 @@ impl Checker<'_, '_, '_> {
         if tunnel.table == tunnel.payload_table
             && routes_sound
             && self.problems.sound(&path.key("payload-table"))
+            && let Some(route) = tunnel.routes.iter().find(swallows)
         {
-            if let Some(route) = tunnel.routes.iter().find(swallows) {
-                self.problems.error(
+            self.problems.error(
                     &path.key("payload-table"),
                     format!(
                         "`table` and `payload-table` are both {}, and {} leads into the tunnel: the tunnel's own packets to {} would too",
@@ -171,7 +171,6 @@ impl Checker<'_, '_, '_> {
                     ),
                     "put the ISP's interface and `table` into a table of their own, or write `routes` that leave the server out",
                 );
-            }
         }
     }
 
@@ -237,18 +236,17 @@ impl Checker<'_, '_, '_> {
     fn listen(&mut self, path: &Path, tunnel: &Incoming) {
         let config = self.config;
         let table_key = path.key("table");
-        if let Some(table) = tunnel.table.filter(|_| self.problems.sound(&table_key)) {
-            if !config
+        if let Some(table) = tunnel.table.filter(|_| self.problems.sound(&table_key))
+            && !config
                 .interfaces
                 .iter()
                 .any(|interface| interface.table == table)
-            {
-                self.problems.error(
+        {
+            self.problems.error(
                     &table_key,
                     format!("no interface is in table {table}"),
                     "write the table of the interface that the tunnels come in by, or take the key away",
                 );
-            }
         }
         for (place, address) in tunnel.listen.iter().enumerate() {
             let key = path.key("listen").index(place);

@@ -128,7 +128,7 @@ fn opened_and_closed(events: &[Event]) -> (usize, usize) {
 }
 
 fn survive(seed: u64) -> u32 {
-    let secret = if seed % 3 == 0 { "" } else { "test" };
+    let secret = if seed.is_multiple_of(3) { "" } else { "test" };
     let mut world = World::new(seed, Weather::STORM, vec![incoming(secret)]);
     let (owner, connected) = establish(&mut world, secret, Duration::from_secs(600));
     assert!(connected, "seed {seed}: no call");

@@ -1,0 +1,246 @@
+//! Several boxes at one `incoming`: remotes of their own, restarted ones, and
+//! twins that use the credentials of another.
+
+use std::cell::RefCell;
+use std::net::Ipv4Addr;
+
+use super::world::{HEAD, REMOTE, World, config, host, milliseconds, remote_at, seconds, seeds};
+use crate::config::Config;
+use dataplane::command::{NextHop, Prefix, TableId};
+
+const OTHER: usize = 2;
+const TWIN: usize = 2;
+
+thread_local! {
+    static ALARMS: RefCell<u32> = const { RefCell::new(0) };
+}
+
+/// Counts the log's alarms, each test thread for itself.
+struct AlarmCounter;
+
+impl log::Log for AlarmCounter {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() == log::Level::Error
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if record.args().to_string().contains("ALARM") {
+            ALARMS.with_borrow_mut(|count| *count += 1);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn alarms() -> u32 {
+    ALARMS.with_borrow(|count| *count)
+}
+
+fn count_alarms() {
+    // Another test may have been first.
+    let _ = log::set_logger(&AlarmCounter);
+    log::set_max_level(log::LevelFilter::Error);
+}
+
+/// A head with a second remote's logins, and that remote.
+fn two_remotes() -> Vec<Config> {
+    let (mut head, mut other) = (config("head"), remote_at(3, 3));
+    let incoming = &mut head.l2tp.incoming[0];
+    for place in 0..3 {
+        let mut login = incoming.matches[place].clone();
+        login.graph = format!("other.{place}");
+        login.username = format!("other.{place}");
+        login.remote_ip = Ipv4Addr::new(192, 168, 1, 3);
+        login.routes = vec![Prefix::new(Ipv4Addr::new(192, 168, 3, 0), 24)];
+        incoming.matches.push(login);
+        other.l2tp.outgoing[place].username = format!("other.{place}");
+    }
+    vec![head, config("remote"), other]
+}
+
+#[test]
+fn remotes_of_one_incoming_have_sets_of_their_own() {
+    let mut world = World::of(31, two_remotes());
+    world.run_for(seconds(5));
+    let counts = [HEAD, REMOTE, OTHER].map(|site| world.members(site));
+    assert_eq!(counts, [6, 3, 3]);
+    for (lan, to, not_to) in [(2, REMOTE, OTHER), (3, OTHER, REMOTE)] {
+        let number = world.send_payload(HEAD, host(lan)).expect("routed");
+        world.run_for(seconds(1));
+        assert!(world.sites[to].delivered.contains_key(&number));
+        assert!(!world.sites[not_to].delivered.contains_key(&number));
+        let number = world.send_payload(to, host(1)).expect("routed");
+        world.run_for(seconds(1));
+        assert!(world.sites[HEAD].delivered.contains_key(&number));
+    }
+    // One restarts: the other notices nothing.
+    world.kill(OTHER);
+    let mut sent = world.traffic_for(seconds(2));
+    world.start(OTHER);
+    for (all, more) in sent.iter_mut().zip(world.traffic_for(seconds(10))) {
+        all.extend(more);
+    }
+    world.assert_all_delivered(&sent);
+    assert_eq!(world.members(HEAD), 6);
+    world.run_for(seconds(45));
+    world.assert_nothing_leaked(HEAD, 6, 2);
+    world.assert_none_refused();
+}
+
+/// Our PPP address that several remotes share stays our own until the last
+/// one's links are down.
+#[test]
+fn a_shared_local_address_and_the_routes_go_with_the_last_that_has_them() {
+    let local = Ipv4Addr::new(192, 168, 99, 1);
+    let mut configs = two_remotes();
+    configs[HEAD].l2tp.incoming[0].local_ip = local;
+    let mut world = World::of(32, configs);
+    let before = world.prefixes(HEAD);
+    world.run_for(seconds(5));
+    let is_ours = |world: &World| world.sites[HEAD].workers.route(local) == Some(NextHop::Local);
+    assert!(is_ours(&world));
+    world.kill(OTHER);
+    world.run_for(seconds(10));
+    assert_eq!(world.sites[HEAD].workers.route(host(3)), None);
+    assert!(is_ours(&world));
+    world.kill(REMOTE);
+    world.run_for(seconds(10));
+    assert_eq!(world.prefixes(HEAD), before, "every route is withdrawn");
+}
+
+/// One box with the logins of two remotes: a set has one place.
+#[test]
+fn a_set_that_spreads_over_two_remotes_keeps_to_the_first() {
+    let mut configs = two_remotes();
+    configs.truncate(2);
+    configs[REMOTE].l2tp.outgoing[2].username = "other.2".to_owned();
+    let mut world = World::of(33, configs);
+    world.run_for(seconds(30));
+    assert_eq!((world.members(HEAD), world.members(REMOTE)), (2, 2));
+    let sent = world.traffic_for(seconds(5));
+    world.assert_all_delivered(&sent);
+    world.assert_none_refused();
+}
+
+/// How many of the head's links lead to a site.
+fn links_to(world: &World, site: usize) -> usize {
+    let own = world.sites[site].config.interfaces.iter();
+    let own: Vec<_> = own
+        .flat_map(|of| &of.addresses)
+        .map(|of| of.address)
+        .collect();
+    let engine = world.engine(HEAD);
+    let members = engine.groups.iter().flat_map(|group| group.members());
+    members
+        .filter(|id| own.contains(engine.links[id].spec.peer.ip()))
+        .count()
+}
+
+#[test]
+fn a_twin_is_refused_while_the_first_answers_and_let_in_after_a_minute() {
+    count_alarms();
+    for seed in seeds(5) {
+        println!("seed {seed}");
+        let configs = vec![config("head"), config("remote"), remote_at(3, 2)];
+        let mut world = World::stopped(seed, configs);
+        world.start(HEAD);
+        world.start(REMOTE);
+        world.run_for(seconds(5));
+        let before = alarms();
+        world.start(TWIN);
+        // The first one's links come and go meanwhile: that is no reason to let
+        // a twin in early, nor to let it wait for ever.
+        let sent = world.traffic_for(seconds(20));
+        world.assert_all_delivered(&sent);
+        world.lines[1].cut = true;
+        let sent = world.traffic_for(seconds(15));
+        world.assert_all_delivered(&sent);
+        world.lines[1].cut = false;
+        let sent = world.traffic_for(seconds(24));
+        world.assert_all_delivered(&sent);
+        assert!(alarms() > before + 3, "{} alarms", alarms() - before);
+        assert_eq!((links_to(&world, REMOTE), links_to(&world, TWIN)), (3, 0));
+        let let_in = world.run_until(seconds(65), |world| links_to(world, TWIN) > 0);
+        assert!(let_in.is_some());
+        assert_eq!(links_to(&world, REMOTE), 0, "one instance at a time");
+        world.assert_none_twice();
+        // The first is off: its place is free.
+        world.kill(REMOTE);
+        world.run_for(seconds(150));
+        assert_eq!(links_to(&world, TWIN), 3);
+        world.assert_nothing_leaked(HEAD, 3, 1);
+    }
+}
+
+#[test]
+fn a_restarted_box_is_let_in_within_two_seconds() {
+    count_alarms();
+    for seed in seeds(10) {
+        println!("seed {seed}");
+        let mut world = World::new(seed);
+        let pause = milliseconds(seed * 37 % 400);
+        world.run_for(seconds(5) + pause);
+        let before = alarms();
+        let old = world.engine(HEAD).groups.get(0).current;
+        world.kill(REMOTE);
+        world.run_for(pause);
+        world.start(REMOTE);
+        let took = world.run_until(seconds(2), |world| {
+            world.engine(HEAD).groups.get(0).current != old && world.members(REMOTE) > 0
+        });
+        assert!(took.is_some(), "not let in");
+        world.run_for(seconds(3));
+        assert!(world.all_up());
+        assert_eq!(alarms(), before, "no false alarm");
+    }
+}
+
+/// One tunnel leads to another head than the rest: that link alone is refused,
+/// and the others carry on.
+#[test]
+fn another_head_on_one_link_disturbs_no_other() {
+    count_alarms();
+    for seed in seeds(5) {
+        println!("seed {seed}");
+        let (mut stranger, mut remote) = (config("head"), config("remote"));
+        let elsewhere = Ipv4Addr::new(10, 1, 0, 9);
+        for interface in &mut stranger.interfaces {
+            for own in &mut interface.addresses {
+                if own.address.octets()[0] == 10 {
+                    own.address = Ipv4Addr::new(10, own.address.octets()[1], 0, 9);
+                }
+            }
+        }
+        remote.l2tp.outgoing[0].server = elsewhere;
+        let mut world = World::stopped(seed, vec![config("head"), remote, stranger]);
+        world.start(HEAD);
+        world.start(REMOTE);
+        world.run_for(seconds(5));
+        assert_eq!((world.members(HEAD), world.members(REMOTE)), (2, 2));
+        let before = alarms();
+        world.start(2);
+        let sent = world.traffic_for(seconds(50));
+        world.assert_all_delivered(&sent);
+        assert!(alarms() > before, "an alarm");
+        assert_eq!((world.members(HEAD), world.members(REMOTE)), (2, 2));
+        world.assert_none_refused();
+    }
+}
+
+/// A renegotiated address leaves no route to the old one behind.
+#[test]
+fn a_head_that_comes_back_with_another_address_leaves_no_old_route() {
+    let mut world = World::new(35);
+    world.run_for(seconds(5));
+    let old = world.sites[HEAD].config.l2tp.incoming[0].local_ip;
+    let new = Ipv4Addr::new(192, 168, 77, 1);
+    let table = TableId(0);
+    assert!(world.prefixes(REMOTE).contains(&(table, Prefix::host(old))));
+    world.sites[HEAD].config.l2tp.incoming[0].local_ip = new;
+    world.kill(HEAD);
+    world.start(HEAD);
+    world.run_for(seconds(20));
+    assert!(world.all_up());
+    assert!(!world.prefixes(REMOTE).contains(&(table, Prefix::host(old))));
+    assert!(world.prefixes(REMOTE).contains(&(table, Prefix::host(new))));
+}

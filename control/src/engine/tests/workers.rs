@@ -1,0 +1,99 @@
+//! Make-believe workers: they obey commands at once, and object to those that
+//! would hurt real ones.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use dataplane::command::{
+    Command, NextHop, Prefix, SessionId, SessionSpec, SetId, SetSpec, TableId,
+};
+use dataplane::headers::ha::{HaHeader, Kind};
+
+/// What the workers of one site would know.
+#[derive(Default)]
+pub(super) struct Workers {
+    pub(super) routes: BTreeMap<(TableId, Prefix), NextHop>,
+    pub(super) sessions: HashMap<SessionId, Arc<SessionSpec>>,
+    by_wire_ids: HashMap<(u16, u16), SessionId>,
+    pub(super) sets: HashMap<SetId, Arc<SetSpec>>,
+    /// Wire ids of sessions that were removed.
+    closed: BTreeSet<(u16, u16)>,
+}
+
+impl Workers {
+    pub(super) fn apply(&mut self, command: Command) {
+        match command {
+            Command::SetRoute {
+                table,
+                prefix,
+                next_hop,
+            } => {
+                self.routes.insert((table, prefix), next_hop);
+            }
+            Command::RemoveRoute { table, prefix } => {
+                self.routes.remove(&(table, prefix));
+            }
+            Command::SetSession(spec) => {
+                let ids = (spec.local_tunnel, spec.local_session);
+                self.by_wire_ids.insert(ids, spec.id);
+                self.sessions.insert(spec.id, spec);
+            }
+            Command::RemoveSession(id) => {
+                let spec = self.sessions.remove(&id).expect("it was installed");
+                let ids = (spec.local_tunnel, spec.local_session);
+                assert_eq!(self.by_wire_ids.remove(&ids), Some(id), "ids used twice");
+                self.closed.insert(ids);
+            }
+            Command::SetSet(spec) => {
+                self.sets.insert(spec.id, spec);
+            }
+            Command::RemoveSet(id) => {
+                let used = self.sessions.values().any(|spec| spec.set == Some(id));
+                let routed = self.routes.values().any(|&hop| hop == NextHop::Set(id));
+                assert!(!used && !routed, "{id:?} is removed while it is in use");
+                self.sets.remove(&id);
+            }
+            _ => (),
+        }
+    }
+
+    /// The session that a message's ids name.
+    pub(super) fn session_of(&self, ids: (u16, u16)) -> Option<Arc<SessionSpec>> {
+        let id = self.by_wire_ids.get(&ids)?;
+        Some(Arc::clone(&self.sessions[id]))
+    }
+
+    /// Whether a session had these ids and was removed.
+    pub(super) fn had_session(&self, ids: (u16, u16)) -> bool {
+        self.closed.contains(&ids)
+    }
+
+    pub(super) fn route(&self, address: Ipv4Addr) -> Option<NextHop> {
+        self.routes
+            .iter()
+            .filter(|((table, prefix), _)| *table == TableId(0) && prefix.contains(address))
+            .max_by_key(|((_, prefix), _)| prefix.length)
+            .map(|(_, next_hop)| *next_hop)
+    }
+}
+
+/// An HA data message (the design's 2.1).
+pub(super) fn copy(set: &SetSpec, member: &SessionSpec, sequence: u64, number: u64) -> Vec<u8> {
+    let mut payload = vec![0x02, 0x02];
+    payload.extend(member.peer_tunnel.to_be_bytes());
+    payload.extend(member.peer_session.to_be_bytes());
+    payload.extend([0, 12]);
+    let mut header = [0; 12];
+    HaHeader {
+        kind: Kind::Data,
+        flags: 0,
+        epoch: set.send_epoch,
+        number: sequence,
+    }
+    .write(&mut header);
+    payload.extend(header);
+    payload.extend([0x00, 0x21]);
+    payload.extend(number.to_be_bytes());
+    payload
+}

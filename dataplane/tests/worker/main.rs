@@ -1,0 +1,7 @@
+//! Whole workers, stepped by hand over in-process wires.
+
+mod forwarding;
+mod malformed;
+mod receiving;
+mod rig;
+mod sending;

@@ -1,0 +1,356 @@
+//! From the tunnels to the LAN.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+
+use dataplane::command::{Command, Epoch, SessionId, SessionSpec, SetSpec, TableId};
+use dataplane::counters::Drop;
+use dataplane::event::Event;
+use dataplane::headers::ha::Report;
+use dataplane::window::Window;
+
+use crate::rig::*;
+
+/// The packet that the LAN host gets for an inner one: TTL one less.
+fn delivered(packet: &[u8]) -> Vec<u8> {
+    let mut packet = packet.to_vec();
+    assert!(dataplane::headers::ipv4::decrement_ttl(&mut packet));
+    let mut frame = LAN_HOST_MAC.to_vec();
+    frame.extend(port_mac(0));
+    frame.extend([0x08, 0x00]);
+    frame.extend(packet);
+    frame
+}
+
+#[test]
+fn the_first_copy_is_delivered_and_the_others_are_not() {
+    let mut rig = Rig::new();
+    let packet = inner(b"hello");
+    rig.send(2, &copy(2, 77, &packet));
+    assert_eq!(rig.one(0), delivered(&packet));
+    rig.send(1, &copy(1, 77, &packet));
+    rig.send(3, &copy(3, 77, &packet));
+    rig.send(2, &copy(2, 77, &packet));
+    assert!(rig.received(0).is_empty());
+    assert_eq!(
+        [1, 2, 3].map(|link| rig.drops(link, Drop::Duplicate)),
+        [1; 3]
+    );
+    let wins = [0, 1, 2].map(|session| rig.sessions[session][0].wins.read());
+    assert_eq!(wins, [0, 1, 0]);
+    assert_eq!(rig.sessions[1][0].received_packets.read(), 2);
+    assert_eq!(rig.set[0].delivered_packets.read(), 1);
+    assert_eq!(rig.set[0].delivered_octets.read(), packet.len() as u64);
+    assert_eq!(rig.set[0].duplicates.read(), 3);
+}
+
+#[test]
+fn copies_of_one_burst_are_eliminated_too() {
+    let mut rig = Rig::new();
+    for number in [5, 6, 5, 7, 6, 5] {
+        rig.offer(1, 0, &copy(1, number, &inner(&[number as u8])));
+    }
+    rig.poll();
+    let payloads: Vec<u8> = rig.received(0).iter().map(|frame| frame[42]).collect();
+    assert_eq!(payloads, [5, 6, 7]);
+    assert_eq!(rig.drops(1, Drop::Duplicate), 3);
+}
+
+#[test]
+fn a_number_older_than_the_window_is_too_late() {
+    let mut rig = Rig::new();
+    rig.send(1, &copy(1, 200_000, &inner(b"new")));
+    // The ring's slot of this number holds the newer one.
+    let old = 200_000 - Window::MIN_NUMBERS;
+    rig.send(1, &copy(1, old, &inner(b"old")));
+    assert_eq!(rig.received(0).len(), 1);
+    assert_eq!(rig.drops(1, Drop::TooLate), 1);
+    assert_eq!(rig.sessions[0][0].too_late.read(), 1);
+}
+
+#[test]
+fn two_epochs_are_received_and_no_other() {
+    let mut rig = Rig::new();
+    let newer = Epoch {
+        epoch: 9,
+        window: Arc::new(Window::new(Window::MIN_NUMBERS)),
+    };
+    let mut spec = rig.set_spec();
+    spec.epochs.insert(0, newer);
+    rig.command(Command::SetSet(Arc::new(spec)));
+    let of_epoch = |epoch| l2tp_frame(1, &ha_message(1, epoch, 5, &ppp_ipv4(&inner(b"x"))));
+    rig.send(1, &of_epoch(PEER_EPOCH));
+    rig.send(1, &of_epoch(9));
+    rig.send(1, &of_epoch(10));
+    assert_eq!(rig.received(0).len(), 2, "the same number in each epoch");
+    assert_eq!(rig.drops(1, Drop::UnknownEpoch), 1);
+    assert_eq!(rig.sessions[0][0].unknown_epoch.read(), 1);
+}
+
+/// Every octet of a copy damaged in turn: the packet must still be delivered
+/// by the good copy that comes after, and only by that one.
+#[test]
+fn a_damaged_copy_that_arrives_first_does_not_cost_the_packet() {
+    let mut rig = Rig::new();
+    let packet = inner(b"precious");
+    let good = copy(1, 0, &packet);
+    for (number, at) in (1..).zip(14..good.len()) {
+        let mut damaged = copy(1, number, &packet);
+        damaged[at] ^= 0x10;
+        rig.send(1, &damaged);
+        // A clear checksum flag is the one way to get past it; none is here.
+        let early = rig.received(0);
+        assert!(early.is_empty(), "octet {at} damaged and delivered");
+        rig.send(2, &copy(2, number, &packet));
+        assert_eq!(
+            rig.received(0).len(),
+            1,
+            "octet {at} damaged cost the packet"
+        );
+        rig.events();
+    }
+}
+
+#[test]
+fn an_inner_header_is_looked_at_before_the_number_is_marked() {
+    let mut rig = Rig::new();
+    let packet = inner(b"x");
+    let mut bad = packet.clone();
+    bad[10] ^= 1;
+    let mut cut = packet.clone();
+    cut.truncate(packet.len() - 1);
+    let mut martian = udp(Ipv4Addr::LOCALHOST, LAN_HOST, b"x");
+    for (broken, reason) in [
+        (&mut bad, Drop::BadIpv4),
+        (&mut cut, Drop::Truncated),
+        (&mut martian, Drop::MartianSource),
+    ] {
+        rig.send(1, &copy(1, 40, broken));
+        assert_eq!(rig.drops(1, reason), 1, "{reason:?}");
+    }
+    rig.send(2, &copy(2, 40, &packet));
+    assert_eq!(rig.received(0).len(), 1);
+}
+
+#[test]
+fn two_workers_eliminate_each_others_copies() {
+    let mut rig = Rig::with(2, 1024, 4096);
+    for number in 0..200_u64 {
+        let worker = (number % 2) as usize;
+        rig.offer(1, worker, &copy(1, number, &inner(&[number as u8])));
+        rig.offer(2, 1 - worker, &copy(2, number, &inner(&[number as u8])));
+        if number % 20 == 19 {
+            // Each worker is ahead of the other in every second round.
+            let ahead = (number / 20 % 2) as usize;
+            rig.workers[ahead].poll_once(1);
+            rig.workers[1 - ahead].poll_once(1);
+        }
+    }
+    rig.poll();
+    assert_eq!(rig.received(0).len(), 200);
+    let duplicates = [0, 1].map(|worker| rig.set[worker].duplicates.read());
+    assert_eq!(duplicates.iter().sum::<u64>(), 200);
+    assert!(duplicates.iter().all(|&count| count > 0), "{duplicates:?}");
+}
+
+#[test]
+fn ha_data_from_another_address_is_accepted_and_said_once_a_second() {
+    let mut rig = Rig::new();
+    let moved = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 77), 40_000);
+    let from_there = |number| {
+        let message = ha_message(1, PEER_EPOCH, number, &ppp_ipv4(&inner(b"x")));
+        l2tp_frame_from(moved, 1, &message)
+    };
+    rig.send(1, &from_there(1));
+    rig.send(1, &from_there(2));
+    assert_eq!(rig.received(0).len(), 2);
+    assert_eq!(rig.sessions[0][0].peer_moved_packets.read(), 2);
+    let Event::PeerMoved { session, source } = rig.one_event() else {
+        panic!("another event");
+    };
+    assert_eq!((session, source), (SessionId(1), moved));
+    rig.now += TSC_HZ;
+    rig.send(1, &from_there(3));
+    assert_eq!(rig.events().len(), 1);
+}
+
+#[test]
+fn what_is_not_for_a_session_has_a_name() {
+    let mut rig = Rig::new();
+    let data = |session| ha_message(session, PEER_EPOCH, 1, &ppp_ipv4(&inner(b"x")));
+    rig.send(1, &l2tp_frame(1, &data(9)));
+    assert_eq!(rig.drops(1, Drop::UnknownSession), 1);
+    rig.send(1, &l2tp_frame(1, &data(2)));
+    assert_eq!(rig.drops(1, Drop::UnknownSession), 2, "of another table");
+    rig.send(
+        1,
+        &l2tp_frame(1, &plain_message(1, &ppp_ipv4(&inner(b"x")))),
+    );
+    assert_eq!(
+        rig.drops(1, Drop::HaMismatch),
+        1,
+        "a member's data is numbered"
+    );
+    let ipv6 = ha_message(1, PEER_EPOCH, 1, &[0x00, 0x57, 0x60]);
+    rig.send(1, &l2tp_frame(1, &ipv6));
+    assert_eq!(rig.drops(1, Drop::UnknownPpp), 1);
+    let mut version = data(1);
+    version[8] = 0x20;
+    rig.send(1, &l2tp_frame(1, &version));
+    assert_eq!(rig.drops(1, Drop::BadHaHeader), 1);
+    assert!(rig.received(0).is_empty() && rig.events().is_empty());
+    // Nothing of that marked the number.
+    rig.send(1, &l2tp_frame(1, &data(1)));
+    assert_eq!(rig.received(0).len(), 1);
+}
+
+fn change_session(rig: &mut Rig, change: fn(&mut SessionSpec)) {
+    let mut spec = rig.session_spec(1);
+    change(&mut spec);
+    rig.command(Command::SetSession(Arc::new(spec)));
+}
+
+#[test]
+fn nothing_is_forwarded_before_authentication() {
+    let mut rig = Rig::new();
+    change_session(&mut rig, |spec| spec.receive = false);
+    rig.send(1, &copy(1, 1, &inner(b"x")));
+    assert_eq!(rig.drops(1, Drop::NotAuthenticated), 1);
+    change_session(&mut rig, |spec| {
+        spec.receive = false;
+        spec.set = None;
+    });
+    rig.send(
+        1,
+        &l2tp_frame(1, &plain_message(1, &ppp_ipv4(&inner(b"x")))),
+    );
+    assert_eq!(rig.drops(1, Drop::NotAuthenticated), 2);
+    // PPP itself is.
+    rig.send(
+        1,
+        &l2tp_frame(1, &plain_message(1, &[0xc0, 0x21, 1, 1, 0, 4])),
+    );
+    assert!(matches!(rig.one_event(), Event::Ppp { .. }));
+    change_session(&mut rig, |_| {});
+    rig.send(1, &copy(1, 1, &inner(b"x")));
+    assert_eq!(rig.received(0).len(), 1);
+}
+
+#[test]
+fn a_plain_session_takes_data_from_its_peer_alone() {
+    let mut rig = Rig::new();
+    change_session(&mut rig, |spec| spec.set = None);
+    let packet = inner(b"x");
+    let message = plain_message(1, &ppp_ipv4(&packet));
+    rig.send(1, &l2tp_frame(1, &message));
+    assert_eq!(rig.one(0), delivered(&packet));
+    rig.send(1, &l2tp_frame(1, &message));
+    assert_eq!(rig.received(0).len(), 1, "nothing is eliminated");
+    let other_port = SocketAddrV4::new(*PEER.ip(), 1702);
+    rig.send(1, &l2tp_frame_from(other_port, 1, &message));
+    assert_eq!(rig.drops(1, Drop::WrongPeer), 1);
+    rig.send(1, &copy(1, 1, &packet));
+    assert_eq!(rig.drops(1, Drop::HaMismatch), 1);
+    let compressed = plain_message(1, &[&[0xff, 0x03, 0x21], &packet[..]].concat());
+    rig.send(1, &l2tp_frame(1, &compressed));
+    assert_eq!(rig.one(0), delivered(&packet));
+    assert_eq!(rig.sessions[0][0].received_packets.read(), 3);
+}
+
+#[test]
+fn ppp_frames_reach_the_control_thread_from_their_protocol_on() {
+    let mut rig = Rig::new();
+    for ppp in [
+        &[0xc0, 0x21, 9, 1, 0, 4][..],
+        &[0xff, 0x03, 0xc0, 0x21, 9, 1, 0, 4],
+    ] {
+        rig.send(1, &l2tp_frame(1, &plain_message(1, ppp)));
+        let Event::Ppp {
+            session,
+            source,
+            frame,
+        } = rig.one_event()
+        else {
+            panic!("another event");
+        };
+        assert_eq!((session, source), (SessionId(1), PEER));
+        assert_eq!(frame[..], [0xc0, 0x21, 9, 1, 0, 4]);
+    }
+    rig.send(1, &l2tp_frame(1, &plain_message(1, &[0x57, 0x60])));
+    let Event::Ppp { frame, .. } = rig.one_event() else {
+        panic!("another event");
+    };
+    assert_eq!(frame[..], [0x00, 0x57, 0x60], "field compression undone");
+    rig.send(1, &l2tp_frame(1, &plain_message(1, &[0x02])));
+    assert_eq!(rig.drops(1, Drop::BadPpp), 1);
+}
+
+#[test]
+fn control_messages_reach_the_control_thread() {
+    let mut rig = Rig::new();
+    let message = [0xc8, 0x02, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0];
+    let stranger = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 9), 5555);
+    rig.send(1, &l2tp_frame_from(stranger, 1, &message));
+    let Event::L2tpControl {
+        table,
+        source,
+        destination,
+        payload,
+    } = rig.one_event()
+    else {
+        panic!("another event");
+    };
+    assert_eq!((table, source), (TableId(1), stranger));
+    assert_eq!(destination, SocketAddrV4::new(own_address(1), 1701));
+    assert_eq!(payload[..], message);
+}
+
+#[test]
+fn a_flood_of_strangers_does_not_starve_known_tunnels() {
+    let mut rig = Rig::new();
+    let stranger = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 9), 5555);
+    let call = [0xc8, 0x02, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0];
+    for _ in 0..2000 {
+        rig.send(1, &l2tp_frame_from(stranger, 1, &call));
+    }
+    let policed = rig.drops(1, Drop::PuntPoliced);
+    assert!(policed > 1000, "{policed}");
+    rig.events();
+    let hello = [0xc8, 0x02, 0, 12, 0x01, 0x01, 0, 0, 0, 0, 0, 0];
+    rig.send(1, &l2tp_frame(1, &hello));
+    assert!(matches!(rig.one_event(), Event::L2tpControl { .. }));
+}
+
+#[test]
+fn a_report_is_handed_over_whole() {
+    let mut rig = Rig::new();
+    let report = Report {
+        epoch: PEER_EPOCH,
+        next_number: 1000,
+        joined_number: 10,
+        copies: 990,
+        sent_at_us: 1,
+        echo_us: 2,
+        echo_delay_us: 3,
+    };
+    rig.send(1, &l2tp_frame(1, &report.message(0x101, 0x201, 1, 0)));
+    let Event::Report { session, frame, .. } = rig.one_event() else {
+        panic!("another event");
+    };
+    assert_eq!(session, SessionId(1));
+    assert_eq!(Report::parse(&frame), Ok(report));
+}
+
+#[test]
+fn a_syn_from_the_far_site_is_clamped() {
+    let mut rig = Rig::new();
+    let spec = SetSpec {
+        tcp_mss_fix: true,
+        ..rig.set_spec()
+    };
+    rig.command(Command::SetSet(Arc::new(spec)));
+    rig.send(1, &copy(1, 1, &syn(FAR_HOST, LAN_HOST, 1460)));
+    let sent = rig.one(0);
+    assert_eq!(mss(&sent[14..]), 1410);
+    assert!(tcp_checksum_is_right(&sent[14..]));
+}

@@ -1,0 +1,241 @@
+//! From the LAN into the tunnels.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use dataplane::command::{Command, NextHop, PortId, SessionId, SessionSpec, SetSpec};
+use dataplane::counters::Drop;
+use dataplane::event::Event;
+
+use crate::rig::*;
+
+const GOLDEN: [&str; 3] = [
+    "02000000ff01020000000101080045000060000000004011338a0a000102cb00710106a506a5004c95cc\
+     020203010401000c1000aabbccdd01020304050600214500002e123400003f11e51cc0a8020ac0a80114\
+     13881770001aa31752414944203120666f72207061636b657473",
+    "02000000ff0202000000010208004500006000010000401132890a000202cb00710106a506a5004c94ca\
+     020203020402000c1000aabbccdd01020304050600214500002e123400003f11e51cc0a8020ac0a80114\
+     13881770001aa31752414944203120666f72207061636b657473",
+    "02000000ff0302000000010308004500006000020000401131880a000302cb00710106a506a5004c93c8\
+     020203030403000c1000aabbccdd01020304050600214500002e123400003f11e51cc0a8020ac0a80114\
+     13881770001aa31752414944203120666f72207061636b657473",
+];
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+fn to_far(payload: &[u8]) -> Vec<u8> {
+    frame(0, &udp(LAN_HOST, FAR_HOST, payload))
+}
+
+/// A session that is in no set, on uplink 1, as the route to the far site.
+fn plain_session(rig: &mut Rig, change: fn(&mut SessionSpec)) {
+    let mut spec = rig.session_spec(1);
+    spec.set = None;
+    change(&mut spec);
+    rig.command(Command::SetSession(Arc::new(spec)));
+    let network = "192.168.1.0".parse().expect("an address");
+    rig.route(0, network, 24, NextHop::Session(SessionId(1)));
+}
+
+#[test]
+fn one_packet_leaves_on_three_links_octet_by_octet() {
+    let mut rig = Rig::new();
+    rig.send(0, &to_far(b"RAID 1 for packets"));
+    for (link, golden) in GOLDEN.iter().enumerate() {
+        assert_eq!(hex(&rig.one(link + 1)), *golden, "link {}", link + 1);
+    }
+    assert_eq!(rig.all_drops(), 0);
+    assert_eq!(rig.set[0].sent_packets.read(), 1);
+    for session in &rig.sessions {
+        assert_eq!(session[0].sent_packets.read(), 1);
+        assert_eq!(session[0].sent_octets.read(), 46, "of the inner packet");
+    }
+}
+
+#[test]
+fn a_burst_has_consecutive_numbers_the_same_on_every_link() {
+    let mut rig = Rig::new();
+    let spec = rig.set_spec();
+    let next_number = Arc::clone(&spec.next_number);
+    rig.command(Command::SetSet(Arc::new(spec)));
+    for packet in 0..32_u8 {
+        rig.offer(0, 0, &to_far(&[packet]));
+    }
+    rig.poll();
+    for link in 1..PORTS {
+        let frames = rig.received(link);
+        let numbers: Vec<u64> = frames.iter().map(|frame| number_of(frame)).collect();
+        let expected: Vec<u64> = (FIRST_NUMBER..FIRST_NUMBER + 32).collect();
+        assert_eq!(numbers, expected, "link {link}");
+        let payloads: Vec<u8> = frames.iter().map(|frame| frame[14 + 50 + 28]).collect();
+        assert_eq!(payloads, (0..32).collect::<Vec<u8>>(), "link {link}");
+    }
+    assert_eq!(next_number.load(Ordering::Relaxed), FIRST_NUMBER + 32);
+}
+
+#[test]
+fn ethernet_padding_does_not_enter_the_tunnel() {
+    let mut rig = Rig::new();
+    let mut padded = to_far(b"");
+    padded.resize(60, 0xee);
+    rig.send(0, &padded);
+    assert_eq!(rig.one(1).len(), 14 + 50 + 28);
+}
+
+#[test]
+fn a_plain_session_has_no_ha_header_and_no_copies() {
+    let mut rig = Rig::new();
+    plain_session(&mut rig, |_| {});
+    rig.send(0, &to_far(b"x"));
+    let sent = rig.one(1);
+    assert_eq!(
+        sent[42..50],
+        [0x00, 0x02, 0x03, 0x01, 0x04, 0x01, 0x00, 0x21]
+    );
+    assert_eq!(sent.len(), 14 + 36 + 29);
+    assert!(rig.received(2).is_empty() && rig.received(3).is_empty());
+    plain_session(&mut rig, |spec| spec.address_control = true);
+    rig.send(0, &to_far(b"x"));
+    assert_eq!(rig.one(1)[48..52], [0xff, 0x03, 0x00, 0x21]);
+}
+
+#[test]
+fn without_a_udp_checksum_the_field_is_zero() {
+    let mut rig = Rig::new();
+    plain_session(&mut rig, |spec| spec.udp_checksum = false);
+    rig.send(0, &to_far(b"x"));
+    assert_eq!(rig.one(1)[40..42], [0, 0]);
+}
+
+#[test]
+fn a_stuck_uplink_costs_only_its_own_copies() {
+    let mut rig = Rig::with(1, 64, 8192);
+    let offered = 2000;
+    let mut received = 0;
+    for packet in 0..offered {
+        rig.send(0, &to_far(&[packet as u8]));
+        received += rig.received(2).len();
+        assert_eq!(rig.received(3).len(), 1);
+    }
+    assert_eq!(received, offered);
+    let stuck = rig.drops(1, Drop::TxRingFull);
+    let waiting = offered as u64 - stuck;
+    assert!((1024..1024 + 256).contains(&waiting), "{waiting} wait");
+    assert_eq!(rig.sessions[0][0].send_dropped_packets.read(), stuck);
+    assert_eq!(rig.all_drops(), stuck, "nothing else was dropped");
+    // It comes back with the oldest frames, in order.
+    let mut late = Vec::new();
+    loop {
+        let frames = rig.received(1);
+        if frames.is_empty() {
+            break;
+        }
+        late.extend(frames.iter().map(|frame| number_of(frame)));
+        rig.poll();
+    }
+    assert_eq!(
+        late,
+        (FIRST_NUMBER..FIRST_NUMBER + waiting).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_port_that_goes_down_forgets_what_waited() {
+    let mut rig = Rig::with(1, 64, 8192);
+    for packet in 0..300 {
+        rig.send(0, &to_far(&[packet as u8]));
+        assert_eq!((rig.received(2).len(), rig.received(3).len()), (1, 1));
+    }
+    let port = PortId(1);
+    rig.command(Command::SetPortLink { port, up: false });
+    rig.poll();
+    let on_the_wire = rig.received(1).len() as u64;
+    assert_eq!(rig.drops(1, Drop::PortDown), 300 - on_the_wire);
+    // The set goes on without it.
+    rig.send(0, &to_far(b"x"));
+    assert_eq!((rig.received(2).len(), rig.received(3).len()), (1, 1));
+    rig.command(Command::SetPortLink { port, up: true });
+    rig.poll();
+    assert!(rig.received(1).is_empty(), "nothing stale");
+    rig.send(0, &to_far(b"x"));
+    assert_eq!(number_of(&rig.one(1)), FIRST_NUMBER + 301);
+}
+
+#[test]
+fn without_a_live_member_no_number_is_taken() {
+    let mut rig = Rig::new();
+    let spec = SetSpec {
+        members: Vec::new(),
+        ..rig.set_spec()
+    };
+    let next_number = Arc::clone(&spec.next_number);
+    rig.command(Command::SetSet(Arc::new(spec)));
+    rig.send(0, &to_far(b"x"));
+    assert_eq!(rig.drops(0, Drop::NoMember), 1);
+    let spec = SetSpec {
+        next_number: Arc::clone(&next_number),
+        ..rig.set_spec()
+    };
+    rig.command(Command::SetSet(Arc::new(spec)));
+    for port in 1..4 {
+        let port = PortId(port);
+        rig.command(Command::SetPortLink { port, up: false });
+    }
+    rig.send(0, &to_far(b"x"));
+    assert_eq!(rig.drops(0, Drop::NoMember), 2);
+    assert_eq!(next_number.load(Ordering::Relaxed), FIRST_NUMBER);
+}
+
+#[test]
+fn removed_sessions_and_sets_are_not_missed() {
+    let mut rig = Rig::new();
+    rig.command(Command::RemoveSession(SessionId(2)));
+    rig.send(0, &to_far(b"x"));
+    let copies = [1, 2, 3].map(|link| rig.received(link).len());
+    assert_eq!(copies, [1, 0, 1]);
+    rig.command(Command::RemoveSet(SET));
+    rig.send(0, &to_far(b"x"));
+    assert_eq!(rig.drops(0, Drop::NoRoute), 1);
+    let network = "192.168.1.0".parse().expect("an address");
+    rig.route(0, network, 24, NextHop::Session(SessionId(2)));
+    rig.send(0, &to_far(b"x"));
+    assert_eq!(rig.drops(0, Drop::NoRoute), 2);
+}
+
+#[test]
+fn a_copy_for_an_unknown_gateway_waits_with_the_control_thread() {
+    let mut rig = Rig::new();
+    rig.command(Command::RemoveNeighbour {
+        interface: interface(2).id,
+        address: gateway(2),
+    });
+    rig.send(0, &to_far(b"RAID 1 for packets"));
+    let (one, three) = (rig.one(1), rig.one(3));
+    let Event::NeighbourMissing {
+        interface: on,
+        next_hop,
+        packet,
+    } = rig.one_event()
+    else {
+        panic!("another event");
+    };
+    assert_eq!((on, next_hop), (interface(2).id, gateway(2)));
+    assert_eq!(hex(&packet), GOLDEN[1][28..], "the whole outer packet");
+    assert_eq!([hex(&one), hex(&three)], [GOLDEN[0], GOLDEN[2]]);
+}
+
+#[test]
+fn a_syn_is_clamped_to_what_the_set_carries() {
+    let mut rig = Rig::new();
+    let spec = SetSpec {
+        tcp_mss_fix: true,
+        ..rig.set_spec()
+    };
+    rig.command(Command::SetSet(Arc::new(spec)));
+    rig.send(0, &frame(0, &syn(LAN_HOST, FAR_HOST, 1460)));
+    let sent = rig.one(1);
+    assert_eq!(mss(&sent[64..]), 1410);
+    assert!(tcp_checksum_is_right(&sent[64..]));
+}
