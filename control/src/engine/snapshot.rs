@@ -167,7 +167,7 @@ impl Engine {
                     next_attempt_s: dialer
                         .next_attempt()
                         .map(|at| at.saturating_sub(now).as_secs()),
-                    ..tunnel_line(info.as_ref())
+                    ..tunnel_line(now, info.as_ref())
                 }
             })
             .collect();
@@ -181,7 +181,7 @@ impl Engine {
                     Some(Tunnel {
                         name: incoming.name.clone(),
                         role: Role::Incoming,
-                        ..tunnel_line(Some(&info))
+                        ..tunnel_line(now, Some(&info))
                     })
                 }),
         );
@@ -427,7 +427,7 @@ impl Engine {
     }
 }
 
-fn tunnel_line(info: Option<&TunnelInfo>) -> Tunnel {
+fn tunnel_line(now: Duration, info: Option<&TunnelInfo>) -> Tunnel {
     let Some(info) = info else {
         return Tunnel {
             state: "waiting".to_owned(),
@@ -442,6 +442,10 @@ fn tunnel_line(info: Option<&TunnelInfo>) -> Tunnel {
         local_tunnel_id: info.local_id,
         peer_tunnel_id: info.peer_id,
         peer_hostname: Some(info.peer_hostname.clone()).filter(|name| !name.is_empty()),
+        up_s: match (info.state, info.established_at) {
+            (TunnelState::Established, Some(at)) => now.saturating_sub(at).as_secs(),
+            _ => 0,
+        },
         ..Tunnel::default()
     }
 }
