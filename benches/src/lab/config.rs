@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::Site;
+use super::{Site, router};
 use crate::impairment::Impairments;
 
 /// Where the executables are.
@@ -54,6 +54,10 @@ pub struct LabConfig {
     pub edits: Vec<(String, String)>,
     /// The same for the head's file alone.
     pub head_edits: Vec<(String, String)>,
+    /// The same for the remote's file alone.
+    pub remote_edits: Vec<(String, String)>,
+    /// Links, from 1, at whose remote end a router with NAT stands; the remote's file is changed to suit.
+    pub routers: Vec<usize>,
 }
 
 impl LabConfig {
@@ -74,6 +78,8 @@ impl LabConfig {
             queues: None,
             edits: Vec::new(),
             head_edits: Vec::new(),
+            remote_edits: Vec::new(),
+            routers: Vec::new(),
         })
     }
 
@@ -84,10 +90,13 @@ impl LabConfig {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
         })?;
         let of_site = match site {
-            Site::Head => &self.head_edits[..],
-            Site::Remote => &[],
+            Site::Head => self.head_edits.clone(),
+            Site::Remote => {
+                let routers = self.routers.iter().map(|&link| router::edit(link));
+                self.remote_edits.iter().cloned().chain(routers).collect()
+            }
         };
-        self.rewrite(&text, directory, of_site)
+        self.rewrite(&text, directory, &of_site)
     }
 
     fn rewrite(
@@ -157,6 +166,8 @@ mod tests {
             queues: Some(4),
             edits: vec![("lcp-timeout: 5".to_owned(), "lcp-timeout: 3".to_owned())],
             head_edits: Vec::new(),
+            remote_edits: Vec::new(),
+            routers: Vec::new(),
         };
         let text = "dataplane:\n  workers: 1 # how many\nmanagement: { socket: /run/hal2tp/head.sock }\n\
             ports:\n  - { name: lan,  device: lan }\n      lcp-timeout: 5\n";

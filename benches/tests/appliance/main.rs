@@ -3,6 +3,7 @@
 
 mod around;
 mod cuts;
+mod nat;
 mod restart;
 mod wire;
 
