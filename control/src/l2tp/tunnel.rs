@@ -130,7 +130,7 @@ impl Tunnel {
     /// Whether this is an incoming tunnel that was never established: its peer
     /// proved nothing, and the owner has not heard of it.
     pub(super) const fn is_half_open(&self) -> bool {
-        self.is_incoming() && !self.established_at.is_some()
+        self.is_incoming() && self.established_at.is_none()
     }
 
     /// Whether `id` is what the peer of an incoming tunnel assigned.
