@@ -15,6 +15,7 @@ use std::error::Error;
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
@@ -26,7 +27,8 @@ use testpmd::{Device, Testpmd};
 use walk::{Case, Walk, Way};
 
 const MEMORY_MIB: u32 = 128;
-const TESTPMD_TIME: Duration = Duration::from_millis(40);
+/// Long enough that its start, with cold caches, does not count.
+const TESTPMD_TIME: Duration = Duration::from_millis(50);
 /// Of the inner packet, octets.
 const SIZES: [usize; 2] = [64, 1400];
 
@@ -34,15 +36,15 @@ const SIZES: [usize; 2] = [64, 1400];
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Rounds; every figure is the median of as many
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(7..))]
+    /// Rounds; every figure is measured as often
+    #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u16).range(7..))]
     rounds: u16,
-    /// Bursts of 32 packets on each link in a round
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Bursts of 32 packets on each link in a round: few, so that most rounds are over before anything disturbs them
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     bursts: u32,
-    /// CPU to measure on
-    #[arg(long, default_value_t = 1)]
-    core: u32,
+    /// CPU to measure on; the last one by default
+    #[arg(long)]
+    core: Option<u32>,
     /// Ordinary pages even when there are hugepages
     #[arg(long)]
     no_huge: bool,
@@ -66,6 +68,10 @@ fn main() -> ExitCode {
 }
 
 fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let core = match arguments.core {
+        Some(core) => core,
+        None => u32::try_from(thread::available_parallelism()?.get() - 1)?,
+    };
     let eal = Eal::init(&EalConfig {
         program: "cycles".to_owned(),
         memory_mib: MEMORY_MIB,
@@ -74,15 +80,15 @@ fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         } else {
             HugePages::Auto
         },
-        main_core: Some(arguments.core),
+        main_core: Some(core),
         ..EalConfig::default()
     })?;
     // Outlives the buffers, which go back to its caches.
-    let _lcore = lcore::register(Some(arguments.core))?;
+    let _lcore = lcore::register(Some(core))?;
     let mut bed = Bed::new(&eal)?;
     match &arguments.only {
         Some(part) => profile(&mut bed, arguments, part),
-        None => compare(&eal, &mut bed, arguments),
+        None => compare(&eal, &mut bed, arguments, core),
     }
 }
 
@@ -142,7 +148,12 @@ struct Yardstick {
     cycles: Vec<f64>,
 }
 
-fn compare(eal: &Arc<Eal>, bed: &mut Bed, arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+fn compare(
+    eal: &Arc<Eal>,
+    bed: &mut Bed,
+    arguments: &Arguments,
+    core: u32,
+) -> Result<(), Box<dyn Error>> {
     let hugepages = eal.uses_hugepages();
     let mut measured: Vec<Measured> = cases()
         .into_iter()
@@ -153,14 +164,14 @@ fn compare(eal: &Arc<Eal>, bed: &mut Bed, arguments: &Arguments) -> Result<(), B
         })
         .collect();
     let mut yardsticks = Vec::new();
-    let mut testpmds = vec![Testpmd::start(Device::Ring, arguments.core, hugepages)?];
+    let mut testpmds = vec![Testpmd::start(Device::Ring, core, hugepages)?];
     for case in cases() {
         let frame_octets = case.outer_frame_octets();
         let null = Device::Null { frame_octets };
         if testpmds.iter().any(|testpmd| testpmd.device() == null) {
             continue;
         }
-        testpmds.push(Testpmd::start(null, arguments.core, hugepages)?);
+        testpmds.push(Testpmd::start(null, core, hugepages)?);
         for device in [Device::Ring, null] {
             yardsticks.push(Yardstick {
                 device,
@@ -172,7 +183,9 @@ fn compare(eal: &Arc<Eal>, bed: &mut Bed, arguments: &Arguments) -> Result<(), B
     let clock_cycles = clock_cycles();
     let (mut fixed_work, mut longest_gap) = (Vec::new(), 0);
     for round in 1..=arguments.rounds {
-        eprintln!("round {round} of {}", arguments.rounds);
+        if round % 10 == 1 {
+            eprintln!("round {round} of {}", arguments.rounds);
+        }
         let (cycles, gap) = work();
         fixed_work.push(cycles);
         longest_gap = gap.max(longest_gap);
@@ -200,7 +213,7 @@ fn compare(eal: &Arc<Eal>, bed: &mut Bed, arguments: &Arguments) -> Result<(), B
     let report = Report {
         dpdk: eal.version(),
         hugepages,
-        core: arguments.core,
+        core,
         tsc_mhz: tsc_hz(eal) / 1_000_000,
         rounds: usize::from(arguments.rounds),
         noise: Noise {
@@ -246,13 +259,13 @@ fn clock_cycles() -> u64 {
         .unwrap_or(0)
 }
 
-/// The same computation, some milliseconds long: its cycles, and the longest time between two looks at the clock.
+/// The same computation, half a millisecond long or so: its cycles, and the longest time between two looks at the clock.
 fn work() -> (f64, u64) {
     let start = tsc();
     let (mut last, mut gap) = (start, 0);
     let mut value = 1_u64;
-    for _ in 0..10_000 {
-        for _ in 0..500 {
+    for _ in 0..1_000 {
+        for _ in 0..200 {
             value = black_box(value.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1));
         }
         let now = tsc();

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::bed::SetKind;
 use crate::walk::{Case, Way};
 
-/// DESIGN's aims, as multiples of testpmd 5tswap: one received copy, and one packet sent on two links.
+/// The aims, as multiples of testpmd 5tswap: one received copy, and one packet sent on two links.
 const RECEIVE_AIM: f64 = 1.5;
 const SEND_AIM: f64 = 2.5;
 
@@ -36,7 +36,12 @@ impl Figure {
     }
 
     fn text(self) -> String {
-        format!("{:.1} ({:.1}-{:.1})", self.median, self.least, self.most)
+        let Self {
+            least,
+            median,
+            most,
+        } = self;
+        format!("{median:.1} ({least:.1}-{most:.0})")
     }
 }
 
@@ -52,6 +57,7 @@ pub(crate) struct Line {
     pub(crate) equipment: Figure,
     pub(crate) testpmd_ring: Figure,
     pub(crate) testpmd_null: Figure,
+    /// Of the least rounds, which nothing disturbed: testpmd's rounds are longer, so that noise in its median would flatter us.
     pub(crate) ratio_to_ring: f64,
     pub(crate) ratio_to_null: f64,
     /// The most that the ratio may be, where there is an aim.
@@ -75,8 +81,8 @@ impl Line {
             equipment,
             testpmd_ring: ring,
             testpmd_null: null,
-            ratio_to_ring: worker.median / ring.median,
-            ratio_to_null: worker.median / null.median,
+            ratio_to_ring: worker.least / ring.least,
+            ratio_to_null: worker.least / null.least,
             aim: aim(case),
         }
     }
@@ -103,8 +109,9 @@ pub(crate) struct Noise {
 }
 
 impl Noise {
-    fn spread_percent(self) -> f64 {
-        (self.fixed_work.most / self.fixed_work.least - 1.0) * 100.0
+    /// How much slower the middle round was than the best.
+    fn percent(self) -> f64 {
+        (self.fixed_work.median / self.fixed_work.least - 1.0) * 100.0
     }
 }
 
@@ -123,7 +130,7 @@ impl Report {
     /// As Markdown.
     pub(crate) fn text(&self) -> String {
         let mut text = format!(
-            "TSC cycles ({} MHz) on one core; {}, {}; median of {} rounds (least-most)\n\n",
+            "TSC cycles ({} MHz) on one core; {}, {}; median of {} rounds (least-most); ratios of the least\n\n",
             self.tsc_mhz,
             self.dpdk,
             if self.hugepages {
@@ -165,10 +172,11 @@ impl Report {
             }
         }
         text += &format!(
-            "- noise: the same computation took {:.0} % longer at worst than at best; the core was away for {:.2} ms at most{}\n",
-            self.noise.spread_percent(),
+            "- noise: a fixed computation took {:.0} % longer in the middle round than in the best, {:.0} % in the worst; longest gap {:.2} ms{}\n",
+            self.noise.percent(),
+            (self.noise.fixed_work.most / self.noise.fixed_work.least - 1.0) * 100.0,
             self.noise.longest_gap as f64 / self.tsc_mhz as f64 / 1000.0,
-            if self.noise.spread_percent() > 10.0 {
+            if self.noise.percent() > 10.0 {
                 ": NOISY, run it again when the machine is idle"
             } else {
                 ""
