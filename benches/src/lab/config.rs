@@ -168,8 +168,6 @@ mod tests {
             head_edits: Vec::new(),
             remote_edits: Vec::new(),
             routers: Vec::new(),
-            remote_edits: Vec::new(),
-            routers: Vec::new(),
         };
         let text = "dataplane:\n  workers: 1 # how many\nmanagement: { socket: /run/hal2tp/head.sock }\n\
             ports:\n  - { name: lan,  device: lan }\n      lcp-timeout: 5\n";

@@ -177,7 +177,7 @@ pub fn render(status: &Status, earlier: Earlier<'_>, colours: bool) -> String {
         "no hugepages"
     };
     let mut out = format!(
-        "{}  hal2tp {}  up {}  DPDK {}, {pages}, {} worker{}\n",
+        "{}  hal2tp {}  up {}  {}, {pages}, {} worker{}\n",
         status.name,
         status.version,
         duration(status.uptime_s),
