@@ -83,7 +83,7 @@ impl LabConfig {
         })
     }
 
-    /// A site's file with this lab's changes, its sockets below `directory`.
+    /// A site's file with this lab's changes; what it has below `/run/hal2tp`, edits included, goes below `directory`.
     pub(super) fn site_file(&self, site: Site, directory: &Path) -> io::Result<String> {
         let path = self.configs.join(format!("{}.yaml", site.name()));
         let text = std::fs::read_to_string(&path).map_err(|error| {
@@ -105,7 +105,7 @@ impl LabConfig {
         directory: &Path,
         of_site: &[(String, String)],
     ) -> io::Result<String> {
-        let mut text = text.replace("/run/hal2tp/", &format!("{}/", directory.display()));
+        let mut text = text.to_owned();
         if let Some(workers) = self.workers {
             text = map_lines(&text, |line| replace_value(line, "workers:", workers));
         }
@@ -122,7 +122,7 @@ impl LabConfig {
             }
             text = text.replace(from, to);
         }
-        Ok(text)
+        Ok(text.replace("/run/hal2tp/", &format!("{}/", directory.display())))
     }
 }
 
