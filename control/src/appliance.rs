@@ -31,6 +31,8 @@ pub enum RunError {
     Signals(std::io::Error),
     /// The system's source of randomness failed: ids would be predictable.
     Randomness(String),
+    /// A worker ended by itself: its queues are served by nobody.
+    WorkerEnded,
 }
 
 impl std::fmt::Display for RunError {
@@ -42,6 +44,7 @@ impl std::fmt::Display for RunError {
             Self::Randomness(error) => {
                 write!(formatter, "no random numbers from the system: {error}")
             }
+            Self::WorkerEnded => write!(formatter, "a worker has died: nothing serves its queues"),
         }
     }
 }
@@ -51,7 +54,8 @@ impl std::error::Error for RunError {}
 /// Runs the appliance until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// When a port, the memory or the management socket cannot be had.
+/// When a port, the memory or the management socket cannot be had, and when a
+/// worker dies.
 pub fn run(config: Config) -> Result<(), RunError> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
@@ -63,17 +67,35 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let (_server, requests) =
         socket::Server::start(&config.management.socket).map_err(RunError::Management)?;
     let mut appliance = Appliance::new(config, dataplane, seed);
-    while !stop.load(Ordering::Relaxed) {
+    let ended = until_stopped(&stop, || {
+        if !appliance.dataplane.is_running() {
+            return Err(RunError::WorkerEnded);
+        }
         let busy = appliance.turn();
         for request in requests.try_iter() {
             appliance.answer(&request);
         }
-        if !busy {
+        Ok(busy)
+    });
+    if ended.is_ok() {
+        log::info!("stopping: clearing the tunnels");
+        appliance.shut_down();
+    }
+    // A dead worker carries nothing out: the peers see the silence soonest
+    // when the process ends at once, and its supervisor starts it anew.
+    ended
+}
+
+/// Turns until told to stop or until a turn fails; sleeps when a turn had nothing to do.
+fn until_stopped(
+    stop: &AtomicBool,
+    mut turn: impl FnMut() -> Result<bool, RunError>,
+) -> Result<(), RunError> {
+    while !stop.load(Ordering::Relaxed) {
+        if !turn()? {
             std::thread::sleep(IDLE_SLEEP);
         }
     }
-    log::info!("stopping: clearing the tunnels");
-    appliance.shut_down();
     Ok(())
 }
 
@@ -339,5 +361,35 @@ fn dataplane_config(config: &Config) -> dataplane::Config {
                 queues: port.queues,
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_worker_ends_the_appliance() {
+        let stop = AtomicBool::new(false);
+        let mut turns = 0;
+        let ended = until_stopped(&stop, || {
+            turns += 1;
+            match turns {
+                3 => Err(RunError::WorkerEnded),
+                _ => Ok(true),
+            }
+        });
+        assert!(matches!(ended, Err(RunError::WorkerEnded)), "{ended:?}");
+        assert_eq!(turns, 3);
+    }
+
+    #[test]
+    fn a_signal_ends_it_without_an_error() {
+        let stop = AtomicBool::new(false);
+        let ended = until_stopped(&stop, || {
+            stop.store(true, Ordering::Relaxed);
+            Ok(false)
+        });
+        assert!(ended.is_ok(), "{ended:?}");
     }
 }
