@@ -146,11 +146,9 @@ mod tests {
                 }
                 numbers.clone()
             };
-        // The wire has room for 32 or 63 again, the ring gives it all of that,
-        // and one frame is left of its burst.
-        take(1);
-        ring.flush(&counters);
-        take(64);
+        // The wire is empty and has room for 63: the ring gives it a whole
+        // burst and all but one of the next.
+        take(usize::MAX);
         ring.flush(&counters);
         let offered = fill(&mut ring);
         assert_eq!(ring.room(), 0);
