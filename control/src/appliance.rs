@@ -1,14 +1,14 @@
 //! The running appliance: it carries the engine's outputs to the workers and
 //! the workers' events to the engine, in one control thread.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dataplane::command::{PortId, TableId};
 use dataplane::counters::{Drop, PortCounters};
-use dataplane::{Dataplane, PortInfo, StartError};
+use dataplane::{Dataplane, DeviceCounters, PortInfo, StartError};
 
 use crate::config::{self, Config};
 use crate::engine::{Engine, Output, PortFacts, display_mac};
@@ -255,6 +255,7 @@ impl Appliance {
                 .iter()
                 .map(|&core| status::Worker { core })
                 .collect(),
+            drops: drops(&self.dataplane.control_counters()),
         };
         status.ports = self
             .ports
@@ -269,20 +270,8 @@ impl Appliance {
         let workers = self.dataplane.port_counters(port.id);
         let total =
             |read: fn(&PortCounters) -> u64| workers.iter().map(|counters| read(counters)).sum();
-        let drops = Drop::ALL
-            .iter()
-            .map(|&reason| {
-                (
-                    reason,
-                    workers
-                        .iter()
-                        .map(|counters| counters.drops.read(reason))
-                        .sum::<u64>(),
-                )
-            })
-            .filter(|&(_, count)| count > 0)
-            .map(|(reason, count)| (reason.name().to_owned(), count))
-            .collect();
+        let mut drops = drops(workers);
+        drops.extend(device_drops(self.dataplane.device_counters(port.id)));
         status::Port {
             name: port.name.clone(),
             device: link.device.clone(),
@@ -312,6 +301,30 @@ impl Appliance {
         }
         self.dataplane.stop();
     }
+}
+
+/// What all workers dropped, by reason; reasons with none are left out.
+fn drops(workers: &[Arc<PortCounters>]) -> BTreeMap<String, u64> {
+    let count = |reason| -> u64 {
+        let counters = workers.iter();
+        counters.map(|counters| counters.drops.read(reason)).sum()
+    };
+    let named = |&reason: &Drop| (reason.name().to_owned(), count(reason));
+    let all = Drop::ALL.iter().map(named);
+    all.filter(|&(_, count)| count > 0).collect()
+}
+
+/// What the device dropped before a worker saw it, or after.
+fn device_drops(counters: DeviceCounters) -> impl Iterator<Item = (String, u64)> {
+    [
+        ("device-receive-missed", counters.receive_missed_packets),
+        ("device-receive-errors", counters.receive_errors),
+        ("device-no-buffer", counters.receive_no_buffer),
+        ("device-send-errors", counters.send_errors),
+    ]
+    .into_iter()
+    .filter(|&(_, count)| count > 0)
+    .map(|(name, count)| (name.to_owned(), count))
 }
 
 fn random_seed() -> Result<[u8; 32], RunError> {
@@ -381,6 +394,32 @@ mod tests {
         });
         assert!(matches!(ended, Err(RunError::WorkerEnded)), "{ended:?}");
         assert_eq!(turns, 3);
+    }
+
+    #[test]
+    fn what_a_device_drops_has_a_name() {
+        let counters = DeviceCounters {
+            receive_missed_packets: 7,
+            send_errors: 2,
+            ..DeviceCounters::default()
+        };
+        let drops: Vec<_> = device_drops(counters).collect();
+        let expected = [("device-receive-missed", 7), ("device-send-errors", 2)];
+        assert_eq!(
+            drops,
+            expected.map(|(name, count)| (name.to_owned(), count))
+        );
+    }
+
+    #[test]
+    fn drops_of_all_workers_are_added_up() {
+        let workers: Vec<Arc<PortCounters>> = vec![Arc::default(), Arc::default()];
+        workers[0].drops.add(Drop::NoRoute, 1);
+        workers[1].drops.add(Drop::NoRoute, 2);
+        workers[1].drops.add(Drop::TxRingFull, 4);
+        let expected = [("no-route", 3), ("tx-ring-full", 4)];
+        let expected = expected.map(|(name, count)| (name.to_owned(), count));
+        assert_eq!(drops(&workers), expected.into());
     }
 
     #[test]
