@@ -1,14 +1,14 @@
 //! The running appliance: it carries the engine's outputs to the workers and
 //! the workers' events to the engine, in one control thread.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dataplane::command::{PortId, TableId};
 use dataplane::counters::{Drop, PortCounters};
-use dataplane::{Dataplane, PortInfo, StartError};
+use dataplane::{Dataplane, DeviceCounters, PortInfo, StartError};
 
 use crate::config::{self, Config};
 use crate::engine::{Engine, Output, PortFacts, display_mac};
@@ -31,6 +31,8 @@ pub enum RunError {
     Signals(std::io::Error),
     /// The system's source of randomness failed: ids would be predictable.
     Randomness(String),
+    /// A worker ended by itself: its queues are served by nobody.
+    WorkerEnded,
 }
 
 impl std::fmt::Display for RunError {
@@ -42,6 +44,7 @@ impl std::fmt::Display for RunError {
             Self::Randomness(error) => {
                 write!(formatter, "no random numbers from the system: {error}")
             }
+            Self::WorkerEnded => write!(formatter, "a worker has died: nothing serves its queues"),
         }
     }
 }
@@ -51,7 +54,8 @@ impl std::error::Error for RunError {}
 /// Runs the appliance until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// When a port, the memory or the management socket cannot be had.
+/// When a port, the memory or the management socket cannot be had, and when a
+/// worker dies.
 pub fn run(config: Config) -> Result<(), RunError> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
@@ -64,17 +68,35 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let dataplane = Dataplane::start(dataplane_config(&config)).map_err(RunError::Dataplane)?;
     log_start(&config, &dataplane);
     let mut appliance = Appliance::new(config, dataplane, seed);
-    while !stop.load(Ordering::Relaxed) {
+    let ended = until_stopped(&stop, || {
+        if !appliance.dataplane.is_running() {
+            return Err(RunError::WorkerEnded);
+        }
         let busy = appliance.turn();
         for request in requests.try_iter() {
             appliance.answer(&request);
         }
-        if !busy {
+        Ok(busy)
+    });
+    if ended.is_ok() {
+        log::info!("stopping: clearing the tunnels");
+        appliance.shut_down();
+    }
+    // A dead worker carries nothing out: the peers see the silence soonest
+    // when the process ends at once, and its supervisor starts it anew.
+    ended
+}
+
+/// Turns until told to stop or until a turn fails; sleeps when a turn had nothing to do.
+fn until_stopped(
+    stop: &AtomicBool,
+    mut turn: impl FnMut() -> Result<bool, RunError>,
+) -> Result<(), RunError> {
+    while !stop.load(Ordering::Relaxed) {
+        if !turn()? {
             std::thread::sleep(IDLE_SLEEP);
         }
     }
-    log::info!("stopping: clearing the tunnels");
-    appliance.shut_down();
     Ok(())
 }
 
@@ -234,6 +256,7 @@ impl Appliance {
                 .iter()
                 .map(|&core| status::Worker { core })
                 .collect(),
+            drops: drops(&self.dataplane.control_counters()),
         };
         status.ports = self
             .ports
@@ -248,20 +271,8 @@ impl Appliance {
         let workers = self.dataplane.port_counters(port.id);
         let total =
             |read: fn(&PortCounters) -> u64| workers.iter().map(|counters| read(counters)).sum();
-        let drops = Drop::ALL
-            .iter()
-            .map(|&reason| {
-                (
-                    reason,
-                    workers
-                        .iter()
-                        .map(|counters| counters.drops.read(reason))
-                        .sum::<u64>(),
-                )
-            })
-            .filter(|&(_, count)| count > 0)
-            .map(|(reason, count)| (reason.name().to_owned(), count))
-            .collect();
+        let mut drops = drops(workers);
+        drops.extend(device_drops(self.dataplane.device_counters(port.id)));
         status::Port {
             name: port.name.clone(),
             device: link.device.clone(),
@@ -291,6 +302,30 @@ impl Appliance {
         }
         self.dataplane.stop();
     }
+}
+
+/// What all workers dropped, by reason; reasons with none are left out.
+fn drops(workers: &[Arc<PortCounters>]) -> BTreeMap<String, u64> {
+    let count = |reason| -> u64 {
+        let counters = workers.iter();
+        counters.map(|counters| counters.drops.read(reason)).sum()
+    };
+    let named = |&reason: &Drop| (reason.name().to_owned(), count(reason));
+    let all = Drop::ALL.iter().map(named);
+    all.filter(|&(_, count)| count > 0).collect()
+}
+
+/// What the device dropped before a worker saw it, or after.
+fn device_drops(counters: DeviceCounters) -> impl Iterator<Item = (String, u64)> {
+    [
+        ("device-receive-missed", counters.receive_missed_packets),
+        ("device-receive-errors", counters.receive_errors),
+        ("device-no-buffer", counters.receive_no_buffer),
+        ("device-send-errors", counters.send_errors),
+    ]
+    .into_iter()
+    .filter(|&(_, count)| count > 0)
+    .map(|(name, count)| (name.to_owned(), count))
 }
 
 fn random_seed() -> Result<[u8; 32], RunError> {
@@ -340,5 +375,61 @@ fn dataplane_config(config: &Config) -> dataplane::Config {
                 queues: port.queues,
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_worker_ends_the_appliance() {
+        let stop = AtomicBool::new(false);
+        let mut turns = 0;
+        let ended = until_stopped(&stop, || {
+            turns += 1;
+            match turns {
+                3 => Err(RunError::WorkerEnded),
+                _ => Ok(true),
+            }
+        });
+        assert!(matches!(ended, Err(RunError::WorkerEnded)), "{ended:?}");
+        assert_eq!(turns, 3);
+    }
+
+    #[test]
+    fn what_a_device_drops_has_a_name() {
+        let counters = DeviceCounters {
+            receive_missed_packets: 7,
+            send_errors: 2,
+            ..DeviceCounters::default()
+        };
+        let drops: Vec<_> = device_drops(counters).collect();
+        let expected = [("device-receive-missed", 7), ("device-send-errors", 2)];
+        assert_eq!(
+            drops,
+            expected.map(|(name, count)| (name.to_owned(), count))
+        );
+    }
+
+    #[test]
+    fn drops_of_all_workers_are_added_up() {
+        let workers: Vec<Arc<PortCounters>> = vec![Arc::default(), Arc::default()];
+        workers[0].drops.add(Drop::NoRoute, 1);
+        workers[1].drops.add(Drop::NoRoute, 2);
+        workers[1].drops.add(Drop::TxRingFull, 4);
+        let expected = [("no-route", 3), ("tx-ring-full", 4)];
+        let expected = expected.map(|(name, count)| (name.to_owned(), count));
+        assert_eq!(drops(&workers), expected.into());
+    }
+
+    #[test]
+    fn a_signal_ends_it_without_an_error() {
+        let stop = AtomicBool::new(false);
+        let ended = until_stopped(&stop, || {
+            stop.store(true, Ordering::Relaxed);
+            Ok(false)
+        });
+        assert!(ended.is_ok(), "{ended:?}");
     }
 }

@@ -256,20 +256,25 @@ impl Pools {
                 .map(|(&room, &count)| octets(room, count))
                 .sum::<u64>();
         // The rest is for queues and what DPDK needs itself.
-        let budget = u64::from(config.memory_mib) * (1 << 20) / 10 * 7;
+        let memory_mib = config.memory_mib;
+        let budget = u64::from(memory_mib) * (1 << 20) / 10 * 7;
         let scaled = |count: u32| {
             let within = u64::from(count) * budget.min(total) / total;
             let within = u32::try_from(within).unwrap_or(count);
             if within < MIN_BUFFERS {
-                return Err(StartError::Memory {
-                    memory_mib: config.memory_mib,
-                });
+                return Err(StartError::Memory { memory_mib });
             }
             Ok(within)
         };
         let make = |name: String, count: u32, room: u16| {
             let cache = MAX_CACHE.min(count / (4 * workers.max(1)));
-            Mempool::new(eal, &name, count, cache, room).map_err(StartError::Pool)
+            Mempool::new(eal, &name, count, cache, room).map_err(|error| {
+                if error.is_out_of_memory() {
+                    StartError::Memory { memory_mib }
+                } else {
+                    StartError::Pool(error)
+                }
+            })
         };
         let mut receive = BTreeMap::new();
         for (room, count) in wanted {

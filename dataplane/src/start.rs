@@ -80,7 +80,8 @@ impl fmt::Display for StartError {
             Self::Interface { port, error } => write!(f, "port {port}: {error}"),
             Self::Memory { memory_mib } => write!(
                 f,
-                "dataplane: memory: {memory_mib} MiB are too little for these ports and workers: raise it"
+                "dataplane: memory: {memory_mib} MiB are too little for these ports and workers; \
+                 write more (512 is the default)"
             ),
             Self::Pool(error) => write!(
                 f,

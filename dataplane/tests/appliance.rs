@@ -155,6 +155,17 @@ fn link_becomes(dataplane: &Dataplane, port: u16, up: bool) {
     }
 }
 
+/// After a link was down: the kernel's host has forgotten its routes then.
+fn works_again(dataplane: &mut Dataplane, hosts: &Hosts) {
+    let name = &hosts.0[0];
+    let route = "route replace default via 10.7.0.1";
+    ip(&format!("-n {name} {route} dev host"));
+    hosts.knows_gateway(0, dataplane.ports()[0].mac);
+    dataplane.poll(&mut |_| {});
+    let result = hosts.ping("-c 100 -i 0.005 -q -W 2");
+    assert!(result.contains(" 100 received"), "{result}");
+}
+
 /// Time on a CPU of this process's workers so far, by the kernel's account.
 fn worker_time() -> Duration {
     let mut time = Duration::ZERO;
@@ -242,6 +253,21 @@ fn two_hosts_ping_each_other_through_the_appliance() {
     ip(&format!("-n {} link set host down", hosts.0[0]));
     link_becomes(&dataplane, 0, false);
     link_becomes(&dataplane, 1, true);
+    ip(&format!("-n {} link set host up", hosts.0[0]));
+    link_becomes(&dataplane, 0, true);
+    works_again(&mut dataplane, &hosts);
+
+    // So is an interface that is set down under us, with packets on their way.
+    ip("link set port0 down");
+    let name = &hosts.0[1];
+    let _ = Process::new("ip")
+        .args(["netns", "exec", name, "ping", "-i", "0.002", "-w", "2"])
+        .args(["-q", "10.7.0.2"])
+        .output();
+    link_becomes(&dataplane, 0, false);
+    ip("link set port0 up");
+    link_becomes(&dataplane, 0, true);
+    works_again(&mut dataplane, &hosts);
 
     assert!(dataplane.is_running());
     dataplane.stop();

@@ -36,6 +36,9 @@ pub struct Dataplane {
     /// Whether packet buffers live in hugepages.
     pub hugepages: bool,
     pub workers: Vec<Worker>,
+    /// Packets of our own (ARP, L2TP, PPP, ICMP) that did not leave, by reason;
+    /// reasons with none are left out.
+    pub drops: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -70,7 +73,9 @@ pub struct Port {
     pub received_octets: u64,
     pub sent_packets: u64,
     pub sent_octets: u64,
-    /// Frames that were not forwarded, by reason; reasons with none are left out.
+    /// Frames that were not forwarded, by reason; reasons with none are left
+    /// out. Those of `device-...` the device dropped, and they are not in
+    /// the packets received or are in those sent.
     pub drops: BTreeMap<String, u64>,
 }
 

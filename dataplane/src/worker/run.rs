@@ -135,6 +135,30 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_panics_does_not_run_any_more() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let of_thread = Arc::clone(&stop);
+        let die = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&die);
+        let handle = thread::spawn(move || {
+            while !of_thread.load(Ordering::Relaxed) {
+                assert!(!told.load(Ordering::Relaxed), "as a worker would panic");
+                thread::yield_now();
+            }
+        });
+        let worker = Thread::new(handle, stop);
+        assert!(worker.is_running());
+        die.store(true, Ordering::Relaxed);
+        for _ in 0..10_000 {
+            if !worker.is_running() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        panic!("its end was not noticed");
+    }
+
+    #[test]
     fn a_busy_worker_never_sleeps() {
         let mut idle = Idle::new(Poll::Busy, 1_000_000);
         assert!((0..1000).all(|now| idle.after(0, now).is_none()));

@@ -1,6 +1,11 @@
 //! Arguments for DPDK's driver of Linux interfaces, which cuts long frames
 //! silently unless its frame slots are large enough.
 
+use std::ffi::c_int;
+use std::fs;
+use std::os::fd::RawFd;
+use std::path::Path;
+
 use crate::error::Error;
 use crate::mempool::HEADROOM_OCTETS;
 
@@ -14,6 +19,10 @@ const FRAMES: u32 = 512;
 /// alignment, a VLAN tag that the driver puts back, rounded up generously.
 const SLOT_OVERHEAD_OCTETS: u16 = 128;
 const ETHERNET_HEADER_OCTETS: u16 = 14;
+
+/// What a socket may have under way, octets: more than twice what all slots
+/// of a ring hold, with the kernel's own costs. A limit, not memory taken.
+const SEND_BUFFER_OCTETS: c_int = 32 << 20;
 
 /// How to make a port of a Linux interface.
 ///
@@ -57,6 +66,62 @@ pub fn af_packet(interface: &str, queues: u16, mtu: u16) -> Result<AfPacket, Err
         data_room: FRAME_OCTETS + HEADROOM_OCTETS,
         max_frame_octets,
     })
+}
+
+/// The sockets of AF_PACKET that this process has.
+pub(crate) fn packet_sockets() -> Vec<RawFd> {
+    let Ok(descriptors) = fs::read_dir(Path::new("/proc/self/fd")) else {
+        return Vec::new();
+    };
+    descriptors
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|&socket| option(socket, libc::SO_DOMAIN) == Some(libc::AF_PACKET))
+        .collect()
+}
+
+/// Lets the driver's sockets have a whole ring under way. With the kernel's
+/// default (208 KiB, less than a hundred frames) an interface that sends more
+/// slowly than it is given frames leaves the last of them lying in the ring
+/// until the next ones come, and a full ring makes the driver wait for it
+/// in poll(2), and with it the worker and all its other ports.
+pub(crate) fn widen_send_buffers(sockets: &[RawFd]) {
+    for &socket in sockets {
+        // The first needs CAP_NET_ADMIN, the second goes as far as the system lets it.
+        if !set_option(socket, libc::SO_SNDBUFFORCE, SEND_BUFFER_OCTETS) {
+            set_option(socket, libc::SO_SNDBUF, SEND_BUFFER_OCTETS);
+        }
+    }
+}
+
+fn option(socket: RawFd, name: c_int) -> Option<c_int> {
+    let mut value: c_int = 0;
+    let mut octets = size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: value and length live through the call, which writes no more than said.
+    let result = unsafe {
+        libc::getsockopt(
+            socket,
+            libc::SOL_SOCKET,
+            name,
+            (&raw mut value).cast(),
+            &raw mut octets,
+        )
+    };
+    (result == 0).then_some(value)
+}
+
+fn set_option(socket: RawFd, name: c_int, value: c_int) -> bool {
+    // SAFETY: the value lives through the call, and its length is right.
+    let result = unsafe {
+        libc::setsockopt(
+            socket,
+            libc::SOL_SOCKET,
+            name,
+            (&raw const value).cast(),
+            size_of::<c_int>() as libc::socklen_t,
+        )
+    };
+    result == 0
 }
 
 #[cfg(test)]

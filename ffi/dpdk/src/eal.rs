@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use crate::af_packet;
 use crate::control::{self, Attachment};
 use crate::error::{EalError, Error, last_errno};
 use crate::port::PortId;
@@ -132,9 +133,15 @@ impl Eal {
         let device = c_name(name)?;
         let args = c_name(args)?;
         let mut control = control::lock();
+        let before = af_packet::packet_sockets();
         // SAFETY: both strings live through the call, which copies them.
         let result = unsafe { dpdk_sys::rte_vdev_init(device.as_ptr(), args.as_ptr()) };
         Error::check("rte_vdev_init", name, result)?;
+        if is_driver(name, "af_packet") {
+            let mut made = af_packet::packet_sockets();
+            made.retain(|socket| !before.contains(socket));
+            af_packet::widen_send_buffers(&made);
+        }
         let found = port_by_name(name, &device);
         match found {
             Ok(port) => {

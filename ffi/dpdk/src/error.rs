@@ -108,6 +108,12 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Error {
+    /// Whether there was too little memory: pools say so in either word.
+    #[must_use]
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::Call { errno, .. } if [libc::ENOMEM, libc::ENOBUFS].contains(errno))
+    }
+
     /// From a return value of DPDK's: 0 or more is success, less is `-errno`.
     pub(crate) fn check(
         function: &'static str,

@@ -81,7 +81,7 @@ fn long_frames_cross_a_veth_whole_and_too_long_ones_never_cut() {
         for interface in ["va", "vb"] {
             // The kernel would say something of its own.
             let ipv6 = format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
-            let _ = std::fs::write(ipv6, "1");
+            let _ = fs::write(ipv6, "1");
             ip(&format!("link set {interface} up"));
         }
         cross_veth();
@@ -133,4 +133,51 @@ fn cross_veth() {
     }
     drop(ends);
     assert_eq!(pool.available(), 255);
+}
+
+#[test]
+fn an_interface_that_is_slow_does_not_hold_its_worker_up() {
+    in_namespace(|| {
+        ip("link add slow0 type veth peer name slow1");
+        ip("link set slow0 up");
+        ip("link set slow1 up");
+        ip("link add ifb0 type ifb");
+        ip("link set ifb0 up");
+        tc("qdisc add dev ifb0 root tbf rate 2mbit burst 10k limit 8mb");
+        tc("qdisc add dev slow1 ingress");
+        tc(
+            "filter add dev slow1 parent ffff: protocol all u32 match u32 0 0 \
+            action mirred egress redirect dev ifb0",
+        );
+        let made = af_packet("slow0", 1, 1500).unwrap();
+        let pool = Mempool::new(eal(), "slow-pool", 2048, 0, made.data_room).unwrap();
+        let port = eal().attach_vdev("net_af_packet_slow", &made.args).unwrap();
+        let config = port_config(&pool, 1);
+        let (_port, _receive, mut send) = Port::open(eal(), port, &config).unwrap();
+        let mut longest = Duration::ZERO;
+        let mut taken = 0;
+        for _ in 0..100 {
+            let mut burst = Burst::new();
+            assert!(pool.alloc_bulk(&mut burst, 32));
+            for frame in &mut burst {
+                assert!(frame.extend_from_slice(&[0x55; 1400]));
+            }
+            let start = Instant::now();
+            taken += send[0].tx_burst(&mut burst);
+            longest = longest.max(start.elapsed());
+        }
+        println!("{taken} frames taken, {longest:?} for the longest burst");
+        assert!(taken < 3200, "the interface was too slow for all of them");
+        assert!(
+            longest < Duration::from_millis(50),
+            "{longest:?} in the driver"
+        );
+    });
+}
+
+fn tc(arguments: &str) {
+    let status = Command::new("tc")
+        .args(arguments.split_whitespace())
+        .status();
+    assert!(status.expect("iproute2").success(), "tc {arguments}");
 }
