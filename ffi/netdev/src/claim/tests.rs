@@ -66,12 +66,18 @@ fn a_claim_quietens_the_interface_and_restores_it() {
 #[test]
 fn what_is_as_wanted_stays_so() {
     with_veth(|| {
-        let first = claim("va").unwrap();
-        let second = claim("va").unwrap();
-        assert_eq!(second.changes(), Vec::<String>::new());
-        drop(second);
-        assert_eq!(state(), ("1".into(), "0".into(), "8".into(), 0, true));
-        drop(first);
+        for (family, name, value) in SETTINGS {
+            std::fs::write(format!("/proc/sys/net/{family}/conf/va/{name}"), value).unwrap();
+        }
+        let device = Device::new("va").unwrap();
+        device.ethtool(EthtoolCommand::SetGro, 0).unwrap();
+        device.set_up(true).unwrap();
+        let wanted = ("1".into(), "0".into(), "8".into(), 0, true);
+        assert_eq!(state(), wanted);
+        let claimed = claim("va").unwrap();
+        assert_eq!(claimed.changes(), Vec::<String>::new());
+        drop(claimed);
+        assert_eq!(state(), wanted);
     });
 }
 
