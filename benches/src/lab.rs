@@ -11,6 +11,7 @@
 //! its file. Everything is removed when the [`Lab`] is dropped and also when its process dies in any other way.
 
 use std::io::{self, ErrorKind};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -27,10 +28,12 @@ pub use config::{LabConfig, Programs};
 
 use appliance::Appliance;
 use guard::Guard;
+use router::Router;
 
 mod appliance;
 mod config;
 mod guard;
+mod router;
 
 /// One of the two ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +92,8 @@ struct SiteState {
 
 struct Link {
     namespace: Namespace,
+    /// At the remote end.
+    router: Option<Router>,
     emulator: Option<Emulator>,
     start: EmulatorConfig,
     /// What a restarted emulator is told, a-b and b-a.
@@ -113,7 +118,10 @@ impl Lab {
         let hosts = sites.iter().map(|site| site.host.namespace.clone());
         let appliances = sites.iter().map(|site| site.namespace.clone());
         let isps = links.iter().map(|link| link.namespace.clone());
-        let namespaces: Vec<Namespace> = hosts.chain(appliances).chain(isps).collect();
+        let routers = links.iter().filter_map(|link| link.router.as_ref());
+        let routers = routers.map(|router| router.namespace.clone());
+        let namespaces: Vec<Namespace> =
+            hosts.chain(appliances).chain(isps).chain(routers).collect();
         let mut lab = Self {
             _guard: Guard::start(&directory, &namespaces)?,
             sites,
@@ -158,10 +166,18 @@ impl Lab {
     }
 
     fn build_link(&self, number: usize) -> io::Result<()> {
-        let isp = &self.links[number - 1].namespace;
+        let Link {
+            namespace: isp,
+            router,
+            ..
+        } = self.link(number);
         isp.sysctl("ipv6/conf/default/disable_ipv6", "1")?;
         for site in Site::BOTH {
             let (appliance, end) = (self.namespace(site), site.name());
+            if let (Site::Remote, Some(router)) = (site, router) {
+                router.build(appliance, isp)?;
+                continue;
+            }
             isp.ip(&format!(
                 "link add {end} type veth peer name isp{number} netns {}",
                 appliance.name()
@@ -187,7 +203,7 @@ impl Lab {
         &self.link(link).namespace
     }
 
-    pub fn links(&self) -> std::ops::RangeInclusive<usize> {
+    pub fn links(&self) -> RangeInclusive<usize> {
         1..=self.links.len()
     }
 
@@ -361,6 +377,17 @@ impl Lab {
             .ip(&format!("link set dev {} up", site.name()))
     }
 
+    /// The router at a link's remote end forgets its mappings; new ones get a UDP port among `ports`.
+    ///
+    /// # Errors
+    /// When there is no router on that link.
+    pub fn remap(&self, link: usize, ports: &RangeInclusive<u16>) -> io::Result<()> {
+        let router = self.link(link).router.as_ref();
+        let router =
+            router.ok_or_else(|| io::Error::other(format!("link {link} has no router")))?;
+        router.remap(ports)
+    }
+
     /// Ends an emulator by SIGKILL: frames go nowhere.
     pub fn kill_emulator(&mut self, link: usize) -> io::Result<()> {
         let emulator = self.link_mut(link).emulator.take();
@@ -428,6 +455,10 @@ impl Link {
                 seed: config.seed.wrapping_add(number as u64),
             },
             namespace,
+            router: config
+                .routers
+                .contains(&number)
+                .then(|| Router::planned(number, prefix)),
             emulator: None,
             settings: [settings.clone(), settings.clone()],
         }

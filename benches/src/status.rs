@@ -1,5 +1,7 @@
 //! What this crate reads of `hal2tp status --json`. More fields than these are there and are left out.
 
+use std::net::SocketAddrV4;
+
 use serde::Deserialize;
 
 /// One appliance at one moment.
@@ -10,6 +12,7 @@ pub struct Status {
     pub uptime_s: u64,
     /// L2TP sessions: the links.
     pub sessions: Vec<Session>,
+    pub tunnels: Vec<Tunnel>,
     pub sets: Vec<Set>,
     pub ports: Vec<Port>,
 }
@@ -31,6 +34,16 @@ pub struct Session {
     pub too_late: u64,
     pub per_worker: Vec<SessionWorker>,
     pub round_trip: RoundTrip,
+    pub up_s: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Tunnel {
+    /// The routing table its packets travel in: in the lab, the link's number.
+    pub table: u32,
+    pub state: String,
+    pub peer_address: Option<SocketAddrV4>,
     pub up_s: u64,
 }
 

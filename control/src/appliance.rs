@@ -62,10 +62,11 @@ pub fn run(config: Config) -> Result<(), RunError> {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(RunError::Signals)?;
     }
     let seed = random_seed()?;
-    let dataplane = Dataplane::start(dataplane_config(&config)).map_err(RunError::Dataplane)?;
-    log_start(&config, &dataplane);
+    // First, because it is quick to say no: whoever asks meanwhile waits a moment.
     let (_server, requests) =
         socket::Server::start(&config.management.socket).map_err(RunError::Management)?;
+    let dataplane = Dataplane::start(dataplane_config(&config)).map_err(RunError::Dataplane)?;
+    log_start(&config, &dataplane);
     let mut appliance = Appliance::new(config, dataplane, seed);
     let ended = until_stopped(&stop, || {
         if !appliance.dataplane.is_running() {

@@ -14,4 +14,6 @@ pub mod l2tp;
 pub mod management;
 pub mod ppp;
 pub mod secret;
+#[cfg(test)]
+mod seeds;
 mod slots;

@@ -10,22 +10,44 @@
 pub fn sum(data: &[u8]) -> u32 {
     // The order of octets within words does not matter as long as the result
     // is swapped back (RFC 1071, 2 B), so the sum is taken in the machine's
-    // order, in lanes that the compiler turns into vectors. A u64 of u32s
-    // holds 16 GiB of data.
-    let words = data.chunks_exact(4);
-    let last = match *words.remainder() {
-        [a] => [a, 0, 0, 0],
-        [a, b] => [a, b, 0, 0],
-        [a, b, c] => [a, b, c, 0],
-        _ => [0; 4],
-    };
-    let mut total = u64::from(u32::from_ne_bytes(last));
-    for word in words {
-        total += u64::from(u32::from_ne_bytes([word[0], word[1], word[2], word[3]]));
+    // order, eight octets at a time. Two sums, since each waits for its carry;
+    // to a u128 the compiler adds with carry, which beats lanes of baseline SSE2.
+    let (mut even, mut odd) = (0_u128, 0_u128);
+    let mut blocks = data.chunks_exact(16);
+    for block in &mut blocks {
+        even += u128::from(word(block));
+        odd += u128::from(word(&block[8..]));
     }
+    let mut rest = blocks.remainder();
+    if rest.len() >= 8 {
+        even += u128::from(word(rest));
+        rest = &rest[8..];
+    }
+    if let Some((&four, tail)) = rest.split_first_chunk() {
+        odd += u128::from(u32::from_ne_bytes(four));
+        rest = tail;
+    }
+    if let Some((&two, tail)) = rest.split_first_chunk() {
+        even += u128::from(u16::from_ne_bytes(two));
+        rest = tail;
+    }
+    if let Some(&last) = rest.first() {
+        odd += u128::from(u16::from_ne_bytes([last, 0]));
+    }
+    let total = even + odd;
+    let (mut total, carry) = ((total >> 64) as u64).overflowing_add(total as u64);
+    total += u64::from(carry);
     total = (total >> 32) + (total & 0xffff_ffff);
     total = (total >> 32) + (total & 0xffff_ffff);
     u32::from(u16::from_be(fold(total as u32)))
+}
+
+/// The first eight octets, in the machine's order.
+#[inline]
+fn word(octets: &[u8]) -> u64 {
+    octets
+        .first_chunk()
+        .map_or(0, |&octets| u64::from_ne_bytes(octets))
 }
 
 /// Brings a partial sum to 16 bits, carries added back in.

@@ -1,6 +1,8 @@
 //! Ports: from the configuration's words to opened queues.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use dpdk::{Eal, HEADROOM_OCTETS, Limits, Mempool, Port, PortConfig, RxQueue, TxQueue};
@@ -76,6 +78,9 @@ pub(crate) fn attach(
                 data_room = data_room.max(slot.saturating_add(HEADROOM_OCTETS));
                 cut_octets = Some(slot.saturating_sub(SLOT_OVERHEAD_OCTETS));
             }
+            if name.contains("memif") {
+                remove_stale_memif_socket(arguments);
+            }
             eal.attach_vdev(name, arguments).map_err(refused)?
         }
         Device::Interface(interface) => {
@@ -116,6 +121,33 @@ fn af_packet(interface: &str, queues: u16, mtu: u16) -> Result<dpdk::AfPacket, d
     match dpdk::af_packet(interface, queues, mtu) {
         Err(dpdk::Error::MtuTooLarge { most, .. }) => dpdk::af_packet(interface, queues, most),
         made => made,
+    }
+}
+
+/// Takes the socket file of a memif server away that a killed process left:
+/// the driver would find the address in use. A live one stays, and is refused.
+fn remove_stale_memif_socket(arguments: &str) {
+    let value = |key: &str| {
+        let mut pairs = arguments.split(',').filter_map(|pair| pair.split_once('='));
+        pairs.find(|pair| pair.0 == key).map(|pair| pair.1)
+    };
+    let (Some("server"), Some("no"), Some(path)) =
+        (value("role"), value("socket-abstract"), value("socket"))
+    else {
+        return;
+    };
+    let is_socket =
+        std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
+    // A listening memif socket is of another type, which is another error.
+    let nobody_listens = || {
+        UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+    };
+    if is_socket && nobody_listens() {
+        match std::fs::remove_file(path) {
+            Ok(()) => info!("{path}: removed, it was of a process that is gone"),
+            Err(error) => info!("{path}: left by a process that is gone, not removed: {error}"),
+        }
     }
 }
 

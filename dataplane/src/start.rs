@@ -75,17 +75,38 @@ impl fmt::Display for StartError {
                 error,
             } => {
                 let (Device::Pci(word) | Device::Interface(word) | Device::Vdev(word)) = device;
-                write!(f, "port {port} ({word}): {error}")
+                write!(f, "port {port} ({word}): {error}{}", hint(device, error))
             }
             Self::Interface { port, error } => write!(f, "port {port}: {error}"),
             Self::Memory { memory_mib } => write!(
                 f,
-                "dataplane: memory: {memory_mib} MiB are too little for these ports and workers; \
-                 write more (512 is the default)"
+                "dataplane: memory: {memory_mib} MiB are too little for these ports and workers: raise it"
             ),
-            Self::Pool(error) => write!(f, "dataplane: memory: {error}"),
-            Self::Worker { worker, problem } => write!(f, "worker {worker}: {problem}"),
+            Self::Pool(error) => write!(
+                f,
+                "{error}: these ports and workers need more `dataplane: {{ memory: ... }}`"
+            ),
+            Self::Worker { worker, problem } => write!(
+                f,
+                "worker {worker}: {problem}: `dataplane: {{ workers: ... }}` must be a number, or CPUs that this process may use"
+            ),
         }
+    }
+}
+
+/// What to do about a device that DPDK refuses without a reason.
+fn hint(device: &Device, error: &dpdk::Error) -> &'static str {
+    match (device, error) {
+        (Device::Vdev(word), dpdk::Error::Call { function, .. }) => match *function {
+            "rte_vdev_init" => {
+                ": a virtual device is written as its DPDK driver, a number and that driver's arguments, such as `net_memif0,role=server,socket=/run/memif.sock`"
+            }
+            "rte_eth_dev_start" if word.contains("memif") => {
+                ": the server of a memif must run before its client (`role=client`, the default)"
+            }
+            _ => "",
+        },
+        _ => "",
     }
 }
 

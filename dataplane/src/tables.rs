@@ -72,6 +72,10 @@ struct Remembered {
     hop: Hop,
 }
 
+/// Where a resolved destination is kept until the next is resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HopPlace(u16);
+
 /// All tables of one worker.
 #[derive(Debug)]
 pub(crate) struct Tables {
@@ -188,25 +192,30 @@ impl Tables {
             .filter(|port| usize::from(port.0) < self.ports.len())
     }
 
-    /// Where packets to `destination` go from the table.
+    /// Where packets to `destination` go from the table: see [`Self::hop`].
     #[inline]
-    pub(crate) fn resolve(&mut self, table: TableSlot, destination: Ipv4Addr) -> Hop {
+    pub(crate) fn resolve(&mut self, table: TableSlot, destination: Ipv4Addr) -> HopPlace {
         let place = place(table, destination);
         let remembered = &self.remembered[place];
-        if remembered.generation == self.generation
-            && remembered.destination == destination
-            && remembered.table == table
+        if remembered.generation != self.generation
+            || remembered.destination != destination
+            || remembered.table != table
         {
-            return remembered.hop;
+            self.remembered[place] = Remembered {
+                generation: self.generation,
+                table,
+                destination,
+                hop: self.look_up(table, destination),
+            };
         }
-        let hop = self.look_up(table, destination);
-        self.remembered[place] = Remembered {
-            generation: self.generation,
-            table,
-            destination,
-            hop,
-        };
-        hop
+        // Below REMEMBERED.
+        HopPlace(place as u16)
+    }
+
+    /// What was resolved last into this place.
+    #[inline]
+    pub(crate) fn hop(&self, place: HopPlace) -> &Hop {
+        &self.remembered[usize::from(place.0)].hop
     }
 
     fn look_up(&self, table: TableSlot, destination: Ipv4Addr) -> Hop {
@@ -268,22 +277,26 @@ impl Tables {
 
     /// The way to a session's peer, looked up once for each state of the tables.
     #[inline]
-    pub(crate) fn session_link(&mut self, id: SessionId) -> Option<Link> {
-        let generation = self.generation;
-        let session = self.sessions.get(id)?;
-        if session.link_generation == generation {
-            return session.link;
+    pub(crate) fn session_link(&mut self, id: SessionId) -> Option<&Link> {
+        if self.sessions.get(id)?.link_generation != self.generation {
+            self.refresh_session(id);
         }
-        let (table, peer) = (session.table, *session.spec.peer.ip());
-        let link = match self.look_up(table, peer) {
+        self.sessions.get(id)?.link.as_ref()
+    }
+
+    fn refresh_session(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(id) else {
+            return;
+        };
+        let link = match self.look_up(session.table, *session.spec.peer.ip()) {
             Hop::Link(link) => Some(link),
             // A tunnel's own packets do not travel in tunnels.
             _ => None,
         };
-        let session = self.sessions.get_mut(id)?;
-        session.link = link;
-        session.link_generation = generation;
-        link
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.link = link;
+            session.link_generation = self.generation;
+        }
     }
 
     pub(crate) fn set(&self, id: SetId) -> Option<&Set> {
@@ -308,7 +321,7 @@ impl Tables {
         set.members.clear();
         set.mtu = set.spec.mtu;
         for &session in &set.spec.members {
-            let Some(link) = self.session_link(session) else {
+            let Some(&link) = self.session_link(session) else {
                 continue;
             };
             let Some(of_session) = self.sessions.get(session) else {

@@ -2,9 +2,9 @@
 //! the way, a burst at a time. It owns its tables; nothing here locks,
 //! allocates per packet, logs or reads a clock.
 //!
-//! The walk of a packet: [`receive`] looks at the Ethernet and IPv4 headers,
-//! [`l2tp`] takes tunnels apart and eliminates copies, [`forward`] routes,
-//! [`send`] encapsulates, numbers and replicates, [`io`] has the TX rings and
+//! The walk of a packet: `receive` looks at the Ethernet and IPv4 headers,
+//! `l2tp` takes tunnels apart and eliminates copies, `forward` routes,
+//! `send` encapsulates, numbers and replicates, `io` has the TX rings and
 //! the way to the control thread.
 
 mod forward;

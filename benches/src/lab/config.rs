@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::Site;
+use super::{Site, router};
 use crate::impairment::Impairments;
 
 /// Where the executables are.
@@ -54,6 +54,10 @@ pub struct LabConfig {
     pub edits: Vec<(String, String)>,
     /// The same for the head's file alone.
     pub head_edits: Vec<(String, String)>,
+    /// The same for the remote's file alone.
+    pub remote_edits: Vec<(String, String)>,
+    /// Links, from 1, at whose remote end a router with NAT stands; the remote's file is changed to suit.
+    pub routers: Vec<usize>,
 }
 
 impl LabConfig {
@@ -74,20 +78,25 @@ impl LabConfig {
             queues: None,
             edits: Vec::new(),
             head_edits: Vec::new(),
+            remote_edits: Vec::new(),
+            routers: Vec::new(),
         })
     }
 
-    /// A site's file with this lab's changes, its sockets below `directory`.
+    /// A site's file with this lab's changes; what it has below `/run/hal2tp`, edits included, goes below `directory`.
     pub(super) fn site_file(&self, site: Site, directory: &Path) -> io::Result<String> {
         let path = self.configs.join(format!("{}.yaml", site.name()));
         let text = std::fs::read_to_string(&path).map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
         })?;
         let of_site = match site {
-            Site::Head => &self.head_edits[..],
-            Site::Remote => &[],
+            Site::Head => self.head_edits.clone(),
+            Site::Remote => {
+                let routers = self.routers.iter().map(|&link| router::edit(link));
+                self.remote_edits.iter().cloned().chain(routers).collect()
+            }
         };
-        self.rewrite(&text, directory, of_site)
+        self.rewrite(&text, directory, &of_site)
     }
 
     fn rewrite(
@@ -96,7 +105,7 @@ impl LabConfig {
         directory: &Path,
         of_site: &[(String, String)],
     ) -> io::Result<String> {
-        let mut text = text.replace("/run/hal2tp/", &format!("{}/", directory.display()));
+        let mut text = text.to_owned();
         if let Some(workers) = self.workers {
             text = map_lines(&text, |line| replace_value(line, "workers:", workers));
         }
@@ -113,7 +122,7 @@ impl LabConfig {
             }
             text = text.replace(from, to);
         }
-        Ok(text)
+        Ok(text.replace("/run/hal2tp/", &format!("{}/", directory.display())))
     }
 }
 
@@ -157,6 +166,8 @@ mod tests {
             queues: Some(4),
             edits: vec![("lcp-timeout: 5".to_owned(), "lcp-timeout: 3".to_owned())],
             head_edits: Vec::new(),
+            remote_edits: Vec::new(),
+            routers: Vec::new(),
         };
         let text = "dataplane:\n  workers: 1 # how many\nmanagement: { socket: /run/hal2tp/head.sock }\n\
             ports:\n  - { name: lan,  device: lan }\n      lcp-timeout: 5\n";

@@ -121,7 +121,36 @@ fn two_workers_share_every_port() {
     });
     let traffic = Traffic::start(&lab, PACKETS_PER_S);
     sleep(10.0);
-    assert_nothing_lost_nothing_twice(&lab, &traffic.stop());
+    let reports = traffic.stop();
+    assert_nothing_lost_nothing_twice(&lab, &reports);
+    // No link lost anything either, and the books of both ends agree to the packet.
+    let [head, remote] = Site::BOTH.map(|site| status(&lab, site));
+    for (from, to, report) in [(&head, &remote, &reports[0]), (&remote, &head, &reports[1])] {
+        for link in lab.links() {
+            let (sender, receiver) = (from.link(link).unwrap(), to.link(link).unwrap());
+            assert!(
+                sender.sent_packets >= report.sent,
+                "link {link}: {sender:?}"
+            );
+            assert_eq!(
+                sender.sent_packets, receiver.received_packets,
+                "link {link}"
+            );
+            assert_eq!(
+                receiver.wins + receiver.duplicates,
+                receiver.received_packets,
+                "link {link}: {receiver:?}"
+            );
+            assert_eq!(
+                (receiver.lost_packets, receiver.too_late),
+                (0, 0),
+                "link {link}"
+            );
+        }
+        let wins: u64 = to.sessions.iter().map(|session| session.wins).sum();
+        assert_eq!(wins, to.sets[0].delivered_packets);
+        assert_eq!(to.sets[0].delivered_packets, from.sets[0].sent_packets);
+    }
 }
 
 /// At the end one link carries all, and it is the slowest.

@@ -3,6 +3,9 @@
 
 mod around;
 mod cuts;
+mod messages;
+mod nat;
+mod ports;
 mod restart;
 mod wire;
 

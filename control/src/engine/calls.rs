@@ -130,10 +130,7 @@ impl Engine {
 
     fn handle_l2tp(&mut self, now: Duration, event: l2tp::Event) {
         match event {
-            l2tp::Event::TunnelEstablished { tunnel, .. } => {
-                self.established_at.insert(tunnel, now);
-                self.tunnel_established(now, tunnel);
-            }
+            l2tp::Event::TunnelEstablished { tunnel, .. } => self.tunnel_established(now, tunnel),
             l2tp::Event::CallIncoming {
                 tunnel,
                 call,
@@ -156,7 +153,6 @@ impl Engine {
             } => (),
             l2tp::Event::CallClosed { call, cause } => self.call_closed(now, call, &cause),
             l2tp::Event::TunnelClosed { tunnel, cause } => {
-                self.established_at.remove(&tunnel);
                 self.tunnel_ended(now, tunnel, failure_of_tunnel(&cause), &cause.to_string());
             }
         }

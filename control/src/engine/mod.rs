@@ -80,8 +80,6 @@ pub struct Engine {
     by_call: HashMap<CallId, SessionId>,
     /// The tunnels that we dialled.
     by_tunnel: HashMap<TunnelId, Dialled>,
-    /// Since when each established tunnel is.
-    established_at: HashMap<TunnelId, Duration>,
     /// Links whose PPP begins when what the endpoint has to say has been said.
     connected: VecDeque<SessionId>,
     /// The endpoint's outputs are being carried out: whoever adds to them need not.
@@ -124,7 +122,6 @@ impl Engine {
             links: BTreeMap::new(),
             by_call: HashMap::new(),
             by_tunnel: HashMap::new(),
-            established_at: HashMap::new(),
             connected: VecDeque::new(),
             settling: false,
             session_slots: Slots::default(),

@@ -182,14 +182,12 @@ impl Engine {
     }
 
     fn tunnel_line(&self, now: Duration, tunnel: Option<TunnelId>) -> Tunnel {
-        let Some((tunnel, info)) = tunnel.and_then(|id| Some((id, self.endpoint.tunnel(id)?)))
-        else {
+        let Some(info) = tunnel.and_then(|tunnel| self.endpoint.tunnel(tunnel)) else {
             return Tunnel {
                 state: "waiting".to_owned(),
                 ..Tunnel::default()
             };
         };
-        let since = self.established_at.get(&tunnel);
         Tunnel {
             state: tunnel_state(info.state).to_owned(),
             table: info.table,
@@ -198,7 +196,10 @@ impl Engine {
             local_tunnel_id: info.local_id,
             peer_tunnel_id: info.peer_id,
             peer_hostname: Some(info.peer_hostname).filter(|name| !name.is_empty()),
-            up_s: since.map_or(0, |&since| now.saturating_sub(since).as_secs()),
+            up_s: match (info.state, info.established_at) {
+                (TunnelState::Established, Some(at)) => now.saturating_sub(at).as_secs(),
+                _ => 0,
+            },
             ..Tunnel::default()
         }
     }

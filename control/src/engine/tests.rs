@@ -7,9 +7,10 @@ mod remotes;
 mod workers;
 mod world;
 
+use crate::seeds::seeds;
 use std::time::Duration;
 
-use world::{HEAD, LINKS, REMOTE, World, host, milliseconds, seconds, seeds};
+use world::{HEAD, LINKS, REMOTE, World, host, milliseconds, seconds};
 
 /// RFC 2661, 4.4.1.
 const ICRP: u16 = 11;

@@ -295,6 +295,8 @@ pub struct TunnelInfo {
     pub peer_id: u16,
     /// The peer's Host Name; empty until it is known.
     pub peer_hostname: String,
+    /// `None` until it is; stays when it is closed.
+    pub established_at: Option<Duration>,
     pub calls: usize,
 }
 

@@ -67,7 +67,7 @@ pub(super) struct Tunnel {
     next_serial: u32,
     /// The request as it came, to tell a retransmission from a new request.
     request: Vec<u8>,
-    was_established: bool,
+    established_at: Option<Duration>,
     /// May be forgotten.
     finished: bool,
     /// What the endpoint's timer is set to.
@@ -105,7 +105,7 @@ impl Tunnel {
             waiting_calls: Vec::new(),
             next_serial: 1,
             request: Vec::new(),
-            was_established: false,
+            established_at: None,
             finished: false,
             scheduled: None,
         }
@@ -130,7 +130,7 @@ impl Tunnel {
     /// Whether this is an incoming tunnel that was never established: its peer
     /// proved nothing, and the owner has not heard of it.
     pub(super) const fn is_half_open(&self) -> bool {
-        self.is_incoming() && !self.was_established
+        self.is_incoming() && self.established_at.is_none()
     }
 
     /// Whether `id` is what the peer of an incoming tunnel assigned.
@@ -195,6 +195,7 @@ impl Tunnel {
             local_id: self.local_id,
             peer_id: self.peer_id,
             peer_hostname: self.peer_hostname.clone(),
+            established_at: self.established_at,
             calls: self.calls.len() + self.waiting_calls.len(),
         }
     }

@@ -55,6 +55,7 @@ pub enum ServeError {
     InUse(PathBuf),
     /// Something that is not a socket has this name.
     NotASocket(PathBuf),
+    /// The socket, or its directory, cannot be made.
     Io(PathBuf, io::Error),
 }
 
@@ -71,7 +72,16 @@ impl fmt::Display for ServeError {
                 "{}: this is not a socket; remove it, or choose another `management: {{ socket: ... }}`",
                 path.display()
             ),
-            Self::Io(path, error) => write!(formatter, "{}: {error}", path.display()),
+            Self::Io(path, error) if error.kind() == io::ErrorKind::PermissionDenied => write!(
+                formatter,
+                "{}: this user may not make the management socket there; run as root, or choose another `management: {{ socket: ... }}`",
+                path.display()
+            ),
+            Self::Io(path, error) => write!(
+                formatter,
+                "{}: the management socket cannot be made there: {error}; choose another `management: {{ socket: ... }}`",
+                path.display()
+            ),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::socket::{self, ClientError};
-use super::status::{LinkState, Role, Session, Set, Status};
+use super::status::{LinkState, Role, Route, Session, Set, Status};
 
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -177,7 +177,7 @@ pub fn render(status: &Status, earlier: Earlier<'_>, colours: bool) -> String {
         "no hugepages"
     };
     let mut out = format!(
-        "{}  hal2tp {}  up {}  DPDK {}, {pages}, {} worker{}\n",
+        "{}  hal2tp {}  up {}  {}, {pages}, {} worker{}\n",
         status.name,
         status.version,
         duration(status.uptime_s),
@@ -420,7 +420,9 @@ fn interfaces(status: &Status) -> Table {
 }
 
 fn routes(status: &Status) -> Table {
-    let rows = status.routes.iter().map(|route| {
+    // What every connected subnet brings along says nothing new.
+    let told = |route: &&Route| route.via != "blackhole" || route.origin != "connected";
+    let rows = status.routes.iter().filter(told).map(|route| {
         vec![
             Cell::right(route.table.to_string()),
             Cell::text(&route.to),
@@ -509,16 +511,33 @@ pub fn watch(path: &Path) -> Result<(), ClientError> {
     }
 }
 
-/// On a terminal the new view overwrites the old one in place.
+/// On a terminal the new view overwrites the old one in place, and what does not
+/// fit is cut: scrolling would carry the sets and links, which stand first, away.
 fn draw(out: &mut impl Write, text: &str, terminal: bool) -> io::Result<()> {
     if terminal {
-        // Home, each line erased to its end, then everything below erased.
-        let text = text.replace('\n', "\x1b[K\n");
-        write!(out, "\x1b[H{text}\x1b[J")?;
+        let rows = terminal_size::terminal_size().map(|(_, height)| usize::from(height.0));
+        let text = first_rows(text, rows.unwrap_or(usize::MAX));
+        // Home, no wrapping of long lines, each line erased to its end, then everything below.
+        let text = text.replace('\n', "\x1b[K\r\n");
+        write!(out, "\x1b[H\x1b[?7l{text}\x1b[K\x1b[J\x1b[?7h")?;
     } else {
         writeln!(out, "{text}")?;
     }
     out.flush()
+}
+
+/// As many lines as a screen of so many rows has, without a line feed behind the
+/// last, which would scroll; one that says so when some are left out.
+fn first_rows(text: &str, rows: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    if lines.len() <= rows {
+        return lines.join("\n");
+    }
+    let shown = rows.saturating_sub(1);
+    let rest = lines.len() - shown;
+    let last = format!("({rest} more lines: enlarge the window, or leave out --watch)");
+    let shown = lines.into_iter().take(shown);
+    shown.chain([last.as_str()]).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

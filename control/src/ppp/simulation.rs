@@ -1,5 +1,6 @@
 //! Two sessions over a network of a seed's making: loss, duplicates, delay,
 //! reordering, all in simulated time.
+use crate::seeds::seeds;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -288,7 +289,7 @@ fn assert_sensible(seed: u64, events: &[Event]) {
 
 #[test]
 fn any_weather_ends_with_both_open_and_the_same_addresses() {
-    for seed in 0..1000 {
+    for seed in seeds(1000) {
         let mut world = storm(seed, "secret");
         world.start();
         // Open, and nothing on its way that could change it.
@@ -349,7 +350,7 @@ fn assert_over(seed: u64, world: &World) {
 #[test]
 fn wrong_credentials_close_both_ends_in_any_weather() {
     let mut told = 0;
-    for seed in 0..600 {
+    for seed in seeds(600) {
         let mut world = storm(seed, "wrong");
         world.start();
         world.run_for(700);

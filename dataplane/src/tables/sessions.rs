@@ -56,6 +56,12 @@ impl Session {
         }
     }
 
+    /// The way to the peer, as [`super::Tables::session_link`] found it last.
+    #[inline]
+    pub(crate) fn link(&self) -> Option<&Link> {
+        self.link.as_ref()
+    }
+
     /// Largest inner packet that fits the session's path and its link, octets.
     pub(crate) fn inner_mtu(&self, link: &Link) -> u16 {
         let overhead = self.template.octets() as u16;
@@ -66,7 +72,7 @@ impl Session {
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     slots: Vec<Option<Box<Session>>>,
-    by_wire: HashMap<(u16, u16), SessionId>,
+    by_wire: HashMap<u32, SessionId>,
     /// The peers' addresses of each local tunnel id, with how many sessions have it.
     peers: HashMap<(u16, Ipv4Addr), u32>,
 }
@@ -87,7 +93,7 @@ impl Sessions {
         }
         let spec = &session.spec;
         self.by_wire
-            .insert((spec.local_tunnel, spec.local_session), id);
+            .insert(wire(spec.local_tunnel, spec.local_session), id);
         *self
             .peers
             .entry((spec.local_tunnel, *spec.peer.ip()))
@@ -99,7 +105,7 @@ impl Sessions {
         let Some(session) = self.slots.get_mut(id.0 as usize).and_then(Option::take) else {
             return;
         };
-        let wire = (session.spec.local_tunnel, session.spec.local_session);
+        let wire = wire(session.spec.local_tunnel, session.spec.local_session);
         // Another session may have taken the ids over.
         if self.by_wire.get(&wire) == Some(&id) {
             self.by_wire.remove(&wire);
@@ -125,10 +131,16 @@ impl Sessions {
 
     #[inline]
     pub(super) fn by_wire(&self, tunnel: u16, session: u16) -> Option<&Session> {
-        self.get(*self.by_wire.get(&(tunnel, session))?)
+        self.get(*self.by_wire.get(&wire(tunnel, session))?)
     }
 
     pub(super) fn is_peer(&self, tunnel: u16, address: Ipv4Addr) -> bool {
         self.peers.contains_key(&(tunnel, address))
     }
+}
+
+/// The ids of the wire as one key, which is quicker to hash than two.
+#[inline]
+fn wire(tunnel: u16, session: u16) -> u32 {
+    u32::from(tunnel) << 16 | u32::from(session)
 }

@@ -70,7 +70,8 @@ fn connected(id: u16) -> NextHop {
 
 fn resolve(tables: &mut Tables, destination: &str) -> Hop {
     let slot = tables.table_slot(TABLE);
-    tables.resolve(slot, address(destination))
+    let place = tables.resolve(slot, address(destination));
+    *tables.hop(place)
 }
 
 #[test]
@@ -93,7 +94,8 @@ fn the_longest_prefix_wins_and_what_is_remembered_goes_with_a_change() {
     tables.apply(Command::RemoveRoute { table, prefix });
     assert_eq!(resolve(&mut tables, "10.1.2.4"), Hop::Set(SetId(3)));
     let slot = tables.table_slot(TableId(10));
-    assert_eq!(tables.resolve(slot, address("10.1.2.3")), Hop::NoRoute);
+    let place = tables.resolve(slot, address("10.1.2.3"));
+    assert_eq!(*tables.hop(place), Hop::NoRoute);
 }
 
 #[test]

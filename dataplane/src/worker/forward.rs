@@ -7,7 +7,7 @@ use crate::counters::Drop;
 use crate::event::{Event, IcmpCause};
 use crate::headers::ethernet;
 use crate::headers::ipv4::{self, Ipv4};
-use crate::tables::{Hop, Link, TableSlot};
+use crate::tables::{Hop, HopPlace, TableSlot};
 use crate::transform::{clamp_mss, fragment};
 
 use super::Worker;
@@ -57,9 +57,9 @@ impl Origin {
 
 /// A way out that was found.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Target {
-    Link(Link),
-    Session(SessionId, Link),
+enum Target {
+    Link(HopPlace),
+    Session(SessionId),
     Set(SetId),
 }
 
@@ -88,12 +88,12 @@ impl Worker {
             self.io.drop(origin.source, Drop::MartianDestination);
             return;
         }
-        let hop = self.tables.resolve(table, header.destination);
-        match hop {
+        let place = self.tables.resolve(table, header.destination);
+        match self.tables.hop(place) {
             Hop::Local if origin.own => self.io.drop(origin.source, Drop::NoRoute),
             Hop::Local => self.local(packet, header, table, origin),
             _ if !origin.forward => self.io.drop(origin.source, Drop::NotForwarding),
-            _ => match self.way(hop) {
+            _ => match self.way(place) {
                 Ok(way) => self.route(packet, header, table, origin, &way),
                 Err(Drop::NoRoute) => {
                     let cause = IcmpCause::NetUnreachable;
@@ -104,22 +104,23 @@ impl Worker {
         }
     }
 
-    fn way(&mut self, hop: Hop) -> Result<Way, Drop> {
-        match hop {
+    fn way(&mut self, place: HopPlace) -> Result<Way, Drop> {
+        match *self.tables.hop(place) {
             Hop::NoRoute | Hop::Local => Err(Drop::NoRoute),
             Hop::Blackhole => Err(Drop::Blackhole),
             Hop::Broadcast => Err(Drop::Multicast),
-            Hop::Link(link) => Ok(Way {
-                target: Target::Link(link),
+            Hop::Link(ref link) => Ok(Way {
+                target: Target::Link(place),
                 mtu: link.mtu,
                 tcp_mss_fix: false,
             }),
             Hop::Session(id) => {
-                let link = self.tables.session_link(id).ok_or(Drop::NoRoute)?;
+                self.tables.session_link(id).ok_or(Drop::NoRoute)?;
                 let session = self.tables.session(id).ok_or(Drop::NoRoute)?;
+                let link = session.link().ok_or(Drop::NoRoute)?;
                 Ok(Way {
-                    target: Target::Session(id, link),
-                    mtu: session.inner_mtu(&link),
+                    target: Target::Session(id),
+                    mtu: session.inner_mtu(link),
                     tcp_mss_fix: session.spec.tcp_mss_fix,
                 })
             }
@@ -190,14 +191,18 @@ impl Worker {
 
     fn send(&mut self, target: Target, packet: Mbuf, origin: &Origin) {
         match target {
-            Target::Link(link) => self.send_link(&link, packet, origin.source),
-            Target::Session(id, link) => self.send_session(id, &link, packet, origin),
+            Target::Link(place) => self.send_link(place, packet, origin.source),
+            Target::Session(id) => self.send_session(id, packet, origin),
             Target::Set(id) => self.stage(id, packet),
         }
     }
 
-    fn send_link(&mut self, link: &Link, mut packet: Mbuf, source: usize) {
-        let Some(ethernet) = link.ethernet else {
+    fn send_link(&mut self, place: HopPlace, mut packet: Mbuf, source: usize) {
+        let Hop::Link(link) = self.tables.hop(place) else {
+            self.io.drop(source, Drop::NoRoute);
+            return;
+        };
+        let Some(ethernet) = &link.ethernet else {
             let event = Event::NeighbourMissing {
                 interface: link.interface,
                 next_hop: link.next_hop,
@@ -210,7 +215,7 @@ impl Worker {
             self.io.drop(source, Drop::NoBuffer);
             return;
         };
-        octets.copy_from_slice(&ethernet);
+        octets.copy_from_slice(ethernet);
         self.io.push(&self.tables, link.port, packet);
     }
 

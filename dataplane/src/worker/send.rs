@@ -42,14 +42,10 @@ struct Copy {
 
 impl Worker {
     /// Sends a packet into one session, without an HA header.
-    pub(super) fn send_session(
-        &mut self,
-        id: SessionId,
-        link: &Link,
-        packet: Mbuf,
-        origin: &Origin,
-    ) {
-        let Some(session) = self.tables.session(id) else {
+    pub(super) fn send_session(&mut self, id: SessionId, packet: Mbuf, origin: &Origin) {
+        let found = self.tables.session(id);
+        let Some((session, link)) = found.and_then(|session| Some((session, session.link()?)))
+        else {
             self.io.drop(origin.source, Drop::NoRoute);
             return;
         };

@@ -34,7 +34,8 @@ impl fmt::Display for EalError {
             Self::NoCpu => write!(f, "no CPU to run the EAL's main lcore on"),
             Self::Init { errno, arguments } => write!(
                 f,
-                "rte_eal_init {arguments}: {} (root and enough memory are needed)",
+                "it does not start: {}: it needs root, and as much free memory as -m says (MiB); \
+                 its arguments were {arguments}",
                 describe(*errno)
             ),
         }
@@ -82,7 +83,10 @@ impl fmt::Display for Error {
                 errno,
             } => write!(f, "{subject}: {function}: {}", describe(*errno)),
             Self::Name(name) => write!(f, "{name:?} cannot be a name of DPDK"),
-            Self::NoSuchPort(name) => write!(f, "no port {name}: is the device bound to vfio-pci?"),
+            Self::NoSuchPort(name) => write!(
+                f,
+                "DPDK has no port {name}: is there such a device, and is it bound to vfio-pci?"
+            ),
             Self::PortInUse(port) => write!(f, "port {port} is already open"),
             Self::TooManyQueues {
                 direction,
@@ -143,6 +147,10 @@ pub(crate) fn last_errno() -> i32 {
 }
 
 fn describe(errno: i32) -> String {
+    // Drivers return a bare -1 for whatever went wrong, which would read as EPERM.
+    if errno == 1 {
+        return "failed; DPDK's own lines above may say why".to_owned();
+    }
     // SAFETY: returns a pointer to a string that is static or of this thread,
     // which is copied before the next call.
     let text = unsafe { CStr::from_ptr(dpdk_sys::rte_strerror(errno)) };

@@ -3,10 +3,13 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::net::IpAddr;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
+use nix::net::if_::if_nametoindex;
 
 use crate::device::{Device, EthtoolCommand, FLAG_LRO};
 use crate::error::Error;
@@ -29,6 +32,8 @@ pub struct Claim {
     mtu: u16,
     mac: [u8; 6],
     changes: Vec<Change>,
+    /// Dropped last: until everything is restored, nobody else may take the interface.
+    _lock: UnixDatagram,
 }
 
 /// Something changed, and how it was before.
@@ -56,7 +61,7 @@ enum Change {
 ///
 /// # Errors
 /// When it is missing, when it carries an IPv4 address or an IPv6 address other
-/// than a link-local one, or when the kernel refuses. Nothing stays changed then.
+/// than a link-local one, when another process has it, or when the kernel refuses. Nothing stays changed then.
 pub fn claim(interface: &str) -> Result<Claim, Error> {
     let failed = |action: &str, errno| match errno {
         Errno::ENODEV => Error::Missing {
@@ -79,12 +84,14 @@ pub fn claim(interface: &str) -> Result<Claim, Error> {
             addresses,
         });
     }
+    let lock = lock(interface)?;
     let mut claim = Claim {
         interface: interface.to_owned(),
         device,
         mtu,
         mac,
         changes: Vec::new(),
+        _lock: lock,
     };
     // A failure drops the claim, which restores what was changed so far.
     claim.quieten()?;
@@ -234,6 +241,23 @@ impl Change {
 fn write_setting(file: &mut File, value: &str) -> io::Result<()> {
     file.rewind()?;
     file.write_all(value.as_bytes())
+}
+
+/// Keeps other processes from claiming the interface: two appliances on one would answer every frame twice.
+///
+/// An abstract socket's name is unique in its network namespace, as the interface's
+/// index is, and the kernel frees it however its process ends.
+fn lock(interface: &str) -> Result<UnixDatagram, Error> {
+    let failed = |errno| system(interface, "reserve it", errno);
+    let index = if_nametoindex(interface).map_err(failed)?;
+    SocketAddr::from_abstract_name(format!("hal2tp-interface-{index}"))
+        .and_then(|name| UnixDatagram::bind_addr(&name))
+        .map_err(|problem| match problem.kind() {
+            io::ErrorKind::AddrInUse => Error::InUse {
+                interface: interface.to_owned(),
+            },
+            _ => failed(errno(&problem)),
+        })
 }
 
 /// Addresses by which the kernel uses the interface itself. Link-local IPv6 is not

@@ -15,6 +15,8 @@ pub enum Error {
         interface: String,
         addresses: Vec<IpAddr>,
     },
+    /// Another port, mostly another appliance's, has it.
+    InUse { interface: String },
     /// The kernel refused.
     System {
         interface: String,
@@ -46,6 +48,10 @@ impl fmt::Display for Error {
                      `ip addr flush dev {interface}`, or use another interface"
                 )
             }
+            Self::InUse { interface } => write!(
+                f,
+                "{interface} is taken by another appliance: stop that one, or use another interface"
+            ),
             Self::System {
                 interface,
                 action,

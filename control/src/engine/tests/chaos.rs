@@ -1,11 +1,12 @@
 //! Faults at random, over many seeds: whatever has happened, all links are up
 //! again soon after, nothing was delivered twice, and nothing is left behind.
 
+use crate::seeds::seeds;
 use std::time::Duration;
 
 use rand::Rng;
 
-use super::world::{HEAD, LINKS, Line, REMOTE, World, milliseconds, seconds, seeds};
+use super::world::{HEAD, LINKS, Line, REMOTE, World, milliseconds, seconds};
 
 /// From the last fault until all links are up: an echo timeout, a pause
 /// between attempts, and an attempt that had begun while the line was bad.

@@ -1,10 +1,11 @@
 //! Several boxes at one `incoming`: remotes of their own, restarted ones, and
 //! twins that use the credentials of another.
 
+use crate::seeds::seeds;
 use std::cell::RefCell;
 use std::net::Ipv4Addr;
 
-use super::world::{HEAD, REMOTE, World, config, host, milliseconds, remote_at, seconds, seeds};
+use super::world::{HEAD, REMOTE, World, config, host, milliseconds, remote_at, seconds};
 use crate::config::Config;
 use dataplane::command::{NextHop, Prefix, TableId};
 

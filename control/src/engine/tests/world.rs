@@ -37,14 +37,6 @@ pub(super) fn milliseconds(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Seeds of a test: `count`, or as many times more as HAL2TP_SEEDS says.
-pub(super) fn seeds(count: u64) -> std::ops::Range<u64> {
-    let times = std::env::var("HAL2TP_SEEDS").map_or(1, |times| {
-        times.parse().expect("HAL2TP_SEEDS is a whole number")
-    });
-    0..count * times
-}
-
 pub(super) fn config(name: &str) -> Config {
     let path = format!("{}/../configs/demo/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
     let (config, _) =

@@ -2,6 +2,7 @@
 //! is left of it after it was cleared.
 
 use super::*;
+use crate::seeds::seeds;
 
 const SEEDS: u64 = 400;
 
@@ -155,9 +156,9 @@ fn survive(seed: u64) -> u32 {
 
 #[test]
 fn a_call_is_always_established_and_nothing_is_left_of_it() {
-    let dials: u32 = (0..SEEDS).map(survive).sum();
-    let seeds = SEEDS as u32;
-    assert!(dials < seeds + seeds / 4, "{dials} dials for {seeds} calls");
+    let dials: u32 = seeds(SEEDS).map(survive).sum();
+    let calls = seeds(SEEDS).end as u32;
+    assert!(dials < calls + calls / 4, "{dials} dials for {calls} calls");
 }
 
 #[test]
@@ -218,7 +219,7 @@ fn many_calls_at_once_survive_the_storm() {
 
 #[test]
 fn damage_never_panics_and_leaves_nothing() {
-    for seed in 0..200 {
+    for seed in seeds(200) {
         let mut world = World::new(seed, Weather::DAMAGE, vec![incoming("test")]);
         let (owner, _) = establish(&mut world, "test", Duration::from_secs(120));
         world.weather = Weather::FINE;

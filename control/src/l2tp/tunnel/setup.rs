@@ -173,7 +173,7 @@ impl Tunnel {
 
     pub(super) fn established(&mut self, cx: &mut Context<'_>) {
         self.state = TunnelState::Established;
-        self.was_established = true;
+        self.established_at = Some(cx.now);
         self.deadline = None;
         log::info!(
             "L2TP {} to {} ({:?}) is established: ids {}/{}",

@@ -94,3 +94,11 @@ fn colours_do_not_move_the_columns() {
     }
     assert_eq!(plain, stripped);
 }
+
+#[test]
+fn a_small_screen_shows_what_stands_first() {
+    assert_eq!(first_rows("a\nb\nc\n", 3), "a\nb\nc");
+    let cut = first_rows("a\nb\nc\nd\n", 3);
+    assert!(cut.starts_with("a\nb\n(2 more lines"), "{cut}");
+    assert_eq!(cut.lines().count(), 3);
+}

@@ -130,3 +130,22 @@ fn a_missing_interface_is_named() {
         }
     });
 }
+
+#[test]
+fn an_interface_is_claimed_once() {
+    with_veth(|| {
+        let first = claim("va").unwrap();
+        let before = state();
+        let refused = claim("va").unwrap_err();
+        assert_eq!(
+            refused,
+            Error::InUse {
+                interface: "va".into()
+            }
+        );
+        assert_eq!(state(), before, "the first keeps what it changed");
+        let _other = claim("vb").unwrap();
+        drop(first);
+        drop(claim("va").unwrap());
+    });
+}
