@@ -11,7 +11,7 @@ use super::sleep;
 
 const CONFIG: &str = "\
 name: newcomer
-dataplane: { workers: 1, memory: 128, hugepages: false }
+dataplane: { workers: 1, memory: 256, hugepages: false }
 management: { socket: DIRECTORY/a.sock }
 ports:
   - { name: lan, device: a1 }
@@ -187,7 +187,7 @@ fn a_device_that_dpdk_does_not_make() {
 fn too_little_memory() {
     let place = Place::new("memory");
     place.assert_refused(
-        &[("memory: 128", "memory: 64"), ("workers: 1", "workers: 8")],
+        &[("memory: 256", "memory: 64"), ("workers: 1", "workers: 8")],
         &["ERROR", "memory", "these ports and workers"],
     );
 }
