@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use crate::management::status::Set;
 use dataplane::command::{NextHop, Prefix, SessionId, SetId, TableId};
 
 /// What makes two sessions belong together.
@@ -115,18 +116,18 @@ impl Group {
     #[must_use]
     pub(super) fn protection(&self) -> &'static str {
         match (self.next_hop(), self.members().len()) {
-            (None, _) => "down",
+            (None, _) => Set::DOWN,
             (Some(NextHop::Session(_)), _)
                 if matches!(
                     self.key,
                     GroupKey::Set { .. } | GroupKey::Remote { set: Some(_), .. }
                 ) =>
             {
-                "peer has no HA: no protection"
+                Set::NO_HA
             }
             (Some(NextHop::Session(_)), _) => "none",
-            (Some(_), 1) => "one link: no protection",
-            (Some(_), _) => "ha",
+            (Some(_), 1) => Set::ONE_LINK,
+            (Some(_), _) => Set::HA,
         }
     }
 }

@@ -142,7 +142,9 @@ pub struct Session {
     pub tunnel: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set: Option<String>,
-    /// `dialling`, `lcp`, `authenticating`, `ipcp`, `up`, `standby`, `closing`.
+    /// `dialling` or `down` without a session; then `authenticating` (LCP too),
+    /// `held` (another instance of the remote is asked whether it lives),
+    /// `ipcp`, `up`, `standby`, `closing`.
     pub state: String,
     /// Whether the peer agreed to the HA header.
     pub ha: bool,
@@ -243,7 +245,7 @@ pub struct Route {
     pub to: String,
     /// An address, an interface, a session, a set, `local` or `blackhole`.
     pub via: String,
-    /// Who put it there: `connected`, `static`, `gateway`, `tunnel`.
+    /// Who put it there: `own`, `connected`, `static` (gateways too), `tunnel`.
     pub origin: String,
 }
 
