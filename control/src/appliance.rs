@@ -104,13 +104,29 @@ struct Appliance {
     started: Instant,
     dataplane: Dataplane,
     engine: Engine,
-    /// Packets that wait until every worker has applied the command before them.
-    held: VecDeque<Held>,
+    outbox: Outbox,
     last_command: u64,
     ports: Vec<PortLink>,
     /// The core of each worker.
     workers: Vec<Option<u32>>,
     next_link_check: Duration,
+}
+
+/// Packets that wait until every worker has applied the command before them.
+#[derive(Default)]
+struct Outbox {
+    held: VecDeque<Held>,
+}
+
+impl Outbox {
+    /// The next packet that may leave; one that waits holds those behind it.
+    fn next(&mut self, applied: u64) -> Option<Held> {
+        let first = self.held.front()?;
+        if first.behind > applied {
+            return None;
+        }
+        self.held.pop_front()
+    }
 }
 
 struct Held {
@@ -154,7 +170,7 @@ impl Appliance {
             started: Instant::now(),
             engine: Engine::new(Duration::ZERO, config, facts, seed),
             dataplane,
-            held: VecDeque::new(),
+            outbox: Outbox::default(),
             last_command: 0,
             ports,
             workers,
@@ -202,7 +218,7 @@ impl Appliance {
             match output {
                 Output::Command(command) => self.last_command = self.dataplane.command(command),
                 Output::Ipv4 { table, packet } => {
-                    self.held.push_back(Held {
+                    self.outbox.held.push_back(Held {
                         behind: self.last_command,
                         table,
                         packet,
@@ -225,9 +241,7 @@ impl Appliance {
     fn release(&mut self) -> usize {
         let applied = self.dataplane.applied();
         let mut count = 0;
-        while self.held.front().is_some_and(|held| held.behind <= applied)
-            && let Some(held) = self.held.pop_front()
-        {
+        while let Some(held) = self.outbox.next(applied) {
             self.dataplane.send_ipv4(held.table, &held.packet);
             count += 1;
         }
@@ -381,6 +395,28 @@ fn dataplane_config(config: &Config) -> dataplane::Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What lets a peer send leaves not before every worker is ready, and in order.
+    #[test]
+    fn a_packet_waits_for_the_commands_before_it() {
+        let held = |behind| Held {
+            behind,
+            table: TableId(0),
+            packet: vec![behind as u8],
+        };
+        let mut outbox = Outbox {
+            held: [held(5), held(5), held(9), held(9)].into(),
+        };
+        let mut leave = |applied| {
+            std::iter::from_fn(|| outbox.next(applied))
+                .map(|held| held.behind)
+                .collect::<Vec<_>>()
+        };
+        assert!(leave(4).is_empty());
+        assert_eq!(leave(5), [5, 5]);
+        assert!(leave(8).is_empty());
+        assert_eq!(leave(9), [9, 9]);
+    }
 
     #[test]
     fn a_dead_worker_ends_the_appliance() {
