@@ -217,7 +217,7 @@ impl Appliance {
             count += 1;
             match output {
                 Output::Command(command) => self.last_command = self.dataplane.command(command),
-                Output::Ipv4 { table, packet } => {
+                Output::Ip { table, packet } => {
                     self.outbox.held.push_back(Held {
                         behind: self.last_command,
                         table,
@@ -242,7 +242,7 @@ impl Appliance {
         let applied = self.dataplane.applied();
         let mut count = 0;
         while let Some(held) = self.outbox.next(applied) {
-            self.dataplane.send_ipv4(held.table, &held.packet);
+            self.dataplane.send_ip(held.table, &held.packet);
             count += 1;
         }
         count

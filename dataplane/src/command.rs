@@ -5,7 +5,7 @@
 //! owns the tables that the command changes. A command is a whole new value
 //! for the thing it names, so that applying one twice changes nothing.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -33,42 +33,44 @@ pub struct SessionId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SetId(pub u32);
 
-/// An IPv4 network: host bits are zero.
+/// An IPv4 or IPv6 network: host bits are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Prefix {
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     pub length: u8,
 }
 
 impl Prefix {
-    /// The network of `length` bits that `address` is in. A length above 32 is taken as 32.
+    /// The network of `length` bits that `address` is in. A length above that
+    /// of the address (32 or 128 bits) is taken as that.
     #[must_use]
-    pub fn new(address: Ipv4Addr, length: u8) -> Self {
-        let length = length.min(32);
+    pub fn new(address: impl Into<IpAddr>, length: u8) -> Self {
+        let address = address.into();
+        let length = length.min(address_bits(address));
         Self {
-            address: Ipv4Addr::from_bits(address.to_bits() & mask(length)),
+            address: with_host_bits(address, length, false),
             length,
         }
     }
 
     /// One address.
     #[must_use]
-    pub const fn host(address: Ipv4Addr) -> Self {
-        Self {
-            address,
-            length: 32,
-        }
+    pub fn host(address: impl Into<IpAddr>) -> Self {
+        Self::new(address, u8::MAX)
     }
 
+    /// Whether the address is in it; one of the other family is not.
     #[must_use]
-    pub fn contains(&self, address: Ipv4Addr) -> bool {
-        address.to_bits() & mask(self.length) == self.address.to_bits()
+    pub fn contains(&self, address: impl Into<IpAddr>) -> bool {
+        let address = address.into();
+        address.is_ipv4() == self.address.is_ipv4()
+            && with_host_bits(address, self.length, false) == self.address
     }
 
-    /// The last address: the directed broadcast of a network of 30 bits or fewer.
+    /// The last address: of an IPv4 network of 30 bits or fewer, the directed broadcast.
     #[must_use]
-    pub fn last(&self) -> Ipv4Addr {
-        Ipv4Addr::from_bits(self.address.to_bits() | !mask(self.length))
+    pub fn last(&self) -> IpAddr {
+        with_host_bits(self.address, self.length, true)
     }
 }
 
@@ -78,8 +80,28 @@ impl std::fmt::Display for Prefix {
     }
 }
 
-fn mask(length: u8) -> u32 {
-    u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0)
+fn address_bits(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}
+
+/// The address with all bits after the first `length` set or cleared.
+fn with_host_bits(address: IpAddr, length: u8, set: bool) -> IpAddr {
+    let length = u32::from(length);
+    match address {
+        IpAddr::V4(address) => {
+            let hosts = u32::MAX.checked_shr(length).unwrap_or(0);
+            let network = address.to_bits() & !hosts;
+            Ipv4Addr::from_bits(if set { network | hosts } else { network }).into()
+        }
+        IpAddr::V6(address) => {
+            let hosts = u128::MAX.checked_shr(length).unwrap_or(0);
+            let network = address.to_bits() & !hosts;
+            Ipv6Addr::from_bits(if set { network | hosts } else { network }).into()
+        }
+    }
 }
 
 /// Where a route leads.
@@ -92,7 +114,7 @@ pub enum NextHop {
     /// Out of an interface, to `via` or, on a connected network, to the destination itself.
     Interface {
         interface: InterfaceId,
-        via: Option<Ipv4Addr>,
+        via: Option<IpAddr>,
     },
     /// Into one L2TP session, without an HA header.
     Session(SessionId),
@@ -107,7 +129,7 @@ pub struct InterfaceSpec {
     pub port: PortId,
     pub table: TableId,
     /// Own addresses, each with its prefix length.
-    pub addresses: Vec<(Ipv4Addr, u8)>,
+    pub addresses: Vec<(IpAddr, u8)>,
     /// Largest IP packet that may leave here, octets.
     pub mtu: u16,
     /// Whether packets that arrive here may be routed onwards (false on an ISP side).
@@ -120,10 +142,10 @@ pub struct SessionSpec {
     pub id: SessionId,
     /// Table in which the tunnel's own packets travel.
     pub table: TableId,
-    /// Our end of the tunnel: address and UDP port.
-    pub local: SocketAddrV4,
+    /// Our end of the tunnel: address and UDP port, of the same family as the peer's.
+    pub local: SocketAddr,
     /// The peer's end: where our packets go, and where its packets come from.
-    pub peer: SocketAddrV4,
+    pub peer: SocketAddr,
     /// Ids that the peer writes into packets to us.
     pub local_tunnel: u16,
     pub local_session: u16,
@@ -139,7 +161,8 @@ pub struct SessionSpec {
     pub tcp_mss_fix: bool,
     /// Largest inner IP packet that fits this link's path, octets.
     pub mtu: u16,
-    /// Send the outer UDP checksum (RFC 2661, 8.1: on by default).
+    /// Send the outer UDP checksum (RFC 2661, 8.1: on by default). Over IPv6 it
+    /// is always sent (RFC 8200, 8.1).
     pub udp_checksum: bool,
     /// Write FF 03 before the PPP protocol field of plain sessions.
     pub address_control: bool,
@@ -193,12 +216,12 @@ pub enum Command {
     },
     SetNeighbour {
         interface: InterfaceId,
-        address: Ipv4Addr,
+        address: IpAddr,
         mac: [u8; 6],
     },
     RemoveNeighbour {
         interface: InterfaceId,
-        address: Ipv4Addr,
+        address: IpAddr,
     },
     SetPortLink {
         port: PortId,
@@ -208,4 +231,55 @@ pub enum Command {
     RemoveSession(SessionId),
     SetSet(Arc<SetSpec>),
     RemoveSet(SetId),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefix(address: &str, length: u8) -> Prefix {
+        let address: IpAddr = address.parse().expect("an address");
+        Prefix::new(address, length)
+    }
+
+    #[test]
+    fn host_bits_go_and_lengths_end_with_the_address() {
+        assert_eq!(prefix("192.168.1.77", 24).to_string(), "192.168.1.0/24");
+        assert_eq!(prefix("192.168.1.77", 33).to_string(), "192.168.1.77/32");
+        assert_eq!(prefix("192.168.1.77", 0).to_string(), "0.0.0.0/0");
+        assert_eq!(
+            prefix("2001:db8::77:1", 112).to_string(),
+            "2001:db8::77:0/112"
+        );
+        assert_eq!(prefix("2001:db8::77", 200).to_string(), "2001:db8::77/128");
+        assert_eq!(prefix("2001:db8::77", 0).to_string(), "::/0");
+        let host = Prefix::host(Ipv6Addr::LOCALHOST);
+        assert_eq!(
+            (host.address, host.length),
+            (Ipv6Addr::LOCALHOST.into(), 128)
+        );
+    }
+
+    #[test]
+    fn a_network_contains_its_own_family_only() {
+        let contains = |network: Prefix, address: &str| {
+            let address: IpAddr = address.parse().expect("an address");
+            network.contains(address)
+        };
+        assert!(contains(prefix("10.0.0.0", 8), "10.255.0.1"));
+        assert!(!contains(prefix("10.0.0.0", 8), "11.0.0.1"));
+        assert!(contains(prefix("2001:db8::", 33), "2001:db8:7fff::1"));
+        assert!(!contains(prefix("2001:db8::", 33), "2001:db8:8000::1"));
+        assert!(!contains(prefix("0.0.0.0", 0), "::"));
+        assert!(!contains(prefix("::", 0), "0.0.0.0"));
+        assert!(contains(prefix("::", 0), "ffff::"));
+    }
+
+    #[test]
+    fn the_last_address_has_all_host_bits_set() {
+        assert_eq!(prefix("10.1.0.0", 16).last().to_string(), "10.1.255.255");
+        assert_eq!(prefix("10.1.0.0", 32).last().to_string(), "10.1.0.0");
+        let last = prefix("2001:db8::", 126).last();
+        assert_eq!(last.to_string(), "2001:db8::3");
+    }
 }

@@ -1,16 +1,23 @@
 //! What the workers tell the control thread: the second half of the vocabulary
 //! that `control` and `dataplane` share (the first is [`crate::command`]).
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 
 use crate::command::{InterfaceId, PortId, SessionId, TableId};
 
-/// Why a packet that was to be forwarded could not be (RFC 792, RFC 1812 5.2.7, 5.3.1).
+/// Why a packet that was to be forwarded could not be (RFC 792, RFC 1812 5.2.7
+/// and 5.3.1; RFC 4443, 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IcmpCause {
+    /// TTL or hop limit used up.
     TimeExceeded,
+    /// No route to the destination.
     NetUnreachable,
+    /// The neighbour does not answer: over IPv6, address unreachable.
     HostUnreachable,
+    /// Over IPv6: the destination is beyond the scope of the source address.
+    BeyondScope,
+    /// Larger than what fits the way out: over IPv6, packet too big.
     FragmentationNeeded { mtu: u16 },
 }
 
@@ -20,45 +27,58 @@ pub enum IcmpCause {
 pub enum Event<F> {
     /// An ARP frame, from its Ethernet header on.
     Arp { port: PortId, frame: F },
-    /// An IPv4 packet to one of our own addresses that is not L2TP, from its IPv4 header on.
-    Local { table: TableId, packet: F },
-    /// An L2TP control message (T = 1): the UDP payload. Its UDP checksum was right or absent.
+    /// An ICMPv6 message of neighbour discovery (RFC 4861: router and neighbour
+    /// solicitation and advertisement, redirect) to this port, from its Ethernet
+    /// header on. Its hop limit was 255: it comes from a neighbour. Its ICMPv6
+    /// checksum was not looked at.
+    NeighbourDiscovery { port: PortId, frame: F },
+    /// A packet to one of our own addresses that is not L2TP, from its IP header on.
+    Local {
+        table: TableId,
+        /// Where it came in; `None` when that was a tunnel.
+        interface: Option<InterfaceId>,
+        packet: F,
+    },
+    /// An L2TP control message (T = 1): the UDP payload. Its UDP checksum was
+    /// right or, over IPv4, absent.
     L2tpControl {
         table: TableId,
-        source: SocketAddrV4,
-        destination: SocketAddrV4,
+        source: SocketAddr,
+        destination: SocketAddr,
         payload: F,
     },
     /// A PPP frame that is not IP, from the PPP protocol field on (FF 03 and
     /// field compression undone or absent: the first two octets are the protocol).
     Ppp {
         session: SessionId,
-        source: SocketAddrV4,
+        source: SocketAddr,
         frame: F,
     },
     /// An HA report: its HA header and body (see [`crate::headers`]).
     Report {
         session: SessionId,
-        source: SocketAddrV4,
+        source: SocketAddr,
         frame: F,
     },
-    /// A packet whose next hop has no known hardware address: the IPv4 packet,
+    /// A packet whose next hop has no known hardware address: the IP packet,
     /// ready to leave `interface` unchanged once the address is known.
     NeighbourMissing {
         interface: InterfaceId,
-        next_hop: Ipv4Addr,
+        next_hop: IpAddr,
         packet: F,
     },
-    /// A packet that was not forwarded, from its IPv4 header on, and why. It
+    /// A packet that was not forwarded, from its IP header on, and why. It
     /// was routed in `table`.
     Icmp {
         cause: IcmpCause,
         table: TableId,
+        /// Where it came in; `None` when that was a tunnel.
+        interface: Option<InterfaceId>,
         packet: F,
     },
     /// Good HA data came from an address that is not the session's peer (a NAT moved it).
     PeerMoved {
         session: SessionId,
-        source: SocketAddrV4,
+        source: SocketAddr,
     },
 }

@@ -164,10 +164,10 @@ impl Dataplane {
             .unwrap_or(0)
     }
 
-    /// Routes an IPv4 packet of our own in a table, after all earlier commands.
-    pub fn send_ipv4(&mut self, table: TableId, packet: &[u8]) {
+    /// Routes an IP packet of our own in a table, after all earlier commands.
+    pub fn send_ip(&mut self, table: TableId, packet: &[u8]) {
         if let Some(packet) = self.buffer(packet) {
-            self.order(SENDER, Order::SendIpv4 { table, packet });
+            self.order(SENDER, Order::SendIp { table, packet });
         }
     }
 
@@ -178,7 +178,7 @@ impl Dataplane {
         }
     }
 
-    /// Sends an IPv4 packet to the neighbour with this hardware address.
+    /// Sends an IP packet to the neighbour with this hardware address.
     pub fn send_on_interface(&mut self, interface: InterfaceId, mac: [u8; 6], packet: &[u8]) {
         if let Some(packet) = self.buffer(packet) {
             let order = Order::SendOnInterface {

@@ -10,7 +10,7 @@ mod routes;
 mod sessions;
 mod sets;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -38,7 +38,7 @@ pub(crate) struct Link {
     /// Place of the port in the worker's list.
     pub(crate) port: usize,
     pub(crate) interface: InterfaceId,
-    pub(crate) next_hop: Ipv4Addr,
+    pub(crate) next_hop: IpAddr,
     /// Largest IP packet, octets.
     pub(crate) mtu: u16,
     /// The Ethernet header; `None` while the neighbour's address is unknown.
@@ -85,7 +85,7 @@ pub(crate) struct Tables {
     ports: Vec<PortState>,
     interfaces: Interfaces,
     routes: Routes,
-    neighbours: HashMap<(InterfaceId, Ipv4Addr), [u8; 6]>,
+    neighbours: HashMap<(InterfaceId, IpAddr), [u8; 6]>,
     sessions: Sessions,
     sets: Sets,
     remembered: Box<[Remembered]>,
@@ -154,8 +154,11 @@ impl Tables {
     fn set_session(&mut self, spec: Arc<SessionSpec>) {
         let table = self.routes.slot(spec.table);
         let payload_table = self.routes.slot(spec.payload_table);
-        let session = Session::new(spec, self.worker, table, payload_table);
-        self.sessions.set(session);
+        let id = spec.id;
+        match Session::new(spec, self.worker, table, payload_table) {
+            Some(session) => self.sessions.set(session),
+            None => self.sessions.remove(id),
+        }
     }
 
     fn set_set(&mut self, spec: Arc<SetSpec>) {
@@ -231,14 +234,14 @@ impl Tables {
         }
     }
 
-    fn link(&self, id: InterfaceId, via: Option<Ipv4Addr>, destination: Ipv4Addr) -> Option<Hop> {
+    fn link(&self, id: InterfaceId, via: Option<IpAddr>, destination: Ipv4Addr) -> Option<Hop> {
         let interface = self.interfaces.get(id)?;
         if via.is_none() && interface.is_broadcast(destination) {
             return Some(Hop::Broadcast);
         }
         let port = usize::from(interface.spec.port.0);
         let source = self.ports.get(port)?.mac;
-        let next_hop = via.unwrap_or(destination);
+        let next_hop = via.unwrap_or(IpAddr::V4(destination));
         let header = |&destination: &[u8; 6]| {
             Ethernet {
                 destination,
@@ -271,7 +274,7 @@ impl Tables {
     }
 
     /// Whether a session's peer sends from this address to this tunnel.
-    pub(crate) fn is_peer(&self, tunnel: u16, address: Ipv4Addr) -> bool {
+    pub(crate) fn is_peer(&self, tunnel: u16, address: IpAddr) -> bool {
         self.sessions.is_peer(tunnel, address)
     }
 
@@ -288,7 +291,11 @@ impl Tables {
         let Some(session) = self.sessions.get(id) else {
             return;
         };
-        let link = match self.look_up(session.table, *session.spec.peer.ip()) {
+        let hop = match session.spec.peer.ip() {
+            IpAddr::V4(peer) => self.look_up(session.table, peer),
+            IpAddr::V6(_) => Hop::NoRoute,
+        };
+        let link = match hop {
             Hop::Link(link) => Some(link),
             // A tunnel's own packets do not travel in tunnels.
             _ => None,

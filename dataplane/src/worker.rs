@@ -46,11 +46,11 @@ const STAGES: usize = 4;
 pub enum Order {
     /// A change to the tables. Only these are counted as applied.
     Change(Command),
-    /// Route an IPv4 packet of the control thread's own; its TTL stays.
-    SendIpv4 { table: TableId, packet: Mbuf },
+    /// Route an IP packet of the control thread's own; its TTL or hop limit stays.
+    SendIp { table: TableId, packet: Mbuf },
     /// Send a whole frame.
     SendFrame { port: PortId, frame: Mbuf },
-    /// Send an IPv4 packet to a neighbour.
+    /// Send an IP packet to a neighbour.
     SendOnInterface {
         interface: InterfaceId,
         mac: [u8; 6],
@@ -190,7 +190,7 @@ impl Worker {
             count += 1;
             match order {
                 Order::Change(command) => self.change(command),
-                Order::SendIpv4 { table, packet } => self.send_ipv4(table, packet),
+                Order::SendIp { table, packet } => self.send_ip(table, packet),
                 Order::SendFrame { port, frame } => self.send_frame(port, frame),
                 Order::SendOnInterface {
                     interface,
@@ -221,7 +221,7 @@ impl Worker {
         self.channel.applied.store(self.applied, Ordering::Release);
     }
 
-    fn send_ipv4(&mut self, table: TableId, mut packet: Mbuf) {
+    fn send_ip(&mut self, table: TableId, mut packet: Mbuf) {
         let origin = Origin::control(self.io.control());
         self.io.received(origin.source, packet.len());
         match ipv4::parse(&packet) {

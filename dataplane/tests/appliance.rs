@@ -82,7 +82,7 @@ fn setup(dataplane: &mut Dataplane) {
             id: InterfaceId(side),
             port: PortId(side),
             table: TableId(0),
-            addresses: vec![(own, 24)],
+            addresses: vec![(own.into(), 24)],
             mtu: 1500,
             forward: true,
         };
@@ -94,7 +94,7 @@ fn setup(dataplane: &mut Dataplane) {
         for (length, next_hop) in [(32, NextHop::Local), (24, connected)] {
             let table = TableId(0);
             let prefix = Prefix {
-                address: own,
+                address: own.into(),
                 length,
             };
             dataplane.command(Command::SetRoute {
@@ -105,7 +105,7 @@ fn setup(dataplane: &mut Dataplane) {
         }
         dataplane.command(Command::SetNeighbour {
             interface: InterfaceId(side),
-            address: Ipv4Addr::new(10, 7, side as u8, 2),
+            address: Ipv4Addr::new(10, 7, side as u8, 2).into(),
             mac: HOST_MAC,
         });
     }
@@ -134,14 +134,14 @@ fn more_commands_than_fit(dataplane: &mut Dataplane) {
         let [.., high, low] = round.to_be_bytes();
         last = dataplane.command(Command::SetNeighbour {
             interface: InterfaceId(1),
-            address: Ipv4Addr::new(10, 7, 1, 2),
+            address: Ipv4Addr::new(10, 7, 1, 2).into(),
             mac: [2, 0, 0, 0, high, low],
         });
     }
     assert!(dataplane.applied() < last, "they cannot all be done yet");
     last = dataplane.command(Command::SetNeighbour {
         interface: InterfaceId(1),
-        address: Ipv4Addr::new(10, 7, 1, 2),
+        address: Ipv4Addr::new(10, 7, 1, 2).into(),
         mac: HOST_MAC,
     });
     carried_out(dataplane, last);

@@ -27,10 +27,7 @@ fuzz_target!(|octets: &[u8]| {
         forward: true,
     };
     neighbours.add_interface(now, lan);
-    let remote = Prefix {
-        address: Ipv4Addr::new(192, 168, 1, 2),
-        length: 32,
-    };
+    let remote = Prefix::host(Ipv4Addr::new(192, 168, 1, 2));
     let tunnel = NextHop::Set(SetId(0));
     neighbours.proxy_arp().set_route(TableId(0), remote, tunnel);
     while !input.is_empty() {

@@ -10,12 +10,12 @@ use std::net::Ipv4Addr;
 
 use dataplane::command::Prefix;
 
+use super::InterfaceAddress;
 use super::model::{Config, Device, Interface, Via};
 use super::problem::Problems;
 use super::resolve::connected;
 use super::sections::DEFAULT_ROUTE;
 use super::tree::{Node, Path};
-use super::{InterfaceAddress, contains};
 
 /// Reports everything that does not fit together.
 pub(crate) fn check(config: &Config, root: &Node, problems: &mut Problems<'_>) {
@@ -87,7 +87,7 @@ fn show(prefix: Prefix) -> String {
 
 /// Whether two networks have addresses in common.
 fn overlap(one: Prefix, two: Prefix) -> bool {
-    contains(one, two.address) || contains(two, one.address)
+    one.contains(two.address) || two.contains(one.address)
 }
 
 impl Checker<'_, '_, '_> {
@@ -285,7 +285,7 @@ impl Checker<'_, '_, '_> {
                 format!("{gateway} is this interface's own address"),
                 "write the address of the ISP's router",
             );
-        } else if !addresses.any(|own| contains(own.network(), gateway)) {
+        } else if !addresses.any(|own| own.network().contains(gateway)) {
             let networks = interface.addresses.iter().map(|own| show(own.network()));
             let networks: Vec<String> = networks.collect();
             self.problems.error(
@@ -473,10 +473,7 @@ impl Checker<'_, '_, '_> {
         for (index, tunnel) in l2tp.incoming.iter().enumerate() {
             for (number, link) in tunnel.matches.iter().enumerate() {
                 let path = login(index, number);
-                let address = Prefix {
-                    address: link.remote_ip,
-                    length: 32,
-                };
+                let address = Prefix::host(link.remote_ip);
                 let places = std::iter::once((address, "remote-ip"))
                     .chain(link.routes.iter().map(|prefix| (*prefix, "routes")));
                 routes.extend(places.map(|(prefix, place)| OwnedRoute {
@@ -543,7 +540,7 @@ impl Checker<'_, '_, '_> {
                     format!("{} is our own address", neighbour.address),
                     "write the address of another host",
                 );
-            } else if !networks.any(|network| contains(network, neighbour.address)) {
+            } else if !networks.any(|network| network.contains(neighbour.address)) {
                 self.problems.error(
                     &address,
                     format!(

@@ -481,7 +481,7 @@ pub(crate) fn prefix(node: &Node) -> Read<Prefix> {
             format!("write {network}/{length}, or {address}/32 for the one address"),
         ));
     }
-    Ok(Prefix { address, length })
+    Ok(Prefix::new(address, length))
 }
 
 /// An own address with the length of its network's prefix.

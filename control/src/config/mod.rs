@@ -15,10 +15,6 @@ mod resolve;
 mod sections;
 mod tree;
 
-use std::net::Ipv4Addr;
-
-use dataplane::command::Prefix;
-
 pub use load::check_files;
 pub use model::{
     Config, Dataplane, Device, HaSet, HugePages, Incoming, Interface, InterfaceAddress, L2tp,
@@ -31,12 +27,6 @@ pub use sections::{
 };
 
 pub use crate::secret::Secret;
-
-/// Whether an address is in a network.
-#[must_use]
-pub fn contains(network: Prefix, address: Ipv4Addr) -> bool {
-    (address.to_bits() ^ network.address.to_bits()) & network_mask(network.length) == 0
-}
 
 #[cfg(test)]
 mod tests;

@@ -117,10 +117,7 @@ impl InterfaceAddress {
     /// The network that the address is in.
     #[must_use]
     pub fn network(&self) -> Prefix {
-        Prefix {
-            address: Ipv4Addr::from_bits(self.address.to_bits() & network_mask(self.prefix_length)),
-            length: self.prefix_length,
-        }
+        Prefix::new(self.address, self.prefix_length)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::net::Ipv4Addr;
 
-use super::contains;
 use super::model::{Config, Interface, InterfaceAddress, Via};
 use super::sections::DEFAULT_ROUTE;
 use super::tree::Node;
@@ -25,7 +24,7 @@ pub(crate) fn resolve(config: &mut Config, root: &Node) {
 pub(crate) fn connected(interfaces: &[Interface], table: u32, address: Ipv4Addr) -> Option<usize> {
     interfaces.iter().position(|interface| {
         let mut networks = interface.addresses.iter().map(InterfaceAddress::network);
-        interface.table == table && networks.any(|network| contains(network, address))
+        interface.table == table && networks.any(|network| network.contains(address))
     })
 }
 

@@ -2,7 +2,7 @@
 
 mod tunnels;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub const DEFAULT_MEMORY_MIB: u32 = 512;
 
 /// Every destination.
 pub(crate) const DEFAULT_ROUTE: Prefix = Prefix {
-    address: Ipv4Addr::UNSPECIFIED,
+    address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
     length: 0,
 };
 /// Stands for an address that could not be read, or is settled later.

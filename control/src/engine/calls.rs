@@ -1,6 +1,6 @@
 //! From dialling to an open PPP session, on both ends.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,7 +117,7 @@ impl Engine {
                     source,
                     destination,
                     payload,
-                }) => self.send_udp(TableId(table), source, destination, &payload),
+                }) => self.send_udp(TableId(table), source.into(), destination.into(), &payload),
                 Some(l2tp::Output::Event(event)) => self.handle_l2tp(now, event),
                 None => match self.connected.pop_front() {
                     Some(id) => self.start_ppp(now, id),
@@ -312,8 +312,8 @@ impl Engine {
         let spec = SessionSpec {
             id,
             table: TableId(ends.table),
-            local: ends.local,
-            peer: ends.peer,
+            local: ends.local.into(),
+            peer: ends.peer.into(),
             local_tunnel: ends.local_id,
             local_session: ids.local_id,
             peer_tunnel: ends.peer_id,
@@ -409,7 +409,7 @@ impl Engine {
         &mut self,
         now: Duration,
         id: SessionId,
-        source: SocketAddrV4,
+        source: SocketAddr,
         frame: &[u8],
     ) {
         let Some(link) = self.links.get_mut(&id) else {
@@ -437,7 +437,7 @@ impl Engine {
         &mut self,
         now: Duration,
         id: SessionId,
-        source: SocketAddrV4,
+        source: SocketAddr,
         frame: &[u8],
     ) {
         let Some(link) = self.links.get_mut(&id) else {

@@ -1,6 +1,6 @@
 //! One L2TP session with its PPP: a link of a set, or a plain session.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ pub(super) struct Link {
 /// An address that good HA data came from, to be proved by an LCP echo.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate {
-    pub(super) address: SocketAddrV4,
+    pub(super) address: SocketAddr,
     pub(super) probed_at: Duration,
 }
 

@@ -2,7 +2,7 @@
 //! peer's new instance displaces its old one, and routes follow.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -594,7 +594,7 @@ impl Engine {
 
     /// Good HA data came from another address: the peer is asked there, and our
     /// packets follow once it answers.
-    pub(super) fn peer_moved(&mut self, now: Duration, id: SessionId, source: SocketAddrV4) {
+    pub(super) fn peer_moved(&mut self, now: Duration, id: SessionId, source: SocketAddr) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -615,11 +615,14 @@ impl Engine {
 
     /// The peer answered from its new address: the tunnel is there now, with
     /// all its sessions.
-    pub(super) fn accept_peer(&mut self, id: SessionId, peer: SocketAddrV4) {
+    pub(super) fn accept_peer(&mut self, id: SessionId, peer: SocketAddr) {
         let Some(tunnel) = self.links.get(&id).map(|link| link.tunnel) else {
             return;
         };
-        self.endpoint.set_peer(tunnel, peer);
+        let SocketAddr::V4(of_tunnel) = peer else {
+            return;
+        };
+        self.endpoint.set_peer(tunnel, of_tunnel);
         let mut moved = Vec::new();
         for link in self.links.values_mut() {
             if link.tunnel == tunnel && !link.is_leaving() {

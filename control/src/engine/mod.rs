@@ -21,7 +21,7 @@ mod snapshot;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,8 +57,8 @@ pub struct PortFacts {
 pub enum Output {
     /// For every worker.
     Command(Command),
-    /// An IPv4 packet of ours, to be routed in a table.
-    Ipv4 { table: TableId, packet: Vec<u8> },
+    /// An IP packet of ours, to be routed in a table.
+    Ip { table: TableId, packet: Vec<u8> },
     /// A whole Ethernet frame.
     Frame { port: PortId, frame: Vec<u8> },
     /// A packet that waited for its neighbour.
@@ -145,9 +145,9 @@ impl Engine {
     pub fn handle_event<F: Deref<Target = [u8]>>(&mut self, now: Duration, event: Event<F>) {
         match event {
             Event::Arp { port, frame } => self.neighbours.handle_arp(now, port, &frame),
-            Event::Local { table, packet } => {
+            Event::Local { table, packet, .. } => {
                 if let Some(reply) = self.icmp.handle_local(now, &packet) {
-                    self.outputs.push_back(Output::Ipv4 {
+                    self.outputs.push_back(Output::Ip {
                         table,
                         packet: reply,
                     });
@@ -159,6 +159,10 @@ impl Engine {
                 destination,
                 payload,
             } => {
+                let (SocketAddr::V4(source), SocketAddr::V4(destination)) = (source, destination)
+                else {
+                    return;
+                };
                 if self.stopping && is_unaddressed(&payload) {
                     return;
                 }
@@ -181,14 +185,19 @@ impl Engine {
                 next_hop,
                 packet,
             } => {
-                self.neighbours
-                    .handle_missing(now, interface, next_hop, packet.to_vec());
+                if let IpAddr::V4(next_hop) = next_hop {
+                    self.neighbours
+                        .handle_missing(now, interface, next_hop, packet.to_vec());
+                }
             }
             Event::Icmp {
                 cause,
                 table,
                 packet,
+                ..
             } => self.send_icmp(now, cause, table, &packet),
+            // The workers have no IPv6 address from us.
+            Event::NeighbourDiscovery { .. } => {}
             Event::PeerMoved { session, source } => self.peer_moved(now, session, source),
         }
         self.settle_neighbours(now);
@@ -273,7 +282,10 @@ impl Engine {
                 id,
                 port: port.id,
                 table,
-                addresses: addresses.clone(),
+                addresses: addresses
+                    .iter()
+                    .map(|&(own, length)| (own.into(), length))
+                    .collect(),
                 mtu: self.interface_mtu(place),
                 forward: interface.forward,
             };
@@ -314,7 +326,7 @@ impl Engine {
             if let Some(via) = interface.gateway {
                 let next_hop = NextHop::Interface {
                     interface: id,
-                    via: Some(via),
+                    via: Some(via.into()),
                 };
                 self.offer(
                     table,
@@ -341,7 +353,7 @@ impl Engine {
             let next_hop = match route.via {
                 Via::Gateway { interface, address } => NextHop::Interface {
                     interface: interface_id(interface),
-                    via: Some(address),
+                    via: Some(address.into()),
                 },
                 Via::Interface(interface) => NextHop::Interface {
                     interface: interface_id(interface),
@@ -389,7 +401,7 @@ impl Engine {
             return;
         };
         if let Some(packet) = self.icmp.handle_cause(now, cause, packet, source) {
-            self.outputs.push_back(Output::Ipv4 { table, packet });
+            self.outputs.push_back(Output::Ip { table, packet });
         }
     }
 
@@ -406,12 +418,15 @@ impl Engine {
                 } => {
                     self.command(Command::SetNeighbour {
                         interface,
-                        address,
+                        address: address.into(),
                         mac,
                     });
                 }
                 Action::Remove { interface, address } => {
-                    self.command(Command::RemoveNeighbour { interface, address });
+                    self.command(Command::RemoveNeighbour {
+                        interface,
+                        address: address.into(),
+                    });
                 }
                 Action::SendPacket {
                     interface,
@@ -486,13 +501,16 @@ impl Engine {
     fn send_udp(
         &mut self,
         table: TableId,
-        source: SocketAddrV4,
-        destination: SocketAddrV4,
+        source: SocketAddr,
+        destination: SocketAddr,
         payload: &[u8],
     ) {
+        let (SocketAddr::V4(source), SocketAddr::V4(destination)) = (source, destination) else {
+            return;
+        };
         self.identification = self.identification.wrapping_add(1);
         let packet = ipv4::udp_packet(source, destination, payload, self.identification);
-        self.outputs.push_back(Output::Ipv4 { table, packet });
+        self.outputs.push_back(Output::Ip { table, packet });
     }
 
     /// Tells the timer queue when a link is due next.

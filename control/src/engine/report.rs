@@ -1,7 +1,7 @@
 //! Reports: once a second each end says on each link what it handed to that
 //! link, so that the other end knows exactly what was lost.
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use dataplane::command::SessionId;
@@ -46,7 +46,7 @@ impl Engine {
         &mut self,
         now: Duration,
         id: SessionId,
-        source: SocketAddrV4,
+        source: SocketAddr,
         frame: &[u8],
     ) {
         let Some(link) = self.links.get_mut(&id) else {

@@ -51,7 +51,8 @@ impl From<IcmpCause> for Cause {
         match cause {
             IcmpCause::TimeExceeded => Self::TimeExceeded,
             IcmpCause::NetUnreachable => Self::NetUnreachable,
-            IcmpCause::HostUnreachable => Self::HostUnreachable,
+            // IPv4 has no scopes.
+            IcmpCause::HostUnreachable | IcmpCause::BeyondScope => Self::HostUnreachable,
             IcmpCause::FragmentationNeeded { mtu } => Self::FragmentationNeeded { mtu },
         }
     }

@@ -33,17 +33,8 @@ impl ProxyArp {
     pub fn leads_into_tunnel(&self, table: TableId, address: Ipv4Addr) -> bool {
         let longest = (0..=32)
             .rev()
-            .find_map(|length| self.routes.get(&(table, network(address, length))));
+            .find_map(|length| self.routes.get(&(table, Prefix::new(address, length))));
         matches!(longest, Some(NextHop::Session(_) | NextHop::Set(_)))
-    }
-}
-
-/// The network of `length` bits that `address` lies in.
-fn network(address: Ipv4Addr, length: u8) -> Prefix {
-    let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
-    Prefix {
-        address: Ipv4Addr::from_bits(address.to_bits() & mask),
-        length,
     }
 }
 
@@ -61,10 +52,7 @@ mod tests {
     const TUNNEL: NextHop = NextHop::Set(SetId(0));
 
     fn prefix(address: [u8; 4], length: u8) -> Prefix {
-        Prefix {
-            address: address.into(),
-            length,
-        }
+        Prefix::new(Ipv4Addr::from(address), length)
     }
 
     fn leads(proxy: &ProxyArp, address: [u8; 4]) -> bool {

@@ -12,6 +12,8 @@
 //! wherever ICMP is filtered, and a link that is up would carry nothing.
 //! Inner packets are kept to the link's MTU, so none of this should happen.
 
+use std::net::{SocketAddr, SocketAddrV4};
+
 use crate::checksum;
 use crate::command::SessionSpec;
 
@@ -55,14 +57,18 @@ enum Form {
 
 impl Template {
     /// Builds the headers of a session: with an HA header when it is in a set.
+    /// `None` when its two ends are not both IPv4.
     #[must_use]
-    pub fn new(session: &SessionSpec) -> Self {
-        let octets = build(session);
+    pub fn new(session: &SessionSpec) -> Option<Self> {
+        let (SocketAddr::V4(local), SocketAddr::V4(peer)) = (session.local, session.peer) else {
+            return None;
+        };
+        let octets = build(session, local, peer);
         // What varies is zero for now.
         let ipv4_sum = checksum::sum(&octets[..UDP]);
         let udp_sum = checksum::pseudo_header_sum(
-            session.local.ip().octets(),
-            session.peer.ip().octets(),
+            local.ip().octets(),
+            peer.ip().octets(),
             ipv4::PROTOCOL_UDP,
             0,
         ) + checksum::sum(&octets[UDP..]);
@@ -79,11 +85,11 @@ impl Template {
             plain.copy_from_slice(&octets);
             Form::Plain(plain)
         };
-        Self {
+        Some(Self {
             form,
             ipv4_sum,
             udp_sum: session.udp_checksum.then_some(udp_sum),
-        }
+        })
     }
 
     /// How many octets stand before the inner packet.
@@ -184,8 +190,7 @@ struct Patch {
 }
 
 /// All headers of a session, with everything zero that differs between packets.
-fn build(session: &SessionSpec) -> Vec<u8> {
-    let (local, peer) = (session.local, session.peer);
+fn build(session: &SessionSpec, local: SocketAddrV4, peer: SocketAddrV4) -> Vec<u8> {
     let mut octets = Vec::with_capacity(HA_OCTETS);
     octets.extend(ipv4::header(
         *local.ip(),

@@ -1,6 +1,6 @@
 //! Interfaces and the ports that they are on.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use crate::command::{InterfaceId, InterfaceSpec};
@@ -15,21 +15,28 @@ pub(crate) struct Interface {
 
 impl Interface {
     fn connects(&self, address: Ipv4Addr) -> bool {
-        self.spec
-            .addresses
-            .iter()
-            .any(|&(own, length)| (u32::from(own) ^ u32::from(address)) & mask(length) == 0)
+        self.networks()
+            .any(|(own, length)| (u32::from(own) ^ u32::from(address)) & mask(length) == 0)
     }
 
     fn owns(&self, address: Ipv4Addr) -> bool {
-        self.spec.addresses.iter().any(|&(own, _)| own == address)
+        self.networks().any(|(own, _)| own == address)
+    }
+
+    /// Own addresses of IPv4, each with its prefix length.
+    fn networks(&self) -> impl Iterator<Item = (Ipv4Addr, u8)> {
+        let of_ipv4 = |&(own, length): &(IpAddr, u8)| match own {
+            IpAddr::V4(own) => Some((own, length)),
+            IpAddr::V6(_) => None,
+        };
+        self.spec.addresses.iter().filter_map(of_ipv4)
     }
 
     /// Whether it is the broadcast address of a connected network, in the form
     /// of today or the obsolete one of all zeros (RFC 1812, 4.2.2.11 and 5.3.5.2).
     /// A network of two addresses or one has none (RFC 3021).
     pub(super) fn is_broadcast(&self, address: Ipv4Addr) -> bool {
-        self.spec.addresses.iter().any(|&(own, length)| {
+        self.networks().any(|(own, length)| {
             let hosts = !mask(length);
             let host = u32::from(address) & hosts;
             length < 31

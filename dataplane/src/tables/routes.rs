@@ -1,6 +1,6 @@
 //! Numbered routing tables with longest-prefix match.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use hashbrown::HashMap;
 use ip_network_table_deps_treebitmap::IpLookupTable;
@@ -63,12 +63,15 @@ impl Routes {
     }
 }
 
-/// What the trie takes: no host bits, and no length that it would panic on.
+/// What the trie takes: IPv4, no host bits, and no length that it would panic on.
 fn network(prefix: Prefix) -> Option<(Ipv4Addr, u32)> {
+    let IpAddr::V4(address) = prefix.address else {
+        return None;
+    };
     let length = u32::from(prefix.length);
     let host_bits = 32_u32.checked_sub(length)?;
     let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
-    Some((Ipv4Addr::from(u32::from(prefix.address) & mask), length))
+    Some((Ipv4Addr::from(u32::from(address) & mask), length))
 }
 
 impl std::fmt::Debug for Routes {

@@ -1,6 +1,6 @@
 //! L2TP sessions, by the control thread's slot and by the ids of the wire.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -31,19 +31,20 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// `None` when there are no headers for it: see [`Template::new`].
     pub(super) fn new(
         spec: Arc<SessionSpec>,
         worker: usize,
         table: TableSlot,
         payload_table: TableSlot,
-    ) -> Self {
-        let template = Template::new(&spec);
+    ) -> Option<Self> {
+        let template = Template::new(&spec)?;
         let plain = Template::new(&SessionSpec {
             set: None,
             counters: Vec::new(),
             ..SessionSpec::clone(&spec)
-        });
-        Self {
+        })?;
+        Some(Self {
             counters: spec.counters.get(worker).cloned().unwrap_or_default(),
             template,
             plain,
@@ -53,7 +54,7 @@ impl Session {
             moved_quiet_until: 0,
             link: None,
             link_generation: 0,
-        }
+        })
     }
 
     /// The way to the peer, as [`super::Tables::session_link`] found it last.
@@ -74,7 +75,7 @@ pub(super) struct Sessions {
     slots: Vec<Option<Box<Session>>>,
     by_wire: HashMap<u32, SessionId>,
     /// The peers' addresses of each local tunnel id, with how many sessions have it.
-    peers: HashMap<(u16, Ipv4Addr), u32>,
+    peers: HashMap<(u16, IpAddr), u32>,
 }
 
 impl Sessions {
@@ -96,7 +97,7 @@ impl Sessions {
             .insert(wire(spec.local_tunnel, spec.local_session), id);
         *self
             .peers
-            .entry((spec.local_tunnel, *spec.peer.ip()))
+            .entry((spec.local_tunnel, spec.peer.ip()))
             .or_insert(0) += 1;
         self.slots[slot] = Some(Box::new(session));
     }
@@ -110,7 +111,7 @@ impl Sessions {
         if self.by_wire.get(&wire) == Some(&id) {
             self.by_wire.remove(&wire);
         }
-        let peer = (session.spec.local_tunnel, *session.spec.peer.ip());
+        let peer = (session.spec.local_tunnel, session.spec.peer.ip());
         if let Some(count) = self.peers.get_mut(&peer) {
             *count -= 1;
             if *count == 0 {
@@ -134,7 +135,7 @@ impl Sessions {
         self.get(*self.by_wire.get(&wire(tunnel, session))?)
     }
 
-    pub(super) fn is_peer(&self, tunnel: u16, address: Ipv4Addr) -> bool {
+    pub(super) fn is_peer(&self, tunnel: u16, address: IpAddr) -> bool {
         self.peers.contains_key(&(tunnel, address))
     }
 }

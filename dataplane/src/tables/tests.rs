@@ -1,4 +1,4 @@
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 
 use super::*;
 use crate::command::{InterfaceSpec, Prefix};
@@ -23,7 +23,7 @@ fn interface(tables: &mut Tables, id: u16, port: u16, mtu: u16) {
         id: InterfaceId(id),
         port: PortId(port),
         table: TABLE,
-        addresses: vec![(Ipv4Addr::new(10, 0, id as u8, 1), 24)],
+        addresses: vec![(Ipv4Addr::new(10, 0, id as u8, 1).into(), 24)],
         mtu,
         forward: true,
     })));
@@ -33,7 +33,7 @@ fn route(tables: &mut Tables, network: &str, length: u8, next_hop: NextHop) {
     tables.apply(Command::SetRoute {
         table: TABLE,
         prefix: Prefix {
-            address: address(network),
+            address: address(network).into(),
             length,
         },
         next_hop,
@@ -44,8 +44,8 @@ fn session(tables: &mut Tables, id: u32, tunnel: u16, peer: &str) {
     tables.apply(Command::SetSession(Arc::new(SessionSpec {
         id: SessionId(id),
         table: TABLE,
-        local: SocketAddrV4::new(address("10.0.0.1"), 1701),
-        peer: SocketAddrV4::new(address(peer), 1701),
+        local: SocketAddr::new(address("10.0.0.1").into(), 1701),
+        peer: SocketAddr::new(address(peer).into(), 1701),
         local_tunnel: tunnel,
         local_session: 5,
         peer_tunnel: 1,
@@ -86,10 +86,7 @@ fn the_longest_prefix_wins_and_what_is_remembered_goes_with_a_change() {
     route(&mut tables, "10.1.2.3", 32, NextHop::Local);
     assert_eq!(resolve(&mut tables, "10.1.2.3"), Hop::Local);
     assert_eq!(resolve(&mut tables, "10.1.2.4"), Hop::Blackhole);
-    let prefix = Prefix {
-        address: address("10.1.2.0"),
-        length: 24,
-    };
+    let prefix = Prefix::new(address("10.1.2.0"), 24);
     let table = TABLE;
     tables.apply(Command::RemoveRoute { table, prefix });
     assert_eq!(resolve(&mut tables, "10.1.2.4"), Hop::Set(SetId(3)));
@@ -116,7 +113,7 @@ fn a_link_knows_its_header_once_the_neighbour_is_known() {
     assert_eq!((link.port, link.ethernet), (1, None));
     tables.apply(Command::SetNeighbour {
         interface: InterfaceId(1),
-        address: address("10.0.1.7"),
+        address: address("10.0.1.7").into(),
         mac: [2, 7, 7, 7, 7, 7],
     });
     let Hop::Link(link) = resolve(&mut tables, "10.0.1.7") else {
@@ -126,7 +123,7 @@ fn a_link_knows_its_header_once_the_neighbour_is_known() {
     assert_eq!(link.ethernet, Some(header));
     tables.apply(Command::RemoveNeighbour {
         interface: InterfaceId(1),
-        address: address("10.0.1.7"),
+        address: address("10.0.1.7").into(),
     });
     let Hop::Link(link) = resolve(&mut tables, "10.0.1.7") else {
         panic!("no link");
@@ -175,18 +172,18 @@ fn sessions_are_found_by_their_ids_until_removed() {
         session.map(|session| session.spec.id)
     };
     assert_eq!(found(&tables, 100), Some(SessionId(3)));
-    assert!(tables.is_peer(100, address("192.0.2.1")));
-    assert!(!tables.is_peer(100, address("192.0.2.2")));
+    assert!(tables.is_peer(100, address("192.0.2.1").into()));
+    assert!(!tables.is_peer(100, address("192.0.2.2").into()));
     // The slot is used again, with other ids.
     session(&mut tables, 3, 102, "192.0.2.3");
     assert_eq!(found(&tables, 100), None);
-    assert!(!tables.is_peer(100, address("192.0.2.1")));
+    assert!(!tables.is_peer(100, address("192.0.2.1").into()));
     assert_eq!(found(&tables, 102), Some(SessionId(3)));
     // Another slot takes the ids over; removing the first does not take them away.
     session(&mut tables, 8, 102, "192.0.2.3");
     tables.apply(Command::RemoveSession(SessionId(3)));
     assert_eq!(found(&tables, 102), Some(SessionId(8)));
-    assert!(tables.is_peer(102, address("192.0.2.3")));
+    assert!(tables.is_peer(102, address("192.0.2.3").into()));
     session(&mut tables, u32::MAX, 103, "192.0.2.4");
     assert_eq!(found(&tables, 103), None, "an id beyond the tables");
 }

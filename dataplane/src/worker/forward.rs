@@ -2,7 +2,7 @@
 
 use dpdk::Mbuf;
 
-use crate::command::{SessionId, SetId};
+use crate::command::{InterfaceId, SessionId, SetId};
 use crate::counters::Drop;
 use crate::event::{Event, IcmpCause};
 use crate::headers::ethernet;
@@ -24,15 +24,18 @@ pub(super) struct Origin {
     own: bool,
     /// It came out of a tunnel.
     pub(super) tunnelled: bool,
+    /// Where it came in, when that was an interface.
+    interface: Option<InterfaceId>,
 }
 
 impl Origin {
-    pub(super) fn port(port: usize, forward: bool) -> Self {
+    pub(super) fn port(port: usize, interface: InterfaceId, forward: bool) -> Self {
         Self {
             source: port,
             forward,
             own: false,
             tunnelled: false,
+            interface: Some(interface),
         }
     }
 
@@ -42,6 +45,7 @@ impl Origin {
             forward: true,
             own: false,
             tunnelled: true,
+            interface: None,
         }
     }
 
@@ -51,6 +55,7 @@ impl Origin {
             forward: true,
             own: true,
             tunnelled: false,
+            interface: None,
         }
     }
 }
@@ -235,6 +240,7 @@ impl Worker {
         let event = Event::Icmp {
             cause,
             table: self.tables.table_id(table),
+            interface: origin.interface,
             packet: packet.into(),
         };
         // Its fate is counted; that its sender is not told when there are too
@@ -243,11 +249,12 @@ impl Worker {
     }
 
     /// A packet to an own address that is not L2TP.
-    pub(super) fn punt_local(&mut self, packet: Mbuf, table: TableSlot, source: usize) {
+    pub(super) fn punt_local(&mut self, packet: Mbuf, table: TableSlot, origin: &Origin) {
         let event = Event::Local {
             table: self.tables.table_id(table),
+            interface: origin.interface,
             packet: packet.into(),
         };
-        self.io.punt(source, Class::Local, event);
+        self.io.punt(origin.source, Class::Local, event);
     }
 }

@@ -5,7 +5,7 @@
 //! marked: a damaged copy that marked the window would kill the good one. And
 //! nothing after the mark may differ between copies.
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use dpdk::{BURST, Mbuf};
@@ -38,7 +38,7 @@ pub(super) struct Candidate {
 
 /// A data message's place in its packet, and who sent it.
 struct Message {
-    source: SocketAddrV4,
+    source: SocketAddr,
     from_peer: bool,
     session: SessionId,
     /// The offset padding.
@@ -52,7 +52,7 @@ impl Worker {
     pub(super) fn local(&mut self, packet: Mbuf, header: &Ipv4, table: TableSlot, origin: &Origin) {
         // Tunnels inside tunnels are not taken apart.
         if header.protocol != ipv4::PROTOCOL_UDP || origin.tunnelled {
-            self.punt_local(packet, table, origin.source);
+            self.punt_local(packet, table, origin);
             return;
         }
         let to_l2tp = destination_port(header, &packet) == Some(udp::PORT_L2TP);
@@ -63,7 +63,7 @@ impl Worker {
                 self.io.drop(origin.source, reason);
             }
         } else {
-            self.punt_local(packet, table, origin.source);
+            self.punt_local(packet, table, origin);
         }
     }
 
@@ -80,8 +80,8 @@ impl Worker {
             udp::parse(header, &packet)?
         };
         let payload = udp.payload_range;
-        let source = SocketAddrV4::new(header.source, udp.source_port);
-        let destination = SocketAddrV4::new(header.destination, udp.destination_port);
+        let source = SocketAddr::new(header.source.into(), udp.source_port);
+        let destination = SocketAddr::new(header.destination.into(), udp.destination_port);
         match l2tp::parse(&packet[payload.clone()])? {
             L2tp::Data(data) => {
                 let start = payload.start;
@@ -104,14 +104,14 @@ impl Worker {
     }
 
     /// A flood of calls from anywhere must not starve the tunnels that are up.
-    fn control_class(&self, message: &[u8], source: SocketAddrV4) -> Class {
+    fn control_class(&self, message: &[u8], source: SocketAddr) -> Class {
         // The tunnel id stands behind flags and length (RFC 2661, 3.1), both
         // of which every control message has.
         match message.get(4..6) {
             Some(&[high, low])
                 if self
                     .tables
-                    .is_peer(u16::from_be_bytes([high, low]), *source.ip()) =>
+                    .is_peer(u16::from_be_bytes([high, low]), source.ip()) =>
             {
                 Class::L2tpTunnel
             }
@@ -125,8 +125,8 @@ impl Worker {
         data: &Data,
         start: usize,
         table: TableSlot,
-        source: SocketAddrV4,
-        destination: SocketAddrV4,
+        source: SocketAddr,
+        destination: SocketAddr,
     ) -> Result<Message, Drop> {
         let session = self
             .tables
@@ -256,7 +256,7 @@ impl Worker {
     }
 
     /// Says once a second that a peer sends from elsewhere.
-    fn tell_moved(&mut self, id: SessionId, source: SocketAddrV4) {
+    fn tell_moved(&mut self, id: SessionId, source: SocketAddr) {
         let (now, second) = (self.io.now, self.io.tsc_hz);
         let Some(session) = self.tables.session_mut(id) else {
             return;

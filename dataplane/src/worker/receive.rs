@@ -94,12 +94,12 @@ impl Worker {
         let arrival = self
             .tables
             .arrival(port, header.source, header.destination)
-            .map(|interface| (interface.table, interface.spec.forward));
-        let Some((table, forward)) = arrival else {
+            .map(|interface| (interface.table, interface.spec.id, interface.spec.forward));
+        let Some((table, interface, forward)) = arrival else {
             self.io.drop(port, Drop::NoInterface);
             return;
         };
-        let origin = Origin::port(port, forward);
+        let origin = Origin::port(port, interface, forward);
         self.forward(packet, &header, table, &origin);
     }
 

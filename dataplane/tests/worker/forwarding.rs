@@ -39,6 +39,7 @@ fn icmp(rig: &mut Rig) -> (IcmpCause, TableId, Vec<u8>) {
             cause,
             table,
             packet,
+            ..
         } => (cause, table, packet.to_vec()),
         other => panic!("{other:?}"),
     }
@@ -160,7 +161,7 @@ fn an_unknown_neighbour_is_asked_for_with_the_packet_ready() {
         panic!("another event");
     };
     set_ttl(&mut packet, 63);
-    assert_eq!((on, next_hop), (InterfaceId(0), other));
+    assert_eq!((on, next_hop), (InterfaceId(0), other.into()));
     assert_eq!(waiting[..], packet);
     let mac = [2, 9, 9, 9, 9, 9];
     let mut mbuf = rig.pool.alloc().expect("a buffer");
@@ -194,11 +195,13 @@ fn an_isp_side_forwards_nothing() {
     let Event::Local {
         table,
         packet: local,
+        interface,
     } = rig.one_event()
     else {
         panic!("another event");
     };
-    assert_eq!((table, &local[..]), (TableId(1), &packet[..]));
+    assert_eq!((table, interface), (TableId(1), Some(InterfaceId(1))));
+    assert_eq!(&local[..], &packet[..]);
 }
 
 #[test]
@@ -279,7 +282,7 @@ fn outer_fragments_and_cut_frames_have_names() {
 fn inject(rig: &mut Rig, table: u32, packet: &[u8]) {
     let mut mbuf = rig.pool.alloc().expect("a buffer");
     assert!(mbuf.extend_from_slice(packet));
-    let order = Order::SendIpv4 {
+    let order = Order::SendIp {
         table: TableId(table),
         packet: mbuf,
     };

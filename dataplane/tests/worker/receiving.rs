@@ -168,7 +168,7 @@ fn ha_data_from_another_address_is_accepted_and_said_once_a_second() {
     let Event::PeerMoved { session, source } = rig.one_event() else {
         panic!("another event");
     };
-    assert_eq!((session, source), (SessionId(1), moved));
+    assert_eq!((session, source), (SessionId(1), moved.into()));
     rig.now += TSC_HZ;
     rig.send(1, &from_there(3));
     assert_eq!(rig.events().len(), 1);
@@ -273,7 +273,7 @@ fn ppp_frames_reach_the_control_thread_from_their_protocol_on() {
         else {
             panic!("another event");
         };
-        assert_eq!((session, source), (SessionId(1), PEER));
+        assert_eq!((session, source), (SessionId(1), PEER.into()));
         assert_eq!(frame[..], [0xc0, 0x21, 9, 1, 0, 4]);
     }
     rig.send(1, &l2tp_frame(1, &plain_message(1, &[0x57, 0x60])));
@@ -300,8 +300,8 @@ fn control_messages_reach_the_control_thread() {
     else {
         panic!("another event");
     };
-    assert_eq!((table, source), (TableId(1), stranger));
-    assert_eq!(destination, SocketAddrV4::new(own_address(1), 1701));
+    assert_eq!((table, source), (TableId(1), stranger.into()));
+    assert_eq!(destination, SocketAddrV4::new(own_address(1), 1701).into());
     assert_eq!(payload[..], message);
 }
 

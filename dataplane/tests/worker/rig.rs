@@ -5,7 +5,7 @@
 //! 10.0.N.2/24 in table N with the gateway 10.0.N.1. Sessions 1 to 3, one on
 //! each uplink, make set 0, which is the route to 192.168.1.0/24.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -98,7 +98,7 @@ impl Rig {
         for uplink in 1..PORTS as u16 {
             let via = NextHop::Interface {
                 interface: InterfaceId(uplink),
-                via: Some(gateway(uplink)),
+                via: Some(gateway(uplink).into()),
             };
             rig.route(uplink.into(), Ipv4Addr::UNSPECIFIED, 0, via);
             rig.neighbour(uplink, gateway(uplink), gateway_mac(uplink));
@@ -187,8 +187,8 @@ impl Rig {
         SessionSpec {
             id: SessionId(uplink.into()),
             table: TableId(uplink.into()),
-            local: SocketAddrV4::new(own_address(uplink), 1701),
-            peer: PEER,
+            local: SocketAddr::new(own_address(uplink).into(), 1701),
+            peer: PEER.into(),
             local_tunnel: 0x100 + uplink,
             local_session: 0x200 + uplink,
             peer_tunnel: 0x300 + uplink,
@@ -227,18 +227,24 @@ impl Rig {
         }
     }
 
-    pub(crate) fn route(&mut self, table: u32, address: Ipv4Addr, length: u8, next_hop: NextHop) {
+    pub(crate) fn route(
+        &mut self,
+        table: u32,
+        address: impl Into<IpAddr>,
+        length: u8,
+        next_hop: NextHop,
+    ) {
         self.command(Command::SetRoute {
             table: TableId(table),
-            prefix: Prefix { address, length },
+            prefix: Prefix::new(address, length),
             next_hop,
         });
     }
 
-    pub(crate) fn neighbour(&mut self, interface: u16, address: Ipv4Addr, mac: [u8; 6]) {
+    pub(crate) fn neighbour(&mut self, interface: u16, address: impl Into<IpAddr>, mac: [u8; 6]) {
         self.command(Command::SetNeighbour {
             interface: InterfaceId(interface),
-            address,
+            address: address.into(),
             mac,
         });
     }
@@ -356,7 +362,7 @@ pub(crate) fn interface(port: u16) -> InterfaceSpec {
         id: InterfaceId(port),
         port: PortId(port),
         table: TableId(port.into()),
-        addresses: vec![(own_address(port), 24)],
+        addresses: vec![(own_address(port).into(), 24)],
         mtu: 1500,
         forward: port == 0,
     }

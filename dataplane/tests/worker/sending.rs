@@ -1,5 +1,6 @@
 //! From the LAN into the tunnels.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -35,7 +36,7 @@ fn plain_session(rig: &mut Rig, change: fn(&mut SessionSpec)) {
     spec.set = None;
     change(&mut spec);
     rig.command(Command::SetSession(Arc::new(spec)));
-    let network = "192.168.1.0".parse().expect("an address");
+    let network: Ipv4Addr = "192.168.1.0".parse().expect("an address");
     rig.route(0, network, 24, NextHop::Session(SessionId(1)));
 }
 
@@ -198,7 +199,7 @@ fn removed_sessions_and_sets_are_not_missed() {
     rig.command(Command::RemoveSet(SET));
     rig.send(0, &to_far(b"x"));
     assert_eq!(rig.drops(0, Drop::NoRoute), 1);
-    let network = "192.168.1.0".parse().expect("an address");
+    let network: Ipv4Addr = "192.168.1.0".parse().expect("an address");
     rig.route(0, network, 24, NextHop::Session(SessionId(2)));
     rig.send(0, &to_far(b"x"));
     assert_eq!(rig.drops(0, Drop::NoRoute), 2);
@@ -209,7 +210,7 @@ fn a_copy_for_an_unknown_gateway_waits_with_the_control_thread() {
     let mut rig = Rig::new();
     rig.command(Command::RemoveNeighbour {
         interface: interface(2).id,
-        address: gateway(2),
+        address: gateway(2).into(),
     });
     rig.send(0, &to_far(b"RAID 1 for packets"));
     let (one, three) = (rig.one(1), rig.one(3));
@@ -221,7 +222,7 @@ fn a_copy_for_an_unknown_gateway_waits_with_the_control_thread() {
     else {
         panic!("another event");
     };
-    assert_eq!((on, next_hop), (interface(2).id, gateway(2)));
+    assert_eq!((on, next_hop), (interface(2).id, gateway(2).into()));
     assert_eq!(hex(&packet), GOLDEN[1][28..], "the whole outer packet");
     assert_eq!([hex(&one), hex(&three)], [GOLDEN[0], GOLDEN[2]]);
 }

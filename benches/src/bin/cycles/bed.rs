@@ -1,7 +1,7 @@
 //! One worker with a LAN and three uplinks, all of them in-process wires, and its peers' side of the tunnels.
 
 use std::error::Error;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -173,7 +173,7 @@ impl Bed {
             id: InterfaceId(port),
             port: PortId(port),
             table,
-            addresses: vec![(address, 24)],
+            addresses: vec![(address.into(), 24)],
             mtu: 1500,
             forward,
         };
@@ -202,7 +202,7 @@ impl Bed {
     fn neighbour(&mut self, port: u16, address: Ipv4Addr) -> Result<(), Box<dyn Error>> {
         self.change(Command::SetNeighbour {
             interface: InterfaceId(port),
-            address,
+            address: address.into(),
             mac: neighbour_mac(usize::from(port)),
         })
     }
@@ -233,7 +233,7 @@ pub(crate) fn far_end(kind: SetKind, link: usize) -> (Template, u32) {
     std::mem::swap(&mut spec.local, &mut spec.peer);
     std::mem::swap(&mut spec.local_tunnel, &mut spec.peer_tunnel);
     std::mem::swap(&mut spec.local_session, &mut spec.peer_session);
-    (Template::new(&spec), EPOCH)
+    (Template::new(&spec).expect("both ends are IPv4"), EPOCH)
 }
 
 fn link_table(link: usize) -> TableId {
@@ -251,7 +251,7 @@ fn gateway(link: usize) -> Ipv4Addr {
 fn via(link: usize) -> NextHop {
     NextHop::Interface {
         interface: InterfaceId(link as u16 + 1),
-        via: Some(gateway(link)),
+        via: Some(gateway(link).into()),
     }
 }
 
@@ -261,8 +261,8 @@ fn session(kind: SetKind, link: usize) -> SessionSpec {
     SessionSpec {
         id,
         table: link_table(link),
-        local: SocketAddrV4::new(local(link), 1701),
-        peer: SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 10), 1701),
+        local: SocketAddr::new(local(link).into(), 1701),
+        peer: SocketAddr::new(Ipv4Addr::new(203, 0, 113, 10).into(), 1701),
         local_tunnel: 0x1000 + number,
         local_session: 0x2000 + number,
         peer_tunnel: 0x3000 + number,

@@ -6,7 +6,6 @@ use std::time::Duration;
 use dataplane::command::Prefix;
 
 use super::{Checker, incoming, login, outgoing, show, top};
-use crate::config::contains;
 use crate::config::model::{Incoming, Interface, Match, Outgoing};
 use crate::config::tree::Path;
 
@@ -154,7 +153,7 @@ impl Checker<'_, '_, '_> {
             }
             return;
         };
-        let swallows = |route: &&Prefix| contains(**route, tunnel.server) && route.length >= length;
+        let swallows = |route: &&Prefix| route.contains(tunnel.server) && route.length >= length;
         let routes_sound = self.problems.sound(&path.key("routes"));
         if tunnel.table == tunnel.payload_table
             && routes_sound
@@ -184,11 +183,11 @@ impl Checker<'_, '_, '_> {
         let mut lengths: Vec<u8> = Vec::new();
         for interface in interfaces {
             let networks = interface.addresses.iter().map(|own| own.network());
-            lengths.extend(networks.filter(|n| contains(*n, address)).map(|n| n.length));
+            lengths.extend(networks.filter(|n| n.contains(address)).map(|n| n.length));
             lengths.extend(interface.gateway.map(|_| 0));
         }
         let routes = config.routes.iter().filter(|route| route.table == table);
-        let routes = routes.filter(|route| contains(route.to, address));
+        let routes = routes.filter(|route| route.to.contains(address));
         lengths.extend(routes.map(|route| route.to.length));
         lengths.into_iter().max()
     }

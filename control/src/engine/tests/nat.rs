@@ -1,6 +1,6 @@
 //! A NAT that gives a link another port, and one who only pretends.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
 use super::workers::copy;
@@ -17,7 +17,7 @@ fn behind_nat(seed: u64) -> World {
     world
 }
 
-fn peers(world: &World) -> Vec<SocketAddrV4> {
+fn peers(world: &World) -> Vec<SocketAddr> {
     let links = world.engine(HEAD).links.values();
     links.map(|link| link.spec.peer).collect()
 }
@@ -36,7 +36,7 @@ fn packets_follow_a_moved_peer_once_it_has_answered_there() {
             } else {
                 world.run_for(seconds(3));
             }
-            assert!(peers(&world).contains(&moved), "{:?}", peers(&world));
+            assert!(peers(&world).contains(&moved.into()), "{:?}", peers(&world));
             let before = world.to_old_mappings;
             world.traffic_for(seconds(20));
             assert_eq!(
@@ -66,7 +66,7 @@ fn a_spoofed_source_captures_nothing_and_is_asked_once_a_second_at_most() {
     let member = workers
         .sessions
         .values()
-        .find(|spec| spec.peer == HEAD_ON_LINE_1)
+        .find(|spec| spec.peer == HEAD_ON_LINE_1.into())
         .expect("line 1 is up");
     // What the attacker has seen on the line, under numbers of its own.
     let (set, member) = (Arc::clone(set), Arc::clone(member));

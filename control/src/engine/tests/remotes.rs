@@ -3,7 +3,7 @@
 
 use crate::seeds::seeds;
 use std::cell::RefCell;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::world::{HEAD, REMOTE, World, config, host, milliseconds, remote_at, seconds};
 use crate::config::Config;
@@ -128,12 +128,12 @@ fn links_to(world: &World, site: usize) -> usize {
     let own = world.sites[site].config.interfaces.iter();
     let own: Vec<_> = own
         .flat_map(|of| &of.addresses)
-        .map(|of| of.address)
+        .map(|of| IpAddr::from(of.address))
         .collect();
     let engine = world.engine(HEAD);
     let members = engine.groups.iter().flat_map(|group| group.members());
     members
-        .filter(|id| own.contains(engine.links[id].spec.peer.ip()))
+        .filter(|id| own.contains(&engine.links[id].spec.peer.ip()))
         .count()
 }
 

@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -277,6 +277,7 @@ impl World {
             link,
             ..
         } = flight;
+        let (source, destination) = (source.into(), destination.into());
         if payload[0] & 0x80 != 0 {
             let event = Event::L2tpControl {
                 table: TableId(u32::try_from(link).expect("small") + 1),
@@ -397,7 +398,10 @@ impl World {
     fn send_copy(&mut self, session: &SessionSpec, payload: Vec<u8>) {
         session.counters[0].sent_packets.add(1);
         self.copies += 1;
-        self.transmit(session.local, session.peer, payload);
+        let (SocketAddr::V4(local), SocketAddr::V4(peer)) = (session.local, session.peer) else {
+            panic!("the lines are IPv4");
+        };
+        self.transmit(local, peer, payload);
     }
 
     fn carry_out(&mut self, from: usize) {
@@ -408,7 +412,7 @@ impl World {
             };
             match output {
                 Output::Command(command) => site.workers.apply(command),
-                Output::Ipv4 { packet, .. } if packet[9] == 17 => {
+                Output::Ip { packet, .. } if packet[9] == 17 => {
                     let address = |at: usize| {
                         Ipv4Addr::new(packet[at], packet[at + 1], packet[at + 2], packet[at + 3])
                     };

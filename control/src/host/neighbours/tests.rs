@@ -40,10 +40,7 @@ fn neighbours() -> Neighbours {
     neighbours.add_interface(Duration::ZERO, lan());
     neighbours.handle_timeout(ANNOUNCE_INTERVAL);
     assert_eq!(drain(&mut neighbours).len(), 2);
-    let route = Prefix {
-        address: REMOTE,
-        length: 32,
-    };
+    let route = Prefix::host(REMOTE);
     let tunnel = NextHop::Set(SetId(0));
     neighbours.proxy_arp().set_route(MAIN, route, tunnel);
     neighbours
@@ -330,16 +327,10 @@ fn addresses_behind_a_tunnel_are_answered_for() {
 
     // Not a probe, not an announcement of it, not for a host of the LAN, nor
     // for what a default route into the tunnel would reach.
-    let everything = Prefix {
-        address: Ipv4Addr::UNSPECIFIED,
-        length: 0,
-    };
+    let everything = Prefix::new(Ipv4Addr::UNSPECIFIED, 0);
     let tunnel = NextHop::Set(SetId(0));
     neighbours.proxy_arp().set_route(MAIN, everything, tunnel);
-    let connected = Prefix {
-        address: Ipv4Addr::new(192, 168, 1, 0),
-        length: 24,
-    };
+    let connected = Prefix::new(Ipv4Addr::new(192, 168, 1, 0), 24);
     let out_of_lan = NextHop::Interface {
         interface: LAN,
         via: None,
@@ -358,10 +349,7 @@ fn addresses_behind_a_tunnel_are_answered_for() {
     }
 
     // Nor when the route is withdrawn, nor where nothing is forwarded.
-    let remote = Prefix {
-        address: REMOTE,
-        length: 32,
-    };
+    let remote = Prefix::host(REMOTE);
     neighbours.proxy_arp().remove_route(MAIN, remote);
     neighbours.handle_arp(seconds(7), PORT, &request(HOST_MAC, HOST, REMOTE));
     assert_eq!(drain(&mut neighbours), []);
