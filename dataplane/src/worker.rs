@@ -3,10 +3,11 @@
 //! allocates per packet, logs or reads a clock.
 //!
 //! The walk of a packet: `receive` looks at the Ethernet and IPv4 headers,
-//! `l2tp` takes tunnels apart and eliminates copies, `forward` routes,
+//! `l2tp` takes tunnels apart, `elimination` finds the first copies, `forward` routes,
 //! `send` encapsulates, numbers and replicates, `io` has the TX rings and
 //! the way to the control thread.
 
+mod elimination;
 mod forward;
 mod io;
 mod l2tp;
@@ -30,9 +31,9 @@ use crate::headers::ethernet::{self, Ethernet};
 use crate::headers::ipv4;
 use crate::tables::Tables;
 
+use elimination::Candidate;
 use forward::Origin;
 use io::Io;
-use l2tp::Candidate;
 use send::Stage;
 
 /// Orders carried out between two looks at the ports.

@@ -80,10 +80,24 @@ pub fn parse(packet: &[u8]) -> Result<Ipv4, Drop> {
     if checksum::finish(sum) != 0 {
         return Err(Drop::BadIpv4);
     }
+    Ok(fields(fixed))
+}
+
+/// The header of a packet that was parsed before; nothing is checked again.
+/// `None` when there is none.
+#[inline(always)]
+#[must_use]
+pub fn known(packet: &[u8]) -> Option<Ipv4> {
+    packet.first_chunk().map(fields)
+}
+
+#[inline(always)]
+fn fields(fixed: &[u8; HEADER_OCTETS]) -> Ipv4 {
+    let word = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
     let fragment = word(6);
-    Ok(Ipv4 {
-        header_octets,
-        total_octets,
+    Ipv4 {
+        header_octets: usize::from(fixed[0] & 0xf) * 4,
+        total_octets: usize::from(word(2)),
         identification: word(4),
         dont_fragment: fragment & DONT_FRAGMENT != 0,
         more_fragments: fragment & MORE_FRAGMENTS != 0,
@@ -92,7 +106,7 @@ pub fn parse(packet: &[u8]) -> Result<Ipv4, Drop> {
         protocol: fixed[9],
         source: Ipv4Addr::new(fixed[12], fixed[13], fixed[14], fixed[15]),
         destination: Ipv4Addr::new(fixed[16], fixed[17], fixed[18], fixed[19]),
-    })
+    }
 }
 
 /// Whether no packet that is forwarded may have this source (RFC 1812, 5.3.7

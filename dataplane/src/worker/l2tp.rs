@@ -1,5 +1,4 @@
-//! Out of the tunnels: packets to own addresses, L2TP, PPP, the HA header and
-//! the elimination of copies.
+//! Out of the tunnels: packets to own addresses, L2TP, PPP, the HA header.
 //!
 //! Whatever could make a packet worthless is looked at before its number is
 //! marked: a damaged copy that marked the window would kill the good one. And
@@ -8,7 +7,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use dpdk::{BURST, Mbuf};
+use dpdk::Mbuf;
 
 use crate::command::{SessionId, SetId};
 use crate::counters::Drop;
@@ -19,22 +18,11 @@ use crate::headers::l2tp::{self, Data, L2tp};
 use crate::headers::{ppp, udp};
 use crate::tables::{Session, TableSlot};
 use crate::transform::clamp_mss;
-use crate::window::Verdict;
 
+use super::elimination::Candidate;
 use super::forward::Origin;
 use super::police::Class;
 use super::{Worker, keep};
-
-/// A copy with everything right, whose number is not yet looked at.
-pub(super) struct Candidate {
-    /// The inner packet.
-    packet: Mbuf,
-    header: Ipv4,
-    session: SessionId,
-    set: SetId,
-    epoch: u32,
-    number: u64,
-}
 
 /// A data message's place in its packet, and who sent it.
 struct Message {
@@ -238,15 +226,13 @@ impl Worker {
             return Err(Drop::UnknownPpp);
         }
         keep(&mut packet, message.frame.start + octets..message.frame.end);
-        let header = inner_header(&mut packet)?;
-        count_received(session, packet.len());
+        inner_header(&mut packet)?;
         if !message.from_peer {
             session.counters.peer_moved_packets.add(1);
             self.tell_moved(message.session, message.source);
         }
         self.candidates.push(Candidate {
             packet,
-            header,
             session: message.session,
             set,
             epoch: ha.epoch,
@@ -271,81 +257,6 @@ impl Worker {
         };
         // The packet itself goes on; with the ring full it is said again later.
         let _ = self.io.tell(event);
-    }
-
-    /// Looks at the numbers of the burst's copies, and forwards those that are
-    /// the first.
-    pub(super) fn eliminate(&mut self, port: usize) {
-        if self.candidates.is_empty() {
-            return;
-        }
-        let mut candidates = std::mem::take(&mut self.candidates);
-        let mut verdicts = [Verdict::TooLate; BURST];
-        let mut start = 0;
-        while let Some(first) = candidates.get(start) {
-            let same = |other: &&Candidate| (other.set, other.epoch) == (first.set, first.epoch);
-            let run = candidates[start..].iter().take_while(same).count();
-            let end = (start + run).min(BURST);
-            self.judge(&candidates[start..end], &mut verdicts[start..end]);
-            start = end;
-        }
-        for (candidate, verdict) in candidates.drain(..).zip(verdicts) {
-            self.carry_out(candidate, verdict, port);
-        }
-        self.candidates = candidates;
-    }
-
-    /// Marks the numbers of copies of one set and epoch.
-    fn judge(&self, copies: &[Candidate], verdicts: &mut [Verdict]) {
-        let Some(first) = copies.first() else {
-            return;
-        };
-        let epoch = self
-            .tables
-            .set(first.set)
-            .and_then(|set| set.epoch(first.epoch));
-        let mut numbers = [0; BURST];
-        for (number, copy) in numbers.iter_mut().zip(copies) {
-            *number = copy.number;
-        }
-        if let Some(epoch) = epoch {
-            let window = &epoch.window;
-            window.observe_burst(&numbers[..copies.len()], verdicts);
-        }
-    }
-
-    fn carry_out(&mut self, copy: Candidate, verdict: Verdict, port: usize) {
-        // Both are there: no command comes between the check and this.
-        let (Some(session), Some(set)) =
-            (self.tables.session(copy.session), self.tables.set(copy.set))
-        else {
-            self.io.drop(port, Drop::UnknownSession);
-            return;
-        };
-        match verdict {
-            Verdict::Duplicate => {
-                session.counters.duplicates.add(1);
-                set.counters.duplicates.add(1);
-                self.io.drop(port, Drop::Duplicate);
-            }
-            Verdict::TooLate => {
-                session.counters.too_late.add(1);
-                set.counters.too_late.add(1);
-                self.io.drop(port, Drop::TooLate);
-            }
-            Verdict::First => {
-                session.counters.wins.add(1);
-                set.counters.delivered_packets.add(1);
-                let mut packet = copy.packet;
-                set.counters.delivered_octets.add(packet.len() as u64);
-                let payload_table = session.payload_table;
-                if set.spec.tcp_mss_fix {
-                    clamp_mss(&mut packet, set.spec.mtu);
-                }
-                let origin = Origin::tunnel(port);
-                self.forward(packet, &copy.header, payload_table, &origin);
-            }
-        }
     }
 }
 

@@ -1,0 +1,159 @@
+//! The elimination of copies. Candidates collect while a burst is taken apart;
+//! then their numbers are looked at together, and the first copies go on.
+
+use dpdk::{BURST, Mbuf};
+
+use crate::command::{SessionId, SetId};
+use crate::counters::Drop;
+use crate::headers::ipv4;
+use crate::transform::clamp_mss;
+use crate::window::Verdict;
+
+use super::Worker;
+use super::forward::Origin;
+
+/// A copy with everything right, whose number is not yet looked at.
+pub(super) struct Candidate {
+    /// The inner packet, its header right and nothing behind its end.
+    pub(super) packet: Mbuf,
+    /// The session that it came over.
+    pub(super) session: SessionId,
+    pub(super) set: SetId,
+    /// One of the two that are received.
+    pub(super) epoch: u32,
+    pub(super) number: u64,
+}
+
+/// What a run of copies of one session comes to: added to its counters at once.
+#[derive(Default)]
+struct Tally {
+    received_packets: u64,
+    received_octets: u64,
+    wins: u64,
+    delivered_octets: u64,
+    duplicates: u64,
+    too_late: u64,
+}
+
+impl Tally {
+    fn add(&mut self, octets: usize, verdict: Verdict) {
+        self.received_packets += 1;
+        self.received_octets += octets as u64;
+        match verdict {
+            Verdict::First => {
+                self.wins += 1;
+                self.delivered_octets += octets as u64;
+            }
+            Verdict::Duplicate => self.duplicates += 1,
+            Verdict::TooLate => self.too_late += 1,
+        }
+    }
+}
+
+impl Worker {
+    /// Looks at the numbers of the burst's copies, and lets the first of each go on.
+    pub(super) fn eliminate(&mut self, port: usize) {
+        if self.candidates.is_empty() {
+            return;
+        }
+        let mut candidates = std::mem::take(&mut self.candidates);
+        let mut verdicts = [Verdict::TooLate; BURST];
+        let mut start = 0;
+        while let Some(first) = candidates.get(start) {
+            let same = |other: &&Candidate| (other.set, other.epoch) == (first.set, first.epoch);
+            let run = candidates[start..].iter().take_while(same).count();
+            let end = (start + run).min(BURST);
+            self.judge(&candidates[start..end], &mut verdicts[start..end]);
+            start = end;
+        }
+        self.count(&candidates, &verdicts, port);
+        for (candidate, verdict) in candidates.drain(..).zip(verdicts) {
+            if verdict == Verdict::First {
+                self.first_copy(candidate, port);
+            }
+        }
+        self.candidates = candidates;
+    }
+
+    /// Marks the numbers of copies of one set and epoch.
+    fn judge(&self, copies: &[Candidate], verdicts: &mut [Verdict]) {
+        let Some(first) = copies.first() else {
+            return;
+        };
+        let epoch = self
+            .tables
+            .set(first.set)
+            .and_then(|set| set.epoch(first.epoch));
+        let mut numbers = [0; BURST];
+        for (number, copy) in numbers.iter_mut().zip(copies) {
+            *number = copy.number;
+        }
+        if let Some(epoch) = epoch {
+            let window = &epoch.window;
+            window.observe_burst(&numbers[..copies.len()], verdicts);
+        }
+    }
+
+    /// Counts every copy, whatever its verdict is: the one place that sees them all.
+    fn count(&self, copies: &[Candidate], verdicts: &[Verdict], port: usize) {
+        let (mut duplicates, mut too_late) = (0, 0);
+        let mut start = 0;
+        while let Some(first) = copies.get(start) {
+            let mut tally = Tally::default();
+            let rest = copies[start..].iter().zip(&verdicts[start..]);
+            for (copy, &verdict) in rest.take_while(|(copy, _)| copy.session == first.session) {
+                tally.add(copy.packet.len(), verdict);
+            }
+            start += tally.received_packets as usize;
+            duplicates += tally.duplicates;
+            too_late += tally.too_late;
+            self.add(&tally, first);
+        }
+        self.io.drop_many(port, Drop::Duplicate, duplicates);
+        self.io.drop_many(port, Drop::TooLate, too_late);
+    }
+
+    fn add(&self, tally: &Tally, copy: &Candidate) {
+        if let Some(session) = self.tables.session(copy.session) {
+            let counters = &session.counters;
+            counters.received_packets.add(tally.received_packets);
+            counters.received_octets.add(tally.received_octets);
+            counters.wins.add(tally.wins);
+            counters.duplicates.add(tally.duplicates);
+            counters.too_late.add(tally.too_late);
+        }
+        if let Some(set) = self.tables.set(copy.set) {
+            let counters = &set.counters;
+            counters.delivered_packets.add(tally.wins);
+            counters.delivered_octets.add(tally.delivered_octets);
+            counters.duplicates.add(tally.duplicates);
+            counters.too_late.add(tally.too_late);
+        }
+    }
+
+    /// The first copy of its number. Nothing from here on may differ between copies.
+    fn first_copy(&mut self, copy: Candidate, port: usize) {
+        self.deliver(copy, port);
+    }
+
+    /// Sends an inner packet on its way.
+    fn deliver(&mut self, copy: Candidate, port: usize) {
+        // Both are there: no command comes between the check and this.
+        let (Some(session), Some(set)) =
+            (self.tables.session(copy.session), self.tables.set(copy.set))
+        else {
+            self.io.drop(port, Drop::UnknownSession);
+            return;
+        };
+        let mut packet = copy.packet;
+        let payload_table = session.payload_table;
+        if set.spec.tcp_mss_fix {
+            clamp_mss(&mut packet, set.spec.mtu);
+        }
+        let Some(header) = ipv4::known(&packet) else {
+            self.io.drop(port, Drop::BadIpv4);
+            return;
+        };
+        self.forward(packet, &header, payload_table, &Origin::tunnel(port));
+    }
+}
