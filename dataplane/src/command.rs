@@ -188,6 +188,9 @@ pub struct SetSpec {
     pub send_epoch: u32,
     /// Next number to send, shared by all workers.
     pub next_number: Arc<AtomicU64>,
+    /// The worker that puts the set's packets together, by its place among
+    /// all; taken modulo their number.
+    pub owner: usize,
     /// Sessions that get a copy of every packet, in the file's order.
     pub members: Vec<SessionId>,
     /// Epochs that are received, newest first; at most two.

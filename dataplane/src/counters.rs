@@ -93,6 +93,16 @@ drops! {
     UnknownEpoch = "unknown-epoch",
     /// A copy of a number that was delivered.
     Duplicate = "duplicate",
+    /// A piece that can be no part of a packet that is carried.
+    BadPiece = "bad-piece",
+    /// Pieces that make no packet together.
+    BadReassembly = "bad-reassembly",
+    /// Pieces of a packet whose others did not come.
+    ReassemblyTimeout = "reassembly-timeout",
+    /// Pieces that made room for newer ones.
+    ReassemblyFull = "reassembly-full",
+    /// The ring to another worker is full.
+    HandOverFull = "hand-over-full",
     /// A number older than the window.
     TooLate = "too-late",
     /// No live member in the set.
@@ -156,9 +166,12 @@ pub struct SetCounters {
     /// Inner packets that were numbered and sent.
     pub sent_packets: Counter,
     pub sent_octets: Counter,
-    /// Inner packets delivered (first copies).
+    /// Inner packets delivered (first copies, and what was put together of them).
     pub delivered_packets: Counter,
     pub delivered_octets: Counter,
+    /// Of those, the ones that were put together, and the pieces that they came in.
+    pub reassembled_packets: Counter,
+    pub reassembled_pieces: Counter,
     /// Copies eliminated here.
     pub duplicates: Counter,
     pub too_late: Counter,

@@ -18,3 +18,16 @@ fn u16_at(data: &[u8], offset: usize) -> Option<u16> {
     let octets = data.get(offset..)?.first_chunk()?;
     Some(u16::from_be_bytes(*octets))
 }
+
+/// The length, header included, that an IP packet of either version gives in
+/// its header.
+#[inline]
+#[must_use]
+pub fn packet_octets(packet: &[u8]) -> Option<usize> {
+    const IPV6_HEADER_OCTETS: usize = 40;
+    match packet.first()? >> 4 {
+        4 => u16_at(packet, 2).map(usize::from),
+        6 => u16_at(packet, 4).map(|payload| IPV6_HEADER_OCTETS + usize::from(payload)),
+        _ => None,
+    }
+}

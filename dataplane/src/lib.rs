@@ -15,6 +15,7 @@ mod frame;
 mod handle;
 pub mod headers;
 mod port;
+pub mod reassembly;
 mod start;
 mod tables;
 pub mod transform;

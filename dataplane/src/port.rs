@@ -24,6 +24,8 @@ const MIN_BUFFERS: u32 = 1024;
 /// Buffers for what the control thread sends.
 const CONTROL_BUFFERS: u32 = 2048;
 const MAX_CACHE: u32 = 256;
+/// Received pieces of packets, for each worker, that may wait for the others.
+const REASSEMBLY_PIECES: u32 = 4096;
 /// What AF_PACKET's slots hold besides the frame, when they are as the user said.
 const SLOT_OVERHEAD_OCTETS: u16 = 66;
 
@@ -55,6 +57,8 @@ pub(crate) struct Pools {
     receive: BTreeMap<u16, Mempool>,
     pub(crate) copies: Mempool,
     pub(crate) control: Mempool,
+    /// How many received buffers each worker may keep for reassembly.
+    pub(crate) reassembly_pieces: usize,
 }
 
 /// Finds or makes the device of a port.
@@ -226,8 +230,8 @@ impl Pools {
         config: &Config,
     ) -> Result<Self, StartError> {
         let workers = config.workers.len() as u32;
-        // In caches, and in the hands of the control thread.
-        let spare = workers * (2 * MAX_CACHE + EVENTS as u32) + MIN_BUFFERS;
+        // In caches, in the hands of the control thread, and waiting for other pieces.
+        let spare = workers * (2 * MAX_CACHE + EVENTS as u32 + REASSEMBLY_PIECES) + MIN_BUFFERS;
         let mut wanted: BTreeMap<u16, u32> = BTreeMap::new();
         let mut copies = workers * 2 * MAX_CACHE + MIN_BUFFERS;
         let mut copy_room = ORDINARY_ROOM;
@@ -258,9 +262,12 @@ impl Pools {
         // The rest is for queues and what DPDK needs itself.
         let memory_mib = config.memory_mib;
         let budget = u64::from(memory_mib) * (1 << 20) / 10 * 7;
-        let scaled = |count: u32| {
+        let part_of = |count: u32| {
             let within = u64::from(count) * budget.min(total) / total;
-            let within = u32::try_from(within).unwrap_or(count);
+            u32::try_from(within).unwrap_or(count)
+        };
+        let scaled = |count: u32| {
+            let within = part_of(count);
             if within < MIN_BUFFERS {
                 return Err(StartError::Memory { memory_mib });
             }
@@ -285,6 +292,7 @@ impl Pools {
             receive,
             copies: make("copies".to_owned(), scaled(copies)?, copy_room)?,
             control: make("control".to_owned(), CONTROL_BUFFERS, copy_room)?,
+            reassembly_pieces: part_of(REASSEMBLY_PIECES) as usize,
         })
     }
 }

@@ -16,7 +16,7 @@ use crate::counters::PortCounters;
 use crate::handle::{Dataplane, PortInfo, RunningPort};
 use crate::port::{Opened, Pools, attach};
 use crate::worker::run::{Task, Thread};
-use crate::worker::{Channel, Outlet, Parts, Worker, WorkerPort};
+use crate::worker::{Channel, Inbox, Outlet, Parts, Worker, WorkerPort};
 
 /// Orders that fit a worker's ring; more wait in the handle.
 const ORDERS: usize = 4096;
@@ -137,6 +137,7 @@ impl Dataplane {
             .map(|port| port.open(&eal, &pools))
             .collect::<Result<Vec<_>, _>>()?;
         let (ports, shares) = divide(opened, count);
+        let inboxes = Inbox::for_workers(count);
         let channels: Vec<Channel> = (0..count).map(|_| Channel::new(ORDERS, EVENTS)).collect();
         let mut threads = Vec::with_capacity(count);
         let stop = Arc::new(AtomicBool::new(false));
@@ -146,6 +147,8 @@ impl Dataplane {
                 workers: count,
                 ports,
                 copies: pools.copies.clone(),
+                inboxes: inboxes.clone(),
+                reassembly_pieces: pools.reassembly_pieces,
                 tsc_hz: tsc_hz(&eal),
                 channel: channels[index].clone(),
             });

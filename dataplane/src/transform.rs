@@ -2,6 +2,8 @@
 
 pub mod clamp_mss;
 pub mod fragment;
+pub mod split;
 
 pub use clamp_mss::clamp_mss;
 pub use fragment::fragment;
+pub use split::split;

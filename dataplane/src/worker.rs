@@ -5,12 +5,15 @@
 //! The walk of a packet: `receive` looks at the Ethernet and IPv4 headers,
 //! `l2tp` takes tunnels apart, `elimination` finds the first copies, `forward` routes,
 //! `send` encapsulates, numbers and replicates, `io` has the TX rings and
-//! the way to the control thread.
+//! the way to the control thread. What only one worker can do for a set, its
+//! `owner` does; the others hand it over by the `inbox` of that worker.
 
 mod elimination;
 mod forward;
+mod inbox;
 mod io;
 mod l2tp;
+mod owner;
 mod police;
 mod receive;
 pub(crate) mod run;
@@ -29,11 +32,14 @@ use crate::counters::{Drop, PortCounters};
 use crate::event::Event;
 use crate::headers::ethernet::{self, Ethernet};
 use crate::headers::ipv4;
+use crate::reassembly::{Limits, MAX_PIECES, Reassembly};
 use crate::tables::Tables;
 
 use elimination::Candidate;
 use forward::Origin;
+use inbox::Mail;
 use io::Io;
+use owner::Piece;
 use send::Stage;
 
 /// Orders carried out between two looks at the ports.
@@ -41,6 +47,12 @@ const ORDERS_PER_POLL: usize = 64;
 
 /// Sets that can collect packets of one burst at the same time.
 const STAGES: usize = 4;
+
+/// How long a packet's pieces wait for each other, seconds: above the worst
+/// difference in delay between two links.
+const REASSEMBLY_TIMEOUT_S: u64 = 2;
+
+pub use inbox::Inbox;
 
 /// What the control thread asks of one worker.
 #[derive(Debug)]
@@ -110,8 +122,12 @@ pub struct Parts {
     pub index: usize,
     pub workers: usize,
     pub ports: Vec<WorkerPort>,
-    /// Where copies and fragments are made.
+    /// Where copies and fragments are made. Its buffers bound the packets that are put together.
     pub copies: Mempool,
+    /// What workers hand to each other; one for each, in their order.
+    pub inboxes: Vec<Arc<Inbox>>,
+    /// Pieces, each in a buffer of its own, that may wait for the others of their packets.
+    pub reassembly_pieces: usize,
     /// How fast the time stamp counter runs.
     pub tsc_hz: u64,
     pub channel: Channel,
@@ -136,6 +152,10 @@ pub struct Worker {
     copies: Mempool,
     /// HA data of the current burst that waits for its verdict.
     candidates: Vec<Candidate>,
+    mail: Mail,
+    reassembly: Reassembly<Piece>,
+    /// The pieces of one packet, when they are all there.
+    whole: Vec<Piece>,
     /// Packets of the current burst that wait for their numbers.
     stages: [Stage; STAGES],
     identification: Identification,
@@ -165,6 +185,12 @@ impl Worker {
             applied: 0,
             copies: parts.copies,
             candidates: Vec::with_capacity(BURST),
+            mail: Mail::new(parts.index, parts.inboxes),
+            reassembly: Reassembly::new(Limits {
+                pieces: parts.reassembly_pieces,
+                timeout_ticks: REASSEMBLY_TIMEOUT_S * parts.tsc_hz,
+            }),
+            whole: Vec::with_capacity(MAX_PIECES),
             stages: std::array::from_fn(|_| Stage::default()),
             identification: Identification::new(parts.index, parts.workers),
         }
@@ -175,7 +201,7 @@ impl Worker {
     /// do: 0 when idle.
     pub fn poll_once(&mut self, now: u64) -> usize {
         self.io.now = now;
-        let mut work = self.carry_out_orders();
+        let mut work = self.carry_out_orders() + self.receive_mail();
         for port in 0..self.receive.len() {
             work += self.receive_port(port);
         }

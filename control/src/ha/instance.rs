@@ -156,6 +156,7 @@ impl SetInstance {
             id: self.id,
             send_epoch: self.ours.epoch,
             next_number: Arc::clone(&self.next_number),
+            owner: self.id.0 as usize,
             members: self.members.clone(),
             epochs: self
                 .received

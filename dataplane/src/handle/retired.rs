@@ -73,6 +73,7 @@ mod tests {
             id: SetId(7),
             send_epoch: 1,
             next_number: Arc::default(),
+            owner: 0,
             members: Vec::new(),
             epochs: vec![Epoch {
                 epoch: 2,

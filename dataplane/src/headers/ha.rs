@@ -20,21 +20,22 @@ pub const NUMBER_MASK: u64 = (1 << 48) - 1;
 
 /// More pieces of the packet follow.
 pub const FLAG_MORE_PIECES: u8 = 0x01;
-/// Not the first piece of the packet.
+/// Not the first piece of the packet. The PPP protocol stands in the first one
+/// alone; those that follow are the packet's octets and nothing else.
 pub const FLAG_NOT_FIRST_PIECE: u8 = 0x02;
 /// Encrypted.
 pub const FLAG_SEALED: u8 = 0x80;
 
-/// Flags that are understood. A packet with another one is refused: to read a
-/// piece or a sealed packet as a plain one would deliver garbage.
-pub const SUPPORTED_FLAGS: u8 = 0;
+/// Flags of data that are understood. A packet with another one is refused: to
+/// read a sealed packet as a plain one would deliver garbage.
+pub const SUPPORTED_FLAGS: u8 = FLAG_MORE_PIECES | FLAG_NOT_FIRST_PIECE;
 
 const VERSION: u8 = 1;
 
 /// What follows the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// A PPP frame with the inner packet.
+    /// A PPP frame with the inner packet, or a piece of it: see [`FLAG_NOT_FIRST_PIECE`].
     Data = 0,
     /// A [`Report`].
     Report = 1,
@@ -65,7 +66,11 @@ impl HaHeader {
             (VERSION, 1) => Kind::Report,
             _ => return Err(Drop::BadHaHeader),
         };
-        if flags & !SUPPORTED_FLAGS != 0 {
+        let supported = match kind {
+            Kind::Data => SUPPORTED_FLAGS,
+            Kind::Report => 0,
+        };
+        if flags & !supported != 0 {
             return Err(Drop::BadHaHeader);
         }
         Ok(Self {

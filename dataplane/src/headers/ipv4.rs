@@ -59,6 +59,21 @@ impl Ipv4 {
 // wide pieces at once, which stalls for longer than the parsing takes.
 #[inline(always)]
 pub fn parse(packet: &[u8]) -> Result<Ipv4, Drop> {
+    read(packet, packet.len())
+}
+
+/// The same as [`parse`] for the first octets of a packet whose end is elsewhere.
+///
+/// # Errors
+/// As [`parse`], but for the total length.
+#[inline]
+pub fn parse_start(packet: &[u8]) -> Result<Ipv4, Drop> {
+    read(packet, usize::MAX)
+}
+
+/// Reads the header; the whole packet may have so many octets.
+#[inline(always)]
+fn read(packet: &[u8], most_octets: usize) -> Result<Ipv4, Drop> {
     let fixed: &[u8; HEADER_OCTETS] = packet.first_chunk().ok_or(Drop::Truncated)?;
     let word = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
     let header_octets = usize::from(fixed[0] & 0xf) * 4;
@@ -71,7 +86,7 @@ pub fn parse(packet: &[u8]) -> Result<Ipv4, Drop> {
     }
     let options = packet
         .get(HEADER_OCTETS..header_octets)
-        .filter(|_| total_octets <= packet.len())
+        .filter(|_| total_octets <= most_octets)
         .ok_or(Drop::Truncated)?;
     let mut sum = checksum::sum(fixed);
     if !options.is_empty() {

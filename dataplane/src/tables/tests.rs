@@ -201,6 +201,7 @@ fn a_set_is_as_large_as_its_smallest_live_member() {
         id: SetId(1),
         send_epoch: 1,
         next_number: Arc::default(),
+        owner: 0,
         members: [3, 4, 5, 6].map(SessionId).to_vec(),
         epochs: Vec::new(),
         mtu: 1450,

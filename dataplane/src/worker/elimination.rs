@@ -6,6 +6,7 @@ use dpdk::{BURST, Mbuf};
 use crate::command::{SessionId, SetId};
 use crate::counters::Drop;
 use crate::headers::ipv4;
+use crate::reassembly::Place;
 use crate::transform::clamp_mss;
 use crate::window::Verdict;
 
@@ -14,8 +15,13 @@ use super::forward::Origin;
 
 /// A copy with everything right, whose number is not yet looked at.
 pub(super) struct Candidate {
-    /// The inner packet, its header right and nothing behind its end.
+    /// The inner packet, its header right and nothing behind its end; or a
+    /// piece of it.
     pub(super) packet: Mbuf,
+    /// Of a piece, where it belongs; `None` for a whole packet.
+    pub(super) place: Option<Place>,
+    /// The port that it came in by.
+    pub(super) port: u16,
     /// The session that it came over.
     pub(super) session: SessionId,
     pub(super) set: SetId,
@@ -30,19 +36,25 @@ struct Tally {
     received_packets: u64,
     received_octets: u64,
     wins: u64,
+    /// Pieces are delivered later, as the packet that they make.
+    delivered_packets: u64,
     delivered_octets: u64,
     duplicates: u64,
     too_late: u64,
 }
 
 impl Tally {
-    fn add(&mut self, octets: usize, verdict: Verdict) {
+    fn add(&mut self, copy: &Candidate, verdict: Verdict) {
+        let octets = copy.packet.len() as u64;
         self.received_packets += 1;
-        self.received_octets += octets as u64;
+        self.received_octets += octets;
         match verdict {
             Verdict::First => {
                 self.wins += 1;
-                self.delivered_octets += octets as u64;
+                if copy.place.is_none() {
+                    self.delivered_packets += 1;
+                    self.delivered_octets += octets;
+                }
             }
             Verdict::Duplicate => self.duplicates += 1,
             Verdict::TooLate => self.too_late += 1,
@@ -69,7 +81,7 @@ impl Worker {
         self.count(&candidates, &verdicts, port);
         for (candidate, verdict) in candidates.drain(..).zip(verdicts) {
             if verdict == Verdict::First {
-                self.first_copy(candidate, port);
+                self.first_copy(candidate);
             }
         }
         self.candidates = candidates;
@@ -102,7 +114,7 @@ impl Worker {
             let mut tally = Tally::default();
             let rest = copies[start..].iter().zip(&verdicts[start..]);
             for (copy, &verdict) in rest.take_while(|(copy, _)| copy.session == first.session) {
-                tally.add(copy.packet.len(), verdict);
+                tally.add(copy, verdict);
             }
             start += tally.received_packets as usize;
             duplicates += tally.duplicates;
@@ -124,7 +136,7 @@ impl Worker {
         }
         if let Some(set) = self.tables.set(copy.set) {
             let counters = &set.counters;
-            counters.delivered_packets.add(tally.wins);
+            counters.delivered_packets.add(tally.delivered_packets);
             counters.delivered_octets.add(tally.delivered_octets);
             counters.duplicates.add(tally.duplicates);
             counters.too_late.add(tally.too_late);
@@ -132,13 +144,17 @@ impl Worker {
     }
 
     /// The first copy of its number. Nothing from here on may differ between copies.
-    fn first_copy(&mut self, copy: Candidate, port: usize) {
-        self.deliver(copy, port);
+    fn first_copy(&mut self, copy: Candidate) {
+        match copy.place {
+            None => self.deliver(copy),
+            Some(_) => self.hand_to_owner(copy),
+        }
     }
 
-    /// Sends an inner packet on its way.
-    fn deliver(&mut self, copy: Candidate, port: usize) {
-        // Both are there: no command comes between the check and this.
+    /// Sends a whole inner packet on its way.
+    pub(super) fn deliver(&mut self, copy: Candidate) {
+        let port = usize::from(copy.port);
+        // On its way to the owner a command may have come before it.
         let (Some(session), Some(set)) =
             (self.tables.session(copy.session), self.tables.set(copy.set))
         else {

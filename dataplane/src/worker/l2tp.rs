@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use dpdk::Mbuf;
+use dpdk::{HEADROOM_OCTETS, Mbuf};
 
 use crate::command::{SessionId, SetId};
 use crate::counters::Drop;
@@ -16,6 +16,7 @@ use crate::headers::ha::{HaHeader, Kind};
 use crate::headers::ipv4::{self, Ipv4};
 use crate::headers::l2tp::{self, Data, L2tp};
 use crate::headers::{ppp, udp};
+use crate::reassembly::Place;
 use crate::tables::{Session, TableSlot};
 use crate::transform::clamp_mss;
 
@@ -220,24 +221,56 @@ impl Worker {
             self.io.punt(port, Class::Report, event);
             return Ok(());
         }
-        let (protocol, octets) =
-            ppp::protocol(&packet[message.frame.clone()]).ok_or(Drop::BadPpp)?;
-        if protocol != ppp::PROTOCOL_IPV4 {
-            return Err(Drop::UnknownPpp);
+        let place = Place::from_flags(ha.flags);
+        if matches!(place, None | Some(Place::First)) {
+            let (protocol, octets) =
+                ppp::protocol(&packet[message.frame.clone()]).ok_or(Drop::BadPpp)?;
+            if protocol != ppp::PROTOCOL_IPV4 {
+                return Err(Drop::UnknownPpp);
+            }
+            keep(&mut packet, message.frame.start + octets..message.frame.end);
+        } else {
+            keep(&mut packet, message.frame.clone());
         }
-        keep(&mut packet, message.frame.start + octets..message.frame.end);
-        inner_header(&mut packet)?;
+        match place {
+            None => {
+                inner_header(&mut packet)?;
+            }
+            Some(place) => self.check_piece(place, &packet)?,
+        }
         if !message.from_peer {
             session.counters.peer_moved_packets.add(1);
             self.tell_moved(message.session, message.source);
         }
         self.candidates.push(Candidate {
             packet,
+            place,
+            port: port as u16,
             session: message.session,
             set,
             epoch: ha.epoch,
             number: ha.number,
         });
+        Ok(())
+    }
+
+    /// Looks at whatever can be wrong with a piece by itself.
+    fn check_piece(&self, place: Place, piece: &[u8]) -> Result<(), Drop> {
+        if piece.is_empty() {
+            return Err(Drop::BadPiece);
+        }
+        if place != Place::First {
+            return Ok(());
+        }
+        let header = ipv4::parse_start(piece)?;
+        if ipv4::is_martian_source(header.source) {
+            return Err(Drop::MartianSource);
+        }
+        let most = self.copies.data_room().saturating_sub(HEADROOM_OCTETS);
+        let octets = header.total_octets;
+        if octets <= piece.len() || octets > usize::from(most) {
+            return Err(Drop::BadPiece);
+        }
         Ok(())
     }
 
@@ -268,7 +301,7 @@ fn count_received(session: &Session, octets: usize) {
 /// Reads the header of an inner packet and cuts what follows the packet.
 // Always: see `ipv4::parse`.
 #[inline(always)]
-fn inner_header(packet: &mut Mbuf) -> Result<Ipv4, Drop> {
+pub(super) fn inner_header(packet: &mut Mbuf) -> Result<Ipv4, Drop> {
     let header = ipv4::parse(packet)?;
     keep(packet, 0..header.total_octets);
     if ipv4::is_martian_source(header.source) {

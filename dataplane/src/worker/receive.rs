@@ -28,6 +28,7 @@ impl Worker {
                 self.receive_frame(port, frame);
             }
             self.eliminate(port);
+            self.send_mail();
             self.number_all();
         }
         self.count_oversized(port);

@@ -358,13 +358,17 @@ fn ha_refusals() {
             "{first:02x}"
         );
     }
-    for flags in 1..=255u8 {
+    for (kind, flags) in [0x10, 0x11]
+        .iter()
+        .flat_map(|k| (0..=255u8).map(move |f| (k, f)))
+    {
         let mut padding = good.clone();
-        padding[1] = flags;
+        padding[..2].copy_from_slice(&[*kind, flags]);
+        let pieces = *kind == 0x10 && flags & !3 == 0;
         assert_eq!(
-            HaHeader::parse(&padding),
-            Err(Drop::BadHaHeader),
-            "{flags:02x}"
+            HaHeader::parse(&padding).is_ok(),
+            flags == 0 || pieces,
+            "{kind:02x} {flags:02x}"
         );
     }
 }
@@ -545,8 +549,8 @@ proptest! {
     }
 
     #[test]
-    fn ha_round_trip(epoch: u32, number in 0..=ha::NUMBER_MASK) {
-        let header = HaHeader { kind: Kind::Data, flags: 0, epoch, number };
+    fn ha_round_trip(epoch: u32, number in 0..=ha::NUMBER_MASK, flags in 0..=3_u8) {
+        let header = HaHeader { kind: Kind::Data, flags, epoch, number };
         prop_assert_eq!(HaHeader::parse(&header.octets()), Ok(header));
     }
 

@@ -8,7 +8,7 @@ use dataplane::command::{Command, InterfaceId, InterfaceSpec, NextHop, PortId, T
 use dataplane::counters::Drop;
 use dataplane::event::{Event, IcmpCause};
 use dataplane::headers::ipv4;
-use dataplane::worker::{Channel, Order, Outlet, Parts, Worker, WorkerPort};
+use dataplane::worker::{Channel, Inbox, Order, Outlet, Parts, Worker, WorkerPort};
 use dpdk::Burst;
 
 use crate::rig::*;
@@ -374,6 +374,8 @@ fn a_worker_without_a_queue_hands_over() {
                 cut_octets: None,
             }],
             copies: rig.pool.clone(),
+            inboxes: Inbox::for_workers(2),
+            reassembly_pieces: REASSEMBLY_PIECES,
             tsc_hz: TSC_HZ,
             channel: channel.clone(),
         });

@@ -2,6 +2,7 @@
 
 mod forwarding;
 mod malformed;
+mod pieces;
 mod receiving;
 mod rig;
 mod sending;

@@ -11,17 +11,6 @@ use dataplane::window::Window;
 
 use crate::rig::*;
 
-/// The packet that the LAN host gets for an inner one: TTL one less.
-fn delivered(packet: &[u8]) -> Vec<u8> {
-    let mut packet = packet.to_vec();
-    assert!(dataplane::headers::ipv4::decrement_ttl(&mut packet));
-    let mut frame = LAN_HOST_MAC.to_vec();
-    frame.extend(port_mac(0));
-    frame.extend([0x08, 0x00]);
-    frame.extend(packet);
-    frame
-}
-
 #[test]
 fn the_first_copy_is_delivered_and_the_others_are_not() {
     let mut rig = Rig::new();

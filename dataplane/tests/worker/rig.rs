@@ -20,8 +20,10 @@ use dataplane::counters::{Drop, PortCounters, SessionCounters, SetCounters};
 use dataplane::event::Event;
 use dataplane::headers::ha::{HaHeader, Kind};
 use dataplane::headers::ipv4;
+use dataplane::reassembly::Place;
+use dataplane::transform::split;
 use dataplane::window::Window;
-use dataplane::worker::{Channel, Order, Outlet, Parts, Worker, WorkerPort};
+use dataplane::worker::{Channel, Inbox, Order, Outlet, Parts, Worker, WorkerPort};
 use dpdk::{Burst, Eal, EalConfig, HugePages, Mempool, Port, PortConfig, RxQueue, TxQueue};
 
 pub(crate) const TSC_HZ: u64 = 1_000_000_000;
@@ -32,6 +34,7 @@ pub(crate) const FIRST_NUMBER: u64 = 0x0102_0304_0506;
 pub(crate) const PEER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 1), 1701);
 pub(crate) const LAN_HOST: Ipv4Addr = Ipv4Addr::new(192, 168, 2, 10);
 pub(crate) const FAR_HOST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 20);
+pub(crate) const REASSEMBLY_PIECES: usize = 256;
 pub(crate) const SET: SetId = SetId(0);
 
 pub(crate) fn eal() -> &'static Arc<Eal> {
@@ -115,6 +118,7 @@ impl Rig {
 
     fn bare(workers: usize, ring_depth: u32, buffers: u32) -> Self {
         let pool = pool(buffers);
+        let inboxes = Inbox::for_workers(workers);
         let channels: Vec<Channel> = (0..workers).map(|_| Channel::new(1024, 8192)).collect();
         let mut shares: Vec<Vec<WorkerPort>> = (0..workers).map(|_| Vec::new()).collect();
         let mut wires = Vec::new();
@@ -164,6 +168,8 @@ impl Rig {
                 workers,
                 ports,
                 copies: pool.clone(),
+                inboxes: inboxes.clone(),
+                reassembly_pieces: REASSEMBLY_PIECES,
                 tsc_hz: TSC_HZ,
                 channel: channels[index].clone(),
             })
@@ -209,6 +215,7 @@ impl Rig {
             id: SET,
             send_epoch: SEND_EPOCH,
             next_number: Arc::new(FIRST_NUMBER.into()),
+            owner: 0,
             members: (1..PORTS as u32).map(SessionId).collect(),
             epochs: vec![Epoch {
                 epoch: PEER_EPOCH,
@@ -368,6 +375,17 @@ pub(crate) fn interface(port: u16) -> InterfaceSpec {
     }
 }
 
+/// The frame that the LAN host gets for an inner packet: TTL one less.
+pub(crate) fn delivered(packet: &[u8]) -> Vec<u8> {
+    let mut packet = packet.to_vec();
+    assert!(ipv4::decrement_ttl(&mut packet));
+    let mut frame = LAN_HOST_MAC.to_vec();
+    frame.extend(port_mac(0));
+    frame.extend([0x08, 0x00]);
+    frame.extend(packet);
+    frame
+}
+
 /// A frame to a port from somebody there.
 pub(crate) fn frame(port: u16, packet: &[u8]) -> Vec<u8> {
     let mut frame = port_mac(port).to_vec();
@@ -396,9 +414,20 @@ pub(crate) fn inner(payload: &[u8]) -> Vec<u8> {
 
 /// The octets of an HA data message to session `uplink`, from L2TP's flags on.
 pub(crate) fn ha_message(uplink: u16, epoch: u32, number: u64, ppp: &[u8]) -> Vec<u8> {
+    flagged_message(uplink, 0, epoch, number, ppp)
+}
+
+/// The same with flags in the HA header.
+pub(crate) fn flagged_message(
+    uplink: u16,
+    flags: u8,
+    epoch: u32,
+    number: u64,
+    ppp: &[u8],
+) -> Vec<u8> {
     let header = HaHeader {
         kind: Kind::Data,
-        flags: 0,
+        flags,
         epoch,
         number,
     };
@@ -438,6 +467,29 @@ pub(crate) fn l2tp_frame(uplink: u16, message: &[u8]) -> Vec<u8> {
 pub(crate) fn copy(uplink: u16, number: u64, packet: &[u8]) -> Vec<u8> {
     let message = ha_message(uplink, PEER_EPOCH, number, &ppp_ipv4(packet));
     l2tp_frame(uplink, &message)
+}
+
+/// The messages by which the peer sends a packet in pieces over an uplink of
+/// this MTU inside, from `number` on.
+pub(crate) fn pieces(
+    uplink: u16,
+    epoch: u32,
+    number: u64,
+    packet: &[u8],
+    mtu: u16,
+) -> Vec<Vec<u8>> {
+    let cut = split(packet.len(), mtu).expect("larger than the link");
+    (number..)
+        .zip(cut)
+        .map(|(number, piece)| {
+            let octets = &packet[piece.range];
+            let ppp = match piece.place {
+                Place::First => ppp_ipv4(octets),
+                _ => octets.to_vec(),
+            };
+            flagged_message(uplink, piece.place.flags(), epoch, number, &ppp)
+        })
+        .collect()
 }
 
 /// The number in an outer frame that the worker sent.

@@ -11,7 +11,7 @@ use dataplane::command::{
 };
 use dataplane::headers::encapsulation::Template;
 use dataplane::window::Window;
-use dataplane::worker::{Channel, Order, Parts, Worker};
+use dataplane::worker::{Channel, Inbox, Order, Parts, Worker};
 use dpdk::{Eal, Mempool, tsc, tsc_hz};
 
 use crate::wire::Wire;
@@ -116,6 +116,8 @@ impl Bed {
             workers: 1,
             ports,
             copies,
+            inboxes: Inbox::for_workers(1),
+            reassembly_pieces: 256,
             tsc_hz: tsc_hz(eal),
             channel: channel.clone(),
         });
@@ -283,6 +285,7 @@ fn set(kind: SetKind) -> SetSpec {
         id: kind.set(),
         send_epoch: EPOCH,
         next_number: Arc::new(AtomicU64::new(0)),
+        owner: 0,
         members: (0..kind.links).map(|link| kind.session(link)).collect(),
         epochs: vec![Epoch {
             epoch: EPOCH,
