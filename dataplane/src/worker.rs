@@ -295,8 +295,8 @@ impl Worker {
 /// Keeps these octets of a packet, which are in it, and cuts the others off.
 #[inline]
 fn keep(packet: &mut Mbuf, range: Range<usize>) {
-    let cut = packet.trim_end(packet.len() - range.end) && packet.trim_front(range.start);
-    debug_assert!(cut, "the range was checked against the packet");
+    let kept = packet.keep(range);
+    debug_assert!(kept, "the range was checked against the packet");
 }
 
 /// IPv4 identifications of outer packets: a series of its own for each worker,

@@ -12,7 +12,7 @@ const OLDEST_VERSION: &str = "22.11";
 /// others are loaded by the EAL at run time.
 const DRIVERS: [&str; 2] = ["rte_bus_vdev", "rte_net_ring"];
 
-const FUNCTIONS: [&str; 38] = [
+const FUNCTIONS: [&str; 37] = [
     "rte_eal_init",
     "rte_eth_dev_adjust_nb_rx_tx_desc",
     "rte_eth_dev_close",
@@ -41,7 +41,6 @@ const FUNCTIONS: [&str; 38] = [
     "rte_mempool_avail_count",
     "rte_mempool_free",
     "rte_pktmbuf_copy",
-    "rte_pktmbuf_free_bulk",
     "rte_pktmbuf_pool_create",
     "rte_ring_create",
     "rte_ring_free",

@@ -43,9 +43,27 @@ struct rte_mbuf *shim_pktmbuf_alloc(struct rte_mempool *pool)
 	return rte_pktmbuf_alloc(pool);
 }
 
-int shim_pktmbuf_alloc_bulk(struct rte_mempool *pool, struct rte_mbuf **mbufs, unsigned count)
+int shim_mempool_get_bulk(struct rte_mempool *pool, struct rte_mbuf **mbufs, unsigned count)
 {
-	return rte_pktmbuf_alloc_bulk(pool, mbufs, count);
+	return rte_mempool_get_bulk(pool, (void **)mbufs, count);
+}
+
+void shim_mbuf_free_single_bulk(struct rte_mbuf **mbufs, unsigned count)
+{
+	unsigned start = 0;
+
+	while (start < count) {
+		struct rte_mempool *pool = mbufs[start]->pool;
+		unsigned end = start;
+
+		while (end < count && mbufs[end]->pool == pool && RTE_MBUF_DIRECT(mbufs[end]))
+			end++;
+		if (end == start)
+			rte_pktmbuf_free(mbufs[end++]);
+		else
+			rte_mempool_put_bulk(pool, (void **)&mbufs[start], end - start);
+		start = end;
+	}
 }
 
 void shim_pktmbuf_free(struct rte_mbuf *mbuf)

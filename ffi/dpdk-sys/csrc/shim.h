@@ -19,10 +19,15 @@ uint16_t shim_eth_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbuf
 uint16_t shim_eth_tx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t count);
 
 struct rte_mbuf *shim_pktmbuf_alloc(struct rte_mempool *pool);
-int shim_pktmbuf_alloc_bulk(struct rte_mempool *pool, struct rte_mbuf **mbufs, unsigned count);
 void shim_pktmbuf_free(struct rte_mbuf *mbuf);
 void shim_pktmbuf_reset(struct rte_mbuf *mbuf);
 int shim_pktmbuf_linearize(struct rte_mbuf *mbuf);
+
+/* Takes buffers as they lie in the pool: one owner, one segment, the rest as the last user left it. All or none. */
+int shim_mempool_get_bulk(struct rte_mempool *pool, struct rte_mbuf **mbufs, unsigned count);
+
+/* Frees buffers of one owner and one segment each, without looking at their second cache line. */
+void shim_mbuf_free_single_bulk(struct rte_mbuf **mbufs, unsigned count);
 
 /* Gives what the calling lcore's cache holds back to the pool. */
 void shim_mempool_cache_flush(struct rte_mempool *pool);
@@ -66,6 +71,7 @@ static const uint64_t SHIM_MBUF_TX_IPV4 = RTE_MBUF_F_TX_IPV4;
 static const uint64_t SHIM_MBUF_TX_IP_CKSUM = RTE_MBUF_F_TX_IP_CKSUM;
 static const uint64_t SHIM_MBUF_TX_UDP_CKSUM = RTE_MBUF_F_TX_UDP_CKSUM;
 static const uint64_t SHIM_MBUF_INDIRECT = RTE_MBUF_F_INDIRECT;
+static const uint64_t SHIM_MBUF_EXTERNAL = RTE_MBUF_F_EXTERNAL;
 
 static const uint32_t SHIM_LCORE_ID_ANY = LCORE_ID_ANY;
 static const int SHIM_SOCKET_ID_ANY = SOCKET_ID_ANY;

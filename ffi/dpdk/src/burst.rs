@@ -79,6 +79,7 @@ impl Burst {
     ///
     /// # Panics
     /// When the range is not within the burst, as `Vec::drain`.
+    #[inline]
     pub fn drain(&mut self, range: impl RangeBounds<usize>) -> Drain<'_> {
         let start = match range.start_bound() {
             Bound::Included(&start) => start,
@@ -103,42 +104,50 @@ impl Burst {
     }
 
     /// Frees all packets.
+    #[inline]
     pub fn clear(&mut self) {
         if self.len == 0 {
             return;
         }
         let count = self.len as u32;
         self.len = 0;
-        // SAFETY: the first `count` were initialised and are forgotten now.
-        unsafe { dpdk_sys::rte_pktmbuf_free_bulk(self.mbufs.as_mut_ptr().cast(), count) }
+        // SAFETY: the first `count` were initialised and are forgotten now; each
+        // has one owner and one segment.
+        unsafe { dpdk_sys::shim_mbuf_free_single_bulk(self.mbufs.as_mut_ptr().cast(), count) }
     }
 
+    #[inline]
     #[must_use]
     pub fn as_slice(&self) -> &[Mbuf] {
         // SAFETY: the first `len` are initialised.
         unsafe { slice::from_raw_parts(self.mbufs.as_ptr().cast(), self.len) }
     }
 
+    #[inline]
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [Mbuf] {
         // SAFETY: the first `len` are initialised.
         unsafe { slice::from_raw_parts_mut(self.mbufs.as_mut_ptr().cast(), self.len) }
     }
 
+    #[inline]
     pub fn iter(&self) -> slice::Iter<'_, Mbuf> {
         self.as_slice().iter()
     }
 
+    #[inline]
     pub fn iter_mut(&mut self) -> slice::IterMut<'_, Mbuf> {
         self.as_mut_slice().iter_mut()
     }
 
     /// All packets as DPDK takes them.
+    #[inline]
     pub(crate) fn as_raw(&mut self) -> *mut *mut rte_mbuf {
         self.mbufs.as_mut_ptr().cast()
     }
 
     /// The first unused place, with room for `BURST - len` pointers.
+    #[inline]
     pub(crate) fn spare(&mut self) -> *mut *mut rte_mbuf {
         self.mbufs[self.len..].as_mut_ptr().cast()
     }
@@ -146,6 +155,7 @@ impl Burst {
     /// # Safety
     /// The first `count` places of [`spare`](Self::spare) hold buffers as
     /// `Mbuf::from_raw` wants them.
+    #[inline]
     pub(crate) unsafe fn grow(&mut self, count: usize) {
         debug_assert!(count <= BURST - self.len);
         self.len += count;
@@ -230,6 +240,7 @@ pub struct Drain<'a> {
 impl Iterator for Drain<'_> {
     type Item = Mbuf;
 
+    #[inline]
     fn next(&mut self) -> Option<Mbuf> {
         if self.next == self.end {
             return None;
@@ -248,6 +259,7 @@ impl Iterator for Drain<'_> {
 impl ExactSizeIterator for Drain<'_> {}
 
 impl Drop for Drain<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.by_ref().for_each(drop);
         let places = self.burst.mbufs.as_mut_ptr();

@@ -10,6 +10,7 @@
 
 mod af_packet;
 mod burst;
+mod cache;
 mod control;
 mod eal;
 mod error;
@@ -24,6 +25,7 @@ mod testing;
 
 pub use af_packet::{AfPacket, af_packet};
 pub use burst::{BURST, Burst, Drain};
+pub use cache::prefetch;
 pub use eal::{Eal, EalConfig, HugePages, tsc, tsc_hz};
 pub use error::{EalError, Error};
 pub use mbuf::{Checksum, Mbuf};

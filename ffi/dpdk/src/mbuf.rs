@@ -1,11 +1,14 @@
 //! One packet buffer.
 
 use std::fmt;
-use std::ops::{Deref, DerefMut};
-use std::ptr::NonNull;
+use std::ops::{Deref, DerefMut, Range};
+use std::ptr::{self, NonNull};
 use std::slice;
 
 use dpdk_sys::rte_mbuf;
+
+use crate::cache::prefetch_octets;
+use crate::mempool::HEADROOM_OCTETS;
 
 /// What the port found out about a checksum of a received frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +147,60 @@ impl Mbuf {
         true
     }
 
+    /// Keeps these octets of the packet and cuts the others off; false, and no
+    /// change, when it has not all of them.
+    #[inline]
+    #[must_use]
+    pub fn keep(&mut self, range: Range<usize>) -> bool {
+        if range.start > range.end || range.end > self.len() {
+            return false;
+        }
+        let header = self.header_mut();
+        // The length fits 16 bits, so both counts do.
+        header.data_off += range.start as u16;
+        header.data_len = (range.end - range.start) as u16;
+        header.pkt_len = u32::from(header.data_len);
+        // The headers that were to be checksummed may be gone.
+        header.ol_flags &= !TX_CHECKSUMS;
+        true
+    }
+
+    /// As [`prepend`](Self::prepend), for a number of octets that is known beforehand.
+    #[inline]
+    pub fn prepend_array<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
+        self.prepend(N)?.first_chunk_mut()
+    }
+
+    /// Appends a copy of another packet; false, and no change, without the tailroom.
+    /// Short packets are copied in blocks, so that what stands behind the end
+    /// changes too.
+    #[inline]
+    #[must_use]
+    pub fn extend_from_mbuf(&mut self, packet: &Self) -> bool {
+        const BLOCK: usize = 64;
+        /// From here on the C library's copying is as quick.
+        const LONG: usize = 256;
+        let octets = packet.len();
+        let in_blocks = octets.next_multiple_of(BLOCK);
+        if octets > LONG || self.tailroom() < in_blocks || packet.tailroom() < in_blocks - octets {
+            return self.extend_from_slice(packet);
+        }
+        let end = self.len();
+        let source = packet.as_ptr();
+        // SAFETY: within the buffer, as there is tailroom.
+        let target = unsafe { self.as_mut_ptr().add(end) };
+        for at in (0..in_blocks).step_by(BLOCK) {
+            // SAFETY: both buffers have `in_blocks` octets from these places on, and
+            // two owned buffers do not overlap.
+            unsafe { ptr::copy_nonoverlapping(source.add(at), target.add(at), BLOCK) };
+        }
+        let header = self.header_mut();
+        // The tailroom fits 16 bits, so the count does.
+        header.data_len += octets as u16;
+        header.pkt_len = u32::from(header.data_len);
+        true
+    }
+
     /// Appends a copy of the octets; false, and no change, without the tailroom.
     #[inline]
     #[must_use]
@@ -161,6 +218,36 @@ impl Mbuf {
     pub fn reset(&mut self) {
         // SAFETY: one owner, one segment.
         unsafe { dpdk_sys::shim_pktmbuf_reset(self.0.as_ptr()) }
+    }
+
+    /// Makes a buffer as it lies in its pool empty, with its headroom and nothing
+    /// known about it. Of the second cache line nothing counts without a flag.
+    #[inline]
+    pub(crate) fn make_empty(&mut self) {
+        let header = self.header_mut();
+        header.data_off = HEADROOM_OCTETS.min(header.buf_len);
+        header.port = u16::MAX;
+        header.ol_flags = 0;
+        header.packet_type = 0;
+        header.pkt_len = 0;
+        header.data_len = 0;
+        header.vlan_tci = 0;
+    }
+
+    /// For a driver that hands the sender's buffers over: makes it a buffer that
+    /// was received on this port, of which nothing else is known.
+    #[inline]
+    pub(crate) fn forget_sender(&mut self, port: u16) {
+        let header = self.header_mut();
+        header.port = port;
+        // Where its memory is stays true.
+        header.ol_flags &= dpdk_sys::SHIM_MBUF_EXTERNAL;
+    }
+
+    /// Has the start of the packet brought into the cache.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch_octets(self.as_ptr());
     }
 
     /// The port that the packet was received on, DPDK's number.

@@ -76,20 +76,25 @@ impl Mempool {
 
     /// Appends `count` empty buffers to the burst, or none when the pool or the
     /// burst has too little left.
+    #[inline]
     #[must_use]
     pub fn alloc_bulk(&self, burst: &mut Burst, count: usize) -> bool {
         if count > BURST - burst.len() {
             return false;
         }
+        let start = burst.len();
         // SAFETY: the burst has room for `count` pointers, and the pool is alive.
-        let result = unsafe {
-            dpdk_sys::shim_pktmbuf_alloc_bulk(self.as_ptr(), burst.spare(), count as u32)
-        };
+        let result =
+            unsafe { dpdk_sys::shim_mempool_get_bulk(self.as_ptr(), burst.spare(), count as u32) };
         if result != 0 {
             return false;
         }
-        // SAFETY: success means that `count` fresh buffers were written.
+        // SAFETY: success means that `count` buffers were written, which lie in a
+        // pool with one segment and without a second owner.
         unsafe { burst.grow(count) };
+        for mbuf in &mut burst.as_mut_slice()[start..] {
+            mbuf.make_empty();
+        }
         true
     }
 

@@ -13,6 +13,7 @@ use crate::port::OpenPort;
 #[derive(Debug)]
 pub struct RxQueue {
     port: Arc<OpenPort>,
+    port_id: u16,
     queue: u16,
     /// The driver hands the sender's buffers over, with what the sender knew about them.
     passes_buffers: bool,
@@ -23,6 +24,7 @@ impl RxQueue {
     pub(crate) fn new(port: &Arc<OpenPort>, queue: u16) -> Self {
         Self {
             port: Arc::clone(port),
+            port_id: port.id(),
             queue,
             passes_buffers: port.passes_buffers(),
             oversized: 0,
@@ -42,21 +44,29 @@ impl RxQueue {
         // SAFETY: the port is open with this queue, `&mut self` makes this its only
         // reader, and the burst has room for so many pointers.
         let received =
-            unsafe { dpdk_sys::shim_eth_rx_burst(self.port.id(), self.queue, burst.spare(), room) };
+            unsafe { dpdk_sys::shim_eth_rx_burst(self.port_id, self.queue, burst.spare(), room) };
         let received = usize::from(received);
         if received == 0 {
             return 0;
         }
         let fresh = burst.spare();
         // SAFETY: the driver wrote so many pointers to valid buffers, which are ours now.
-        let plain = (0..received).all(|index| unsafe { is_plain(*fresh.add(index)) });
-        if plain && !self.passes_buffers {
-            // SAFETY: written by the driver, and found to be as `Mbuf` wants them.
-            unsafe { burst.grow(received) };
-            return received;
+        let plain = (0..received).fold(true, |plain, index| unsafe {
+            plain & is_plain(*fresh.add(index))
+        });
+        if !plain {
+            self.accept(burst, received);
+            return burst.len() - start;
         }
-        self.accept(burst, received);
-        burst.len() - start
+        // SAFETY: written by the driver, and found to be as `Mbuf` wants them.
+        unsafe { burst.grow(received) };
+        for mbuf in &mut burst.as_mut_slice()[start..] {
+            if self.passes_buffers {
+                mbuf.forget_sender(self.port_id);
+            }
+            mbuf.prefetch();
+        }
+        received
     }
 
     /// Packets dropped because they came in several segments and fit no single one.
@@ -78,18 +88,16 @@ impl RxQueue {
         // SAFETY: the driver wrote `received` pointers there.
         unsafe { ptr::copy_nonoverlapping(burst.spare(), raw.as_mut_ptr(), received) };
         for &mbuf in &raw[..received] {
-            let Some(mut mbuf) = NonNull::new(mbuf).and_then(|mbuf| self.whole(mbuf)) else {
+            let Some(mbuf) = NonNull::new(mbuf).and_then(|mbuf| self.whole(mbuf)) else {
                 self.oversized += 1;
                 continue;
             };
-            if self.passes_buffers {
-                // SAFETY: `whole` made it ours alone.
-                let header = unsafe { mbuf.as_mut() };
-                header.port = self.port.id();
-                header.ol_flags = 0;
-            }
             // SAFETY: one segment, one owner: see `whole`.
-            let full = burst.push(unsafe { Mbuf::from_raw(mbuf) });
+            let mut mbuf = unsafe { Mbuf::from_raw(mbuf) };
+            if self.passes_buffers {
+                mbuf.forget_sender(self.port_id);
+            }
+            let full = burst.push(mbuf);
             debug_assert!(full.is_ok(), "no more were received than there was room");
         }
     }
@@ -135,7 +143,7 @@ unsafe fn is_plain(mbuf: *const rte_mbuf) -> bool {
     // SAFETY: see above.
     let header = unsafe { &*mbuf };
     let attached = header.ol_flags & dpdk_sys::SHIM_MBUF_INDIRECT != 0;
-    header.nb_segs == 1 && header.refcnt == 1 && !attached
+    (header.nb_segs == 1) & (header.refcnt == 1) & !attached
 }
 
 /// One transmit queue of a port; keeps the port open.

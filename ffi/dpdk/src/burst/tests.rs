@@ -89,3 +89,17 @@ fn a_forgotten_drain_leaks_and_frees_nothing_twice() {
 fn draining_beyond_the_end_panics() {
     filled(&pool("burst_beyond", 7), 3).drain(..4);
 }
+
+#[test]
+fn buffers_go_back_to_their_own_pools() {
+    let pools = ["burst_one", "burst_other"].map(|name| pool(name, 15));
+    let mut burst = Burst::new();
+    for number in 0..20 {
+        burst
+            .push(numbered(&pools[number / 3 % 2], number as u8))
+            .unwrap();
+    }
+    assert_eq!(pools.each_ref().map(Mempool::available), [15 - 11, 15 - 9]);
+    burst.clear();
+    assert_eq!(pools.each_ref().map(Mempool::available), [15, 15]);
+}

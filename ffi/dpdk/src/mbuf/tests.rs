@@ -118,3 +118,62 @@ fn checksums_are_asked_for_only_where_the_headers_are() {
     assert!(mbuf.trim_end(1));
     assert_eq!(mbuf.header().ol_flags, 0);
 }
+
+#[test]
+fn a_range_is_kept() {
+    let mut mbuf = pool("mbuf_keep", 7).alloc().unwrap();
+    assert!(mbuf.extend_from_slice(b"headpayloadtail"));
+    assert!(mbuf.keep(4..11));
+    assert_eq!(&mbuf[..], b"payload");
+    assert_eq!(mbuf.header().pkt_len, 7);
+    assert_eq!(mbuf.headroom(), HEADROOM + 4);
+    assert!(!mbuf.keep(0..8));
+    assert!(!mbuf.keep(65536..65537));
+    #[expect(clippy::reversed_empty_ranges, reason = "what a wrong length makes")]
+    let reversed = 2..1;
+    assert!(!mbuf.keep(reversed));
+    assert_eq!(&mbuf[..], b"payload");
+    assert!(mbuf.keep(7..7));
+    assert!(mbuf.is_empty());
+    assert_eq!(
+        mbuf.prepend_array::<2>().map(|octets| octets.len()),
+        Some(2)
+    );
+    assert!(mbuf.prepend_array::<256>().is_none());
+}
+
+#[test]
+fn copies_have_the_packets_octets_whatever_its_length() {
+    let pool = pool("mbuf_copy", 7);
+    for octets in (0..=260).chain([1400, 2048]) {
+        let contents: Vec<u8> = (0..octets).map(|octet| octet as u8).collect();
+        let mut packet = pool.alloc().unwrap();
+        assert!(packet.extend_from_slice(&contents));
+        let mut copy = pool.alloc().unwrap();
+        assert!(copy.extend_from_mbuf(&packet));
+        assert_eq!(copy[..], contents, "{octets} octets");
+        assert_eq!(copy.header().pkt_len, octets as u32);
+        assert_eq!(copy.headroom(), HEADROOM);
+    }
+}
+
+#[test]
+fn a_copy_stays_within_its_buffer() {
+    let pool = pool("mbuf_copy_edge", 7);
+    let mut packet = pool.alloc().unwrap();
+    assert!(packet.extend_from_slice(&[7; 100]));
+    // Too little room behind for whole blocks, then for the packet itself.
+    for (before, fits) in [(2048 - 100, true), (2048 - 99, false)] {
+        let mut copy = pool.alloc().unwrap();
+        assert!(copy.extend_from_slice(&vec![1; before]));
+        assert_eq!(copy.extend_from_mbuf(&packet), fits);
+        assert_eq!(copy.len(), if fits { 2048 } else { before });
+        assert!(copy[..before].iter().all(|&octet| octet == 1));
+    }
+    // A packet that ends where its buffer does.
+    let mut last = pool.alloc().unwrap();
+    assert!(last.extend_from_slice(&[9; 2048]) && last.trim_front(1990));
+    let mut copy = pool.alloc().unwrap();
+    assert!(copy.extend_from_slice(b"x") && copy.extend_from_mbuf(&last));
+    assert_eq!((copy.len(), copy[0], copy[58]), (59, b'x', 9));
+}

@@ -106,3 +106,19 @@ fn buffers_in_the_cache_of_an_lcore_are_at_home_when_it_goes() {
     worker.join().unwrap();
     assert!(is_gone("pool_cached"));
 }
+
+#[test]
+fn what_the_last_user_left_does_not_show() {
+    let pool = pool("mempool_left", 1);
+    let mut burst = Burst::new();
+    let mut used = pool.alloc().unwrap();
+    assert!(used.extend_from_slice(&[1; 100]) && used.trim_front(50));
+    assert!(used.request_checksums(14, 20));
+    drop(used);
+    assert!(pool.alloc_bulk(&mut burst, 1));
+    let fresh = &burst[0];
+    assert!(fresh.is_empty());
+    assert_eq!(fresh.headroom(), usize::from(HEADROOM_OCTETS));
+    assert_eq!(fresh.ip_checksum(), crate::Checksum::Unknown);
+    assert_eq!((fresh.port(), fresh.rss_hash()), (u16::MAX, None));
+}
