@@ -86,3 +86,16 @@ pub fn pseudo_header_sum(source: [u8; 4], destination: [u8; 4], protocol: u8, le
     };
     words(source) + words(destination) + u32::from(protocol) + u32::from(length)
 }
+
+/// The same over IPv6 (RFC 8200, 8.1), at most 0x3_0000. `length` is below 2^16
+/// for all that a packet without jumbo payload carries.
+#[inline]
+#[must_use]
+pub fn pseudo_header_sum_ipv6(
+    source: &[u8; 16],
+    destination: &[u8; 16],
+    protocol: u8,
+    length: u16,
+) -> u32 {
+    sum(source) + sum(destination) + u32::from(protocol) + u32::from(length)
+}

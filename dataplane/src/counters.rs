@@ -54,13 +54,19 @@ drops! {
     UnknownEtherType = "unknown-ether-type",
     /// Wrong version, header length, total length or header checksum (RFC 1812, 5.2.2).
     BadIpv4 = "bad-ipv4",
-    /// A source address that no packet may have (RFC 1812, 5.3.7).
+    /// Wrong version or lengths, or extension headers that cannot be (RFC 8200, 3 and 4).
+    BadIpv6 = "bad-ipv6",
+    /// A message of neighbour discovery from beyond the link: its hop limit is not 255 (RFC 4861, 7.1).
+    ForeignNeighbourDiscovery = "foreign-neighbour-discovery",
+    /// A source or destination address of one link only, on the way to another (RFC 4291, 2.5.6).
+    LinkLocal = "link-local",
+    /// A source address that no packet may have (RFC 1812, 5.3.7; RFC 4291, 2.5 and 2.7).
     MartianSource = "martian-source",
-    /// A destination address that no packet may be forwarded to (RFC 1812, 5.3.7).
+    /// A destination address that no packet may be forwarded to (RFC 1812, 5.3.7; RFC 4291, 2.5).
     MartianDestination = "martian-destination",
     /// A fragment of an L2TP packet to us.
     OuterFragment = "outer-fragment",
-    /// UDP length or checksum wrong.
+    /// UDP length or checksum wrong, or no checksum over IPv6 (RFC 8200, 8.1).
     BadUdp = "bad-udp",
     /// The port has no interface.
     NoInterface = "no-interface",
@@ -69,7 +75,7 @@ drops! {
     NoRoute = "no-route",
     Blackhole = "blackhole",
     TtlExpired = "ttl-expired",
-    /// Larger than the next hop's MTU with DF set.
+    /// Larger than what fits the way out, with DF set or over IPv6.
     FragmentationNeeded = "fragmentation-needed",
     /// Multicast or broadcast that is not for us.
     Multicast = "multicast",

@@ -7,7 +7,9 @@
 pub mod encapsulation;
 pub mod ethernet;
 pub mod ha;
+pub mod icmpv6;
 pub mod ipv4;
+pub mod ipv6;
 pub mod l2tp;
 pub mod ppp;
 pub mod udp;

@@ -4,7 +4,8 @@
 
 use dataplane::checksum;
 use dataplane::headers::l2tp::L2tp;
-use dataplane::headers::{ethernet, ha, ipv4, l2tp, ppp, udp};
+use dataplane::headers::udp::Udp;
+use dataplane::headers::{ethernet, ha, icmpv6, ipv4, ipv6, l2tp, ppp, udp};
 use dataplane::transform::{clamp_mss, fragment};
 use libfuzzer_sys::fuzz_target;
 
@@ -34,12 +35,8 @@ fn repair(packet: &mut [u8]) {
     }
 }
 
-fn outer(packet: &[u8]) {
-    let Ok(header) = ipv4::parse(packet) else {
-        return;
-    };
-    assert!(header.header_octets <= header.total_octets && header.total_octets <= packet.len());
-    let Ok(datagram) = udp::parse(&header, packet) else {
+fn outer(packet: &mut [u8]) {
+    let Some(datagram) = datagram_over_ipv6(packet).or_else(|| datagram(packet)) else {
         return;
     };
     let payload = &packet[datagram.payload_range];
@@ -50,13 +47,59 @@ fn outer(packet: &[u8]) {
     let _ = ha::HaHeader::parse(padding);
     let _ = ha::Report::parse(padding);
     let frame = &payload[data.payload_offset..data.end];
-    if let Some((ppp::PROTOCOL_IPV4, octets)) = ppp::protocol(frame) {
+    if let Some((ppp::PROTOCOL_IPV4 | ppp::PROTOCOL_IPV6, octets)) = ppp::protocol(frame) {
         inner(&frame[octets..]);
     }
 }
 
+fn datagram(packet: &[u8]) -> Option<Udp> {
+    let header = ipv4::parse(packet).ok()?;
+    assert!(header.header_octets <= header.total_octets && header.total_octets <= packet.len());
+    udp::parse(&header, packet).ok()
+}
+
+fn datagram_over_ipv6(packet: &mut [u8]) -> Option<Udp> {
+    let header = ipv6::parse(packet).ok()?;
+    assert!(header.total_octets <= packet.len());
+    let _ = icmpv6::is_neighbour_discovery(&header, packet);
+    let upper = ipv6::upper_layer(&header, packet).ok()?;
+    assert!((ipv6::HEADER_OCTETS..=header.total_octets).contains(&upper.offset));
+    if upper.protocol != ipv6::NEXT_UDP || upper.is_fragment() {
+        return None;
+    }
+    // The checksum is required, and the fuzzer would not find it out.
+    let checked = udp::parse_over_ipv6(&header, upper.offset, packet);
+    let length = u16::from_be_bytes([
+        *packet.get(upper.offset + 4)?,
+        *packet.get(upper.offset + 5)?,
+    ]);
+    let end = upper.offset + usize::from(length);
+    if checked.is_err() && length >= 8 && end <= header.total_octets {
+        let sum = upper.offset + 6;
+        packet[sum..sum + 2].fill(0);
+        let pseudo_header = checksum::pseudo_header_sum_ipv6(
+            &header.source.octets(),
+            &header.destination.octets(),
+            ipv6::NEXT_UDP,
+            length,
+        );
+        let covered = checksum::sum(&packet[upper.offset..end]);
+        let right = match checksum::finish(pseudo_header + covered) {
+            0 => 0xffff,
+            right => right,
+        };
+        packet[sum..sum + 2].copy_from_slice(&right.to_be_bytes());
+        let repaired = udp::parse_over_ipv6(&header, upper.offset, packet);
+        return Some(repaired.expect("length and checksum are right"));
+    }
+    checked.ok()
+}
+
 fn inner(octets: &[u8]) {
     let mut packet = octets.to_vec();
+    if ipv6::parse(&packet).is_ok() {
+        inner_ipv6(&mut packet);
+    }
     repair(&mut packet);
     let Ok(before) = ipv4::parse(&packet) else {
         // What is no packet must do no harm here either.
@@ -86,5 +129,17 @@ fn inner(octets: &[u8]) {
     if ipv4::decrement_ttl(&mut packet) {
         let after = ipv4::parse(&packet).expect("the checksum is kept right");
         assert_eq!(after.ttl, before.ttl - 1);
+    }
+}
+
+fn inner_ipv6(packet: &mut [u8]) {
+    let before = ipv6::known(packet).expect("it was parsed");
+    for mtu in [68, 1430] {
+        clamp_mss(packet, mtu);
+        assert_eq!(ipv6::known(packet), Some(before), "the header stays");
+    }
+    if ipv6::decrement_hop_limit(packet) {
+        let after = ipv6::parse(packet).expect("as sound as before");
+        assert_eq!(after.hop_limit, before.hop_limit - 1);
     }
 }

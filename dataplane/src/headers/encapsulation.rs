@@ -1,41 +1,54 @@
-//! Everything that stands before an inner packet on a link, from the outer
-//! IPv4 header to the PPP protocol, built once for each session.
+//! Everything that stands before an inner packet on a link, from the outer IP
+//! header to the PPP protocol, built once for each session.
 //!
 //! ```text
-//! HA:     IPv4 20 | UDP 8 | L2TP with O 8 | HA header 12 | PPP protocol 2             = 50
-//! plain:  IPv4 20 | UDP 8 | L2TP 6        | FF 03 when asked for | PPP protocol 2      = 36 or 38
+//! HA:     IP 20 or 40 | UDP 8 | L2TP with O 8 | HA header 12 | PPP protocol 2             = 50 or 70
+//! plain:  IP 20 or 40 | UDP 8 | L2TP 6        | FF 03 when asked for | PPP protocol 2      = 36, 38, 56 or 58
 //! ```
 //!
-//! DF is clear and every packet has an identification of its own: a router
-//! with a smaller MTU on the way may fragment, and a peer that reassembles (an
-//! ordinary LNS) still gets the packet. With DF set such a packet would vanish
-//! wherever ICMP is filtered, and a link that is up would carry nothing.
-//! Inner packets are kept to the link's MTU, so none of this should happen.
+//! Over IPv4, DF is clear and every packet has an identification of its own: a
+//! router with a smaller MTU on the way may fragment, and a peer that
+//! reassembles (an ordinary LNS) still gets the packet. With DF set such a
+//! packet would vanish wherever ICMP is filtered, and a link that is up would
+//! carry nothing. Inner packets are kept to the link's MTU, so none of this
+//! should happen. Over IPv6 no router fragments, and there is no identification.
 
-use std::net::{SocketAddr, SocketAddrV4};
+use std::net::IpAddr;
 
 use crate::checksum;
 use crate::command::SessionSpec;
 
 use super::ha::{self, HaHeader, Kind};
-use super::{ipv4, l2tp, ppp, udp};
+use super::{ipv4, ipv6, l2tp, ppp, udp};
 
-/// Octets before the inner packet of an HA set.
+/// Octets before the inner packet of an HA set, over IPv4.
 pub const HA_OCTETS: usize = 50;
-/// Octets before the inner packet of a plain session with address and control.
+/// Octets before the inner packet of a plain session with address and control, over IPv4.
 pub const PLAIN_MAX_OCTETS: usize = 38;
 /// The same without them.
 pub const PLAIN_OCTETS: usize = 36;
 
+/// What the IPv6 header is longer.
+pub const IPV6_EXTRA_OCTETS: usize = ipv6::HEADER_OCTETS - ipv4::HEADER_OCTETS;
+
+const HA_IPV6_OCTETS: usize = HA_OCTETS + IPV6_EXTRA_OCTETS;
+const PLAIN_MAX_IPV6_OCTETS: usize = PLAIN_MAX_OCTETS + IPV6_EXTRA_OCTETS;
+const PLAIN_IPV6_OCTETS: usize = PLAIN_OCTETS + IPV6_EXTRA_OCTETS;
+
 const TOTAL_LENGTH: usize = 2;
 const IDENTIFICATION: usize = 4;
 const IPV4_CHECKSUM: usize = 10;
-const UDP: usize = ipv4::HEADER_OCTETS;
-const UDP_LENGTH: usize = UDP + 4;
-const UDP_CHECKSUM: usize = UDP + 6;
-const L2TP: usize = UDP + udp::HEADER_OCTETS;
-const HA: usize = L2TP + 8;
-const HA_EPOCH: usize = HA + 2;
+
+/// Octets of the outer IP header: where UDP starts.
+const IPV4: usize = ipv4::HEADER_OCTETS;
+const IPV6: usize = ipv6::HEADER_OCTETS;
+
+// From the start of UDP.
+const UDP_LENGTH: usize = 4;
+const UDP_CHECKSUM: usize = 6;
+const HA_EPOCH: usize = udp::HEADER_OCTETS + 8 + 2;
+
+const PPP_PROTOCOL_OCTETS: usize = 2;
 
 /// One session's prebuilt headers.
 #[derive(Clone, Debug)]
@@ -43,8 +56,8 @@ pub struct Template {
     form: Form,
     /// Sum of the IPv4 header without total length, identification and checksum.
     ipv4_sum: u32,
-    /// Sum of what the UDP checksum covers before the inner packet, without
-    /// the two lengths, epoch and number; `None` to send no checksum.
+    /// Sum of what the UDP checksum covers before the inner packet, without the
+    /// two lengths, epoch, number and PPP protocol; `None` to send no checksum.
     udp_sum: Option<u32>,
 }
 
@@ -53,42 +66,43 @@ enum Form {
     Ha([u8; HA_OCTETS]),
     Plain([u8; PLAIN_OCTETS]),
     PlainAddressControl([u8; PLAIN_MAX_OCTETS]),
+    HaIpv6([u8; HA_IPV6_OCTETS]),
+    PlainIpv6([u8; PLAIN_IPV6_OCTETS]),
+    PlainAddressControlIpv6([u8; PLAIN_MAX_IPV6_OCTETS]),
+}
+
+/// What the headers of one copy say of its packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields {
+    /// Of the inner packet.
+    pub inner_octets: usize,
+    /// [`checksum::sum`] of the inner packet, taken once for all copies (it is
+    /// not used by sessions that send no UDP checksum).
+    pub inner_sum: u32,
+    /// PPP protocol of the inner packet.
+    pub protocol: u16,
+    /// For the HA header, if there is one.
+    pub epoch: u32,
+    pub number: u64,
+    /// For the outer IPv4 header, if it is one.
+    pub identification: u16,
 }
 
 impl Template {
     /// Builds the headers of a session: with an HA header when it is in a set.
-    /// `None` when its two ends are not both IPv4.
+    /// `None` when its two ends are of different families.
     #[must_use]
     pub fn new(session: &SessionSpec) -> Option<Self> {
-        let (SocketAddr::V4(local), SocketAddr::V4(peer)) = (session.local, session.peer) else {
-            return None;
-        };
-        let octets = build(session, local, peer);
+        let octets = build(session)?;
         // What varies is zero for now.
-        let ipv4_sum = checksum::sum(&octets[..UDP]);
-        let udp_sum = checksum::pseudo_header_sum(
-            local.ip().octets(),
-            peer.ip().octets(),
-            ipv4::PROTOCOL_UDP,
-            0,
-        ) + checksum::sum(&octets[UDP..]);
-        let mut ha = [0; HA_OCTETS];
-        let mut plain = [0; PLAIN_OCTETS];
-        let mut plain_address_control = [0; PLAIN_MAX_OCTETS];
-        let form = if session.set.is_some() {
-            ha.copy_from_slice(&octets);
-            Form::Ha(ha)
-        } else if session.address_control {
-            plain_address_control.copy_from_slice(&octets);
-            Form::PlainAddressControl(plain_address_control)
-        } else {
-            plain.copy_from_slice(&octets);
-            Form::Plain(plain)
-        };
+        let over_ipv6 = session.peer.is_ipv6();
+        let (ip, behind) = octets.split_at(if over_ipv6 { IPV6 } else { IPV4 });
+        let pseudo_header = udp::pseudo_header_sum(session.local.ip(), session.peer.ip(), 0);
+        let udp_sum = pseudo_header + checksum::sum(behind);
         Some(Self {
-            form,
-            ipv4_sum,
-            udp_sum: session.udp_checksum.then_some(udp_sum),
+            form: form(&octets)?,
+            ipv4_sum: checksum::sum(ip),
+            udp_sum: (session.udp_checksum || over_ipv6).then_some(udp_sum),
         })
     }
 
@@ -100,6 +114,9 @@ impl Template {
             Form::Ha(_) => HA_OCTETS,
             Form::Plain(_) => PLAIN_OCTETS,
             Form::PlainAddressControl(_) => PLAIN_MAX_OCTETS,
+            Form::HaIpv6(_) => HA_IPV6_OCTETS,
+            Form::PlainIpv6(_) => PLAIN_IPV6_OCTETS,
+            Form::PlainAddressControlIpv6(_) => PLAIN_MAX_IPV6_OCTETS,
         }
     }
 
@@ -107,99 +124,129 @@ impl Template {
     #[inline]
     #[must_use]
     pub fn is_ha(&self) -> bool {
-        matches!(self.form, Form::Ha(_))
+        matches!(self.form, Form::Ha(_) | Form::HaIpv6(_))
+    }
+
+    /// Whether the packets carry a UDP checksum, which is made from the sum of
+    /// the inner packet.
+    #[inline]
+    #[must_use]
+    pub fn has_udp_checksum(&self) -> bool {
+        self.udp_sum.is_some()
     }
 
     /// Writes the headers of one copy to the first [`Self::octets`] of
-    /// `header`, which the inner packet follows.
-    ///
-    /// `inner_sum` is [`checksum::sum`] of the inner packet, taken once for all
-    /// copies (it is not used by sessions that send no UDP checksum). `number`
-    /// and `epoch` go into the HA header, if there is one. Returns false, with
-    /// nothing written, when `header` is too short for the headers or the
-    /// packet too long for IPv4.
+    /// `header`, which the inner packet follows. Returns false, with nothing
+    /// written, when `header` is too short for the headers or the packet too
+    /// long for IP.
     #[inline]
-    pub fn write(
-        &self,
-        header: &mut [u8],
-        inner_octets: usize,
-        number: u64,
-        epoch: u32,
-        inner_sum: u32,
-        identification: u16,
-    ) -> bool {
-        let patch = Patch {
-            inner_octets,
-            inner_sum,
-            identification,
-        };
+    pub fn write(&self, header: &mut [u8], fields: &Fields) -> bool {
         match &self.form {
-            Form::Ha(octets) => {
-                let [_, _, n0, n1, n2, n3, n4, n5] = number.to_be_bytes();
-                let [e0, e1, e2, e3] = epoch.to_be_bytes();
-                let series = [e0, e1, e2, e3, n0, n1, n2, n3, n4, n5];
-                let sum = checksum::sum(&series);
-                let Some(header) = self.patched(octets, header, &patch, sum) else {
-                    return false;
-                };
-                header[HA_EPOCH..HA_EPOCH + series.len()].copy_from_slice(&series);
-                true
+            Form::Ha(octets) => self.write_ha::<_, IPV4>(octets, header, fields),
+            Form::Plain(octets) => self.patched::<_, IPV4>(octets, header, fields, 0).is_some(),
+            Form::PlainAddressControl(octets) => {
+                self.patched::<_, IPV4>(octets, header, fields, 0).is_some()
             }
-            Form::Plain(octets) => self.patched(octets, header, &patch, 0).is_some(),
-            Form::PlainAddressControl(octets) => self.patched(octets, header, &patch, 0).is_some(),
+            Form::HaIpv6(octets) => self.write_ha::<_, IPV6>(octets, header, fields),
+            Form::PlainIpv6(octets) => self.patched::<_, IPV6>(octets, header, fields, 0).is_some(),
+            Form::PlainAddressControlIpv6(octets) => {
+                self.patched::<_, IPV6>(octets, header, fields, 0).is_some()
+            }
         }
     }
 
-    /// Copies the headers, and fills in lengths, identification and checksums.
-    /// `series_sum` is the sum of epoch and number. The length is a constant
-    /// to the compiler, which turns the copy into a few wide stores.
     #[inline]
-    fn patched<'a, const N: usize>(
+    fn write_ha<const N: usize, const IP: usize>(
+        &self,
+        octets: &[u8; N],
+        header: &mut [u8],
+        fields: &Fields,
+    ) -> bool {
+        let [_, _, n0, n1, n2, n3, n4, n5] = fields.number.to_be_bytes();
+        let [e0, e1, e2, e3] = fields.epoch.to_be_bytes();
+        let series = [e0, e1, e2, e3, n0, n1, n2, n3, n4, n5];
+        let sum = checksum::sum(&series);
+        let Some(header) = self.patched::<N, IP>(octets, header, fields, sum) else {
+            return false;
+        };
+        put(header, IP + HA_EPOCH, series);
+        true
+    }
+
+    /// Copies the headers behind an outer IP header of `IP` octets, and fills in
+    /// lengths, identification, checksums and PPP protocol. `series_sum` is the
+    /// sum of epoch and number. The lengths are constants to the compiler, which
+    /// turns the copy into a few wide stores.
+    #[inline]
+    fn patched<'a, const N: usize, const IP: usize>(
         &self,
         octets: &[u8; N],
         header: &'a mut [u8],
-        patch: &Patch,
+        fields: &Fields,
         series_sum: u32,
     ) -> Option<&'a mut [u8; N]> {
         let header: &mut [u8; N] = header.first_chunk_mut()?;
-        let total = u16::try_from(N.checked_add(patch.inner_octets)?).ok()?;
-        let udp_length = total - ipv4::HEADER_OCTETS as u16;
-        let identification = patch.identification;
-        let ipv4_checksum =
-            checksum::finish(self.ipv4_sum + u32::from(total) + u32::from(identification));
+        let total = N.checked_add(fields.inner_octets)?;
+        // What the IP header gives: all, or what follows the header.
+        let length = u16::try_from(if IP == IPV6 { total - IP } else { total }).ok()?;
+        let udp_length = (total - IP) as u16;
         let udp_checksum = self.udp_sum.map_or(0, |sum| {
             // The length stands in the pseudo-header and in the header.
-            let lengths = 2 * u32::from(udp_length);
-            udp::finish(sum + lengths + series_sum + u32::from(checksum::fold(patch.inner_sum)))
+            let varying = 2 * u32::from(udp_length) + series_sum + u32::from(fields.protocol);
+            udp::finish(sum + varying + u32::from(checksum::fold(fields.inner_sum)))
         });
         *header = *octets;
-        header[TOTAL_LENGTH..TOTAL_LENGTH + 2].copy_from_slice(&total.to_be_bytes());
-        header[IDENTIFICATION..IDENTIFICATION + 2].copy_from_slice(&identification.to_be_bytes());
-        header[IPV4_CHECKSUM..IPV4_CHECKSUM + 2].copy_from_slice(&ipv4_checksum.to_be_bytes());
-        header[UDP_LENGTH..UDP_LENGTH + 2].copy_from_slice(&udp_length.to_be_bytes());
-        header[UDP_CHECKSUM..UDP_CHECKSUM + 2].copy_from_slice(&udp_checksum.to_be_bytes());
+        if IP == IPV6 {
+            put(header, ipv6::PAYLOAD_LENGTH, length.to_be_bytes());
+        } else {
+            let identification = fields.identification;
+            let sum = self.ipv4_sum + u32::from(length) + u32::from(identification);
+            put(header, TOTAL_LENGTH, length.to_be_bytes());
+            put(header, IDENTIFICATION, identification.to_be_bytes());
+            put(header, IPV4_CHECKSUM, checksum::finish(sum).to_be_bytes());
+        }
+        put(header, IP + UDP_LENGTH, udp_length.to_be_bytes());
+        put(header, IP + UDP_CHECKSUM, udp_checksum.to_be_bytes());
+        let protocol = fields.protocol.to_be_bytes();
+        put(header, N - PPP_PROTOCOL_OCTETS, protocol);
         Some(header)
     }
 }
 
-/// What one copy's headers need to know of its inner packet.
-struct Patch {
-    inner_octets: usize,
-    inner_sum: u32,
-    identification: u16,
+/// Writes octets at a place that is in the header.
+#[inline(always)]
+fn put<const N: usize, const M: usize>(header: &mut [u8; N], at: usize, octets: [u8; M]) {
+    header[at..at + M].copy_from_slice(&octets);
+}
+
+/// The form whose headers are so long: no two are alike.
+fn form(octets: &[u8]) -> Option<Form> {
+    let form = match octets.len() {
+        HA_OCTETS => Form::Ha(octets.try_into().ok()?),
+        PLAIN_OCTETS => Form::Plain(octets.try_into().ok()?),
+        PLAIN_MAX_OCTETS => Form::PlainAddressControl(octets.try_into().ok()?),
+        HA_IPV6_OCTETS => Form::HaIpv6(octets.try_into().ok()?),
+        PLAIN_IPV6_OCTETS => Form::PlainIpv6(octets.try_into().ok()?),
+        PLAIN_MAX_IPV6_OCTETS => Form::PlainAddressControlIpv6(octets.try_into().ok()?),
+        _ => return None,
+    };
+    Some(form)
 }
 
 /// All headers of a session, with everything zero that differs between packets.
-fn build(session: &SessionSpec, local: SocketAddrV4, peer: SocketAddrV4) -> Vec<u8> {
-    let mut octets = Vec::with_capacity(HA_OCTETS);
-    octets.extend(ipv4::header(
-        *local.ip(),
-        *peer.ip(),
-        ipv4::PROTOCOL_UDP,
-        0,
-        0,
-    ));
-    octets[IPV4_CHECKSUM..IPV4_CHECKSUM + 2].fill(0);
+fn build(session: &SessionSpec) -> Option<Vec<u8>> {
+    let (local, peer) = (session.local, session.peer);
+    let mut octets = Vec::with_capacity(HA_IPV6_OCTETS);
+    match (local.ip(), peer.ip()) {
+        (IpAddr::V4(local), IpAddr::V4(peer)) => {
+            octets.extend(ipv4::header(local, peer, ipv4::PROTOCOL_UDP, 0, 0));
+            octets[IPV4_CHECKSUM..IPV4_CHECKSUM + 2].fill(0);
+        }
+        (IpAddr::V6(local), IpAddr::V6(peer)) => {
+            octets.extend(ipv6::header(local, peer, ipv6::NEXT_UDP, 0));
+        }
+        _ => return None,
+    }
     octets.extend(local.port().to_be_bytes());
     octets.extend(peer.port().to_be_bytes());
     octets.extend([0; 4]);
@@ -223,6 +270,6 @@ fn build(session: &SessionSpec, local: SocketAddrV4, peer: SocketAddrV4) -> Vec<
     } else if session.address_control {
         octets.extend(ppp::ADDRESS_CONTROL);
     }
-    octets.extend(ppp::PROTOCOL_IPV4.to_be_bytes());
-    octets
+    octets.extend([0; PPP_PROTOCOL_OCTETS]);
+    Some(octets)
 }

@@ -5,9 +5,13 @@ pub const HEADER_OCTETS: usize = 14;
 
 pub const ETHER_TYPE_IPV4: u16 = 0x0800;
 pub const ETHER_TYPE_ARP: u16 = 0x0806;
+pub const ETHER_TYPE_IPV6: u16 = 0x86dd;
 
 /// The address of every station.
 pub const BROADCAST: [u8; 6] = [0xff; 6];
+
+/// How the group addresses of IPv6 start (RFC 2464, 7).
+pub const IPV6_MULTICAST: [u8; 2] = [0x33, 0x33];
 
 /// A header without a VLAN tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -212,7 +212,7 @@ pub fn udp_packet(
         total_octets,
         identification,
     ));
-    packet.extend(udp::header(source, destination, payload));
+    packet.extend(udp::header(source.into(), destination.into(), payload));
     packet.extend(payload);
     packet
 }

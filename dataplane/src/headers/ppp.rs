@@ -2,11 +2,23 @@
 
 /// IPv4 (RFC 1332, 2.2).
 pub const PROTOCOL_IPV4: u16 = 0x0021;
+/// IPv6 (RFC 5072, 2).
+pub const PROTOCOL_IPV6: u16 = 0x0057;
 /// LCP (RFC 1661, 5).
 pub const PROTOCOL_LCP: u16 = 0xc021;
 
 /// Address and control of an uncompressed frame.
 pub const ADDRESS_CONTROL: [u8; 2] = [0xff, 0x03];
+
+/// The protocol of an IP packet, by its version.
+#[inline]
+#[must_use]
+pub fn protocol_of(packet: &[u8]) -> u16 {
+    match packet.first() {
+        Some(octet) if octet >> 4 == 6 => PROTOCOL_IPV6,
+        _ => PROTOCOL_IPV4,
+    }
+}
 
 /// The protocol of a frame, and how many octets stood before its information
 /// field. Address and control are skipped if they are there, and a protocol

@@ -2,9 +2,11 @@
 
 use crate::checksum;
 use crate::headers::ipv4::{self, FRAGMENT_OFFSET, MORE_FRAGMENTS, PROTOCOL_TCP};
+use crate::headers::ipv6::{self, NEXT_TCP};
 
-/// IPv4 and TCP headers without options, which the MSS does not count (RFC 6691, 2).
-const FIXED_HEADERS_OCTETS: u16 = 40;
+/// IP and TCP headers without options, which the MSS does not count (RFC 6691, 2).
+const IPV4_HEADERS_OCTETS: u16 = 40;
+const IPV6_HEADERS_OCTETS: u16 = 60;
 
 const TCP_HEADER_OCTETS: usize = 20;
 const TCP_CHECKSUM: usize = 16;
@@ -15,7 +17,7 @@ const OPTION_NOP: u8 = 1;
 const OPTION_MSS: u8 = 2;
 const OPTION_MSS_OCTETS: u8 = 4;
 
-/// Lowers the MSS option of a TCP SYN in the IPv4 `packet` to what fits an
+/// Lowers the MSS option of a TCP SYN in the IPv4 or IPv6 `packet` to what fits an
 /// `mtu`, and mends the TCP checksum. Returns whether something was changed.
 ///
 /// Left as they are: everything that is no SYN, fragments (an option or the
@@ -24,22 +26,47 @@ const OPTION_MSS_OCTETS: u8 = 4;
 /// the MTU leaves no room for data.
 #[inline]
 pub fn clamp_mss(packet: &mut [u8], mtu: u16) -> bool {
-    let limit = mtu.saturating_sub(FIXED_HEADERS_OCTETS);
-    match syn(packet) {
-        Some(segment) if limit > 0 => clamp_options(segment, limit),
+    let (header, headers_octets) = match packet.first() {
+        Some(octet) if octet >> 4 == 6 => (ipv6_syn(packet), IPV6_HEADERS_OCTETS),
+        _ => (ipv4_syn(packet), IPV4_HEADERS_OCTETS),
+    };
+    let limit = mtu.saturating_sub(headers_octets);
+    match header {
+        Some(header) if limit > 0 => clamp_options(header, limit),
         _ => false,
     }
 }
 
-/// The TCP header, options included, of a packet that is a whole TCP SYN.
+/// The TCP header, options included, of an IPv4 packet that is a whole TCP SYN.
 #[inline]
-fn syn(packet: &mut [u8]) -> Option<&mut [u8]> {
+fn ipv4_syn(packet: &mut [u8]) -> Option<&mut [u8]> {
     let (header_octets, total_octets) = ipv4::extent(packet)?;
     let fragment = u16::from_be_bytes([packet[6], packet[7]]);
     if packet[9] != PROTOCOL_TCP || fragment & (MORE_FRAGMENTS | FRAGMENT_OFFSET) != 0 {
         return None;
     }
-    let segment = packet.get_mut(header_octets..total_octets)?;
+    syn(packet.get_mut(header_octets..total_octets)?)
+}
+
+/// The same of an IPv6 packet. Extension headers are rare before TCP: only a
+/// packet that has some is walked.
+#[inline]
+fn ipv6_syn(packet: &mut [u8]) -> Option<&mut [u8]> {
+    let header = ipv6::known(packet)?;
+    let offset = if header.next_header == NEXT_TCP {
+        ipv6::HEADER_OCTETS
+    } else {
+        let upper = ipv6::upper_layer(&header, packet).ok()?;
+        if upper.protocol != NEXT_TCP || upper.is_fragment() {
+            return None;
+        }
+        upper.offset
+    };
+    syn(packet.get_mut(offset..header.total_octets)?)
+}
+
+#[inline]
+fn syn(segment: &mut [u8]) -> Option<&mut [u8]> {
     let fixed = segment.first_chunk::<TCP_HEADER_OCTETS>()?;
     if fixed[13] & FLAG_SYN == 0 {
         return None;

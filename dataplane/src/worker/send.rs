@@ -8,7 +8,8 @@ use crate::checksum;
 use crate::command::{SessionId, SetId};
 use crate::counters::{Drop, SessionCounters};
 use crate::event::Event;
-use crate::headers::encapsulation::Template;
+use crate::headers::encapsulation::{Fields, Template};
+use crate::headers::ppp;
 use crate::tables::{Link, Member, Tables};
 
 use super::Worker;
@@ -52,7 +53,7 @@ impl Worker {
         let copy = Copy {
             number: 0,
             epoch: 0,
-            sum: inner_sum(session.spec.udp_checksum, &packet),
+            sum: inner_sum(session.plain.has_udp_checksum(), &packet),
             identification: self.identification.take(),
         };
         let octets = packet.len();
@@ -150,7 +151,7 @@ impl Worker {
         let summed = members.iter().any(|member| {
             self.tables
                 .session(member.session)
-                .is_some_and(|session| session.spec.udp_checksum)
+                .is_some_and(|session| session.template.has_udp_checksum())
         });
         let mut octets = 0;
         for (sum, packet) in numbered.sums.iter_mut().zip(packets) {
@@ -255,23 +256,21 @@ fn inner_sum(wanted: bool, packet: &[u8]) -> u32 {
 /// neighbour is known. `None` when there is no room.
 #[inline]
 fn encapsulate(template: &Template, link: &Link, mut packet: Mbuf, copy: &Copy) -> Option<Mbuf> {
-    let inner_octets = packet.len();
+    let fields = Fields {
+        inner_octets: packet.len(),
+        inner_sum: copy.sum,
+        protocol: ppp::protocol_of(&packet),
+        epoch: copy.epoch,
+        number: copy.number,
+        identification: copy.identification,
+    };
     let ethernet_octets = link.ethernet.map_or(0, |header| header.len());
     let header = packet.prepend(ethernet_octets + template.octets())?;
     let (ethernet, outer) = header.split_at_mut(ethernet_octets);
     if let Some(octets) = &link.ethernet {
         ethernet.copy_from_slice(octets);
     }
-    template
-        .write(
-            outer,
-            inner_octets,
-            copy.number,
-            copy.epoch,
-            copy.sum,
-            copy.identification,
-        )
-        .then_some(packet)
+    template.write(outer, &fields).then_some(packet)
 }
 
 /// Sends an outer packet, or has the control thread find its neighbour. False

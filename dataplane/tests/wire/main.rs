@@ -4,5 +4,6 @@
 
 mod encapsulation;
 mod headers;
+mod ipv6;
 mod packets;
 mod transform;

@@ -1,6 +1,6 @@
 //! MSS clamp and fragmentation.
 
-use crate::packets::{ipv4, transport_checksum};
+use crate::packets::{ipv4, ipv6, transport_checksum, transport_checksum_behind};
 use dataplane::headers::ipv4 as header;
 use dataplane::transform::clamp_mss;
 use dataplane::transform::fragment::{FragmentError, fragment};
@@ -86,6 +86,73 @@ fn mss_behind_ip_options() {
     assert!(clamp_mss(&mut packet, 1450));
     assert_eq!(packet[48..], [2, 4, 0x05, 0x82]);
     assert_eq!(transport_checksum(&packet), 0);
+}
+
+/// A TCP packet over IPv6 with a right checksum, and these octets of extension
+/// headers, which start with `next_header`, before it.
+fn tcp_ipv6(flags: u8, options: &[u8], next_header: u8, extensions: &[u8]) -> Vec<u8> {
+    let segment = &tcp(flags, options, &[], &[], 0)[20..];
+    let mut packet = ipv6(next_header, &[extensions, segment].concat());
+    let offset = 40 + extensions.len();
+    packet[offset + 16..offset + 18].fill(0);
+    let checksum = transport_checksum_behind(&packet, offset, 6).to_be_bytes();
+    packet[offset + 16..offset + 18].copy_from_slice(&checksum);
+    packet
+}
+
+#[test]
+fn mss_over_ipv6() {
+    let mss = [2, 4, 0x05, 0xb4];
+    // 1430 - 60 = 1370 = 0x055a
+    let mut packet = tcp_ipv6(SYN, &mss, 6, &[]);
+    assert!(clamp_mss(&mut packet, 1430));
+    assert_eq!(packet[60..], [2, 4, 0x05, 0x5a]);
+    assert_eq!(transport_checksum_behind(&packet, 40, 6), 0);
+    assert!(!clamp_mss(&mut packet, 1430));
+    let mut packet = tcp_ipv6(SYN_ACK, &[1, 2, 4, 0xff, 0xff, 1, 1, 1], 6, &[]);
+    assert!(clamp_mss(&mut packet, 1280));
+    assert_eq!(packet[60..], [1, 2, 4, 0x04, 0xc4, 1, 1, 1]);
+    assert_eq!(transport_checksum_behind(&packet, 40, 6), 0);
+    // Behind destination options and a fragment header that makes no piece.
+    let extensions = [44, 0, 1, 4, 0, 0, 0, 0, 6, 0, 0, 0, 1, 2, 3, 4];
+    let mut packet = tcp_ipv6(SYN, &mss, 60, &extensions);
+    assert!(clamp_mss(&mut packet, 1430));
+    assert_eq!(packet[76..], [2, 4, 0x05, 0x5a]);
+    assert_eq!(transport_checksum_behind(&packet, 56, 6), 0);
+}
+
+#[test]
+fn mss_over_ipv6_left_alone() {
+    let mss = [2, 4, 0x05, 0xb4];
+    let syn = || tcp_ipv6(SYN, &mss, 6, &[]);
+    let fragment = |flags| tcp_ipv6(SYN, &mss, 44, &[6, 0, 0, flags, 1, 2, 3, 4]);
+    let cases = [
+        ("no SYN", tcp_ipv6(ACK, &mss, 6, &[])),
+        ("not TCP", tcp_ipv6(SYN, &mss, 17, &[])),
+        (
+            "not TCP behind options",
+            tcp_ipv6(SYN, &mss, 60, &[17, 0, 1, 4, 0, 0, 0, 0]),
+        ),
+        (
+            "options past the end",
+            tcp_ipv6(SYN, &mss, 60, &[6, 9, 1, 4, 0, 0, 0, 0]),
+        ),
+        ("first fragment", fragment(1)),
+        ("later fragment", fragment(8)),
+        ("no option", tcp_ipv6(SYN, &[1, 1, 1, 1], 6, &[])),
+    ];
+    for (name, packet) in cases {
+        let mut after = packet.clone();
+        assert!(!clamp_mss(&mut after, 1430), "{name}");
+        assert_eq!(after, packet, "{name}");
+    }
+    let whole = syn();
+    for length in 0..whole.len() {
+        assert!(!clamp_mss(&mut whole[..length].to_vec(), 1430), "{length}");
+    }
+    for mtu in 0..=60 {
+        assert!(!clamp_mss(&mut syn(), mtu));
+    }
 }
 
 #[test]
@@ -331,6 +398,25 @@ proptest! {
         } else {
             prop_assert!(!changed && after == mss);
         }
+    }
+
+    #[test]
+    fn clamp_over_ipv6_never_panics(
+        mut octets in prop::collection::vec(any::<u8>(), 62..160),
+        next_header in prop::sample::select(&[0_u8, 6, 43, 44, 51, 60][..]),
+        mtu: u16,
+    ) {
+        octets[0] = 0x60;
+        let payload_octets = octets.len() as u8 - 40;
+        octets[4..6].copy_from_slice(&[0, payload_octets]);
+        octets[6] = next_header;
+        if next_header != 6 {
+            (octets[40], octets[41]) = (6, 0);
+        }
+        octets[if next_header == 6 { 53 } else { 61 }] |= SYN;
+        let before = octets.clone();
+        let changed = clamp_mss(&mut octets, mtu);
+        prop_assert_eq!(changed, octets != before);
     }
 
     #[test]

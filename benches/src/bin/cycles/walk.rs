@@ -4,9 +4,9 @@ use std::error::Error;
 use std::fmt;
 use std::net::SocketAddrV4;
 
-use dataplane::headers::encapsulation::{HA_OCTETS, Template};
+use dataplane::headers::encapsulation::{Fields, HA_OCTETS, Template};
 use dataplane::headers::ethernet::{self, Ethernet};
-use dataplane::headers::{ipv4, udp};
+use dataplane::headers::{ipv4, ppp, udp};
 use dpdk::{BURST, Burst, Mempool, tsc};
 
 use crate::bed::{Bed, LINKS, SetKind, far_end, lan_host, mac, neighbour_mac, plain_host};
@@ -204,13 +204,16 @@ impl Input {
                 return None;
             }
             if let Some((template, epoch)) = &self.tunnel {
-                let sum = dataplane::checksum::sum(packet);
-                let identification = number as u16;
-                let octets = packet.len();
+                let fields = Fields {
+                    inner_octets: packet.len(),
+                    inner_sum: dataplane::checksum::sum(packet),
+                    protocol: ppp::PROTOCOL_IPV4,
+                    epoch: *epoch,
+                    number,
+                    identification: number as u16,
+                };
                 let header = frame.prepend(template.octets())?;
-                template
-                    .write(header, octets, number, *epoch, sum, identification)
-                    .then_some(())?;
+                template.write(header, &fields).then_some(())?;
             }
             frame
                 .prepend(self.ethernet.len())?
