@@ -18,6 +18,13 @@ impl Counter {
         );
     }
 
+    /// Raises it to `least` if it is lower. Only the one writing thread may call this.
+    pub fn raise(&self, least: u64) {
+        if self.0.load(Ordering::Relaxed) < least {
+            self.0.store(least, Ordering::Relaxed);
+        }
+    }
+
     pub fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

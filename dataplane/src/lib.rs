@@ -6,6 +6,7 @@
 //! queues of every port.
 #![forbid(unsafe_code)]
 
+pub mod arrivals;
 pub mod checksum;
 pub mod command;
 pub mod config;
@@ -16,6 +17,7 @@ mod handle;
 pub mod headers;
 mod port;
 pub mod reassembly;
+pub mod skew;
 mod start;
 mod tables;
 pub mod transform;

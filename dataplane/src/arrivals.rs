@@ -1,0 +1,215 @@
+//! What came in over one link: which numbers, for the control thread's books.
+//!
+//! Each worker keeps a ring of its own for each link that it writes with plain
+//! loads and stores; the control thread reads it while it is written. Slots are
+//! those of [`crate::window`], a bit for each of 32 consecutive numbers and the
+//! turn of the ring that they belong to, with the turns counted from one so
+//! that zero is a slot that was never written.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use zerocopy::FromZeros;
+
+use crate::counters::Counter;
+use crate::skew::Skew;
+
+/// Numbers that share a slot.
+pub const GROUP_NUMBERS: u64 = 32;
+
+const GROUP_LOG2: u32 = GROUP_NUMBERS.trailing_zeros();
+const SLOTS_LOG2: u32 = 11;
+const SLOTS: usize = 1 << SLOTS_LOG2;
+
+/// Which numbers of the peer's epoch came in over one link, written by one
+/// worker and read by any thread.
+///
+/// The memory is asked for as zeros, so that the system gives it when a number
+/// is first written to.
+pub struct Arrivals {
+    epoch: u32,
+    slots: Box<[AtomicU64; SLOTS]>,
+    /// The group behind the newest one that has a number.
+    end_group: Counter,
+    repeated: Counter,
+    untraced: Counter,
+    /// How far the copies were behind the first ones of their numbers.
+    pub skew: Skew,
+}
+
+impl Arrivals {
+    /// Groups that the ring holds.
+    pub const GROUPS: u64 = SLOTS as u64;
+    /// What one takes.
+    pub const MEMORY_OCTETS: u64 = (SLOTS * size_of::<AtomicU64>() + size_of::<Self>()) as u64;
+
+    /// The ring of a link whose peer numbers in this epoch.
+    ///
+    /// # Panics
+    /// When there is no memory.
+    #[must_use]
+    pub fn new(epoch: u32) -> Self {
+        Self {
+            epoch,
+            slots: FromZeros::new_box_zeroed().expect("memory for a ring of numbers"),
+            end_group: Counter::default(),
+            repeated: Counter::default(),
+            untraced: Counter::default(),
+            skew: Skew::default(),
+        }
+    }
+
+    /// The epoch whose numbers are noted.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Notes that a copy came. Only the one writing thread may call this.
+    #[inline]
+    pub fn note(&self, number: u64) {
+        let group = number >> GROUP_LOG2;
+        let (tag, slot) = (tag(group), self.slot(group));
+        let bit = 1 << (number % GROUP_NUMBERS);
+        // Relaxed, and no read-modify-write: there is one writer, and a reader
+        // that sees a bit later will see it when it looks again.
+        let seen = slot.load(Ordering::Relaxed);
+        let marked = if seen >> 32 == tag {
+            seen as u32
+        } else if seen >> 32 < tag {
+            self.end_group.raise(group + 1);
+            0
+        } else {
+            self.untraced.add(1);
+            return;
+        };
+        if marked & bit != 0 {
+            self.repeated.add(1);
+        }
+        slot.store(tag << 32 | u64::from(marked | bit), Ordering::Relaxed);
+    }
+
+    /// The group behind the newest one that has a number; 0 before the first.
+    #[must_use]
+    pub fn end_group(&self) -> u64 {
+        self.end_group.read()
+    }
+
+    /// Which numbers of a group came; `None` when newer ones took its place.
+    #[must_use]
+    pub fn numbers(&self, group: u64) -> Option<u32> {
+        let seen = self.slot(group).load(Ordering::Relaxed);
+        match (seen >> 32).cmp(&tag(group)) {
+            std::cmp::Ordering::Less => Some(0),
+            std::cmp::Ordering::Equal => Some(seen as u32),
+            std::cmp::Ordering::Greater => None,
+        }
+    }
+
+    /// Copies of numbers that the worker had noted: the network made them.
+    #[must_use]
+    pub fn repeated(&self) -> u64 {
+        self.repeated.read()
+    }
+
+    /// Copies that came when the ring had newer numbers in their place.
+    #[must_use]
+    pub fn untraced(&self) -> u64 {
+        self.untraced.read()
+    }
+
+    #[inline]
+    fn slot(&self, group: u64) -> &AtomicU64 {
+        &self.slots[group as usize % SLOTS]
+    }
+}
+
+/// The turn of the ring that a group belongs to, from 1 on. A number has 48
+/// bits, so that it fits 32 bits but for the last turn, which no epoch lives to
+/// see.
+#[inline]
+fn tag(group: u64) -> u64 {
+    (group >> SLOTS_LOG2) + 1
+}
+
+impl fmt::Debug for Arrivals {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Arrivals")
+            .field("epoch", &self.epoch)
+            .field("end_group", &self.end_group.read())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_number_is_found_where_it_was_noted() {
+        let arrivals = Arrivals::new(7);
+        assert_eq!((arrivals.end_group(), arrivals.numbers(0)), (0, Some(0)));
+        for number in [0, 31, 32, 1_000_000] {
+            arrivals.note(number);
+        }
+        assert_eq!(arrivals.numbers(0), Some(1 << 31 | 1));
+        assert_eq!(arrivals.numbers(1), Some(1));
+        assert_eq!(arrivals.numbers(1_000_000 / 32), Some(1));
+        assert_eq!(arrivals.end_group(), 1_000_000 / 32 + 1);
+        assert_eq!((arrivals.repeated(), arrivals.untraced()), (0, 0));
+    }
+
+    #[test]
+    fn a_number_that_comes_twice_is_counted_and_one_of_an_older_turn_too() {
+        let arrivals = Arrivals::new(7);
+        let turn = Arrivals::GROUPS * GROUP_NUMBERS;
+        arrivals.note(turn + 5);
+        arrivals.note(turn + 5);
+        assert_eq!(arrivals.repeated(), 1);
+        arrivals.note(5);
+        assert_eq!(arrivals.untraced(), 1);
+        assert_eq!(arrivals.numbers(0), None);
+        assert_eq!(arrivals.numbers(Arrivals::GROUPS), Some(1 << 5));
+    }
+
+    #[test]
+    fn the_largest_numbers_are_taken_without_a_panic() {
+        let arrivals = Arrivals::new(7);
+        for number in [(1 << 48) - 1, 0, (1 << 48) - 1] {
+            arrivals.note(number);
+        }
+        assert_eq!(arrivals.end_group(), 1 << 43);
+    }
+
+    proptest! {
+        /// What a reader finds is what a set of numbers holds, as far as the ring goes back.
+        #[test]
+        fn agrees_with_a_set(
+            start in prop_oneof![Just(0_u64), 0..(1_u64 << 40)],
+            steps in proptest::collection::vec(0_u64..3000, 1..500),
+            back in proptest::collection::vec(0_u64..2000, 1..500),
+        ) {
+            let arrivals = Arrivals::new(1);
+            let mut noted = std::collections::HashMap::<u64, u32>::new();
+            let (mut newest, mut repeated) = (start, 0);
+            for (step, back) in steps.iter().zip(&back) {
+                newest += step;
+                for number in [newest, newest.saturating_sub(*back).max(start)] {
+                    arrivals.note(number);
+                    let bits = noted.entry(number / GROUP_NUMBERS).or_default();
+                    repeated += u64::from(*bits >> (number % GROUP_NUMBERS) & 1);
+                    *bits |= 1 << (number % GROUP_NUMBERS);
+                }
+            }
+            let newest = newest / GROUP_NUMBERS;
+            prop_assert_eq!(arrivals.end_group(), newest + 1);
+            prop_assert_eq!(arrivals.repeated(), repeated);
+            for group in newest.saturating_sub(Arrivals::GROUPS - 1)..=newest {
+                let expected = noted.get(&group).copied().unwrap_or(0);
+                prop_assert_eq!(arrivals.numbers(group), Some(expected));
+            }
+        }
+    }
+}
