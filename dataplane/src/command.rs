@@ -9,7 +9,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use crate::arrivals::Arrivals;
 use crate::counters::{SessionCounters, SetCounters};
+use crate::skew::FirstTimes;
+use crate::speed::SpeedLimit;
 use crate::window::Window;
 
 /// A port, by its place in the configuration's list.
@@ -169,8 +172,12 @@ pub struct SessionSpec {
     /// The set this session is a member of: data with an HA header is taken
     /// from it, and only such data.
     pub set: Option<SetId>,
+    /// What may be sent on this link at most; no limit when not given.
+    pub speed: Option<Arc<SpeedLimit>>,
     /// One for each worker, written by that worker alone.
     pub counters: Vec<Arc<SessionCounters>>,
+    /// The same of what comes in, for a member of a set.
+    pub arrivals: Vec<Arc<Arrivals>>,
 }
 
 /// One incarnation of the far end's numbering, with its elimination window.
@@ -178,6 +185,25 @@ pub struct SessionSpec {
 pub struct Epoch {
     pub epoch: u32,
     pub window: Arc<Window>,
+    pub first_times: Arc<FirstTimes>,
+}
+
+impl Epoch {
+    /// What an epoch takes in memory, with a window of so many numbers.
+    #[must_use]
+    pub fn memory_octets(window_numbers: u64) -> u64 {
+        Window::memory_octets(window_numbers) + FirstTimes::MEMORY_OCTETS
+    }
+
+    /// An epoch of which nothing was received.
+    #[must_use]
+    pub fn new(epoch: u32, window_numbers: u64) -> Self {
+        Self {
+            epoch,
+            window: Arc::new(Window::new(window_numbers)),
+            first_times: Arc::default(),
+        }
+    }
 }
 
 /// One set instance as the workers see it.
@@ -199,6 +225,10 @@ pub struct SetSpec {
     /// "fragmentation needed" or fragmented.
     pub mtu: u16,
     pub tcp_mss_fix: bool,
+    /// How far the second quickest link is behind the first copies, of 99 in
+    /// 100, over the last seconds, µs; 0 while it is not known. The control
+    /// thread writes it once a second.
+    pub next_best_skew_us: Arc<AtomicU64>,
     /// One for each worker, written by that worker alone.
     pub counters: Vec<Arc<SetCounters>>,
 }

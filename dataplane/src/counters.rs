@@ -122,6 +122,8 @@ drops! {
     NoMember = "no-member",
     /// The port's link is down.
     PortDown = "port-down",
+    /// More than the link's `speed`: this link's copies only.
+    OverSpeed = "over-speed",
     /// The TX ring is full: this uplink's copies only.
     TxRingFull = "tx-ring-full",
     /// No buffer was left to copy into.
@@ -161,6 +163,8 @@ pub struct SessionCounters {
     pub sent_octets: Counter,
     /// Copies that never left: TX ring full, port down, neighbour unknown, no buffer.
     pub send_dropped_packets: Counter,
+    /// Copies that the link's `speed` had no room for.
+    pub over_speed_packets: Counter,
     /// Data packets that arrived with everything right but the number not yet looked at.
     pub received_packets: Counter,
     pub received_octets: Counter,

@@ -18,6 +18,7 @@ pub mod headers;
 mod port;
 pub mod reassembly;
 pub mod skew;
+pub mod speed;
 mod start;
 mod tables;
 pub mod transform;

@@ -321,7 +321,10 @@ mod tests {
     #[test]
     fn of_nothing_there_is_no_figure() {
         let none = measured([]);
-        assert_eq!((none.min_ns(), none.mean_ns(), none.p99_ns()), (None, None, None));
+        assert_eq!(
+            (none.min_ns(), none.mean_ns(), none.p99_ns()),
+            (None, None, None)
+        );
     }
 
     #[test]

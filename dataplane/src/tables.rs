@@ -326,17 +326,19 @@ impl Tables {
         };
         set.generation = self.generation;
         set.members.clear();
+        set.absent.clear();
         set.mtu = set.spec.mtu;
         for &session in &set.spec.members {
-            let Some(&link) = self.session_link(session) else {
-                continue;
-            };
+            let link = self.session_link(session).copied();
             let Some(of_session) = self.sessions.get(session) else {
                 continue;
             };
-            if of_session.spec.set == Some(id) && self.port_up(link.port) {
-                set.mtu = set.mtu.min(of_session.inner_mtu(&link));
-                set.members.push(Member { session, link });
+            match link.filter(|link| self.port_up(link.port)) {
+                Some(link) if of_session.spec.set == Some(id) => {
+                    set.mtu = set.mtu.min(of_session.inner_mtu(&link));
+                    set.members.push(Member { session, link });
+                }
+                _ => set.absent.push(session),
             }
         }
         self.sets.set(set);

@@ -325,7 +325,9 @@ impl Engine {
             udp_checksum: settings.udp_checksum,
             address_control,
             set: None,
+            speed: None,
             counters: (0..self.workers).map(|_| Arc::default()).collect(),
+            arrivals: Vec::new(),
         };
         let ppp_config = ppp::Config {
             role: settings.role,

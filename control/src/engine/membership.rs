@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dataplane::arrivals::Arrivals;
 use dataplane::command::{Command, NextHop, Prefix, SessionId, SetId, TableId};
 
 use super::dialer::Failure;
@@ -188,6 +189,14 @@ impl Engine {
         link.phase = Phase::Authenticated;
         link.spec.receive = true;
         link.spec.set = link.set;
+        if let (Some(_), Some(agreement), true) = (
+            link.set,
+            &link.peer_agreement,
+            link.spec.arrivals.is_empty(),
+        ) {
+            let rings = (0..self.workers).map(|_| Arc::new(Arrivals::new(agreement.epoch)));
+            link.spec.arrivals = rings.collect();
+        }
         let spec = Arc::new(link.spec.clone());
         if let (Some(set), Some(agreement)) = (link.set, link.peer_agreement.clone()) {
             let instance = self

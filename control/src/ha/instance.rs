@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use dataplane::command::{Epoch, SessionId, SetId, SetSpec};
 use dataplane::counters::SetCounters;
-use dataplane::window::Window;
 use rand::Rng;
 
 use super::Agreement;
@@ -125,9 +124,8 @@ impl SetInstance {
     }
 
     fn new_epoch(&self, epoch: u32, retires_at: Option<Duration>) -> Received {
-        let window = Arc::new(Window::new(u64::from(self.ours.window)));
         Received {
-            epoch: Epoch { epoch, window },
+            epoch: Epoch::new(epoch, u64::from(self.ours.window)),
             retires_at,
         }
     }
@@ -165,6 +163,7 @@ impl SetInstance {
                 .collect(),
             mtu: self.mtu,
             tcp_mss_fix: self.tcp_mss_fix,
+            next_best_skew_us: Arc::default(),
             counters: self.counters.clone(),
         })
     }

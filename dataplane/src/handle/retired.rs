@@ -78,9 +78,11 @@ mod tests {
             epochs: vec![Epoch {
                 epoch: 2,
                 window: Arc::clone(window),
+                first_times: Arc::default(),
             }],
             mtu: 1450,
             tcp_mss_fix: false,
+            next_best_skew_us: Arc::default(),
             counters: Vec::new(),
         }))
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use crate::arrivals::Arrivals;
 use crate::command::{SessionId, SessionSpec};
 use crate::counters::SessionCounters;
 use crate::headers::encapsulation::Template;
@@ -18,6 +19,7 @@ const MAX_SLOTS: usize = 1 << 20;
 pub(crate) struct Session {
     pub(crate) spec: Arc<SessionSpec>,
     pub(crate) counters: Arc<SessionCounters>,
+    pub(crate) arrivals: Option<Arc<Arrivals>>,
     /// Headers as the session sends them: with HA when it is in a set.
     pub(crate) template: Template,
     /// Headers without HA.
@@ -42,10 +44,12 @@ impl Session {
         let plain = Template::new(&SessionSpec {
             set: None,
             counters: Vec::new(),
+            arrivals: Vec::new(),
             ..SessionSpec::clone(&spec)
         })?;
         Some(Self {
             counters: spec.counters.get(worker).cloned().unwrap_or_default(),
+            arrivals: spec.arrivals.get(worker).cloned(),
             template,
             plain,
             spec,

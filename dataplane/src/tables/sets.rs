@@ -23,6 +23,8 @@ pub(crate) struct Set {
     pub(crate) counters: Arc<SetCounters>,
     /// Members whose session is there, whose peer has a route and whose port is up.
     pub(crate) members: Vec<Member>,
+    /// The other members.
+    pub(crate) absent: Vec<SessionId>,
     /// Largest inner packet that every live member carries, octets.
     pub(crate) mtu: u16,
     pub(super) generation: u64,
@@ -33,6 +35,7 @@ impl Set {
         Self {
             counters: spec.counters.get(worker).cloned().unwrap_or_default(),
             members: Vec::with_capacity(spec.members.len()),
+            absent: Vec::new(),
             mtu: spec.mtu,
             spec,
             generation: 0,

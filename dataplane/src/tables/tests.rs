@@ -57,7 +57,9 @@ fn session(tables: &mut Tables, id: u32, tunnel: u16, peer: &str) {
         udp_checksum: true,
         address_control: false,
         set: Some(SetId(1)),
+        speed: None,
         counters: Vec::new(),
+        arrivals: Vec::new(),
     })));
 }
 
@@ -206,6 +208,7 @@ fn a_set_is_as_large_as_its_smallest_live_member() {
         epochs: Vec::new(),
         mtu: 1450,
         tcp_mss_fix: false,
+        next_best_skew_us: Arc::default(),
         counters: Vec::new(),
     })));
     let live = |tables: &mut Tables| {

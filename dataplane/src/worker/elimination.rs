@@ -7,6 +7,7 @@ use crate::command::{SessionId, SetId};
 use crate::counters::Drop;
 use crate::headers::ipv4;
 use crate::reassembly::Place;
+use crate::skew::{FirstTimes, Skew};
 use crate::transform::clamp_mss;
 use crate::window::Verdict;
 
@@ -116,7 +117,9 @@ impl Worker {
             for (copy, &verdict) in rest.take_while(|(copy, _)| copy.session == first.session) {
                 tally.add(copy, verdict);
             }
-            start += tally.received_packets as usize;
+            let end = start + tally.received_packets as usize;
+            self.note(&copies[start..end], &verdicts[start..end]);
+            start = end;
             duplicates += tally.duplicates;
             too_late += tally.too_late;
             self.add(&tally, first);
@@ -140,6 +143,43 @@ impl Worker {
             counters.delivered_octets.add(tally.delivered_octets);
             counters.duplicates.add(tally.duplicates);
             counters.too_late.add(tally.too_late);
+        }
+    }
+
+    /// Notes for the control thread's books which numbers came over a link,
+    /// and how far behind their first copies.
+    fn note(&self, copies: &[Candidate], verdicts: &[Verdict]) {
+        let link = copies
+            .first()
+            .and_then(|copy| self.tables.session(copy.session));
+        let Some(arrivals) = link.and_then(|link| link.arrivals.as_deref()) else {
+            return;
+        };
+        for (copy, &verdict) in copies.iter().zip(verdicts) {
+            // What is too late is as good as lost.
+            if verdict == Verdict::TooLate || copy.epoch != arrivals.epoch() {
+                continue;
+            }
+            arrivals.note(copy.number);
+            if FirstTimes::is_sampled(copy.number) {
+                self.note_skew(copy, verdict, &arrivals.skew);
+            }
+        }
+    }
+
+    fn note_skew(&self, copy: &Candidate, verdict: Verdict, skew: &Skew) {
+        let set = self.tables.set(copy.set);
+        let Some(epoch) = set.and_then(|set| set.epoch(copy.epoch)) else {
+            return;
+        };
+        let now_ns = self.io.now_ns();
+        if verdict == Verdict::First {
+            epoch.first_times.note(copy.number, now_ns);
+            skew.note(0);
+        } else if let Some(skew_ns) = epoch.first_times.age_ns(copy.number, now_ns) {
+            skew.note(skew_ns);
+        } else {
+            skew.miss();
         }
     }
 

@@ -36,6 +36,8 @@ pub(super) struct Io {
     sources: Vec<Source>,
     events: Arc<ArrayQueue<Event<Frame>>>,
     pub(super) tsc_hz: u64,
+    /// Nanoseconds in a tick of the time stamp counter, times 2^32.
+    tick_ns_32: u64,
     /// The time stamp counter at the start of this round.
     pub(super) now: u64,
 }
@@ -68,8 +70,14 @@ impl Io {
             sources,
             events: Arc::clone(&channel.events),
             tsc_hz,
+            tick_ns_32: (1_000_000_000 << 32) / tsc_hz.max(1),
             now: 0,
         }
+    }
+
+    /// The start of this round on a clock that all workers share, in nanoseconds.
+    pub(super) fn now_ns(&self) -> u64 {
+        ((u128::from(self.now) * u128::from(self.tick_ns_32)) >> 32) as u64
     }
 
     /// The control thread as a source.

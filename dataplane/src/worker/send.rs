@@ -57,6 +57,14 @@ impl Worker {
             identification: self.identification.take(),
         };
         let octets = packet.len();
+        if let Some(limit) = &session.spec.speed {
+            let outer_octets = session.plain.octets() + octets;
+            if limit.admit(self.io.now_ns(), std::iter::once(outer_octets)) == 0 {
+                session.counters.over_speed_packets.add(1);
+                self.io.drop(link.port, Drop::OverSpeed);
+                return;
+            }
+        }
         let outer = encapsulate(&session.plain, link, packet, &copy);
         let sent = send_outer(&mut self.io, &self.tables, link, outer);
         count_sent(&session.counters, sent, octets);
@@ -115,7 +123,9 @@ impl Worker {
             for member in others {
                 self.send_copies(member, packets, &burst);
             }
+            let count = packets.len();
             self.send_originals(last, packets, &burst);
+            self.count_absent(id, count);
         }
         if let Some(set) = self.tables.live_set(id) {
             set.members = members;
@@ -170,9 +180,11 @@ impl Worker {
     }
 
     fn send_copies(&mut self, member: &Member, packets: &[Mbuf], burst: &Numbered) {
+        let passing = self.within_speed(member, packets);
+        let wanted = passing.count_ones() as usize;
         let room = match member.link.ethernet {
-            Some(_) => self.io.room(member.link.port).min(packets.len()),
-            None => packets.len(),
+            Some(_) => self.io.room(member.link.port).min(wanted),
+            None => wanted,
         };
         let mut fresh = Burst::new();
         if !self.copies.alloc_bulk(&mut fresh, room) {
@@ -180,7 +192,9 @@ impl Worker {
             while fresh.len() < room && self.copies.alloc_bulk(&mut fresh, 1) {}
         }
         let mut fresh = fresh.drain(..);
-        for (index, packet) in packets.iter().enumerate() {
+        let packets = packets.iter().enumerate();
+        let passing = packets.filter(|&(index, _)| passes(passing, index));
+        for (place, (index, packet)) in passing.enumerate() {
             let copy = fresh
                 .next()
                 .and_then(|mut copy| copy.extend_from_slice(packet).then_some(copy));
@@ -188,7 +202,7 @@ impl Worker {
                 self.send_copy(member, copy, burst, index);
                 continue;
             }
-            let reason = if index < room {
+            let reason = if place < room {
                 Drop::NoBuffer
             } else {
                 Drop::TxRingFull
@@ -199,8 +213,47 @@ impl Worker {
     }
 
     fn send_originals(&mut self, member: &Member, packets: &mut Vec<Mbuf>, burst: &Numbered) {
+        let passing = self.within_speed(member, packets);
         for (index, packet) in packets.drain(..).enumerate() {
-            self.send_copy(member, packet, burst, index);
+            if passes(passing, index) {
+                self.send_copy(member, packet, burst, index);
+            }
+        }
+    }
+
+    /// Which packets of a burst the speed of a link lets pass, as bits. The
+    /// others are counted here.
+    fn within_speed(&self, member: &Member, packets: &[Mbuf]) -> u64 {
+        // A burst has no more packets than there are bits.
+        let unused = u64::BITS.saturating_sub(packets.len() as u32);
+        let all = u64::MAX.checked_shr(unused).unwrap_or(0);
+        let Some(session) = self.tables.session(member.session) else {
+            return all;
+        };
+        let Some(limit) = &session.spec.speed else {
+            return all;
+        };
+        let headers = session.template.octets();
+        let octets = packets.iter().map(|packet| headers + packet.len());
+        let passing = limit.admit(self.io.now_ns(), octets);
+        let refused = packets.len() as u64 - u64::from(passing.count_ones());
+        if refused > 0 {
+            session.counters.over_speed_packets.add(refused);
+            self.io
+                .drop_many(member.link.port, Drop::OverSpeed, refused);
+        }
+        passing
+    }
+
+    /// Members that have no way now get no copies, which the far end must know
+    /// from losses of the line.
+    fn count_absent(&self, id: SetId, packets: usize) {
+        let absent = self.tables.set(id).map_or(&[][..], |set| &set.absent);
+        for &session in absent {
+            if let Some(session) = self.tables.session(session) {
+                let dropped = &session.counters.send_dropped_packets;
+                dropped.add(packets as u64);
+            }
         }
     }
 
@@ -234,6 +287,12 @@ struct Numbered {
     epoch: u32,
     /// Sum of each packet.
     sums: [u32; BURST],
+}
+
+/// Whether the packet at this place of a burst is among those that pass.
+#[inline]
+fn passes(passing: u64, index: usize) -> bool {
+    passing >> index & 1 == 1
 }
 
 #[inline]

@@ -48,7 +48,9 @@ fn session(ha: bool, peer: &str) -> SessionSpec {
         udp_checksum: true,
         address_control: false,
         set: ha.then_some(SetId(0)),
+        speed: None,
         counters: vec![Arc::default()],
+        arrivals: Vec::new(),
     }
 }
 

@@ -117,10 +117,7 @@ fn a_piece_that_never_comes_has_a_name_after_a_while() {
 #[test]
 fn pieces_of_two_epochs_are_not_mixed() {
     let mut rig = Rig::new();
-    let newer = Epoch {
-        epoch: 9,
-        window: Arc::new(Window::new(Window::MIN_NUMBERS)),
-    };
+    let newer = Epoch::new(9, Window::MIN_NUMBERS);
     let mut spec = rig.set_spec();
     spec.epochs.insert(0, newer);
     rig.command(Command::SetSet(Arc::new(spec)));

@@ -60,10 +60,7 @@ fn a_number_older_than_the_window_is_too_late() {
 #[test]
 fn two_epochs_are_received_and_no_other() {
     let mut rig = Rig::new();
-    let newer = Epoch {
-        epoch: 9,
-        window: Arc::new(Window::new(Window::MIN_NUMBERS)),
-    };
+    let newer = Epoch::new(9, Window::MIN_NUMBERS);
     let mut spec = rig.set_spec();
     spec.epochs.insert(0, newer);
     rig.command(Command::SetSet(Arc::new(spec)));

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use crossbeam::queue::ArrayQueue;
 use dataplane::Frame;
+use dataplane::arrivals::Arrivals;
 use dataplane::checksum;
 use dataplane::command::{
     Command, Epoch, InterfaceId, InterfaceSpec, NextHop, PortId, Prefix, SessionId, SessionSpec,
@@ -21,6 +22,7 @@ use dataplane::event::Event;
 use dataplane::headers::ha::{HaHeader, Kind};
 use dataplane::headers::ipv4;
 use dataplane::reassembly::Place;
+use dataplane::skew::FirstTimes;
 use dataplane::transform::split;
 use dataplane::window::Window;
 use dataplane::worker::{Channel, Inbox, Order, Outlet, Parts, Worker, WorkerPort};
@@ -77,6 +79,9 @@ pub(crate) struct Rig {
     pub(crate) sessions: Vec<Vec<Arc<SessionCounters>>>,
     pub(crate) set: Vec<Arc<SetCounters>>,
     pub(crate) window: Arc<Window>,
+    pub(crate) first_times: Arc<FirstTimes>,
+    /// By session id - 1, then by worker.
+    pub(crate) arrivals: Vec<Vec<Arc<Arrivals>>>,
     pub(crate) pool: Mempool,
     pub(crate) now: u64,
 }
@@ -175,6 +180,11 @@ impl Rig {
             })
         });
         let workers_made = made.collect();
+        let arrivals = || {
+            (0..workers)
+                .map(|_| Arc::new(Arrivals::new(PEER_EPOCH)))
+                .collect()
+        };
         let of_session = || (0..workers).map(|_| Arc::default()).collect();
         Self {
             workers: workers_made,
@@ -184,6 +194,8 @@ impl Rig {
             sessions: (1..PORTS).map(|_| of_session()).collect(),
             set: (0..workers).map(|_| Arc::default()).collect(),
             window: Arc::new(Window::new(Window::MIN_NUMBERS)),
+            first_times: Arc::default(),
+            arrivals: (1..PORTS).map(|_| arrivals()).collect(),
             pool,
             now: 1,
         }
@@ -206,7 +218,9 @@ impl Rig {
             udp_checksum: true,
             address_control: false,
             set: Some(SET),
+            speed: None,
             counters: self.sessions[usize::from(uplink) - 1].clone(),
+            arrivals: self.arrivals[usize::from(uplink) - 1].clone(),
         }
     }
 
@@ -220,9 +234,11 @@ impl Rig {
             epochs: vec![Epoch {
                 epoch: PEER_EPOCH,
                 window: Arc::clone(&self.window),
+                first_times: Arc::clone(&self.first_times),
             }],
             mtu: 1450,
             tcp_mss_fix: false,
+            next_best_skew_us: Arc::default(),
             counters: self.set.clone(),
         }
     }

@@ -5,12 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use dataplane::arrivals::Arrivals;
 use dataplane::command::{
     Command, Epoch, InterfaceId, InterfaceSpec, NextHop, PortId, Prefix, SessionId, SessionSpec,
     SetId, SetSpec, TableId,
 };
 use dataplane::headers::encapsulation::Template;
-use dataplane::window::Window;
 use dataplane::worker::{Channel, Inbox, Order, Parts, Worker};
 use dpdk::{Eal, Mempool, tsc, tsc_hz};
 
@@ -276,7 +276,9 @@ fn session(kind: SetKind, link: usize) -> SessionSpec {
         udp_checksum: kind.udp_checksum,
         address_control: false,
         set: Some(kind.set()),
+        speed: None,
         counters: vec![Arc::default()],
+        arrivals: vec![Arc::new(Arrivals::new(EPOCH))],
     }
 }
 
@@ -287,12 +289,10 @@ fn set(kind: SetKind) -> SetSpec {
         next_number: Arc::new(AtomicU64::new(0)),
         owner: 0,
         members: (0..kind.links).map(|link| kind.session(link)).collect(),
-        epochs: vec![Epoch {
-            epoch: EPOCH,
-            window: Arc::new(Window::new(WINDOW_NUMBERS)),
-        }],
+        epochs: vec![Epoch::new(EPOCH, WINDOW_NUMBERS)],
         mtu: 1450,
         tcp_mss_fix: true,
+        next_best_skew_us: Arc::default(),
         counters: vec![Arc::default()],
     }
 }
