@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::ha_frame::HaFrame;
+
 /// The settings of one direction. `Default` is a perfect wire.
 ///
 /// The words of [`Impairments::apply`], with their units:
@@ -26,6 +28,7 @@ use serde::Serialize;
 /// | `rate` | `10mbit`, `512kbit`, `none` | frames leave no faster than this |
 /// | `queue` | octets, `64k`, `1m` | what may wait for `rate`; a frame that does not fit is dropped |
 /// | `outage` | `on`, `off` | nothing comes out, frames on the way are lost too |
+/// | `ha-outage` | `off`, `on`, `data` | frames with an HA header are lost (`data`: but not reports), all others pass: a link that is up and carries nothing |
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Impairments {
     #[serde(rename = "delay_us", serialize_with = "as_micros")]
@@ -48,6 +51,39 @@ pub struct Impairments {
     pub rate_bit_s: Option<u64>,
     pub queue_octets: u64,
     pub outage: bool,
+    pub ha_outage: HaOutage,
+}
+
+/// Which frames with an HA header a link loses while all others pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HaOutage {
+    #[default]
+    Off,
+    /// Copies of packets, and reports.
+    On,
+    /// Copies of packets alone.
+    Data,
+}
+
+impl HaOutage {
+    const WORDS: [(Self, &str); 3] = [(Self::Off, "off"), (Self::On, "on"), (Self::Data, "data")];
+
+    /// Whether a frame is lost by it.
+    pub fn takes(self, frame: Option<HaFrame>) -> bool {
+        match self {
+            Self::Off => false,
+            Self::On => frame.is_some(),
+            Self::Data => frame == Some(HaFrame::Data),
+        }
+    }
+}
+
+impl fmt::Display for HaOutage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = Self::WORDS.iter().find(|(outage, _)| outage == self);
+        f.write_str(word.map_or("", |(_, word)| word))
+    }
 }
 
 impl Default for Impairments {
@@ -67,6 +103,7 @@ impl Default for Impairments {
             rate_bit_s: None,
             queue_octets: 256 * 1024,
             outage: false,
+            ha_outage: HaOutage::Off,
         }
     }
 }
@@ -166,6 +203,11 @@ impl Impairments {
                     _ => return Err(bad("on or off")),
                 };
             }
+            "ha-outage" => {
+                let known = HaOutage::WORDS.iter().find(|(_, word)| *word == value);
+                let (outage, _) = known.ok_or_else(|| bad("off, on or data"))?;
+                self.ha_outage = *outage;
+            }
             _ => return Err(SettingError::UnknownKey(key.to_owned())),
         }
         Ok(())
@@ -200,7 +242,8 @@ impl fmt::Display for Impairments {
             None => write!(f, "rate=none ")?,
         }
         write!(f, "queue={} ", self.queue_octets)?;
-        write!(f, "outage={}", if self.outage { "on" } else { "off" })
+        write!(f, "outage={} ", if self.outage { "on" } else { "off" })?;
+        write!(f, "ha-outage={}", self.ha_outage)
     }
 }
 
@@ -277,7 +320,7 @@ mod tests {
     #[test]
     fn what_is_written_reads_back_the_same() {
         let words = "delay=61ms jitter=3ms loss=1% burst-loss=2% burst-length=5 burst-density=0.5 \
-                     reorder=3% reorder-by=7ms duplicate=4% corrupt=5% corrupt-from=42 rate=3mbit queue=9k outage=on";
+                     reorder=3% reorder-by=7ms duplicate=4% corrupt=5% corrupt-from=42 rate=3mbit queue=9k outage=on ha-outage=data";
         let settings: Impairments = words.parse().unwrap();
         assert_eq!(settings.to_string().parse(), Ok(settings));
     }
@@ -296,6 +339,7 @@ mod tests {
             "rate=10",
             "queue=x",
             "outage=maybe",
+            "ha-outage=maybe",
             "burst-length=0",
             "burst-loss=50% burst-density=40%",
             "corrupt-from=-1",

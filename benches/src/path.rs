@@ -1,6 +1,6 @@
 //! One direction of an emulated link: a pure, seeded function of the frames offered and the times at which they were.
 //!
-//! A frame passes, in this order: outage, loss (independent, then bursty), corruption, duplication, the queue of the
+//! A frame passes, in this order: outage, outage of HA frames, loss (independent, then bursty), corruption, duplication, the queue of the
 //! bottleneck, delay with jitter, reordering. Time is passed in by the caller and never runs backwards.
 
 use std::cmp::Reverse;
@@ -11,11 +11,13 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
+use crate::ha_frame::HaFrame;
 use crate::impairment::Impairments;
 
 /// What happened to the frames of one direction.
 ///
-/// At any time `received + duplicated = forwarded + lost + queue_drops + outage_drops + in_flight`.
+/// At any time `received + duplicated = forwarded + lost + queue_drops + outage_drops + in_flight`, and
+/// the same holds for what is counted in `ha_data`, whose `lost` is all of these drops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathCounters {
     /// Frames offered.
@@ -27,7 +29,7 @@ pub struct PathCounters {
     pub lost: u64,
     /// Frames that found the queue of `rate` full, or [`MAX_IN_FLIGHT`] frames on the way.
     pub queue_drops: u64,
-    /// Frames that arrived, or would have come out, during an outage.
+    /// Frames that arrived, or would have come out, during an outage of theirs.
     pub outage_drops: u64,
     /// Second copies made.
     pub duplicated: u64,
@@ -35,6 +37,18 @@ pub struct PathCounters {
     pub reordered: u64,
     /// Frames with a flipped bit.
     pub corrupted: u64,
+    /// The same of the copies of packets of HA sets alone.
+    pub ha_data: HaDataCounters,
+}
+
+/// What happened to the copies of packets of HA sets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HaDataCounters {
+    pub received: u64,
+    pub forwarded: u64,
+    /// Copies that did not come out, for whatever reason.
+    pub lost: u64,
+    pub duplicated: u64,
 }
 
 /// No more frames than this wait in one direction (five seconds of 100 000 frames a second), so that a long delay
@@ -94,12 +108,18 @@ impl Path {
     pub fn offer(&mut self, now: Duration, mut frame: Vec<u8>) {
         self.counters.received += 1;
         self.counters.received_octets += frame.len() as u64;
-        if self.settings.outage {
+        // Before anything is damaged.
+        let kind = HaFrame::of(&frame);
+        let is_data = kind == Some(HaFrame::Data);
+        self.counters.ha_data.received += u64::from(is_data);
+        if self.settings.outage || self.settings.ha_outage.takes(kind) {
             self.counters.outage_drops += 1;
+            self.counters.ha_data.lost += u64::from(is_data);
             return;
         }
         if self.is_lost() {
             self.counters.lost += 1;
+            self.counters.ha_data.lost += u64::from(is_data);
             return;
         }
         if self.happens(self.settings.corrupt) {
@@ -107,9 +127,10 @@ impl Path {
         }
         if self.happens(self.settings.duplicate) {
             self.counters.duplicated += 1;
-            self.enqueue(now, frame.clone());
+            self.counters.ha_data.duplicated += u64::from(is_data);
+            self.enqueue(now, frame.clone(), kind);
         }
-        self.enqueue(now, frame);
+        self.enqueue(now, frame, kind);
     }
 
     /// When the next frame comes out; `None` when nothing is on the way.
@@ -121,11 +142,14 @@ impl Path {
     pub fn take_due(&mut self, now: Duration) -> Option<Vec<u8>> {
         while self.next_due().is_some_and(|due| due <= now) {
             let Reverse(frame) = self.in_flight.pop()?;
-            if self.settings.outage {
+            let is_data = u64::from(frame.kind == Some(HaFrame::Data));
+            if self.settings.outage || self.settings.ha_outage.takes(frame.kind) {
                 self.counters.outage_drops += 1;
+                self.counters.ha_data.lost += is_data;
                 continue;
             }
             self.counters.forwarded += 1;
+            self.counters.ha_data.forwarded += is_data;
             return Some(frame.octets);
         }
         None
@@ -165,9 +189,10 @@ impl Path {
         self.counters.corrupted += 1;
     }
 
-    fn enqueue(&mut self, now: Duration, octets: Vec<u8>) {
+    fn enqueue(&mut self, now: Duration, octets: Vec<u8>, kind: Option<HaFrame>) {
         let Some(departure) = self.pass_bottleneck(now, octets.len()) else {
             self.counters.queue_drops += 1;
+            self.counters.ha_data.lost += u64::from(kind == Some(HaFrame::Data));
             return;
         };
         let jitter = self.settings.jitter;
@@ -187,6 +212,7 @@ impl Path {
         self.in_flight.push(Reverse(InFlight {
             due,
             order: self.offered,
+            kind,
             octets,
         }));
     }
@@ -216,6 +242,7 @@ struct InFlight {
     due: Duration,
     /// Breaks ties: frames due together come out as they came in.
     order: u64,
+    kind: Option<HaFrame>,
     octets: Vec<u8>,
 }
 

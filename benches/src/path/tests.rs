@@ -281,3 +281,31 @@ fn the_number_of_frames_on_the_way_is_bounded() {
     assert_eq!(path.in_flight(), MAX_IN_FLIGHT);
     assert_eq!(path.counters().queue_drops, 5);
 }
+
+/// LCP and control messages pass a link that loses the copies, and the copies' books are their own.
+#[test]
+fn a_link_can_lose_the_ha_frames_alone() {
+    use crate::ha_frame::tests::{DATA, REPORT, frame};
+    for (setting, passing) in [("off", 3), ("data", 2), ("on", 1)] {
+        let mut path = path(&format!("ha-outage={setting} duplicate=100%"));
+        for message in [&DATA[..], &REPORT, &[0x00, 0x02, 0, 1, 0, 2, 0xff, 0x03]] {
+            path.offer(Duration::ZERO, frame(false, message));
+        }
+        let out = std::iter::from_fn(|| path.take_due(Duration::ZERO)).count();
+        assert_eq!(out, 2 * passing, "{setting}");
+        let data = path.counters().ha_data;
+        assert_eq!(data.received + data.duplicated, data.forwarded + data.lost);
+        assert_eq!((data.received, data.lost), (1, u64::from(setting != "off")));
+    }
+}
+
+#[test]
+fn copies_on_the_way_are_lost_when_their_outage_begins() {
+    use crate::ha_frame::tests::{DATA, frame};
+    let mut path = path("delay=20ms");
+    path.offer(Duration::ZERO, frame(true, &DATA));
+    path.set("delay=20ms ha-outage=data".parse().unwrap());
+    assert!(path.take_due(Duration::from_secs(1)).is_none());
+    assert_eq!(path.counters().ha_data.lost, 1);
+    assert_eq!(path.counters().outage_drops, 1);
+}
