@@ -162,7 +162,7 @@ pub struct SessionSpec {
     pub receive: bool,
     /// Lower the MSS option of TCP SYNs to what fits `mtu`, both ways.
     pub tcp_mss_fix: bool,
-    /// Largest inner IP packet that fits this link's path, octets.
+    /// Largest inner IP packet that fits this link's path whole, octets.
     pub mtu: u16,
     /// Send the outer UDP checksum (RFC 2661, 8.1: on by default). Over IPv6 it
     /// is always sent (RFC 8200, 8.1).
@@ -222,7 +222,8 @@ pub struct SetSpec {
     /// Epochs that are received, newest first; at most two.
     pub epochs: Vec<Epoch>,
     /// Largest inner IP packet, octets; packets above it are answered with
-    /// "fragmentation needed" or fragmented.
+    /// "fragmentation needed" or fragmented. Packets up to it that are too
+    /// large for a member are cut into pieces.
     pub mtu: u16,
     pub tcp_mss_fix: bool,
     /// How far the second quickest link is behind the first copies, of 99 in

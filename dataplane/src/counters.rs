@@ -120,6 +120,8 @@ drops! {
     TooLate = "too-late",
     /// No live member in the set.
     NoMember = "no-member",
+    /// A copy for a link that carries less than a set needs of its links.
+    LinkTooSmall = "link-too-small",
     /// The port's link is down.
     PortDown = "port-down",
     /// More than the link's `speed`: this link's copies only.
@@ -183,6 +185,9 @@ pub struct SetCounters {
     /// Inner packets that were numbered and sent.
     pub sent_packets: Counter,
     pub sent_octets: Counter,
+    /// Of those, the ones that were cut, and the pieces that they were sent in.
+    pub split_packets: Counter,
+    pub split_pieces: Counter,
     /// Inner packets delivered (first copies, and what was put together of them).
     pub delivered_packets: Counter,
     pub delivered_octets: Counter,

@@ -18,6 +18,7 @@ use hashbrown::HashMap;
 use crate::command::{Command, InterfaceId, NextHop, PortId, SessionId, SessionSpec, SetId};
 use crate::command::{SetSpec, TableId};
 use crate::headers::ethernet::{self, Ethernet};
+use crate::transform::split::MIN_MEMBER_MTU;
 
 pub(crate) use interfaces::Interface;
 pub(crate) use routes::TableSlot;
@@ -327,6 +328,7 @@ impl Tables {
         set.generation = self.generation;
         set.members.clear();
         set.absent.clear();
+        set.too_small.clear();
         set.mtu = set.spec.mtu;
         for &session in &set.spec.members {
             let link = self.session_link(session).copied();
@@ -335,8 +337,14 @@ impl Tables {
             };
             match link.filter(|link| self.port_up(link.port)) {
                 Some(link) if of_session.spec.set == Some(id) => {
-                    set.mtu = set.mtu.min(of_session.inner_mtu(&link));
-                    set.members.push(Member { session, link });
+                    let mtu = of_session.inner_mtu(&link);
+                    let member = Member { session, link };
+                    if mtu < MIN_MEMBER_MTU {
+                        set.too_small.push(member);
+                    } else {
+                        set.mtu = set.mtu.min(mtu);
+                        set.members.push(member);
+                    }
                 }
                 _ => set.absent.push(session),
             }

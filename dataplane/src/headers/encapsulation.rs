@@ -46,9 +46,8 @@ const IPV6: usize = ipv6::HEADER_OCTETS;
 // From the start of UDP.
 const UDP_LENGTH: usize = 4;
 const UDP_CHECKSUM: usize = 6;
-const HA_EPOCH: usize = udp::HEADER_OCTETS + 8 + 2;
-
-const PPP_PROTOCOL_OCTETS: usize = 2;
+const HA_FLAGS: usize = udp::HEADER_OCTETS + 8 + 1;
+const HA_EPOCH: usize = HA_FLAGS + 1;
 
 /// One session's prebuilt headers.
 #[derive(Clone, Debug)]
@@ -57,7 +56,7 @@ pub struct Template {
     /// Sum of the IPv4 header without total length, identification and checksum.
     ipv4_sum: u32,
     /// Sum of what the UDP checksum covers before the inner packet, without the
-    /// two lengths, epoch, number and PPP protocol; `None` to send no checksum.
+    /// two lengths, flags, epoch, number and PPP protocol; `None` to send no checksum.
     udp_sum: Option<u32>,
 }
 
@@ -79,9 +78,11 @@ pub struct Fields {
     /// [`checksum::sum`] of the inner packet, taken once for all copies (it is
     /// not used by sessions that send no UDP checksum).
     pub inner_sum: u32,
-    /// PPP protocol of the inner packet.
+    /// PPP protocol of the inner packet; before a later piece, which has none,
+    /// the piece's first two octets, which then do not belong to the inner packet.
     pub protocol: u16,
     /// For the HA header, if there is one.
+    pub flags: u8,
     pub epoch: u32,
     pub number: u64,
     /// For the outer IPv4 header, if it is one.
@@ -165,17 +166,19 @@ impl Template {
         let [_, _, n0, n1, n2, n3, n4, n5] = fields.number.to_be_bytes();
         let [e0, e1, e2, e3] = fields.epoch.to_be_bytes();
         let series = [e0, e1, e2, e3, n0, n1, n2, n3, n4, n5];
-        let sum = checksum::sum(&series);
+        // The flags are the low octet of their word.
+        let sum = checksum::sum(&series) + u32::from(fields.flags);
         let Some(header) = self.patched::<N, IP>(octets, header, fields, sum) else {
             return false;
         };
+        put(header, IP + HA_FLAGS, [fields.flags]);
         put(header, IP + HA_EPOCH, series);
         true
     }
 
     /// Copies the headers behind an outer IP header of `IP` octets, and fills in
     /// lengths, identification, checksums and PPP protocol. `series_sum` is the
-    /// sum of epoch and number. The lengths are constants to the compiler, which
+    /// sum of flags, epoch and number. The lengths are constants to the compiler, which
     /// turns the copy into a few wide stores.
     #[inline]
     fn patched<'a, const N: usize, const IP: usize>(
@@ -208,7 +211,7 @@ impl Template {
         put(header, IP + UDP_LENGTH, udp_length.to_be_bytes());
         put(header, IP + UDP_CHECKSUM, udp_checksum.to_be_bytes());
         let protocol = fields.protocol.to_be_bytes();
-        put(header, N - PPP_PROTOCOL_OCTETS, protocol);
+        put(header, N - ppp::PROTOCOL_OCTETS, protocol);
         Some(header)
     }
 }
@@ -270,6 +273,6 @@ fn build(session: &SessionSpec) -> Option<Vec<u8>> {
     } else if session.address_control {
         octets.extend(ppp::ADDRESS_CONTROL);
     }
-    octets.extend([0; PPP_PROTOCOL_OCTETS]);
+    octets.extend([0; ppp::PROTOCOL_OCTETS]);
     Some(octets)
 }

@@ -7,6 +7,9 @@ pub const PROTOCOL_IPV6: u16 = 0x0057;
 /// LCP (RFC 1661, 5).
 pub const PROTOCOL_LCP: u16 = 0xc021;
 
+/// Octets of the protocol field, uncompressed.
+pub const PROTOCOL_OCTETS: usize = 2;
+
 /// Address and control of an uncompressed frame.
 pub const ADDRESS_CONTROL: [u8; 2] = [0xff, 0x03];
 

@@ -23,9 +23,12 @@ pub(crate) struct Set {
     pub(crate) counters: Arc<SetCounters>,
     /// Members whose session is there, whose peer has a route and whose port is up.
     pub(crate) members: Vec<Member>,
+    /// Those that would be, but carry less than a member must.
+    pub(crate) too_small: Vec<Member>,
     /// The other members.
     pub(crate) absent: Vec<SessionId>,
-    /// Largest inner packet that every live member carries, octets.
+    /// Largest inner packet that every live member carries whole, octets.
+    /// Larger ones, up to the set's own MTU, are cut into pieces.
     pub(crate) mtu: u16,
     pub(super) generation: u64,
 }
@@ -36,6 +39,7 @@ impl Set {
             counters: spec.counters.get(worker).cloned().unwrap_or_default(),
             members: Vec::with_capacity(spec.members.len()),
             absent: Vec::new(),
+            too_small: Vec::with_capacity(spec.members.len()),
             mtu: spec.mtu,
             spec,
             generation: 0,

@@ -49,6 +49,11 @@ pub fn split(packet_octets: usize, mtu: u16) -> Option<Pieces> {
 impl Iterator for Pieces {
     type Item = Piece;
 
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let count = self.rest.len().div_ceil(self.piece_octets);
+        (count, Some(count))
+    }
+
     fn next(&mut self) -> Option<Piece> {
         let Range { start, end } = self.rest;
         if start == end {
@@ -67,3 +72,5 @@ impl Iterator for Pieces {
         })
     }
 }
+
+impl ExactSizeIterator for Pieces {}

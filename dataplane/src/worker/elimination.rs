@@ -195,16 +195,18 @@ impl Worker {
     pub(super) fn deliver(&mut self, copy: Candidate) {
         let port = usize::from(copy.port);
         // On its way to the owner a command may have come before it.
-        let (Some(session), Some(set)) =
-            (self.tables.session(copy.session), self.tables.set(copy.set))
-        else {
+        let clamp = match self.tables.live_set(copy.set) {
+            Some(set) => set.spec.tcp_mss_fix.then_some(set.mtu),
+            None => None,
+        };
+        let Some(session) = self.tables.session(copy.session) else {
             self.io.drop(port, Drop::UnknownSession);
             return;
         };
         let mut packet = copy.packet;
         let payload_table = session.payload_table;
-        if set.spec.tcp_mss_fix {
-            clamp_mss(&mut packet, set.spec.mtu);
+        if let Some(mtu) = clamp {
+            clamp_mss(&mut packet, mtu);
         }
         let Some(header) = ipv4::known(&packet) else {
             self.io.drop(port, Drop::BadIpv4);

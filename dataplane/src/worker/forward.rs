@@ -65,7 +65,11 @@ impl Origin {
 enum Target {
     Link(HopPlace),
     Session(SessionId),
-    Set(SetId),
+    /// `whole_mtu` is what its members carry without cutting.
+    Set {
+        id: SetId,
+        whole_mtu: u16,
+    },
 }
 
 /// A way out, and what fits it.
@@ -73,7 +77,8 @@ struct Way {
     target: Target,
     /// Largest packet, octets.
     mtu: u16,
-    tcp_mss_fix: bool,
+    /// The MTU that TCP is held to, if it is.
+    tcp_mtu: Option<u16>,
 }
 
 impl Worker {
@@ -117,27 +122,34 @@ impl Worker {
             Hop::Link(ref link) => Ok(Way {
                 target: Target::Link(place),
                 mtu: link.mtu,
-                tcp_mss_fix: false,
+                tcp_mtu: None,
             }),
             Hop::Session(id) => {
                 self.tables.session_link(id).ok_or(Drop::NoRoute)?;
                 let session = self.tables.session(id).ok_or(Drop::NoRoute)?;
                 let link = session.link().ok_or(Drop::NoRoute)?;
+                let mtu = session.inner_mtu(link);
                 Ok(Way {
                     target: Target::Session(id),
-                    mtu: session.inner_mtu(link),
-                    tcp_mss_fix: session.spec.tcp_mss_fix,
+                    mtu,
+                    tcp_mtu: session.spec.tcp_mss_fix.then_some(mtu),
                 })
             }
             Hop::Set(id) => {
                 let set = self.tables.live_set(id).ok_or(Drop::NoRoute)?;
                 if set.members.is_empty() {
-                    return Err(Drop::NoMember);
+                    let too_small = !set.too_small.is_empty();
+                    return Err(if too_small {
+                        Drop::LinkTooSmall
+                    } else {
+                        Drop::NoMember
+                    });
                 }
+                let whole_mtu = set.mtu;
                 Ok(Way {
-                    target: Target::Set(id),
-                    mtu: set.mtu,
-                    tcp_mss_fix: set.spec.tcp_mss_fix,
+                    target: Target::Set { id, whole_mtu },
+                    mtu: set.spec.mtu,
+                    tcp_mtu: set.spec.tcp_mss_fix.then_some(whole_mtu),
                 })
             }
         }
@@ -165,8 +177,8 @@ impl Worker {
         if !origin.own {
             ipv4::decrement_ttl(&mut packet);
         }
-        if way.tcp_mss_fix {
-            clamp_mss(&mut packet, way.mtu);
+        if let Some(mtu) = way.tcp_mtu {
+            clamp_mss(&mut packet, mtu);
         }
         if fits {
             self.send(way.target, packet, origin);
@@ -198,7 +210,7 @@ impl Worker {
         match target {
             Target::Link(place) => self.send_link(place, packet, origin.source),
             Target::Session(id) => self.send_session(id, packet, origin),
-            Target::Set(id) => self.stage(id, packet),
+            Target::Set { id, whole_mtu } => self.stage(id, packet, whole_mtu, origin.source),
         }
     }
 

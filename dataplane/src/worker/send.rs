@@ -1,4 +1,4 @@
-//! Into the tunnels: encapsulation, numbers, replication.
+//! Into the tunnels: cutting, encapsulation, numbers, replication.
 
 use dpdk::{BURST, Burst, Mbuf};
 
@@ -9,18 +9,22 @@ use crate::command::{SessionId, SetId};
 use crate::counters::{Drop, SessionCounters};
 use crate::event::Event;
 use crate::headers::encapsulation::{Fields, Template};
-use crate::headers::ppp;
+use crate::headers::ha::{FLAG_MORE_PIECES, FLAG_NOT_FIRST_PIECE};
+use crate::headers::ppp::{self, PROTOCOL_OCTETS};
 use crate::tables::{Link, Member, Tables};
+use crate::transform::split;
 
-use super::Worker;
 use super::forward::Origin;
 use super::io::Io;
 use super::police::Class;
+use super::{Worker, keep};
 
 /// Packets of one burst that wait for the numbers of their set.
 pub(super) struct Stage {
     set: SetId,
     packets: Vec<Mbuf>,
+    /// Of each packet, what the HA header says of pieces.
+    flags: [u8; BURST],
 }
 
 impl Default for Stage {
@@ -28,6 +32,17 @@ impl Default for Stage {
         Self {
             set: SetId(u32::MAX),
             packets: Vec::with_capacity(BURST),
+            flags: [0; BURST],
+        }
+    }
+}
+
+impl Stage {
+    /// Adds a packet or a piece; there is room for it.
+    fn push(&mut self, packet: Mbuf, flags: u8) {
+        if let Some(place) = self.flags.get_mut(self.packets.len()) {
+            *place = flags;
+            self.packets.push(packet);
         }
     }
 }
@@ -36,7 +51,9 @@ impl Default for Stage {
 struct Copy {
     number: u64,
     epoch: u32,
-    /// Sum of the inner packet.
+    /// Of the HA header: which piece it is, if it is one.
+    flags: u8,
+    /// Sum of the inner packet, or of the piece.
     sum: u32,
     identification: u16,
 }
@@ -53,6 +70,7 @@ impl Worker {
         let copy = Copy {
             number: 0,
             epoch: 0,
+            flags: 0,
             sum: inner_sum(session.plain.has_udp_checksum(), &packet),
             identification: self.identification.take(),
         };
@@ -71,8 +89,42 @@ impl Worker {
     }
 
     /// Keeps a packet until its burst is through, so that all that go to one
-    /// set take their numbers at once.
-    pub(super) fn stage(&mut self, set: SetId, packet: Mbuf) {
+    /// set take their numbers at once. One that is larger than `whole_mtu` is
+    /// cut first.
+    #[inline]
+    pub(super) fn stage(&mut self, set: SetId, packet: Mbuf, whole_mtu: u16, source: usize) {
+        if packet.len() <= usize::from(whole_mtu) {
+            self.stage_with_room(set, 1).push(packet, 0);
+        } else if let Err(reason) = self.stage_pieces(set, packet, whole_mtu) {
+            self.io.drop(source, reason);
+        }
+    }
+
+    /// Cuts a packet. The first piece keeps its buffer, the others get copies.
+    fn stage_pieces(&mut self, set: SetId, mut packet: Mbuf, mtu: u16) -> Result<(), Drop> {
+        let mut cut = split(packet.len(), mtu).ok_or(Drop::FragmentationNeeded)?;
+        let first = cut.next().ok_or(Drop::FragmentationNeeded)?;
+        let mut later = Burst::new();
+        let count = cut.len();
+        if !self.copies.alloc_bulk(&mut later, count) {
+            return Err(Drop::NoBuffer);
+        }
+        for (buffer, piece) in later.iter_mut().zip(cut.clone()) {
+            if !buffer.extend_from_slice(&packet[piece.range]) {
+                return Err(Drop::NoBuffer);
+            }
+        }
+        keep(&mut packet, first.range);
+        let stage = self.stage_with_room(set, 1 + count);
+        stage.push(packet, first.place.flags());
+        for (buffer, piece) in later.drain(..).zip(cut) {
+            stage.push(buffer, piece.place.flags());
+        }
+        Ok(())
+    }
+
+    /// Where packets of this set wait, with room for some more.
+    fn stage_with_room(&mut self, set: SetId, room: usize) -> &mut Stage {
         let of_set = |stage: &Stage| !stage.packets.is_empty() && stage.set == set;
         let place = self
             .stages
@@ -84,12 +136,12 @@ impl Worker {
                     .position(|stage| stage.packets.is_empty())
             })
             .unwrap_or(0);
-        if self.stages[place].packets.len() == BURST || !of_set(&self.stages[place]) {
+        if self.stages[place].packets.len() + room > BURST || !of_set(&self.stages[place]) {
             self.number(place);
         }
         let stage = &mut self.stages[place];
         stage.set = set;
-        stage.packets.push(packet);
+        stage
     }
 
     pub(super) fn number_all(&mut self) {
@@ -102,24 +154,24 @@ impl Worker {
         if self.stages[place].packets.is_empty() {
             return;
         }
-        let set = self.stages[place].set;
+        let Stage { set, flags, .. } = self.stages[place];
         let mut packets = std::mem::take(&mut self.stages[place].packets);
-        self.replicate(set, &mut packets);
+        self.replicate(set, &mut packets, flags);
         packets.clear();
         self.stages[place].packets = packets;
     }
 
     /// Numbers the packets of a set and sends a copy of each to every live
     /// member; the originals go to the last one.
-    fn replicate(&mut self, id: SetId, packets: &mut Vec<Mbuf>) {
+    fn replicate(&mut self, id: SetId, packets: &mut Vec<Mbuf>, flags: [u8; BURST]) {
         let Some(set) = self.tables.live_set(id) else {
             return;
         };
         // Put back below: the tables stay free for other lookups.
         let members = std::mem::take(&mut set.members);
-        self.refuse_surplus(&members, packets);
+        self.refuse_surplus(&members, packets, &flags);
         if let (Some((last, others)), false) = (members.split_last(), packets.is_empty()) {
-            let burst = self.take_numbers(id, &members, packets);
+            let burst = self.take_numbers(id, &members, packets, flags);
             for member in others {
                 self.send_copies(member, packets, &burst);
             }
@@ -133,17 +185,21 @@ impl Worker {
     }
 
     /// Drops those packets for which no member has room, before they get
-    /// numbers: a number that is never sent would look like a loss.
-    fn refuse_surplus(&self, members: &[Member], packets: &mut Vec<Mbuf>) {
+    /// numbers: a number that is never sent would look like a loss. A packet
+    /// goes with all its pieces or not at all.
+    fn refuse_surplus(&self, members: &[Member], packets: &mut Vec<Mbuf>, flags: &[u8; BURST]) {
         let room = |member: &Member| match member.link.ethernet {
             Some(_) => self.io.room(member.link.port),
             None => usize::MAX,
         };
-        let most = members.iter().map(room).max().unwrap_or(0);
-        let surplus = packets.len().saturating_sub(most);
-        if surplus == 0 {
+        let mut most = members.iter().map(room).max().unwrap_or(0);
+        if most >= packets.len() {
             return;
         }
+        while flags[most] & FLAG_NOT_FIRST_PIECE != 0 {
+            most -= 1;
+        }
+        let surplus = packets.len() - most;
         packets.truncate(most);
         for member in members {
             let port = member.link.port;
@@ -152,10 +208,17 @@ impl Worker {
         }
     }
 
-    fn take_numbers(&mut self, id: SetId, members: &[Member], packets: &[Mbuf]) -> Numbered {
+    fn take_numbers(
+        &mut self,
+        id: SetId,
+        members: &[Member],
+        packets: &[Mbuf],
+        flags: [u8; BURST],
+    ) -> Numbered {
         let mut numbered = Numbered {
             first: 0,
             epoch: 0,
+            flags,
             sums: [0; BURST],
         };
         let summed = members.iter().any(|member| {
@@ -164,8 +227,9 @@ impl Worker {
                 .is_some_and(|session| session.template.has_udp_checksum())
         });
         let mut octets = 0;
-        for (sum, packet) in numbered.sums.iter_mut().zip(packets) {
-            *sum = inner_sum(summed, packet);
+        let places = numbered.sums.iter_mut().zip(flags);
+        for ((sum, flags), packet) in places.zip(packets) {
+            *sum = inner_sum(summed, without_protocol(packet, flags));
             octets += packet.len() as u64;
         }
         if let Some(set) = self.tables.set(id) {
@@ -173,8 +237,15 @@ impl Worker {
             // Relaxed: the numbers need to be distinct, and order nothing else.
             numbered.first = set.spec.next_number.fetch_add(count, Ordering::Relaxed);
             numbered.epoch = set.spec.send_epoch;
-            set.counters.sent_packets.add(count);
+            let later = count_flagged(&flags[..packets.len()], FLAG_NOT_FIRST_PIECE);
+            set.counters.sent_packets.add(count - later);
             set.counters.sent_octets.add(octets);
+            if later > 0 {
+                let pieces = FLAG_NOT_FIRST_PIECE | FLAG_MORE_PIECES;
+                let pieces = count_flagged(&flags[..packets.len()], pieces);
+                set.counters.split_packets.add(pieces - later);
+                set.counters.split_pieces.add(pieces);
+            }
         }
         numbered
     }
@@ -245,11 +316,18 @@ impl Worker {
         passing
     }
 
-    /// Members that have no way now get no copies, which the far end must know
-    /// from losses of the line.
+    /// Members that have no way now, or one that is too small, get no copies,
+    /// which the far end must know from losses of the line.
     fn count_absent(&self, id: SetId, packets: usize) {
-        let absent = self.tables.set(id).map_or(&[][..], |set| &set.absent);
-        for &session in absent {
+        let Some(set) = self.tables.set(id) else {
+            return;
+        };
+        for member in &set.too_small {
+            let port = member.link.port;
+            self.io.drop_many(port, Drop::LinkTooSmall, packets as u64);
+            self.count_dropped(member, packets);
+        }
+        for &session in &set.absent {
             if let Some(session) = self.tables.session(session) {
                 let dropped = &session.counters.send_dropped_packets;
                 dropped.add(packets as u64);
@@ -264,6 +342,7 @@ impl Worker {
         let copy = Copy {
             number: burst.first + index as u64,
             epoch: burst.epoch,
+            flags: burst.flags.get(index).copied().unwrap_or(0),
             sum: burst.sums.get(index).copied().unwrap_or(0),
             identification: self.identification.take(),
         };
@@ -285,6 +364,8 @@ impl Worker {
 struct Numbered {
     first: u64,
     epoch: u32,
+    /// See [`Stage`].
+    flags: [u8; BURST],
     /// Sum of each packet.
     sums: [u32; BURST],
 }
@@ -293,6 +374,11 @@ struct Numbered {
 #[inline]
 fn passes(passing: u64, index: usize) -> bool {
     passing >> index & 1 == 1
+}
+
+/// How many have one of these flags.
+fn count_flagged(flags: &[u8], wanted: u8) -> u64 {
+    flags.iter().filter(|&flags| flags & wanted != 0).count() as u64
 }
 
 #[inline]
@@ -311,21 +397,38 @@ fn inner_sum(wanted: bool, packet: &[u8]) -> u32 {
     if wanted { checksum::sum(packet) } else { 0 }
 }
 
+/// What follows the PPP protocol, or what stands in its place in a later piece.
+#[inline]
+fn without_protocol(packet: &[u8], flags: u8) -> &[u8] {
+    match packet.split_at_checked(PROTOCOL_OCTETS) {
+        Some((_, rest)) if flags & FLAG_NOT_FIRST_PIECE != 0 => rest,
+        _ => packet,
+    }
+}
+
 /// Puts the session's headers before a packet, and the Ethernet header if the
 /// neighbour is known. `None` when there is no room.
 #[inline]
 fn encapsulate(template: &Template, link: &Link, mut packet: Mbuf, copy: &Copy) -> Option<Mbuf> {
+    let later_piece = copy.flags & FLAG_NOT_FIRST_PIECE != 0;
+    // A later piece has no PPP protocol: its own first octets stand there.
+    let (protocol, in_place_octets) = match packet.first_chunk() {
+        Some(&octets) if later_piece => (u16::from_be_bytes(octets), octets.len()),
+        _ => (ppp::protocol_of(&packet), 0),
+    };
     let fields = Fields {
-        inner_octets: packet.len(),
+        inner_octets: packet.len() - in_place_octets,
         inner_sum: copy.sum,
-        protocol: ppp::protocol_of(&packet),
+        protocol,
+        flags: copy.flags,
         epoch: copy.epoch,
         number: copy.number,
         identification: copy.identification,
     };
     let ethernet_octets = link.ethernet.map_or(0, |header| header.len());
-    let header = packet.prepend(ethernet_octets + template.octets())?;
-    let (ethernet, outer) = header.split_at_mut(ethernet_octets);
+    let header_octets = ethernet_octets + template.octets();
+    packet.prepend(header_octets - in_place_octets)?;
+    let (ethernet, outer) = packet.split_at_mut_checked(ethernet_octets)?;
     if let Some(octets) = &link.ethernet {
         ethernet.copy_from_slice(octets);
     }

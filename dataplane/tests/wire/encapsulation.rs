@@ -63,6 +63,7 @@ fn fields(inner: &[u8], number: u64, epoch: u32, identification: u16) -> Fields 
         inner_octets: inner.len(),
         inner_sum: checksum::sum(inner),
         protocol: ppp::protocol_of(inner),
+        flags: 0,
         epoch,
         number,
         identification,

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crossbeam::queue::ArrayQueue;
-use dataplane::command::{Command, InterfaceId, InterfaceSpec, NextHop, PortId, TableId};
+use dataplane::command::{InterfaceId, NextHop, PortId, TableId};
 use dataplane::counters::Drop;
 use dataplane::event::{Event, IcmpCause};
 use dataplane::headers::ipv4;
@@ -129,21 +129,6 @@ fn a_packet_too_large_for_the_set_is_answered_for_or_fragmented() {
         assert_eq!(headers[1].fragment_offset_octets, first_octets);
         assert_eq!(first_octets + headers[1].total_octets - 20, 1480);
     }
-}
-
-#[test]
-fn a_smaller_interface_under_a_member_lowers_the_sets_mtu() {
-    let mut rig = Rig::new();
-    let spec = InterfaceSpec {
-        mtu: 1400,
-        ..interface(2)
-    };
-    rig.command(Command::SetInterface(Arc::new(spec)));
-    rig.send(0, &frame(0, &sized(1351, true)));
-    let cause = IcmpCause::FragmentationNeeded { mtu: 1350 };
-    assert_eq!(icmp(&mut rig).0, cause);
-    rig.send(0, &frame(0, &sized(1350, true)));
-    assert_eq!(rig.one(2).len(), 1414);
 }
 
 #[test]

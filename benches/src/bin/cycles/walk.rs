@@ -208,6 +208,7 @@ impl Input {
                     inner_octets: packet.len(),
                     inner_sum: dataplane::checksum::sum(packet),
                     protocol: ppp::PROTOCOL_IPV4,
+                    flags: 0,
                     epoch: *epoch,
                     number,
                     identification: number as u16,
