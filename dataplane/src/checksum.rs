@@ -8,46 +8,20 @@
 #[inline]
 #[must_use]
 pub fn sum(data: &[u8]) -> u32 {
-    // The order of octets within words does not matter as long as the result
-    // is swapped back (RFC 1071, 2 B), so the sum is taken in the machine's
-    // order, eight octets at a time. Two sums, since each waits for its carry;
-    // to a u128 the compiler adds with carry, which beats lanes of baseline SSE2.
-    let (mut even, mut odd) = (0_u128, 0_u128);
-    let mut blocks = data.chunks_exact(16);
-    for block in &mut blocks {
-        even += u128::from(word(block));
-        odd += u128::from(word(&block[8..]));
-    }
-    let mut rest = blocks.remainder();
-    if rest.len() >= 8 {
-        even += u128::from(word(rest));
-        rest = &rest[8..];
-    }
-    if let Some((&four, tail)) = rest.split_first_chunk() {
-        odd += u128::from(u32::from_ne_bytes(four));
-        rest = tail;
-    }
-    if let Some((&two, tail)) = rest.split_first_chunk() {
-        even += u128::from(u16::from_ne_bytes(two));
-        rest = tail;
-    }
-    if let Some(&last) = rest.first() {
-        odd += u128::from(u16::from_ne_bytes([last, 0]));
-    }
-    let total = even + odd;
-    let (mut total, carry) = ((total >> 64) as u64).overflowing_add(total as u64);
-    total += u64::from(carry);
-    total = (total >> 32) + (total & 0xffff_ffff);
-    total = (total >> 32) + (total & 0xffff_ffff);
-    u32::from(u16::from_be(fold(total as u32)))
+    // Taken in the machine's order and swapped back (RFC 1071, 2 B).
+    let sum = simd::sum(data);
+    let sum = (sum >> 32) + (sum & 0xffff_ffff);
+    let sum = (sum >> 32) as u32 + (sum & 0xffff_ffff) as u32;
+    u32::from(u16::from_be(fold(sum)))
 }
 
-/// The first eight octets, in the machine's order.
+/// Whether a sum in the machine's order, checksum included, is that of a right
+/// checksum: 0 in ones-complement arithmetic, where numbers that differ by
+/// 0xffff are the same. Only for sums of something that is not all zeros.
 #[inline]
-fn word(octets: &[u8]) -> u64 {
-    octets
-        .first_chunk()
-        .map_or(0, |&octets| u64::from_ne_bytes(octets))
+#[must_use]
+pub(crate) fn is_right(sum: u64) -> bool {
+    sum.is_multiple_of(0xffff)
 }
 
 /// Brings a partial sum to 16 bits, carries added back in.

@@ -4,6 +4,7 @@
 //! them is the reason under which the frame is dropped. Nothing here allocates
 //! but the functions that build a whole packet for the control thread.
 
+pub mod decapsulation;
 pub mod encapsulation;
 pub mod ethernet;
 pub mod ha;

@@ -5,10 +5,12 @@
 //! which every command raises: a packet to a known destination costs one
 //! comparison, and nothing that was resolved before a change is used after it.
 
+mod inbound;
 mod interfaces;
 mod routes;
 mod sessions;
 mod sets;
+mod wire_index;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -25,6 +27,7 @@ pub(crate) use routes::TableSlot;
 pub(crate) use sessions::Session;
 pub(crate) use sets::{Member, Set};
 
+use inbound::Inbounds;
 use interfaces::Interfaces;
 use routes::Routes;
 use sessions::Sessions;
@@ -88,6 +91,7 @@ pub(crate) struct Tables {
     routes: Routes,
     neighbours: HashMap<(InterfaceId, IpAddr), [u8; 6]>,
     sessions: Sessions,
+    inbounds: Inbounds,
     sets: Sets,
     remembered: Box<[Remembered]>,
 }
@@ -109,6 +113,7 @@ impl Tables {
             routes: Routes::default(),
             neighbours: HashMap::new(),
             sessions: Sessions::default(),
+            inbounds: Inbounds::default(),
             sets: Sets::default(),
             remembered: vec![nothing; REMEMBERED].into(),
         }
@@ -146,7 +151,7 @@ impl Tables {
                 }
             }
             Command::SetSession(spec) => self.set_session(spec),
-            Command::RemoveSession(id) => self.sessions.remove(id),
+            Command::RemoveSession(id) => self.remove_session(id),
             Command::SetSet(spec) => self.set_set(spec),
             Command::RemoveSet(id) => self.sets.remove(id),
         }
@@ -157,9 +162,17 @@ impl Tables {
         let payload_table = self.routes.slot(spec.payload_table);
         let id = spec.id;
         match Session::new(spec, self.worker, table, payload_table) {
-            Some(session) => self.sessions.set(session),
-            None => self.sessions.remove(id),
+            Some(session) => {
+                self.inbounds.remove(id);
+                self.sessions.set(session);
+            }
+            None => self.remove_session(id),
         }
+    }
+
+    fn remove_session(&mut self, id: SessionId) {
+        self.inbounds.remove(id);
+        self.sessions.remove(id);
     }
 
     fn set_set(&mut self, spec: Arc<SetSpec>) {

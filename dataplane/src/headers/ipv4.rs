@@ -88,14 +88,29 @@ fn read(packet: &[u8], most_octets: usize) -> Result<Ipv4, Drop> {
         .get(HEADER_OCTETS..header_octets)
         .filter(|_| total_octets <= most_octets)
         .ok_or(Drop::Truncated)?;
-    let mut sum = checksum::sum(fixed);
-    if !options.is_empty() {
-        sum += checksum::sum(options);
-    }
-    if checksum::finish(sum) != 0 {
+    let right = if options.is_empty() {
+        is_right(fixed)
+    } else {
+        checksum::finish(checksum::sum(fixed) + checksum::sum(options)) == 0
+    };
+    if !right {
         return Err(Drop::BadIpv4);
     }
     Ok(fields(fixed))
+}
+
+/// Whether the checksum of a header without options is right. The first octet
+/// is known not to be zero.
+#[inline(always)]
+pub(crate) fn is_right(header: &[u8; HEADER_OCTETS]) -> bool {
+    let &[a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = header;
+    let low = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
+    let high = u64::from_ne_bytes([i, j, k, l, m, n, o, p]);
+    let last = u64::from(u32::from_ne_bytes([q, r, s, t]));
+    // What is carried out of 64 bits goes back in at the end (RFC 1071, 2 B).
+    let (sum, carry) = low.overflowing_add(high);
+    let (sum, carry) = sum.overflowing_add(last + u64::from(carry));
+    checksum::is_right(sum + u64::from(carry))
 }
 
 /// The header of a packet that was parsed before; nothing is checked again.

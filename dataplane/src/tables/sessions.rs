@@ -10,6 +10,7 @@ use crate::command::{SessionId, SessionSpec};
 use crate::counters::SessionCounters;
 use crate::headers::encapsulation::Template;
 
+use super::wire_index::WireIndex;
 use super::{Link, TableSlot};
 
 /// Slots are dense: an id beyond this is refused rather than made room for.
@@ -77,7 +78,7 @@ impl Session {
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     slots: Vec<Option<Box<Session>>>,
-    by_wire: HashMap<u32, SessionId>,
+    by_wire: WireIndex,
     /// The peers' addresses of each local tunnel id, with how many sessions have it.
     peers: HashMap<(u16, IpAddr), u32>,
 }
@@ -111,10 +112,7 @@ impl Sessions {
             return;
         };
         let wire = wire(session.spec.local_tunnel, session.spec.local_session);
-        // Another session may have taken the ids over.
-        if self.by_wire.get(&wire) == Some(&id) {
-            self.by_wire.remove(&wire);
-        }
+        self.by_wire.remove(wire, id);
         let peer = (session.spec.local_tunnel, session.spec.peer.ip());
         if let Some(count) = self.peers.get_mut(&peer) {
             *count -= 1;
@@ -136,7 +134,13 @@ impl Sessions {
 
     #[inline]
     pub(super) fn by_wire(&self, tunnel: u16, session: u16) -> Option<&Session> {
-        self.get(*self.by_wire.get(&wire(tunnel, session))?)
+        self.get(self.by_wire.get(wire(tunnel, session))?)
+    }
+
+    /// The index of the sessions by [`wire`].
+    #[inline]
+    pub(super) fn wire_index(&self) -> &WireIndex {
+        &self.by_wire
     }
 
     pub(super) fn is_peer(&self, tunnel: u16, address: IpAddr) -> bool {

@@ -1,7 +1,8 @@
 use std::net::SocketAddr;
 
 use super::*;
-use crate::command::{InterfaceSpec, Prefix};
+use crate::command::{Epoch, InterfaceSpec, Prefix};
+use crate::headers::decapsulation::Expected;
 
 const TABLE: TableId = TableId(9);
 
@@ -225,4 +226,57 @@ fn a_set_is_as_large_as_its_smallest_live_member() {
     assert_eq!(live(&mut tables), (vec![], 1450));
     tables.apply(Command::RemoveSet(SetId(1)));
     assert!(tables.live_set(SetId(1)).is_none());
+}
+
+#[test]
+fn a_copy_is_expected_where_its_session_may_receive_it() {
+    let mut tables = tables();
+    let inbound = |tables: &mut Tables| {
+        let ids = 7 << 16 | 5;
+        let (id, inbound) = tables.inbound_by_wire(ids)?;
+        let expects = inbound.expected != Expected::NOTHING;
+        Some((id, inbound.port, inbound.epoch, expects))
+    };
+    assert_eq!(inbound(&mut tables), None);
+    session(&mut tables, 3, 7, "10.9.9.9");
+    let nothing_yet = Some((SessionId(3), 0, 0, false));
+    assert_eq!(inbound(&mut tables), nothing_yet, "no way to the peer");
+    let via = NextHop::Interface {
+        interface: InterfaceId(1),
+        via: Some(address("10.0.1.9").into()),
+    };
+    route(&mut tables, "10.9.9.0", 24, via);
+    assert_eq!(inbound(&mut tables), nothing_yet, "no set");
+    let set = |epochs: &[u32]| {
+        Command::SetSet(Arc::new(SetSpec {
+            id: SetId(1),
+            send_epoch: 1,
+            next_number: Arc::default(),
+            owner: 0,
+            members: Vec::new(),
+            epochs: epochs.iter().map(|&epoch| Epoch::new(epoch, 0)).collect(),
+            mtu: 1450,
+            tcp_mss_fix: false,
+            next_best_skew_us: Arc::default(),
+            counters: Vec::new(),
+        }))
+    };
+    tables.apply(set(&[77, 76]));
+    assert_eq!(inbound(&mut tables), nothing_yet, "our end is not local");
+    route(&mut tables, "10.0.0.1", 32, NextHop::Local);
+    assert_eq!(inbound(&mut tables), Some((SessionId(3), 1, 77, true)));
+    tables.apply(set(&[78, 77]));
+    assert_eq!(inbound(&mut tables), Some((SessionId(3), 1, 78, true)));
+    // Another table on that port: what comes in there is not for the session.
+    tables.apply(Command::SetInterface(Arc::new(InterfaceSpec {
+        id: InterfaceId(1),
+        port: PortId(1),
+        table: TableId(10),
+        addresses: Vec::new(),
+        mtu: 1500,
+        forward: true,
+    })));
+    assert_eq!(inbound(&mut tables), nothing_yet);
+    tables.apply(Command::RemoveSession(SessionId(3)));
+    assert_eq!(inbound(&mut tables), None);
 }

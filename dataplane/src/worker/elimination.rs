@@ -108,7 +108,7 @@ impl Worker {
     }
 
     /// Counts every copy, whatever its verdict is: the one place that sees them all.
-    fn count(&self, copies: &[Candidate], verdicts: &[Verdict], port: usize) {
+    fn count(&mut self, copies: &[Candidate], verdicts: &[Verdict], port: usize) {
         let (mut duplicates, mut too_late) = (0, 0);
         let mut start = 0;
         while let Some(first) = copies.get(start) {
@@ -118,18 +118,18 @@ impl Worker {
                 tally.add(copy, verdict);
             }
             let end = start + tally.received_packets as usize;
-            self.note(&copies[start..end], &verdicts[start..end]);
-            start = end;
             duplicates += tally.duplicates;
             too_late += tally.too_late;
             self.add(&tally, first);
+            self.note(&copies[start..end], &verdicts[start..end]);
+            start = end;
         }
         self.io.drop_many(port, Drop::Duplicate, duplicates);
         self.io.drop_many(port, Drop::TooLate, too_late);
     }
 
-    fn add(&self, tally: &Tally, copy: &Candidate) {
-        if let Some(session) = self.tables.session(copy.session) {
+    fn add(&mut self, tally: &Tally, copy: &Candidate) {
+        if let Some(session) = self.tables.inbound(copy.session) {
             let counters = &session.counters;
             counters.received_packets.add(tally.received_packets);
             counters.received_octets.add(tally.received_octets);
@@ -149,10 +149,10 @@ impl Worker {
     /// Notes for the control thread's books which numbers came over a link,
     /// and how far behind their first copies.
     fn note(&self, copies: &[Candidate], verdicts: &[Verdict]) {
-        let link = copies
+        let session = copies
             .first()
-            .and_then(|copy| self.tables.session(copy.session));
-        let Some(arrivals) = link.and_then(|link| link.arrivals.as_deref()) else {
+            .and_then(|copy| self.tables.known_inbound(copy.session));
+        let Some(arrivals) = session.and_then(|session| session.arrivals.as_deref()) else {
             return;
         };
         for (copy, &verdict) in copies.iter().zip(verdicts) {

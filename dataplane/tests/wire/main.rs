@@ -2,6 +2,7 @@
 //! packets on their way.
 #![cfg(not(loom))]
 
+mod decapsulation;
 mod encapsulation;
 mod headers;
 mod ipv6;

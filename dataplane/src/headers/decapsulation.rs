@@ -1,0 +1,210 @@
+//! The mirror of [`super::encapsulation`]: recognises a copy in exactly the form
+//! that our far end writes, by comparing its headers with what they must be on
+//! its session. Nothing is parsed.
+//!
+//! ```text
+//! Ethernet 14 | IPv4 20, no options | UDP 8 | L2TP with O 8 | HA header 12 | PPP protocol 2 | inner IPv4, no options
+//! ```
+//!
+//! Every other form, and everything that is wrong, is left to the parsers,
+//! which know the names of faults. What is recognised here they would take too.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crate::checksum;
+use crate::command::SessionSpec;
+
+use super::encapsulation::HA_OCTETS;
+use super::ha::{HaHeader, Kind};
+use super::{ethernet, ipv4, l2tp, ppp, udp};
+
+/// Octets before the inner packet.
+pub const HEADERS_OCTETS: usize = ethernet::HEADER_OCTETS + HA_OCTETS;
+
+/// With the inner packet's header.
+const LEAST_OCTETS: usize = HEADERS_OCTETS + ipv4::HEADER_OCTETS;
+
+const IPV4: usize = ethernet::HEADER_OCTETS;
+const TOTAL_LENGTH: usize = IPV4 + 2;
+const ADDRESSES: usize = IPV4 + 12;
+const UDP: usize = IPV4 + ipv4::HEADER_OCTETS;
+const UDP_DESTINATION: usize = UDP + 2;
+const UDP_LENGTH: usize = UDP + 4;
+const UDP_CHECKSUM: usize = UDP + 6;
+const L2TP: usize = UDP + udp::HEADER_OCTETS;
+const IDS: usize = L2TP + 2;
+const HA: usize = L2TP + 8;
+const NUMBER: usize = HA + 6;
+const PPP: usize = HA + 12;
+const INNER: usize = HEADERS_OCTETS;
+const INNER_TOTAL_LENGTH: usize = INNER + 2;
+const INNER_SOURCE: usize = INNER + 12;
+
+/// Version 4, and a header without options.
+const IPV4_FIRST: u8 = 0x45;
+
+/// What varies between copies of one session and epoch: who sent the frame; of
+/// the outer header what differs between packets or is changed on the way (type
+/// of service, total length, identification, time to live, checksum); the UDP
+/// length and checksum; the number.
+const VARYING: [(usize, usize); 6] = [
+    (6, 12),
+    (IPV4 + 1, IPV4 + 6),
+    (IPV4 + 8, IPV4 + 9),
+    (IPV4 + 10, IPV4 + 12),
+    (UDP_LENGTH, UDP_LENGTH + 4),
+    (NUMBER, NUMBER + 6),
+];
+
+/// Of the fragment field, DF says nothing about a packet that has arrived.
+const NOT_DF: u8 = !0x40;
+
+type Headers = [u8; HEADERS_OCTETS];
+type Words = [u64; HEADERS_OCTETS / 8];
+
+/// The bits that do not vary.
+const FIXED: Words = {
+    let mut fixed: Headers = [0xff; HEADERS_OCTETS];
+    fixed[IPV4 + 6] = NOT_DF;
+    let mut range = 0;
+    while range < VARYING.len() {
+        let (mut at, end) = VARYING[range];
+        while at < end {
+            fixed[at] = 0;
+            at += 1;
+        }
+        range += 1;
+    }
+    words(&fixed)
+};
+
+/// UDP destination port, and L2TP's flags: O and the version, nothing else.
+const L2TP_MASK: u64 = u64::from_ne_bytes([0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff]);
+const L2TP_DATA: u64 = {
+    let [p0, p1] = udp::PORT_L2TP.to_be_bytes();
+    let [f0, f1] = (l2tp::FLAG_OFFSET | l2tp::VERSION).to_be_bytes();
+    u64::from_ne_bytes([p0, p1, 0, 0, 0, 0, f0, f1])
+};
+
+const fn words(octets: &Headers) -> Words {
+    let mut words = [0; HEADERS_OCTETS / 8];
+    let mut at = 0;
+    while at < words.len() {
+        words[at] = u64::from_ne_bytes(*chunk(octets, 8 * at));
+        at += 1;
+    }
+    words
+}
+
+/// Some octets from a place that is known to have them.
+#[inline(always)]
+const fn chunk<const N: usize>(octets: &[u8], at: usize) -> &[u8; N] {
+    match octets.split_at(at).1.first_chunk() {
+        Some(chunk) => chunk,
+        None => panic!("beyond the headers"),
+    }
+}
+
+/// A length field.
+#[inline(always)]
+fn length(head: &[u8; LEAST_OCTETS], at: usize) -> u64 {
+    u64::from(u16::from_be_bytes(*chunk(head, at)))
+}
+
+/// Whether the UDP checksum is right, or absent. The lengths are known to be.
+#[inline(always)]
+fn udp_is_right(frame: &[u8], head: &[u8; LEAST_OCTETS]) -> bool {
+    const PROTOCOL: u16 = u16::from_ne_bytes([0, ipv4::PROTOCOL_UDP]);
+    if *chunk(head, UDP_CHECKSUM) == [0; 2] {
+        return true;
+    }
+    // The addresses, which stand before the UDP header, are part of the
+    // pseudo-header; so are the protocol and, once more, the length.
+    let length = u16::from_ne_bytes(*chunk(head, UDP_LENGTH));
+    let sum = simd::sum(&frame[ADDRESSES..]) + u64::from(length) + u64::from(PROTOCOL);
+    checksum::is_right(sum)
+}
+
+/// Tunnel and session id of a frame that may be a copy, as one number; `None`
+/// when it is not one in our form.
+#[inline]
+#[must_use]
+pub fn ids(frame: &[u8]) -> Option<u32> {
+    let head: &[u8; LEAST_OCTETS] = frame.first_chunk()?;
+    let word = u64::from_ne_bytes(*chunk(head, UDP_DESTINATION));
+    (word & L2TP_MASK == L2TP_DATA).then_some(u32::from_be_bytes(*chunk(head, IDS)))
+}
+
+/// The headers of one session's copies in one epoch, as they arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(align(64))]
+pub struct Expected(Words);
+
+impl Expected {
+    /// Expects what no frame has.
+    pub const NOTHING: Self = Self([u64::MAX; HEADERS_OCTETS / 8]);
+
+    /// What arrives on a session, at a port with this hardware address.
+    #[must_use]
+    pub fn new(session: &SessionSpec, mac: [u8; 6], epoch: u32) -> Self {
+        let (SocketAddr::V4(local), SocketAddr::V4(peer)) = (session.local, session.peer) else {
+            return Self::NOTHING;
+        };
+        let mut headers: Headers = [0; HEADERS_OCTETS];
+        let mut put = |at: usize, octets: &[u8]| {
+            headers[at..at + octets.len()].copy_from_slice(octets);
+        };
+        put(0, &mac);
+        put(12, &ethernet::ETHER_TYPE_IPV4.to_be_bytes());
+        let ipv4 = ipv4::header(*peer.ip(), *local.ip(), ipv4::PROTOCOL_UDP, 0, 0);
+        put(IPV4, &ipv4);
+        put(UDP, &peer.port().to_be_bytes());
+        put(UDP_DESTINATION, &local.port().to_be_bytes());
+        put(L2TP, &(l2tp::FLAG_OFFSET | l2tp::VERSION).to_be_bytes());
+        put(IDS, &session.local_tunnel.to_be_bytes());
+        put(IDS + 2, &session.local_session.to_be_bytes());
+        put(IDS + 4, &(super::ha::OCTETS as u16).to_be_bytes());
+        let ha = HaHeader {
+            kind: Kind::Data,
+            flags: 0,
+            epoch,
+            number: 0,
+        };
+        put(HA, &ha.octets());
+        put(PPP, &ppp::PROTOCOL_IPV4.to_be_bytes());
+        let mut words = words(&headers);
+        for (word, fixed) in words.iter_mut().zip(FIXED) {
+            *word &= fixed;
+        }
+        Self(words)
+    }
+
+    /// The number of the copy in this frame, when it is as expected and
+    /// everything about it is right: lengths, checksums, and the inner header
+    /// without options. `udp_checked` says that the port has found the UDP
+    /// checksum right.
+    #[inline]
+    #[must_use]
+    pub fn recognise(&self, frame: &[u8], udp_checked: bool) -> Option<u64> {
+        let head: &[u8; LEAST_OCTETS] = frame.first_chunk()?;
+        let mut different = 0;
+        for (at, (expected, fixed)) in self.0.iter().zip(FIXED).enumerate() {
+            let word = u64::from_ne_bytes(*chunk(head, 8 * at));
+            different |= word & fixed ^ expected;
+        }
+        // One jump for all of it: what comes here is nearly always right.
+        different |= length(head, TOTAL_LENGTH) ^ (frame.len() - IPV4) as u64;
+        different |= length(head, UDP_LENGTH) ^ (frame.len() - UDP) as u64;
+        different |= length(head, INNER_TOTAL_LENGTH) ^ (frame.len() - INNER) as u64;
+        different |= u64::from(head[INNER] ^ IPV4_FIRST);
+        let wrong = (different != 0)
+            | !ipv4::is_right(chunk(head, IPV4))
+            | !ipv4::is_right(chunk(head, INNER))
+            | ipv4::is_martian_source(Ipv4Addr::from(*chunk(head, INNER_SOURCE)));
+        if wrong || !(udp_checked || udp_is_right(frame, head)) {
+            return None;
+        }
+        let word = u64::from_be_bytes(*chunk(head, NUMBER - 2));
+        Some(word & super::ha::NUMBER_MASK)
+    }
+}

@@ -1,0 +1,140 @@
+//! What the arrival of a copy needs to know of its session, at hand in two
+//! cache lines: found again from the other tables when they have changed.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::arrivals::Arrivals;
+use crate::command::{SessionId, SetId};
+use crate::counters::SessionCounters;
+use crate::headers::decapsulation::Expected;
+use crate::headers::ipv4;
+
+use super::{Hop, TableSlot, Tables};
+
+/// A session of a set, as its copies arrive.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Inbound {
+    /// Copies in the newest epoch, on the port that leads to the peer.
+    pub(crate) expected: Expected,
+    generation: u64,
+    pub(crate) counters: Arc<SessionCounters>,
+    pub(crate) arrivals: Option<Arc<Arrivals>>,
+    pub(crate) set: SetId,
+    /// The epoch of `expected`.
+    pub(crate) epoch: u32,
+    /// Where the inner packets are routed.
+    pub(crate) payload_table: TableSlot,
+    /// The port that `expected` is for.
+    pub(crate) port: u16,
+}
+
+const _: () = assert!(size_of::<Inbound>() == 128);
+
+/// In the order of the sessions' slots; those of plain sessions stay empty.
+#[derive(Debug, Default)]
+pub(super) struct Inbounds(Vec<Option<Inbound>>);
+
+impl Inbounds {
+    pub(super) fn remove(&mut self, id: SessionId) {
+        if let Some(slot) = self.0.get_mut(id.0 as usize) {
+            *slot = None;
+        }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, id: SessionId) -> Option<&Inbound> {
+        self.0.get(id.0 as usize)?.as_ref()
+    }
+
+    fn set(&mut self, id: SessionId, inbound: Inbound) {
+        let slot = id.0 as usize;
+        if self.0.len() <= slot {
+            self.0.resize_with(slot + 1, || None);
+        }
+        self.0[slot] = Some(inbound);
+    }
+}
+
+impl Tables {
+    /// The session of a set that the peer addresses by these ids, tunnel first.
+    #[inline]
+    pub(crate) fn inbound_by_wire(&mut self, ids: u32) -> Option<(SessionId, &Inbound)> {
+        let id = self.sessions.wire_index().get(ids)?;
+        Some((id, self.inbound(id)?))
+    }
+
+    /// A session of a set.
+    #[inline]
+    pub(crate) fn inbound(&mut self, id: SessionId) -> Option<&Inbound> {
+        let generation = self.generation;
+        let is_fresh = |inbound: &Inbound| inbound.generation == generation;
+        if !self.inbounds.get(id).is_some_and(is_fresh) {
+            self.refresh_inbound(id);
+        }
+        self.inbounds.get(id)
+    }
+
+    /// The same as [`Self::inbound`] made of it last.
+    #[inline]
+    pub(crate) fn known_inbound(&self, id: SessionId) -> Option<&Inbound> {
+        self.inbounds.get(id)
+    }
+
+    #[cold]
+    fn refresh_inbound(&mut self, id: SessionId) {
+        self.inbounds.remove(id);
+        let port = self.session_link(id).map(|link| link.port);
+        let Some(session) = self.sessions.get(id) else {
+            return;
+        };
+        let Some(set) = session.spec.set else {
+            return;
+        };
+        let mut inbound = Inbound {
+            expected: Expected::NOTHING,
+            generation: self.generation,
+            counters: Arc::clone(&session.counters),
+            arrivals: session.arrivals.clone(),
+            set,
+            epoch: 0,
+            payload_table: session.payload_table,
+            port: 0,
+        };
+        if let Some((port, epoch, expected)) = self.expect(id, set, port) {
+            inbound.expected = expected;
+            inbound.epoch = epoch;
+            inbound.port = port;
+        }
+        self.inbounds.set(id, inbound);
+    }
+
+    /// What copies are like that may be taken without a look at anything else:
+    /// of a session that is authenticated, on the port that leads to its peer, when
+    /// what arrives there from the peer's address to ours reaches L2TP.
+    fn expect(
+        &self,
+        id: SessionId,
+        set: SetId,
+        port: Option<usize>,
+    ) -> Option<(u16, u32, Expected)> {
+        let session = self.sessions.get(id)?;
+        let newest = self.sets.get(set)?.spec.epochs.first()?;
+        let port = port.filter(|_| session.spec.receive)?;
+        let (IpAddr::V4(peer), IpAddr::V4(local)) =
+            (session.spec.peer.ip(), session.spec.local.ip())
+        else {
+            return None;
+        };
+        let arrival = self.arrival(port, peer, local)?;
+        if arrival.table != session.table
+            || self.look_up(session.table, local) != Hop::Local
+            || ipv4::is_martian_source(peer)
+        {
+            return None;
+        }
+        let expected = Expected::new(&session.spec, self.ports.get(port)?.mac, newest.epoch);
+        Some((port as u16, newest.epoch, expected))
+    }
+}
