@@ -376,6 +376,7 @@ fn dataplane_config(config: &Config) -> dataplane::Config {
             config::HugePages::No => dataplane::HugePages::No,
         },
         memory_mib: config.dataplane.memory_mib,
+        largest_packet_octets: config.ha_sets.iter().map(|set| set.mtu).max().unwrap_or(0),
         ports: config
             .ports
             .iter()

@@ -180,6 +180,13 @@ fn the_two_ends_must_fit_together() {
         "l2tp.outgoing[head1].server",
         "no other file here has the address 203.0.113.2",
     );
+    one(
+        "mtu",
+        &[("{ name: A, window", "{ name: A, mtu: 1400, window")],
+        &[],
+        "ha-sets[A].mtu",
+        "of up to 1500 octets go into the set here, and of up to 1400 at the far end",
+    );
     assert_eq!(pair("right", &[], &[]), []);
 }
 

@@ -567,3 +567,32 @@ fn what_is_only_a_warning() {
         "no interface uses port",
     );
 }
+
+#[test]
+fn a_link_of_a_set_carries_what_576_octets_leave() {
+    let with = |mtu: &str| {
+        changed(
+            REMOTE,
+            &[(
+                "      ha-set: A\n",
+                &format!("      ha-set: A\n      mtu: {mtu}\n"),
+            )],
+        )
+    };
+    let (config, _) = Config::parse("f", &with("526")).expect("the least");
+    assert_eq!(config.l2tp.outgoing[0].mtu, Some(526));
+    error(
+        REMOTE,
+        &[("      ha-set: A\n", "      ha-set: A\n      mtu: 525\n")],
+        "l2tp.outgoing[head1].mtu",
+        "mtu: 525",
+        "525",
+    );
+    error(
+        REMOTE,
+        &[("{ name: A, window", "{ name: A, mtu: 9601, window")],
+        "ha-sets[A].mtu",
+        "mtu: 9601",
+        "9601",
+    );
+}

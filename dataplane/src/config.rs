@@ -95,6 +95,9 @@ pub struct Config {
     pub hugepages: HugePages,
     /// Memory for packets, MiB.
     pub memory_mib: u32,
+    /// The largest inner packet that is put together of its pieces: the
+    /// largest MTU of a set.
+    pub largest_packet_octets: u16,
     pub ports: Vec<PortSpec>,
 }
 

@@ -234,7 +234,10 @@ impl Pools {
         let spare = workers * (2 * MAX_CACHE + EVENTS as u32 + REASSEMBLY_PIECES) + MIN_BUFFERS;
         let mut wanted: BTreeMap<u16, u32> = BTreeMap::new();
         let mut copies = workers * 2 * MAX_CACHE + MIN_BUFFERS;
-        let mut copy_room = ORDINARY_ROOM;
+        let mut copy_room = config
+            .largest_packet_octets
+            .saturating_add(HEADROOM_OCTETS)
+            .max(ORDINARY_ROOM);
         for port in ports {
             let (receive, send) = port.descriptors();
             let queues = u32::from(port.queues);

@@ -199,6 +199,7 @@ fn two_hosts_ping_each_other_through_the_appliance() {
         poll: Poll::Adaptive,
         hugepages: HugePages::No,
         memory_mib: 256,
+        largest_packet_octets: 1500,
         ports: vec![
             port("a", "port0"),
             port("b", "port1"),

@@ -27,6 +27,7 @@ fn pools_that_do_not_fit_the_memory_name_it() {
         poll: Poll::Adaptive,
         hugepages: HugePages::No,
         memory_mib: 64,
+        largest_packet_octets: 1500,
         ports: vec![port("port0"), port("port1")],
     });
     let error = started

@@ -10,15 +10,13 @@ use super::{
     Traffic, assert_nothing_lost_nothing_twice, at_host, config, output, running, sleep, status,
 };
 
-/// The inner MTU of a link of 1500 (50 octets of headers).
-const INNER_MTU: usize = 1450;
-
 #[test]
 fn icmp_tells_the_truth() {
     let lab = running(config());
     let ping = |arguments: &[&str]| at_host(&lab, Site::Head, "ping", arguments);
 
-    let large = ping(&[
+    // The links carry 1450 octets inside, and the set all that Ethernet does.
+    let whole = ping(&[
         "-c",
         "2",
         "-W",
@@ -29,23 +27,7 @@ fn icmp_tells_the_truth() {
         "1472",
         "192.168.2.10",
     ]);
-    assert!(
-        large.contains(&format!("mtu = {INNER_MTU}"))
-            || large.contains(&format!("mtu={INNER_MTU}")),
-        "{large}"
-    );
-    let fits = ping(&[
-        "-c",
-        "2",
-        "-W",
-        "2",
-        "-M",
-        "do",
-        "-s",
-        "1422",
-        "192.168.2.10",
-    ]);
-    assert!(fits.contains("2 received"), "{fits}");
+    assert!(whole.contains("2 received"), "{whole}");
     let fragmented = ping(&[
         "-c",
         "3",

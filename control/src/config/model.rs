@@ -232,7 +232,7 @@ pub struct HaSet {
     pub window: u64,
     /// How long replaced epochs and leaving links are still received.
     pub grace: Duration,
-    /// Largest inner IP packet, octets.
+    /// Largest inner IP packet that the set presents, octets.
     pub mtu: u16,
     /// The routes of all links, when they stand here once.
     pub routes: Option<Vec<Prefix>>,

@@ -248,5 +248,32 @@ fn logins(files: &[File<'_>], index: usize, number: usize, far: Far) -> Vec<Find
             "write `ha-set` at both ends, or at neither".to_owned(),
         ));
     }
+    if let (true, Some(ours), Some(theirs)) = (sets_known, tunnel.ha_set, theirs.ha_set) {
+        found.extend(set_mtu(files, index, ours, (far.file, theirs)));
+    }
     found
+}
+
+/// Whether both ends of a set present the same MTU.
+fn set_mtu(
+    files: &[File<'_>],
+    index: usize,
+    set: usize,
+    (far_file, far_set): (usize, usize),
+) -> Option<Finding> {
+    let key = |set| Path::default().key("ha-sets").index(set).key("mtu");
+    let sound =
+        files[index].problems.sound(&key(set)) && files[far_file].problems.sound(&key(far_set));
+    let ours = files[index].config.ha_sets[set].mtu;
+    let theirs = files[far_file].config.ha_sets[far_set].mtu;
+    (sound && ours != theirs).then(|| {
+        (
+            key(set),
+            format!(
+                "packets of up to {ours} octets go into the set here, and of up to {theirs} at the far end ({})",
+                place(files, far_file, &key(far_set))
+            ),
+            "write the same `mtu` for the set at both ends".to_owned(),
+        )
+    })
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dataplane::command::Prefix;
+use dataplane::transform::split::{MAX_SET_MTU, MIN_MEMBER_MTU};
 
 use super::decode::{
     Read, Section, Wrong, boolean, choice, host, interface_address, ipv4, mac, milliseconds, name,
@@ -26,6 +27,8 @@ pub const DEFAULT_VENDOR_ID: u32 = 32473;
 pub const DEFAULT_WINDOW: u64 = 1 << 18;
 /// How long replaced epochs are received when the file does not say.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(2);
+/// Default of a set's `mtu`: what hosts take for granted.
+pub(crate) const DEFAULT_SET_MTU: u16 = 1500;
 /// Time between LCP echo requests when the file does not say.
 pub const DEFAULT_LCP_RATE: Duration = Duration::from_secs(1);
 /// Time without an LCP echo reply that ends a link when the file does not say.
@@ -330,7 +333,7 @@ fn ha_set(section: &mut Section<'_>, problems: &mut Problems<'_>) -> HaSet {
             milliseconds(100..=60_000),
             DEFAULT_GRACE,
         ),
-        mtu: section.or(problems, "mtu", mtu, 1500),
+        mtu: section.or(problems, "mtu", mtu, DEFAULT_SET_MTU),
         routes: section.list(problems, "routes", prefix),
     }
 }
@@ -433,5 +436,10 @@ fn table(node: &Node) -> Read<u32> {
 
 /// RFC 791, 3.1: every host takes 576 octets; below that little works.
 fn mtu(node: &Node) -> Read<u16> {
-    number(576..=9_600)(node)
+    number(576..=u64::from(MAX_SET_MTU))(node)
+}
+
+/// What is left of such a packet beside our headers.
+fn link_mtu(node: &Node) -> Read<u16> {
+    number(u64::from(MIN_MEMBER_MTU)..=u64::from(MAX_SET_MTU))(node)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use dataplane::arrivals::Arrivals;
 use dataplane::command::{Command, NextHop, Prefix, SessionId, SetId, TableId};
+use dataplane::transform::split::MIN_MEMBER_MTU;
 
 use super::dialer::Failure;
 use super::group::{Conflict, GroupKey, OpenSession};
@@ -244,6 +245,13 @@ impl Engine {
             self.link_name(id),
             if set.is_some() { ", HA" } else { ", no HA" }
         );
+        let mtu = self.links[&id].spec.mtu;
+        if set.is_some() && mtu < MIN_MEMBER_MTU {
+            log::warn!(
+                "{}: carries packets of {mtu} octets, and a set's links must carry {MIN_MEMBER_MTU}: it gets no copies",
+                self.link_name(id)
+            );
+        }
         let before = self.groups.get(group).current;
         let mut replaced = self.replaced_by(id);
         if let (Some(set), Some(agreement)) = (set, agreement) {
@@ -458,19 +466,12 @@ impl Engine {
     }
 
     fn set_members(&mut self, set: SetId, members: Vec<SessionId>) {
-        let mtu = members
-            .iter()
-            .filter_map(|id| self.links.get(id))
-            .map(|link| link.spec.mtu)
-            .min();
         let Some(instance) = self.sets.get_mut(set) else {
             return;
         };
         if instance.members == members {
             return;
         }
-        let configured = self.config.ha_sets[instance.set].mtu;
-        instance.mtu = mtu.map_or(configured, |mtu| mtu.min(configured));
         instance.members = members;
         let spec = instance.spec();
         self.command(Command::SetSet(spec));

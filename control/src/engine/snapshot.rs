@@ -369,8 +369,12 @@ impl Engine {
                 .collect(),
             sent_packets: total(|counters| counters.sent_packets.read()),
             sent_octets: total(|counters| counters.sent_octets.read()),
+            split_packets: total(|counters| counters.split_packets.read()),
+            split_pieces: total(|counters| counters.split_pieces.read()),
             delivered_packets: total(|counters| counters.delivered_packets.read()),
             delivered_octets: total(|counters| counters.delivered_octets.read()),
+            reassembled_packets: total(|counters| counters.reassembled_packets.read()),
+            reassembled_pieces: total(|counters| counters.reassembled_pieces.read()),
             duplicates: total(|counters| counters.duplicates.read()),
             too_late: total(|counters| counters.too_late.read()),
             send_epoch: instance

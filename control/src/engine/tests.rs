@@ -23,6 +23,12 @@ fn three_links_come_up_and_carry_both_ways() {
     let sent = world.traffic_for(seconds(2));
     world.assert_all_delivered(&sent);
     world.assert_none_refused();
+    for site in [HEAD, REMOTE] {
+        let workers = &world.sites[site].workers;
+        let set = workers.sets.values().next().expect("one set");
+        assert_eq!(set.mtu, 1500, "whatever its links carry");
+        assert!(workers.sessions.values().all(|link| link.mtu == 1450));
+    }
 }
 
 /// The rule that what lets a peer send leaves only when we are ready: while

@@ -62,6 +62,7 @@ pub struct SetInstance {
     pub group: Option<u32>,
     /// Sessions that get a copy of every packet, in the file's order.
     pub members: Vec<SessionId>,
+    /// Largest inner packet that the set presents, octets, whatever its links carry.
     pub mtu: u16,
     pub tcp_mss_fix: bool,
     pub counters: Vec<Arc<SetCounters>>,

@@ -214,15 +214,22 @@ pub struct Set {
     /// Inner packets numbered and sent.
     pub sent_packets: u64,
     pub sent_octets: u64,
+    /// Of those, the ones that were cut to fit the smallest link, and into how many pieces.
+    pub split_packets: u64,
+    pub split_pieces: u64,
     /// First copies, forwarded.
     pub delivered_packets: u64,
     pub delivered_octets: u64,
+    /// Of those, the ones that were put together, and of how many pieces.
+    pub reassembled_packets: u64,
+    pub reassembled_pieces: u64,
     pub duplicates: u64,
     pub too_late: u64,
     /// Our epoch, eight hexadecimal digits.
     pub send_epoch: String,
     /// The peer's epochs that are received, newest first.
     pub receive_epochs: Vec<String>,
+    /// Largest inner packet, octets; what no link carries whole goes in pieces.
     pub mtu: u16,
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     DEFAULT_HELLO_INTERVAL, DEFAULT_LCP_RATE, DEFAULT_LCP_TIMEOUT, DEFAULT_VENDOR_ID, Names,
-    UNSPECIFIED, mtu, table,
+    UNSPECIFIED, link_mtu, table,
 };
 use crate::config::decode::{
     Section, boolean, comment, host, name, number, prefix, reference, seconds, secret, text,
@@ -66,7 +66,7 @@ fn link(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Names) -
         ),
         udp_checksum: section.or(problems, "udp-checksum", boolean, true),
         comment: section.optional(problems, "comment", comment),
-        mtu: section.optional(problems, "mtu", mtu),
+        mtu: section.optional(problems, "mtu", link_mtu),
     }
 }
 
