@@ -131,7 +131,7 @@ pub struct InterfaceSpec {
     pub id: InterfaceId,
     pub port: PortId,
     pub table: TableId,
-    /// Own addresses, each with its prefix length.
+    /// Own addresses, each with its prefix length; of IPv6 the link-local ones, too.
     pub addresses: Vec<(IpAddr, u8)>,
     /// Largest IP packet that may leave here, octets.
     pub mtu: u16,

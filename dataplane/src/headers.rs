@@ -27,10 +27,10 @@ fn u16_at(data: &[u8], offset: usize) -> Option<u16> {
 #[inline]
 #[must_use]
 pub fn packet_octets(packet: &[u8]) -> Option<usize> {
-    const IPV6_HEADER_OCTETS: usize = 40;
     match packet.first()? >> 4 {
         4 => u16_at(packet, 2).map(usize::from),
-        6 => u16_at(packet, 4).map(|payload| IPV6_HEADER_OCTETS + usize::from(payload)),
+        6 => u16_at(packet, ipv6::PAYLOAD_LENGTH)
+            .map(|payload| ipv6::HEADER_OCTETS + usize::from(payload)),
         _ => None,
     }
 }

@@ -7,12 +7,13 @@
 
 mod inbound;
 mod interfaces;
+mod resolved;
 mod routes;
 mod sessions;
 mod sets;
 mod wire_index;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -23,18 +24,17 @@ use crate::headers::ethernet::{self, Ethernet};
 use crate::transform::split::MIN_MEMBER_MTU;
 
 pub(crate) use interfaces::Interface;
+pub(crate) use resolved::{Address, HopPlace};
 pub(crate) use routes::TableSlot;
 pub(crate) use sessions::Session;
 pub(crate) use sets::{Member, Set};
 
 use inbound::Inbounds;
 use interfaces::Interfaces;
+use resolved::Resolved;
 use routes::Routes;
 use sessions::Sessions;
 use sets::Sets;
-
-/// Destinations whose resolution is remembered. A power of two.
-const REMEMBERED: usize = 1024;
 
 /// The way out of an interface to one next hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,18 +68,6 @@ struct PortState {
     up: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Remembered {
-    generation: u64,
-    table: TableSlot,
-    destination: Ipv4Addr,
-    hop: Hop,
-}
-
-/// Where a resolved destination is kept until the next is resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HopPlace(u16);
-
 /// All tables of one worker.
 #[derive(Debug)]
 pub(crate) struct Tables {
@@ -93,18 +81,13 @@ pub(crate) struct Tables {
     sessions: Sessions,
     inbounds: Inbounds,
     sets: Sets,
-    remembered: Box<[Remembered]>,
+    resolved: Resolved<Ipv4Addr>,
+    resolved_ipv6: Resolved<Ipv6Addr>,
 }
 
 impl Tables {
     /// Empty tables over ports with these addresses and link states.
     pub(crate) fn new(worker: usize, ports: impl Iterator<Item = ([u8; 6], bool)>) -> Self {
-        let nothing = Remembered {
-            generation: 0,
-            table: TableSlot::default(),
-            destination: Ipv4Addr::UNSPECIFIED,
-            hop: Hop::NoRoute,
-        };
         Self {
             worker,
             generation: 1,
@@ -115,7 +98,8 @@ impl Tables {
             sessions: Sessions::default(),
             inbounds: Inbounds::default(),
             sets: Sets::default(),
-            remembered: vec![nothing; REMEMBERED].into(),
+            resolved: Resolved::default(),
+            resolved_ipv6: Resolved::default(),
         }
     }
 
@@ -193,13 +177,22 @@ impl Tables {
 
     /// The interface that a packet from `source` to `destination` came in on.
     #[inline]
-    pub(crate) fn arrival(
+    pub(crate) fn arrival<A: Address>(
         &self,
         port: usize,
-        source: Ipv4Addr,
-        destination: Ipv4Addr,
+        source: A,
+        destination: A,
     ) -> Option<&Interface> {
         self.interfaces.arrival(port, source, destination)
+    }
+
+    pub(crate) fn interface(&self, id: InterfaceId) -> Option<&Interface> {
+        self.interfaces.get(id)
+    }
+
+    /// Whether neighbour discovery that comes in on the port for this address is for us.
+    pub(crate) fn hears_discovery(&self, port: usize, destination: Ipv6Addr) -> bool {
+        self.interfaces.hears_discovery(port, destination)
     }
 
     pub(crate) fn interface_port(&self, id: InterfaceId) -> Option<PortId> {
@@ -211,32 +204,24 @@ impl Tables {
 
     /// Where packets to `destination` go from the table: see [`Self::hop`].
     #[inline]
-    pub(crate) fn resolve(&mut self, table: TableSlot, destination: Ipv4Addr) -> HopPlace {
-        let place = place(table, destination);
-        let remembered = &self.remembered[place];
-        if remembered.generation != self.generation
-            || remembered.destination != destination
-            || remembered.table != table
-        {
-            self.remembered[place] = Remembered {
-                generation: self.generation,
-                table,
-                destination,
-                hop: self.look_up(table, destination),
-            };
+    pub(crate) fn resolve<A: Address>(&mut self, table: TableSlot, destination: A) -> HopPlace<A> {
+        let (place, found) = A::resolved(self).find(self.generation, table, destination);
+        if !found {
+            let generation = self.generation;
+            let hop = self.look_up(table, destination);
+            A::resolved_mut(self).remember(place, generation, table, destination, hop);
         }
-        // Below REMEMBERED.
-        HopPlace(place as u16)
+        place
     }
 
-    /// What was resolved last into this place.
+    /// What was resolved last into this place of a family.
     #[inline]
-    pub(crate) fn hop(&self, place: HopPlace) -> &Hop {
-        &self.remembered[usize::from(place.0)].hop
+    pub(crate) fn hop<A: Address>(&self, place: HopPlace<A>) -> &Hop {
+        A::resolved(self).hop(place)
     }
 
-    fn look_up(&self, table: TableSlot, destination: Ipv4Addr) -> Hop {
-        match self.routes.longest_match(table, destination) {
+    fn look_up<A: Address>(&self, table: TableSlot, destination: A) -> Hop {
+        match destination.longest_match(&self.routes, table) {
             None => Hop::NoRoute,
             Some(NextHop::Blackhole) => Hop::Blackhole,
             Some(NextHop::Local) => Hop::Local,
@@ -248,19 +233,25 @@ impl Tables {
         }
     }
 
-    fn link(&self, id: InterfaceId, via: Option<IpAddr>, destination: Ipv4Addr) -> Option<Hop> {
+    fn link<A: Address>(
+        &self,
+        id: InterfaceId,
+        via: Option<IpAddr>,
+        destination: A,
+    ) -> Option<Hop> {
         let interface = self.interfaces.get(id)?;
+        let destination = destination.into();
         if via.is_none() && interface.is_broadcast(destination) {
             return Some(Hop::Broadcast);
         }
         let port = usize::from(interface.spec.port.0);
         let source = self.ports.get(port)?.mac;
-        let next_hop = via.unwrap_or(IpAddr::V4(destination));
+        let next_hop = via.unwrap_or(destination);
         let header = |&destination: &[u8; 6]| {
             Ethernet {
                 destination,
                 source,
-                ether_type: ethernet::ETHER_TYPE_IPV4,
+                ether_type: A::ETHER_TYPE,
             }
             .octets()
         };
@@ -307,7 +298,7 @@ impl Tables {
         };
         let hop = match session.spec.peer.ip() {
             IpAddr::V4(peer) => self.look_up(session.table, peer),
-            IpAddr::V6(_) => Hop::NoRoute,
+            IpAddr::V6(peer) => self.look_up(session.table, peer),
         };
         let link = match hop {
             Hop::Link(link) => Some(link),
@@ -364,14 +355,6 @@ impl Tables {
         }
         self.sets.set(set);
     }
-}
-
-/// Where the resolution of a destination is remembered.
-#[inline]
-fn place(table: TableSlot, destination: Ipv4Addr) -> usize {
-    let key = u32::from(destination) ^ table.number().wrapping_mul(0x85eb_ca6b);
-    // Fibonacci hashing: the high bits of the product depend on all bits of the key.
-    (key.wrapping_mul(0x9e37_79b9) >> 22) as usize & (REMEMBERED - 1)
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 //! the way, a burst at a time. It owns its tables; nothing here locks,
 //! allocates per packet, logs or reads a clock.
 //!
-//! The walk of a packet: `receive` looks at the Ethernet and IPv4 headers,
+//! The walk of a packet: `receive` looks at the Ethernet and IP headers,
 //! `l2tp` takes tunnels apart, `elimination` finds the first copies, `forward` routes,
 //! `send` encapsulates, numbers and replicates, `io` has the TX rings and
 //! the way to the control thread. What only one worker can do for a set, its
 //! `owner` does; the others hand it over by the `inbox` of that worker.
 
 mod elimination;
+mod family;
 mod forward;
 mod inbox;
 mod io;
@@ -31,7 +32,7 @@ use crate::command::{Command, InterfaceId, PortId, TableId};
 use crate::counters::{Drop, PortCounters};
 use crate::event::Event;
 use crate::headers::ethernet::{self, Ethernet};
-use crate::headers::ipv4;
+use crate::headers::{ipv4, ipv6};
 use crate::reassembly::{Limits, MAX_PIECES, Reassembly};
 use crate::tables::Tables;
 
@@ -251,12 +252,16 @@ impl Worker {
     fn send_ip(&mut self, table: TableId, mut packet: Mbuf) {
         let origin = Origin::control(self.io.control());
         self.io.received(origin.source, packet.len());
-        match ipv4::parse(&packet) {
+        let table = self.tables.table_slot(table);
+        let parsed = match ethernet::ether_type_of(&packet) {
+            ethernet::ETHER_TYPE_IPV6 => ipv6::parse(&packet).map(|header| header.total_octets),
+            _ => ipv4::parse(&packet).map(|header| header.total_octets),
+        };
+        match parsed {
             Err(reason) => self.io.drop(origin.source, reason),
-            Ok(header) => {
-                keep(&mut packet, 0..header.total_octets);
-                let table = self.tables.table_slot(table);
-                self.forward(packet, &header, table, &origin);
+            Ok(total_octets) => {
+                keep(&mut packet, 0..total_octets);
+                self.forward_checked(packet, table, &origin);
             }
         }
     }
@@ -281,7 +286,7 @@ impl Worker {
         let header = Ethernet {
             destination: mac,
             source: self.receive[port].mac,
-            ether_type: ethernet::ETHER_TYPE_IPV4,
+            ether_type: ethernet::ether_type_of(&packet),
         };
         let Some(octets) = packet.prepend(ethernet::HEADER_OCTETS) else {
             self.io.drop(self.io.control(), Drop::NoBuffer);

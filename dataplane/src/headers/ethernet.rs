@@ -13,6 +13,16 @@ pub const BROADCAST: [u8; 6] = [0xff; 6];
 /// How the group addresses of IPv6 start (RFC 2464, 7).
 pub const IPV6_MULTICAST: [u8; 2] = [0x33, 0x33];
 
+/// The EtherType of an IP packet, by its version.
+#[inline]
+#[must_use]
+pub fn ether_type_of(packet: &[u8]) -> u16 {
+    match packet.first() {
+        Some(octet) if octet >> 4 == 6 => ETHER_TYPE_IPV6,
+        _ => ETHER_TYPE_IPV4,
+    }
+}
+
 /// A header without a VLAN tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ethernet {

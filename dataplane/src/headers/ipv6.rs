@@ -85,11 +85,26 @@ impl UpperLayer {
 // Always: see `ipv4::parse`.
 #[inline(always)]
 pub fn parse(packet: &[u8]) -> Result<Ipv6, Drop> {
+    read(packet, packet.len())
+}
+
+/// The same as [`parse`] for the first octets of a packet whose end is elsewhere.
+///
+/// # Errors
+/// As [`parse`], but for the payload length.
+#[inline]
+pub fn parse_start(packet: &[u8]) -> Result<Ipv6, Drop> {
+    read(packet, usize::MAX)
+}
+
+/// Reads the header; the whole packet may have so many octets.
+#[inline(always)]
+fn read(packet: &[u8], most_octets: usize) -> Result<Ipv6, Drop> {
     let header = known(packet).ok_or(Drop::Truncated)?;
     if packet[0] >> 4 != 6 {
         return Err(Drop::BadIpv6);
     }
-    if header.total_octets > packet.len() {
+    if header.total_octets > most_octets {
         return Err(Drop::Truncated);
     }
     if header.total_octets == HEADER_OCTETS && header.next_header == NEXT_HOP_BY_HOP {

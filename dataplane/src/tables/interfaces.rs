@@ -1,11 +1,15 @@
 //! Interfaces and the ports that they are on.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-use crate::command::{InterfaceId, InterfaceSpec};
+use crate::command::{InterfaceId, InterfaceSpec, Prefix};
 
-use super::TableSlot;
+use super::{Address, TableSlot};
+
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
+const SOLICITED_NODE: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00, 0);
 
 #[derive(Debug)]
 pub(crate) struct Interface {
@@ -14,42 +18,33 @@ pub(crate) struct Interface {
 }
 
 impl Interface {
-    fn connects(&self, address: Ipv4Addr) -> bool {
-        self.networks()
-            .any(|(own, length)| (u32::from(own) ^ u32::from(address)) & mask(length) == 0)
+    fn connects(&self, address: IpAddr) -> bool {
+        self.spec
+            .addresses
+            .iter()
+            .any(|&(own, length)| Prefix::new(own, length).contains(address))
     }
 
-    fn owns(&self, address: Ipv4Addr) -> bool {
-        self.networks().any(|(own, _)| own == address)
-    }
-
-    /// Own addresses of IPv4, each with its prefix length.
-    fn networks(&self) -> impl Iterator<Item = (Ipv4Addr, u8)> {
-        let of_ipv4 = |&(own, length): &(IpAddr, u8)| match own {
-            IpAddr::V4(own) => Some((own, length)),
-            IpAddr::V6(_) => None,
-        };
-        self.spec.addresses.iter().filter_map(of_ipv4)
+    pub(crate) fn owns(&self, address: IpAddr) -> bool {
+        self.spec.addresses.iter().any(|&(own, _)| own == address)
     }
 
     /// Whether it is the broadcast address of a connected network, in the form
     /// of today or the obsolete one of all zeros (RFC 1812, 4.2.2.11 and 5.3.5.2).
-    /// A network of two addresses or one has none (RFC 3021).
-    pub(super) fn is_broadcast(&self, address: Ipv4Addr) -> bool {
-        self.networks().any(|(own, length)| {
-            let hosts = !mask(length);
-            let host = u32::from(address) & hosts;
-            length < 31
-                && (u32::from(own) ^ u32::from(address)) & mask(length) == 0
-                && (host == hosts || host == 0)
+    /// A network of two addresses or one has none (RFC 3021), and none of IPv6 has.
+    pub(super) fn is_broadcast(&self, address: IpAddr) -> bool {
+        self.spec.addresses.iter().any(|&(own, length)| {
+            let network = Prefix::new(own, length);
+            address.is_ipv4()
+                && length < 31
+                && (address == network.address || address == network.last())
         })
     }
 }
 
-fn mask(length: u8) -> u32 {
-    u32::MAX
-        .checked_shl(32_u32.saturating_sub(u32::from(length)))
-        .unwrap_or(0)
+/// The group in which who has this address is asked for (RFC 4291, 2.7.1).
+fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
+    Ipv6Addr::from_bits(SOLICITED_NODE.to_bits() | address.to_bits() & 0xff_ffff)
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +79,20 @@ impl Interfaces {
         }
     }
 
+    /// All nodes and all routers hear it, and of other addresses those of the
+    /// port and their solicited-node groups (RFC 4291, 2.7.1 and 2.8).
+    pub(super) fn hears_discovery(&self, port: usize, destination: Ipv6Addr) -> bool {
+        let on_port = self.by_port.get(port).map_or(&[][..], Vec::as_slice);
+        let interfaces = on_port.iter().filter_map(|&id| self.get(id));
+        let mut own = interfaces.flat_map(|interface| &interface.spec.addresses);
+        destination == ALL_NODES
+            || destination == ALL_ROUTERS
+            || own.any(|&(own, _)| match own {
+                IpAddr::V6(own) => own == destination || solicited_node(own) == destination,
+                IpAddr::V4(_) => false,
+            })
+    }
+
     pub(super) fn get(&self, id: InterfaceId) -> Option<&Interface> {
         self.slots.get(usize::from(id.0))?.as_ref()
     }
@@ -91,15 +100,16 @@ impl Interfaces {
     /// With several interfaces on a port: the one that has the destination as
     /// its own address, else the one whose network the source is in, else the first.
     #[inline]
-    pub(super) fn arrival(
+    pub(super) fn arrival<A: Address>(
         &self,
         port: usize,
-        source: Ipv4Addr,
-        destination: Ipv4Addr,
+        source: A,
+        destination: A,
     ) -> Option<&Interface> {
         match self.by_port.get(port)?.as_slice() {
             &[only] => self.get(only),
             several => {
+                let (source, destination) = (source.into(), destination.into());
                 let all = || several.iter().filter_map(|&id| self.get(id));
                 all()
                     .find(|interface| interface.owns(destination))

@@ -1,6 +1,6 @@
 //! Numbered routing tables with longest-prefix match.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hashbrown::HashMap;
 use ip_network_table_deps_treebitmap::IpLookupTable;
@@ -17,17 +17,28 @@ impl TableSlot {
     }
 }
 
+/// The routes of one table.
+struct Table {
+    id: TableId,
+    ipv4: IpLookupTable<Ipv4Addr, NextHop>,
+    ipv6: IpLookupTable<Ipv6Addr, NextHop>,
+}
+
 /// Tables come into being when they are first named, and stay.
 #[derive(Default)]
-pub(super) struct Routes {
+pub(crate) struct Routes {
     slots: HashMap<TableId, TableSlot>,
-    tables: Vec<(TableId, IpLookupTable<Ipv4Addr, NextHop>)>,
+    tables: Vec<Table>,
 }
 
 impl Routes {
     pub(super) fn slot(&mut self, id: TableId) -> TableSlot {
         *self.slots.entry(id).or_insert_with(|| {
-            self.tables.push((id, IpLookupTable::new()));
+            self.tables.push(Table {
+                id,
+                ipv4: IpLookupTable::new(),
+                ipv6: IpLookupTable::new(),
+            });
             TableSlot(self.tables.len() as u32 - 1)
         })
     }
@@ -35,48 +46,57 @@ impl Routes {
     pub(super) fn id(&self, slot: TableSlot) -> TableId {
         self.tables
             .get(slot.0 as usize)
-            .map_or(TableId(0), |&(id, _)| id)
+            .map_or(TableId(0), |table| table.id)
     }
 
     pub(super) fn set(&mut self, table: TableId, prefix: Prefix, next_hop: NextHop) {
         let slot = self.slot(table);
-        let Some((address, length)) = network(prefix) else {
-            return;
+        let table = &mut self.tables[slot.0 as usize];
+        match network(prefix) {
+            Some((IpAddr::V4(address), length)) => table.ipv4.insert(address, length, next_hop),
+            Some((IpAddr::V6(address), length)) => table.ipv6.insert(address, length, next_hop),
+            None => None,
         };
-        self.tables[slot.0 as usize]
-            .1
-            .insert(address, length, next_hop);
     }
 
     pub(super) fn remove(&mut self, table: TableId, prefix: Prefix) {
         let slot = self.slot(table);
-        if let Some((address, length)) = network(prefix) {
-            self.tables[slot.0 as usize].1.remove(address, length);
-        }
+        let table = &mut self.tables[slot.0 as usize];
+        match network(prefix) {
+            Some((IpAddr::V4(address), length)) => table.ipv4.remove(address, length),
+            Some((IpAddr::V6(address), length)) => table.ipv6.remove(address, length),
+            None => None,
+        };
     }
 
     pub(super) fn longest_match(&self, table: TableSlot, destination: Ipv4Addr) -> Option<NextHop> {
-        let (_, routes) = self.tables.get(table.0 as usize)?;
-        routes
-            .longest_match(destination)
-            .map(|(_, _, &next_hop)| next_hop)
+        let routes = &self.tables.get(table.0 as usize)?.ipv4;
+        let (_, _, &next_hop) = routes.longest_match(destination)?;
+        Some(next_hop)
+    }
+
+    pub(super) fn longest_match_ipv6(
+        &self,
+        table: TableSlot,
+        destination: Ipv6Addr,
+    ) -> Option<NextHop> {
+        let routes = &self.tables.get(table.0 as usize)?.ipv6;
+        let (_, _, &next_hop) = routes.longest_match(destination)?;
+        Some(next_hop)
     }
 }
 
-/// What the trie takes: IPv4, no host bits, and no length that it would panic on.
-fn network(prefix: Prefix) -> Option<(Ipv4Addr, u32)> {
-    let IpAddr::V4(address) = prefix.address else {
-        return None;
-    };
-    let length = u32::from(prefix.length);
-    let host_bits = 32_u32.checked_sub(length)?;
-    let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
-    Some((Ipv4Addr::from(u32::from(address) & mask), length))
+/// What the tries take: no host bits, and no length that they would panic on.
+fn network(prefix: Prefix) -> Option<(IpAddr, u32)> {
+    let network = Prefix::new(prefix.address, prefix.length);
+    let whole = network.length == prefix.length;
+    whole.then_some((network.address, u32::from(network.length)))
 }
 
 impl std::fmt::Debug for Routes {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let lengths = self.tables.iter().map(|(id, routes)| (id, routes.len()));
+        let tables = self.tables.iter();
+        let lengths = tables.map(|table| (table.id, (table.ipv4.len(), table.ipv6.len())));
         formatter.debug_map().entries(lengths).finish()
     }
 }

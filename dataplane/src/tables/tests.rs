@@ -98,6 +98,93 @@ fn the_longest_prefix_wins_and_what_is_remembered_goes_with_a_change() {
     assert_eq!(*tables.hop(place), Hop::NoRoute);
 }
 
+fn address_ipv6(text: &str) -> Ipv6Addr {
+    text.parse().expect("an address")
+}
+
+fn route_ipv6(tables: &mut Tables, network: &str, length: u8, next_hop: NextHop) {
+    tables.apply(Command::SetRoute {
+        table: TABLE,
+        prefix: Prefix {
+            address: address_ipv6(network).into(),
+            length,
+        },
+        next_hop,
+    });
+}
+
+fn resolve_ipv6(tables: &mut Tables, destination: &str) -> Hop {
+    let slot = tables.table_slot(TABLE);
+    let place = tables.resolve(slot, address_ipv6(destination));
+    *tables.hop(place)
+}
+
+#[test]
+fn the_longest_prefix_of_ipv6_wins_beside_those_of_ipv4() {
+    let mut tables = tables();
+    route(&mut tables, "0.0.0.0", 0, NextHop::Blackhole);
+    assert_eq!(resolve_ipv6(&mut tables, "2001:db8::1"), Hop::NoRoute);
+    route_ipv6(&mut tables, "::", 0, NextHop::Set(SetId(3)));
+    route_ipv6(
+        &mut tables,
+        "2001:db8:1::",
+        48,
+        NextHop::Session(SessionId(4)),
+    );
+    route_ipv6(&mut tables, "2001:db8:1::5", 128, NextHop::Local);
+    assert_eq!(resolve_ipv6(&mut tables, "2001:db8::1"), Hop::Set(SetId(3)));
+    let session = Hop::Session(SessionId(4));
+    assert_eq!(resolve_ipv6(&mut tables, "2001:db8:1:ffff::9"), session);
+    assert_eq!(resolve_ipv6(&mut tables, "2001:db8:1::5"), Hop::Local);
+    // Two that share a place are told apart: their bits are mixed to the same key.
+    assert_eq!(resolve_ipv6(&mut tables, "2001:db8:1:5::"), session);
+    route_ipv6(&mut tables, "2001:db8:1::", 129, NextHop::Blackhole);
+    tables.apply(Command::RemoveRoute {
+        table: TABLE,
+        prefix: Prefix::host(address_ipv6("2001:db8:1::5")),
+    });
+    assert_eq!(resolve_ipv6(&mut tables, "2001:db8:1::5"), session);
+    assert_eq!(resolve(&mut tables, "10.9.9.9"), Hop::Blackhole);
+}
+
+#[test]
+fn one_link_local_gateway_on_two_interfaces_is_two_neighbours() {
+    let mut tables = tables();
+    let gateway = address_ipv6("fe80::1");
+    for id in 0..2 {
+        let via = NextHop::Interface {
+            interface: InterfaceId(id),
+            via: Some(gateway.into()),
+        };
+        route_ipv6(&mut tables, &format!("2001:db8:{id}::"), 48, via);
+        tables.apply(Command::SetNeighbour {
+            interface: InterfaceId(id),
+            address: gateway.into(),
+            mac: [2, 7, 7, 7, 7, id as u8],
+        });
+    }
+    for id in 0..2 {
+        let Hop::Link(link) = resolve_ipv6(&mut tables, &format!("2001:db8:{id}::5")) else {
+            panic!("no link");
+        };
+        let header = [2, 7, 7, 7, 7, id, 2, 0, 0, 0, 0, id, 0x86, 0xdd];
+        assert_eq!((link.port, link.ethernet), (usize::from(id), Some(header)));
+        assert_eq!(link.next_hop, gateway);
+    }
+}
+
+#[test]
+fn the_last_address_of_an_ipv6_network_is_a_host() {
+    let mut tables = tables();
+    tables.apply(Command::SetInterface(Arc::new(InterfaceSpec {
+        addresses: vec![(address_ipv6("2001:db8::1").into(), 120)],
+        ..InterfaceSpec::clone(&tables.interface(InterfaceId(1)).expect("it is there").spec)
+    })));
+    route_ipv6(&mut tables, "2001:db8::", 120, connected(1));
+    let last = resolve_ipv6(&mut tables, "2001:db8::ff");
+    assert!(matches!(last, Hop::Link(_)));
+}
+
 #[test]
 fn prefixes_longer_than_addresses_are_ignored() {
     let mut tables = tables();

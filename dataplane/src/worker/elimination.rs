@@ -5,7 +5,6 @@ use dpdk::{BURST, Mbuf};
 
 use crate::command::{SessionId, SetId};
 use crate::counters::Drop;
-use crate::headers::ipv4;
 use crate::reassembly::Place;
 use crate::skew::{FirstTimes, Skew};
 use crate::transform::clamp_mss;
@@ -208,10 +207,6 @@ impl Worker {
         if let Some(mtu) = clamp {
             clamp_mss(&mut packet, mtu);
         }
-        let Some(header) = ipv4::known(&packet) else {
-            self.io.drop(port, Drop::BadIpv4);
-            return;
-        };
-        self.forward(packet, &header, payload_table, &Origin::tunnel(port));
+        self.forward_checked(packet, payload_table, &Origin::tunnel(port));
     }
 }

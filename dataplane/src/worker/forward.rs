@@ -1,4 +1,5 @@
-//! From the routing decision to the way out: what RFC 1812, 5 asks of a router.
+//! From the routing decision to the way out: what RFC 1812, 5 and RFC 8200 ask
+//! of a router.
 
 use dpdk::Mbuf;
 
@@ -6,11 +7,12 @@ use crate::command::{InterfaceId, SessionId, SetId};
 use crate::counters::Drop;
 use crate::event::{Event, IcmpCause};
 use crate::headers::ethernet;
-use crate::headers::ipv4::{self, Ipv4};
-use crate::tables::{Hop, HopPlace, TableSlot};
+use crate::headers::{ipv4, ipv6};
+use crate::tables::{Address, Hop, HopPlace, TableSlot};
 use crate::transform::{clamp_mss, fragment};
 
 use super::Worker;
+use super::family::Header;
 use super::police::Class;
 
 /// Where a packet came from, and what may be done with it.
@@ -62,8 +64,8 @@ impl Origin {
 
 /// A way out that was found.
 #[derive(Clone, Copy, Debug)]
-enum Target {
-    Link(HopPlace),
+enum Target<A> {
+    Link(HopPlace<A>),
     Session(SessionId),
     /// `whole_mtu` is what its members carry without cutting.
     Set {
@@ -73,8 +75,8 @@ enum Target {
 }
 
 /// A way out, and what fits it.
-struct Way {
-    target: Target,
+struct Way<A> {
+    target: Target<A>,
     /// Largest packet, octets.
     mtu: u16,
     /// The MTU that TCP is held to, if it is.
@@ -82,23 +84,39 @@ struct Way {
 }
 
 impl Worker {
-    /// Routes a packet, which starts at its IPv4 header and ends with it.
-    pub(super) fn forward(
+    /// Routes a packet of either version, whose header was checked before.
+    #[inline]
+    pub(super) fn forward_checked(&mut self, packet: Mbuf, table: TableSlot, origin: &Origin) {
+        if packet.first().is_some_and(|octet| octet >> 4 == 6) {
+            match ipv6::known(&packet) {
+                Some(header) => self.forward(packet, &header, table, origin),
+                None => self.io.drop(origin.source, Drop::BadIpv6),
+            }
+            return;
+        }
+        match ipv4::known(&packet) {
+            Some(header) => self.forward(packet, &header, table, origin),
+            None => self.io.drop(origin.source, Drop::BadIpv4),
+        }
+    }
+
+    /// Routes a packet, which starts at its IP header and ends with it.
+    pub(super) fn forward<H: Header>(
         &mut self,
         packet: Mbuf,
-        header: &Ipv4,
+        header: &H,
         table: TableSlot,
         origin: &Origin,
     ) {
-        if header.destination.is_multicast() || header.destination.is_broadcast() {
-            self.io.drop(origin.source, Drop::Multicast);
+        if let Some(reason) = header.bad_destination() {
+            self.io.drop(origin.source, reason);
             return;
         }
-        if ipv4::is_martian_source(header.destination) {
-            self.io.drop(origin.source, Drop::MartianDestination);
+        if header.has_link_local_destination() {
+            self.on_link(packet, header, table, origin);
             return;
         }
-        let place = self.tables.resolve(table, header.destination);
+        let place = self.tables.resolve(table, header.destination());
         match self.tables.hop(place) {
             Hop::Local if origin.own => self.io.drop(origin.source, Drop::NoRoute),
             Hop::Local => self.local(packet, header, table, origin),
@@ -114,7 +132,18 @@ impl Worker {
         }
     }
 
-    fn way(&mut self, place: HopPlace) -> Result<Way, Drop> {
+    /// A packet to an address that means something on its own link alone: it is
+    /// for us or for nobody that we reach, whatever the table says (RFC 4291, 2.5.6).
+    fn on_link<H: Header>(&mut self, packet: Mbuf, header: &H, table: TableSlot, origin: &Origin) {
+        let arrival = origin.interface.and_then(|id| self.tables.interface(id));
+        if arrival.is_some_and(|interface| interface.owns(header.destination().into())) {
+            self.local(packet, header, table, origin);
+        } else {
+            self.io.drop(origin.source, Drop::LinkLocal);
+        }
+    }
+
+    fn way<A: Address>(&mut self, place: HopPlace<A>) -> Result<Way<A>, Drop> {
         match *self.tables.hop(place) {
             Hop::NoRoute | Hop::Local => Err(Drop::NoRoute),
             Hop::Blackhole => Err(Drop::Blackhole),
@@ -155,27 +184,32 @@ impl Worker {
         }
     }
 
-    fn route(
+    fn route<H: Header>(
         &mut self,
         mut packet: Mbuf,
-        header: &Ipv4,
+        header: &H,
         table: TableSlot,
         origin: &Origin,
-        way: &Way,
+        way: &Way<H::Address>,
     ) {
-        if !origin.own && header.ttl <= 1 {
+        if header.has_link_local_source() {
+            let cause = IcmpCause::BeyondScope;
+            self.refuse(packet, table, origin, Drop::LinkLocal, cause);
+            return;
+        }
+        if !origin.own && header.hop_limit() <= 1 {
             let cause = IcmpCause::TimeExceeded;
             self.refuse(packet, table, origin, Drop::TtlExpired, cause);
             return;
         }
         let fits = packet.len() <= usize::from(way.mtu);
-        if !fits && header.dont_fragment {
+        if !fits && !header.may_be_fragmented() {
             let cause = IcmpCause::FragmentationNeeded { mtu: way.mtu };
             self.refuse(packet, table, origin, Drop::FragmentationNeeded, cause);
             return;
         }
         if !origin.own {
-            ipv4::decrement_ttl(&mut packet);
+            H::decrement_hop_limit(&mut packet);
         }
         if let Some(mtu) = way.tcp_mtu {
             clamp_mss(&mut packet, mtu);
@@ -187,8 +221,8 @@ impl Worker {
         }
     }
 
-    /// Each fragment in a buffer of its own (RFC 791, 2.3).
-    fn send_fragments(&mut self, way: &Way, packet: &[u8], origin: &Origin) {
+    /// Each fragment of an IPv4 packet in a buffer of its own (RFC 791, 2.3).
+    fn send_fragments<A: Address>(&mut self, way: &Way<A>, packet: &[u8], origin: &Origin) {
         let Ok(fragments) = fragment(packet, way.mtu) else {
             self.io.drop(origin.source, Drop::FragmentationNeeded);
             return;
@@ -206,7 +240,7 @@ impl Worker {
         }
     }
 
-    fn send(&mut self, target: Target, packet: Mbuf, origin: &Origin) {
+    fn send<A: Address>(&mut self, target: Target<A>, packet: Mbuf, origin: &Origin) {
         match target {
             Target::Link(place) => self.send_link(place, packet, origin.source),
             Target::Session(id) => self.send_session(id, packet, origin),
@@ -214,7 +248,7 @@ impl Worker {
         }
     }
 
-    fn send_link(&mut self, place: HopPlace, mut packet: Mbuf, source: usize) {
+    fn send_link<A: Address>(&mut self, place: HopPlace<A>, mut packet: Mbuf, source: usize) {
         let Hop::Link(link) = self.tables.hop(place) else {
             self.io.drop(source, Drop::NoRoute);
             return;

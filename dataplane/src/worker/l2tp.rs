@@ -14,6 +14,7 @@ use crate::counters::Drop;
 use crate::event::Event;
 use crate::headers::ha::{HaHeader, Kind};
 use crate::headers::ipv4::{self, Ipv4};
+use crate::headers::ipv6::Ipv6;
 use crate::headers::l2tp::{self, Data, L2tp};
 use crate::headers::{ppp, udp};
 use crate::reassembly::Place;
@@ -21,6 +22,7 @@ use crate::tables::{Session, TableSlot};
 use crate::transform::clamp_mss;
 
 use super::elimination::Candidate;
+use super::family::Header;
 use super::forward::Origin;
 use super::police::Class;
 use super::{Worker, keep};
@@ -38,17 +40,31 @@ struct Message {
 
 impl Worker {
     /// A packet to one of our own addresses.
-    pub(super) fn local(&mut self, packet: Mbuf, header: &Ipv4, table: TableSlot, origin: &Origin) {
+    pub(super) fn local<H: Header>(
+        &mut self,
+        packet: Mbuf,
+        header: &H,
+        table: TableSlot,
+        origin: &Origin,
+    ) {
+        let upper = match header.upper(&packet) {
+            Ok(upper) => upper,
+            Err(reason) => {
+                self.io.drop(origin.source, reason);
+                return;
+            }
+        };
         // Tunnels inside tunnels are not taken apart.
-        if header.protocol != ipv4::PROTOCOL_UDP || origin.tunnelled {
+        if upper.protocol != ipv4::PROTOCOL_UDP || origin.tunnelled {
             self.punt_local(packet, table, origin);
             return;
         }
-        let to_l2tp = destination_port(header, &packet) == Some(udp::PORT_L2TP);
-        if header.fragment_offset_octets > 0 || (header.more_fragments && to_l2tp) {
+        let offset = upper.offset;
+        let to_l2tp = destination_port(offset, &packet) == Some(udp::PORT_L2TP);
+        if upper.later_fragment || (upper.more_fragments && to_l2tp) {
             self.io.drop(origin.source, Drop::OuterFragment);
         } else if to_l2tp {
-            if let Err(reason) = self.l2tp(packet, header, table, origin.source) {
+            if let Err(reason) = self.l2tp(packet, header, offset, table, origin.source) {
                 self.io.drop(origin.source, reason);
             }
         } else {
@@ -56,21 +72,18 @@ impl Worker {
         }
     }
 
-    fn l2tp(
+    fn l2tp<H: Header>(
         &mut self,
         mut packet: Mbuf,
-        header: &Ipv4,
+        header: &H,
+        offset: usize,
         table: TableSlot,
         port: usize,
     ) -> Result<(), Drop> {
-        let udp = if packet.l4_checksum_good() {
-            udp::parse_checked_by_port(header, &packet)?
-        } else {
-            udp::parse(header, &packet)?
-        };
+        let udp = header.udp(offset, &packet, packet.l4_checksum_good())?;
         let payload = udp.payload_range;
-        let source = SocketAddr::new(header.source.into(), udp.source_port);
-        let destination = SocketAddr::new(header.destination.into(), udp.destination_port);
+        let source = SocketAddr::new(header.source().into(), udp.source_port);
+        let destination = SocketAddr::new(header.destination().into(), udp.destination_port);
         match l2tp::parse(&packet[payload.clone()])? {
             L2tp::Data(data) => {
                 let start = payload.start;
@@ -155,28 +168,38 @@ impl Worker {
         let (protocol, octets) =
             ppp::protocol(&packet[message.frame.clone()]).ok_or(Drop::BadPpp)?;
         keep(&mut packet, message.frame.start + octets..message.frame.end);
-        if protocol != ppp::PROTOCOL_IPV4 {
-            let field = packet.prepend(2).ok_or(Drop::NoBuffer)?;
-            field.copy_from_slice(&protocol.to_be_bytes());
-            let event = Event::Ppp {
-                session: message.session,
-                source: message.source,
-                frame: packet.into(),
-            };
-            self.io.punt(port, Class::Ppp, event);
-            return Ok(());
+        match protocol {
+            ppp::PROTOCOL_IPV4 => self.plain_packet::<Ipv4>(packet, message.session, port),
+            ppp::PROTOCOL_IPV6 => self.plain_packet::<Ipv6>(packet, message.session, port),
+            _ => {
+                let field = packet.prepend(2).ok_or(Drop::NoBuffer)?;
+                field.copy_from_slice(&protocol.to_be_bytes());
+                let event = Event::Ppp {
+                    session: message.session,
+                    source: message.source,
+                    frame: packet.into(),
+                };
+                self.io.punt(port, Class::Ppp, event);
+                Ok(())
+            }
         }
-        let session = self
-            .tables
-            .session(message.session)
-            .ok_or(Drop::UnknownSession)?;
+    }
+
+    /// A packet out of a session without a set.
+    fn plain_packet<H: Header>(
+        &mut self,
+        mut packet: Mbuf,
+        id: SessionId,
+        port: usize,
+    ) -> Result<(), Drop> {
+        let session = self.tables.session(id).ok_or(Drop::UnknownSession)?;
         if !session.spec.receive {
             return Err(Drop::NotAuthenticated);
         }
         if session.spec.set.is_some() {
             return Err(Drop::HaMismatch);
         }
-        let header = inner_header(&mut packet)?;
+        let header = inner_header::<H>(&mut packet)?;
         count_received(session, packet.len());
         let payload_table = session.payload_table;
         if session.spec.tcp_mss_fix {
@@ -225,18 +248,17 @@ impl Worker {
         if matches!(place, None | Some(Place::First)) {
             let (protocol, octets) =
                 ppp::protocol(&packet[message.frame.clone()]).ok_or(Drop::BadPpp)?;
-            if protocol != ppp::PROTOCOL_IPV4 {
-                return Err(Drop::UnknownPpp);
-            }
             keep(&mut packet, message.frame.start + octets..message.frame.end);
+            match protocol {
+                ppp::PROTOCOL_IPV4 => self.check_start::<Ipv4>(place, &mut packet)?,
+                ppp::PROTOCOL_IPV6 => self.check_start::<Ipv6>(place, &mut packet)?,
+                _ => return Err(Drop::UnknownPpp),
+            }
         } else {
             keep(&mut packet, message.frame.clone());
-        }
-        match place {
-            None => {
-                inner_header(&mut packet)?;
+            if packet.is_empty() {
+                return Err(Drop::BadPiece);
             }
-            Some(place) => self.check_piece(place, &packet)?,
         }
         if !message.from_peer {
             session.counters.peer_moved_packets.add(1);
@@ -254,20 +276,26 @@ impl Worker {
         Ok(())
     }
 
-    /// Looks at whatever can be wrong with a piece by itself.
-    fn check_piece(&self, place: Place, piece: &[u8]) -> Result<(), Drop> {
+    /// Looks at whatever can be wrong with a whole packet, or with the first
+    /// piece of one by itself.
+    #[inline]
+    fn check_start<H: Header>(&self, place: Option<Place>, packet: &mut Mbuf) -> Result<(), Drop> {
+        match place {
+            None => inner_header::<H>(packet).map(|_| ()),
+            Some(_) => self.check_first_piece::<H>(packet),
+        }
+    }
+
+    fn check_first_piece<H: Header>(&self, piece: &[u8]) -> Result<(), Drop> {
         if piece.is_empty() {
             return Err(Drop::BadPiece);
         }
-        if place != Place::First {
-            return Ok(());
-        }
-        let header = ipv4::parse_start(piece)?;
-        if ipv4::is_martian_source(header.source) {
+        let header = H::parse_start(piece)?;
+        if header.has_martian_source() {
             return Err(Drop::MartianSource);
         }
         let most = self.copies.data_room().saturating_sub(HEADROOM_OCTETS);
-        let octets = header.total_octets;
+        let octets = header.total_octets();
         if octets <= piece.len() || octets > usize::from(most) {
             return Err(Drop::BadPiece);
         }
@@ -301,16 +329,16 @@ fn count_received(session: &Session, octets: usize) {
 /// Reads the header of an inner packet and cuts what follows the packet.
 // Always: see `ipv4::parse`.
 #[inline(always)]
-pub(super) fn inner_header(packet: &mut Mbuf) -> Result<Ipv4, Drop> {
-    let header = ipv4::parse(packet)?;
-    keep(packet, 0..header.total_octets);
-    if ipv4::is_martian_source(header.source) {
+fn inner_header<H: Header>(packet: &mut Mbuf) -> Result<H, Drop> {
+    let header = H::parse(packet)?;
+    keep(packet, 0..header.total_octets());
+    if header.has_martian_source() {
         return Err(Drop::MartianSource);
     }
     Ok(header)
 }
 
-fn destination_port(header: &Ipv4, packet: &[u8]) -> Option<u16> {
-    let octets = packet.get(header.header_octets + 2..)?.first_chunk()?;
+fn destination_port(offset: usize, packet: &[u8]) -> Option<u16> {
+    let octets = packet.get(offset + 2..)?.first_chunk()?;
     Some(u16::from_be_bytes(*octets))
 }

@@ -5,6 +5,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     Arp,
+    NeighbourDiscovery,
     /// Packets to own addresses.
     Local,
     /// L2TP control messages of tunnels that have no session yet.
@@ -24,6 +25,7 @@ impl Class {
     const COUNT: usize = Self::Icmp as usize + 1;
     const ALL: [Self; Self::COUNT] = [
         Self::Arp,
+        Self::NeighbourDiscovery,
         Self::Local,
         Self::L2tpControl,
         Self::L2tpTunnel,
@@ -37,7 +39,9 @@ impl Class {
     /// Those of established peers are the keepalives of some thousand sessions.
     const fn limits(self) -> (u64, u64) {
         match self {
-            Self::Arp | Self::Local | Self::Neighbour | Self::Icmp => (1000, 256),
+            Self::Arp | Self::NeighbourDiscovery | Self::Local | Self::Neighbour | Self::Icmp => {
+                (1000, 256)
+            }
             Self::L2tpControl => (2000, 512),
             Self::L2tpTunnel | Self::Ppp | Self::Report => (20_000, 2048),
         }

@@ -1,13 +1,17 @@
-//! From the queue to the routing decision: Ethernet, ARP, the IPv4 header.
+//! From the queue to the routing decision: Ethernet, ARP and neighbour
+//! discovery, the IP header.
 
 use dpdk::{Burst, Mbuf};
 
 use crate::command::{PortId, SessionId, SetId};
 use crate::counters::Drop;
 use crate::event::Event;
-use crate::headers::{decapsulation, ethernet, ipv4};
+use crate::headers::ipv4::Ipv4;
+use crate::headers::ipv6::{self, Ipv6};
+use crate::headers::{decapsulation, ethernet, icmpv6};
 
 use super::elimination::Candidate;
+use super::family::Header;
 use super::forward::Origin;
 use super::police::Class;
 use super::{Worker, keep};
@@ -104,9 +108,10 @@ impl Worker {
         let group = ethernet.destination[0] & 1 != 0;
         match ethernet.ether_type {
             _ if !to_us && !group => self.io.drop(port, Drop::NotForUs),
-            ethernet::ETHER_TYPE_IPV4 if to_us => self.receive_ipv4(port, frame),
+            ethernet::ETHER_TYPE_IPV4 if to_us => self.receive_ip::<Ipv4>(port, frame),
+            ethernet::ETHER_TYPE_IPV6 => self.receive_ipv6(port, frame, to_us),
             // Neither multicast nor broadcast is forwarded (RFC 1812, 5.3.4 and
-            // 5.3.5), and nothing that we answer comes by it.
+            // 5.3.5), and nothing over IPv4 that we answer comes by it.
             ethernet::ETHER_TYPE_IPV4 => self.io.drop(port, Drop::Multicast),
             ethernet::ETHER_TYPE_ARP if to_us || ethernet.destination == ethernet::BROADCAST => {
                 let event = Event::Arp {
@@ -119,10 +124,47 @@ impl Worker {
         }
     }
 
-    fn receive_ipv4(&mut self, port: usize, mut packet: Mbuf) {
+    /// Of what comes by multicast, neighbour discovery is for us.
+    fn receive_ipv6(&mut self, port: usize, frame: Mbuf, to_us: bool) {
+        let packet = &frame[ethernet::HEADER_OCTETS..];
+        match ipv6::known(packet) {
+            Some(header) if icmpv6::is_neighbour_discovery(&header, packet) => {
+                self.neighbour_discovery(port, frame, &header, to_us);
+            }
+            _ if to_us => self.receive_ip::<Ipv6>(port, frame),
+            _ => self.io.drop(port, Drop::Multicast),
+        }
+    }
+
+    fn neighbour_discovery(&mut self, port: usize, frame: Mbuf, header: &Ipv6, to_us: bool) {
+        if !self.tables.hears_discovery(port, header.destination) {
+            // On its way to somebody else.
+            if to_us {
+                self.receive_ip::<Ipv6>(port, frame);
+            } else {
+                self.io.drop(port, Drop::Multicast);
+            }
+            return;
+        }
+        if header.hop_limit != icmpv6::NEIGHBOUR_DISCOVERY_HOP_LIMIT {
+            self.io.drop(port, Drop::ForeignNeighbourDiscovery);
+            return;
+        }
+        if let Err(reason) = ipv6::parse(&frame[ethernet::HEADER_OCTETS..]) {
+            self.io.drop(port, reason);
+            return;
+        }
+        let event = Event::NeighbourDiscovery {
+            port: PortId(port as u16),
+            frame: frame.into(),
+        };
+        self.io.punt(port, Class::NeighbourDiscovery, event);
+    }
+
+    fn receive_ip<H: Header>(&mut self, port: usize, mut packet: Mbuf) {
         let frame_octets = packet.len();
         keep(&mut packet, ethernet::HEADER_OCTETS..frame_octets);
-        let header = match ipv4::parse(&packet) {
+        let header = match H::parse(&packet) {
             Ok(header) => header,
             Err(Drop::Truncated) if self.may_be_cut(port, frame_octets) => {
                 self.io.drop(port, Drop::Oversized);
@@ -134,14 +176,14 @@ impl Worker {
             }
         };
         // What follows is Ethernet's padding.
-        keep(&mut packet, 0..header.total_octets);
-        if ipv4::is_martian_source(header.source) {
+        keep(&mut packet, 0..header.total_octets());
+        if header.has_martian_source() {
             self.io.drop(port, Drop::MartianSource);
             return;
         }
         let arrival = self
             .tables
-            .arrival(port, header.source, header.destination)
+            .arrival(port, header.source(), header.destination())
             .map(|interface| (interface.table, interface.spec.id, interface.spec.forward));
         let Some((table, interface, forward)) = arrival else {
             self.io.drop(port, Drop::NoInterface);

@@ -223,9 +223,9 @@ fn who_is_addressed_matters() {
     assert_eq!(rig.drops(0, Drop::MartianSource), 4);
     rig.send(0, &frame(0, &udp(LAN_HOST, Ipv4Addr::LOCALHOST, b"x")));
     assert_eq!(rig.drops(0, Drop::MartianDestination), 1);
-    let mut ipv6 = frame(0, &packet);
-    ipv6[12..14].copy_from_slice(&[0x86, 0xdd]);
-    rig.send(0, &ipv6);
+    let mut lldp = frame(0, &packet);
+    lldp[12..14].copy_from_slice(&[0x88, 0xcc]);
+    rig.send(0, &lldp);
     assert_eq!(rig.drops(0, Drop::UnknownEtherType), 1);
     assert!((1..PORTS).all(|port| rig.received(port).is_empty()));
     assert!(rig.events().is_empty());

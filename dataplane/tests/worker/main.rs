@@ -2,7 +2,10 @@
 
 mod books;
 mod forwarding;
+mod ipv6;
+mod ipv6_rig;
 mod malformed;
+mod mirror;
 mod pieces;
 mod receiving;
 mod rig;

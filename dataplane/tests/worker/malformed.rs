@@ -1,13 +1,28 @@
 //! Frames that are wrong in any way end in a counter, never in a panic, and
 //! nothing vanishes without a name.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
+use dataplane::checksum;
+use dataplane::command::Command;
 use dataplane::counters::PortCounters;
 
+use crate::ipv6_rig::*;
 use crate::rig::*;
 
 /// Something like what a worker gets, to be damaged.
+/// The uplink whose tunnel goes over IPv6.
+const OVER_IPV6: u16 = 3;
+
+fn rig() -> Rig {
+    let mut rig = Rig::with_ipv6();
+    let spec = rig.session_over_ipv6(OVER_IPV6);
+    rig.command(Command::SetSession(Arc::new(spec)));
+    rig
+}
+
 fn seeds() -> Vec<(usize, Vec<u8>)> {
     let packet = inner(b"payload");
     let control = [0xc8, 0x02, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -22,6 +37,54 @@ fn seeds() -> Vec<(usize, Vec<u8>)> {
         ),
         (1, l2tp_frame(1, &control)),
         (1, copy(1, 4, &syn(FAR_HOST, LAN_HOST, 1460))),
+    ]
+    .into_iter()
+    .chain(ipv6_seeds())
+    .collect()
+}
+
+fn ipv6_seeds() -> Vec<(usize, Vec<u8>)> {
+    let packet = inner_ipv6(b"payload");
+    let syn = syn_ipv6(FAR_HOST_IPV6, LAN_HOST_IPV6, 1460);
+    let to = |uplink: u16, message: &[u8]| {
+        let frame = if uplink == OVER_IPV6 {
+            l2tp_frame_ipv6(uplink, message)
+        } else {
+            l2tp_frame(uplink, message)
+        };
+        (usize::from(uplink), frame)
+    };
+    let numbered = |uplink, number, packet: &[u8]| {
+        let message = ha_message(uplink, PEER_EPOCH, number, &ppp_ipv6(packet));
+        to(uplink, &message)
+    };
+    // Two extension headers before UDP.
+    let long = [
+        &[44, 0, 1, 4, 0, 0, 0, 0, 17, 0, 0, 0, 1, 2, 3, 4][..],
+        &packet[40..],
+    ]
+    .concat();
+    let mut long_packet = packet[..40].to_vec();
+    long_packet[4..7].copy_from_slice(&[0, long.len() as u8, 60]);
+    long_packet.extend(long);
+    vec![
+        (
+            0,
+            frame(0, &udp_ipv6(LAN_HOST_IPV6, FAR_HOST_IPV6, b"payload")),
+        ),
+        (
+            0,
+            frame(0, &udp_ipv6(LAN_HOST_IPV6, own_ipv6(0), b"payload")),
+        ),
+        (0, frame(0, &discovery(135, LAN_HOST_IPV6, own_ipv6(0)))),
+        numbered(1, 11, &packet),
+        numbered(OVER_IPV6, 12, &packet),
+        numbered(OVER_IPV6, 13, &syn),
+        numbered(OVER_IPV6, 14, &long_packet),
+        to(
+            OVER_IPV6,
+            &plain_message(OVER_IPV6, &[0xc0, 0x21, 9, 1, 0, 4]),
+        ),
     ]
 }
 
@@ -42,17 +105,38 @@ fn accounts_balance(rig: &mut Rig, offered: u64) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// The header checksum of the IPv4 header at 14, so that damage gets further.
+/// The checksums of the outer headers, so that damage gets further.
 fn mend(frame: &mut [u8]) {
+    if frame.get(12..14) == Some(&[0x86, 0xdd]) {
+        mend_ipv6(&mut frame[14..]);
+        return;
+    }
     if let Some(header) = frame.get_mut(14..34) {
         header[10..12].fill(0);
-        let checksum = dataplane::checksum::finish(dataplane::checksum::sum(header));
+        let checksum = checksum::finish(checksum::sum(header));
         header[10..12].copy_from_slice(&checksum.to_be_bytes());
     }
     // No UDP checksum.
     if let Some(checksum) = frame.get_mut(40..42) {
         checksum.fill(0);
     }
+}
+
+/// UDP right behind the header has a right checksum again, if it is all there.
+fn mend_ipv6(packet: &mut [u8]) {
+    let Some((header, datagram)) = packet.split_at_mut_checked(40) else {
+        return;
+    };
+    let length = datagram.get(4..6).map_or(0, |octets| {
+        usize::from(u16::from_be_bytes([octets[0], octets[1]]))
+    });
+    if length < 8 || length > datagram.len() {
+        return;
+    }
+    datagram[6..8].fill(0);
+    let pseudo_header = checksum::sum(&header[8..]) + 17 + length as u32;
+    let sum = pseudo_header + checksum::sum(&datagram[..length]);
+    datagram[6..8].copy_from_slice(&checksum::finish(sum).to_be_bytes());
 }
 
 proptest! {
@@ -65,7 +149,7 @@ proptest! {
             1..200,
         ),
     ) {
-        let mut rig = Rig::new();
+        let mut rig = rig();
         let seeds = seeds();
         let offered = damages.len() as u64;
         for (which, place, octet, kind, length, mended) in damages {
@@ -94,7 +178,7 @@ proptest! {
             1..100,
         ),
     ) {
-        let mut rig = Rig::new();
+        let mut rig = rig();
         let offered = messages.len() as u64;
         for (mut message, ours, numbered) in messages {
             // Half of them with a flags word and ids that are taken.
@@ -104,7 +188,14 @@ proptest! {
                 message[2..6].copy_from_slice(&[0x01, 0x01, 0x02, 0x01]);
                 message[6] = 0;
             }
-            rig.send(1, &l2tp_frame(1, &message));
+            if message.len() % 2 == 0 {
+                rig.send(1, &l2tp_frame(1, &message));
+            } else {
+                if let Some(tunnel) = message.get_mut(3..6) {
+                    tunnel.copy_from_slice(&[OVER_IPV6 as u8, 0x02, OVER_IPV6 as u8]);
+                }
+                rig.send(OVER_IPV6.into(), &l2tp_frame_ipv6(OVER_IPV6, &message));
+            }
             rig.events();
         }
         accounts_balance(&mut rig, offered)?;

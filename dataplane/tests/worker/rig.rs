@@ -20,7 +20,7 @@ use dataplane::command::{
 use dataplane::counters::{Drop, PortCounters, SessionCounters, SetCounters};
 use dataplane::event::Event;
 use dataplane::headers::ha::{HaHeader, Kind};
-use dataplane::headers::ipv4;
+use dataplane::headers::{ethernet, ipv4, ipv6};
 use dataplane::reassembly::Place;
 use dataplane::skew::FirstTimes;
 use dataplane::transform::split;
@@ -394,10 +394,14 @@ pub(crate) fn interface(port: u16) -> InterfaceSpec {
 /// The frame that the LAN host gets for an inner packet: TTL one less.
 pub(crate) fn delivered(packet: &[u8]) -> Vec<u8> {
     let mut packet = packet.to_vec();
-    assert!(ipv4::decrement_ttl(&mut packet));
+    let decremented = match packet[0] >> 4 {
+        6 => ipv6::decrement_hop_limit(&mut packet),
+        _ => ipv4::decrement_ttl(&mut packet),
+    };
+    assert!(decremented);
     let mut frame = LAN_HOST_MAC.to_vec();
     frame.extend(port_mac(0));
-    frame.extend([0x08, 0x00]);
+    frame.extend(ethernet::ether_type_of(&packet).to_be_bytes());
     frame.extend(packet);
     frame
 }
@@ -411,7 +415,7 @@ pub(crate) fn frame(port: u16, packet: &[u8]) -> Vec<u8> {
         gateway_mac(port)
     };
     frame.extend(source);
-    frame.extend([0x08, 0x00]);
+    frame.extend(ethernet::ether_type_of(packet).to_be_bytes());
     frame.extend(packet);
     frame
 }
@@ -463,6 +467,10 @@ pub(crate) fn plain_message(uplink: u16, ppp: &[u8]) -> Vec<u8> {
     message.extend((0x200 + uplink).to_be_bytes());
     message.extend(ppp);
     message
+}
+
+pub(crate) fn ppp_ipv6(packet: &[u8]) -> Vec<u8> {
+    [&[0x00, 0x57], packet].concat()
 }
 
 pub(crate) fn ppp_ipv4(packet: &[u8]) -> Vec<u8> {
