@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arrivals;
+mod chain;
 pub mod checksum;
 pub mod command;
 pub mod config;
@@ -17,6 +18,7 @@ mod handle;
 pub mod headers;
 mod port;
 pub mod reassembly;
+pub mod reorder;
 pub mod skew;
 pub mod speed;
 mod start;

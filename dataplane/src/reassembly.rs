@@ -10,16 +10,13 @@
 //! "Dynamic queue length thresholds", 1998): one that loses many pieces
 //! replaces its own oldest ones, and there is always room for the others.
 
-mod chain;
-
 use hashbrown::HashMap;
 
+use crate::chain::{Chain, List};
 use crate::command::SetId;
 use crate::counters::Drop;
 use crate::headers::ha::{FLAG_MORE_PIECES, FLAG_NOT_FIRST_PIECE};
 use crate::headers::packet_octets;
-
-use chain::{Chain, List};
 
 /// The most pieces of one packet.
 pub const MAX_PIECES: usize = 32;
