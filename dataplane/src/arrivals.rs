@@ -13,11 +13,11 @@ use zerocopy::FromZeros;
 
 use crate::counters::Counter;
 use crate::skew::Skew;
+use crate::window::Group;
 
 /// Numbers that share a slot.
 pub const GROUP_NUMBERS: u64 = 32;
 
-const GROUP_LOG2: u32 = GROUP_NUMBERS.trailing_zeros();
 const SLOTS_LOG2: u32 = 11;
 const SLOTS: usize = 1 << SLOTS_LOG2;
 
@@ -65,28 +65,31 @@ impl Arrivals {
         self.epoch
     }
 
-    /// Notes that a copy came. Only the one writing thread may call this.
+    /// Notes that copies of a group's numbers came. Only the one writing thread
+    /// may call this.
     #[inline]
-    pub fn note(&self, number: u64) {
-        let group = number >> GROUP_LOG2;
-        let (tag, slot) = (tag(group), self.slot(group));
-        let bit = 1 << (number % GROUP_NUMBERS);
+    pub fn note(&self, group: Group) {
+        let (tag, slot) = (tag(group.index), self.slot(group.index));
         // Relaxed, and no read-modify-write: there is one writer, and a reader
         // that sees a bit later will see it when it looks again.
         let seen = slot.load(Ordering::Relaxed);
         let marked = if seen >> 32 == tag {
             seen as u32
         } else if seen >> 32 < tag {
-            self.end_group.raise(group + 1);
+            self.end_group.raise(group.index + 1);
             0
         } else {
-            self.untraced.add(1);
+            self.untraced.add(u64::from(group.bits.count_ones()));
             return;
         };
-        if marked & bit != 0 {
-            self.repeated.add(1);
+        let again = marked & group.bits;
+        if again != 0 {
+            self.repeated.add(u64::from(again.count_ones()));
         }
-        slot.store(tag << 32 | u64::from(marked | bit), Ordering::Relaxed);
+        slot.store(
+            tag << 32 | u64::from(marked | group.bits),
+            Ordering::Relaxed,
+        );
     }
 
     /// The group behind the newest one that has a number; 0 before the first.
@@ -152,7 +155,7 @@ mod tests {
         let arrivals = Arrivals::new(7);
         assert_eq!((arrivals.end_group(), arrivals.numbers(0)), (0, Some(0)));
         for number in [0, 31, 32, 1_000_000] {
-            arrivals.note(number);
+            arrivals.note(Group::of(number));
         }
         assert_eq!(arrivals.numbers(0), Some(1 << 31 | 1));
         assert_eq!(arrivals.numbers(1), Some(1));
@@ -165,10 +168,10 @@ mod tests {
     fn a_number_that_comes_twice_is_counted_and_one_of_an_older_turn_too() {
         let arrivals = Arrivals::new(7);
         let turn = Arrivals::GROUPS * GROUP_NUMBERS;
-        arrivals.note(turn + 5);
-        arrivals.note(turn + 5);
+        arrivals.note(Group::of(turn + 5));
+        arrivals.note(Group::of(turn + 5));
         assert_eq!(arrivals.repeated(), 1);
-        arrivals.note(5);
+        arrivals.note(Group::of(5));
         assert_eq!(arrivals.untraced(), 1);
         assert_eq!(arrivals.numbers(0), None);
         assert_eq!(arrivals.numbers(Arrivals::GROUPS), Some(1 << 5));
@@ -178,7 +181,7 @@ mod tests {
     fn the_largest_numbers_are_taken_without_a_panic() {
         let arrivals = Arrivals::new(7);
         for number in [(1 << 48) - 1, 0, (1 << 48) - 1] {
-            arrivals.note(number);
+            arrivals.note(Group::of(number));
         }
         assert_eq!(arrivals.end_group(), 1 << 43);
     }
@@ -197,7 +200,7 @@ mod tests {
             for (step, back) in steps.iter().zip(&back) {
                 newest += step;
                 for number in [newest, newest.saturating_sub(*back).max(start)] {
-                    arrivals.note(number);
+                    arrivals.note(Group::of(number));
                     let bits = noted.entry(number / GROUP_NUMBERS).or_default();
                     repeated += u64::from(*bits >> (number % GROUP_NUMBERS) & 1);
                     *bits |= 1 << (number % GROUP_NUMBERS);

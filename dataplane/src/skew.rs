@@ -1,5 +1,5 @@
 //! How far copies are behind the first ones of their numbers, sampled: of the
-//! numbers that [`FirstTimes::is_sampled`] picks, the time of the first copy is
+//! numbers that [`FirstTimes::sampled`] picks, the time of the first copy is
 //! kept, and each later copy is measured against it.
 
 use std::fmt;
@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use zerocopy::FromZeros;
 
+use crate::arrivals::GROUP_NUMBERS;
 use crate::counters::Counter;
+use crate::window::Group;
 
-/// One number in so many is measured.
-const SAMPLED: u64 = 32;
+/// One number in so many is measured: the first of each group.
+const SAMPLED: u64 = GROUP_NUMBERS;
 
 /// Times of first copies that are kept: those of the last 65 536 numbers.
 const SLOTS_LOG2: u32 = 11;
@@ -32,11 +34,11 @@ impl FirstTimes {
     /// What one takes.
     pub const MEMORY_OCTETS: u64 = (SLOTS * size_of::<AtomicU64>()) as u64;
 
-    /// Whether a number is one of those that are measured.
+    /// The number of a group that is measured, if it is among those looked at.
     #[inline]
     #[must_use]
-    pub fn is_sampled(number: u64) -> bool {
-        number.is_multiple_of(SAMPLED)
+    pub fn sampled(group: Group) -> Option<u64> {
+        (group.bits & 1 == 1).then_some(group.index * SAMPLED)
     }
 
     /// The first copy of a sampled number came.

@@ -32,6 +32,84 @@ pub enum Verdict {
     TooLate,
 }
 
+/// Numbers that share a slot: of 32 consecutive ones those that are looked at together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The numbers without their low five bits.
+    pub index: u64,
+    /// A bit for each of the 32.
+    pub bits: u32,
+}
+
+impl Group {
+    /// One number.
+    #[inline]
+    #[must_use]
+    pub fn of(number: u64) -> Self {
+        Self {
+            index: number >> SLOT_NUMBERS_LOG2,
+            bits: bit(number),
+        }
+    }
+
+    /// Adds a number. False, and no change, when it belongs to another group or
+    /// is in this one already: then it takes a look of its own.
+    #[inline]
+    pub fn add(&mut self, number: u64) -> bool {
+        let bit = bit(number);
+        let other = number >> SLOT_NUMBERS_LOG2 != self.index || self.bits & bit != 0;
+        if !other {
+            self.bits |= bit;
+        }
+        !other
+    }
+}
+
+/// What became of the numbers of a [`Group`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdicts {
+    /// Numbers that were not delivered before; `None` when all are too late.
+    first: Option<u32>,
+}
+
+impl Verdicts {
+    /// All of them are too late.
+    pub const TOO_LATE: Self = Self { first: None };
+
+    /// What became of a number of the group.
+    #[inline]
+    #[must_use]
+    pub fn of(self, number: u64) -> Verdict {
+        match self.first {
+            None => Verdict::TooLate,
+            Some(first) if first & bit(number) != 0 => Verdict::First,
+            Some(_) => Verdict::Duplicate,
+        }
+    }
+
+    /// The numbers of which these are the first copies, a bit for each.
+    #[inline]
+    #[must_use]
+    pub fn first(self) -> u32 {
+        self.first.unwrap_or(0)
+    }
+
+    /// Whether the whole group is older than the window.
+    #[inline]
+    #[must_use]
+    pub fn too_late(self) -> bool {
+        self.first.is_none()
+    }
+}
+
+/// Who marks numbers in a window while this thread does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nobody: plain loads and stores suffice.
+    Alone,
+    Shared,
+}
+
 /// Which numbers of one epoch were delivered, for any number of threads.
 ///
 /// `First` is answered at most once for each number, and every number that is
@@ -78,40 +156,10 @@ impl Window {
     /// than 48 bits is no number of the wire and is `TooLate`.
     #[inline]
     pub fn observe(&self, number: u64) -> Verdict {
-        match self.mark(group(number), bit(number)) {
-            None => Verdict::TooLate,
-            Some(0) => Verdict::Duplicate,
-            Some(_) => Verdict::First,
-        }
+        self.mark(Group::of(number), Access::Shared).of(number)
     }
 
-    /// The same as [`Self::observe`] on each of `numbers` in turn, with the
-    /// verdict written to the same place of `verdicts`. Neighbours that fall
-    /// into one slot share one access to it. Ends with the shorter slice.
-    #[inline]
-    pub fn observe_burst(&self, numbers: &[u64], verdicts: &mut [Verdict]) {
-        let count = numbers.len().min(verdicts.len());
-        let (mut numbers, mut verdicts) = (&numbers[..count], &mut verdicts[..count]);
-        while let Some(&first) = numbers.first() {
-            let mut bits = 0;
-            let mut run = 0;
-            for &number in numbers {
-                if group(number) != group(first) {
-                    break;
-                }
-                bits |= bit(number);
-                run += 1;
-            }
-            let marked = self.mark(group(first), bits);
-            let (these, later) = numbers.split_at(run);
-            let (answers, later_answers) = verdicts.split_at_mut(run);
-            answer(these, marked, answers);
-            (numbers, verdicts) = (later, later_answers);
-        }
-    }
-
-    /// Marks `bits` of a group of 32 numbers. Returns those that were not
-    /// marked before, or `None` when the slot belongs to a newer block.
+    /// The same for the numbers of a group, by one access to their slot.
     ///
     /// The verdicts hang on one atomic alone, whose changes have one order
     /// that all threads agree on, so relaxed accesses suffice: a load that is
@@ -121,26 +169,34 @@ impl Window {
     /// another thread put there since the load, and so refuse a number that
     /// was never delivered.
     #[inline]
-    fn mark(&self, group: u64, bits: u32) -> Option<u32> {
-        let block = group >> self.slots_log2;
+    pub fn mark(&self, group: Group, access: Access) -> Verdicts {
+        let block = group.index >> self.slots_log2;
         let slot = self
             .slots
-            .get(group as usize & (self.slots.len() - 1))
-            .filter(|_| group >> (NUMBER_BITS - SLOT_NUMBERS_LOG2) == 0)?;
+            .get(group.index as usize & (self.slots.len() - 1))
+            .filter(|_| group.index >> (NUMBER_BITS - SLOT_NUMBERS_LOG2) == 0);
+        let Some(slot) = slot else {
+            return Verdicts::TOO_LATE;
+        };
         let mut seen = slot.load(Ordering::Relaxed);
         loop {
             let marked = match (seen >> 32).cmp(&block) {
-                Greater => return None,
+                Greater => return Verdicts::TOO_LATE,
                 Equal => seen as u32,
                 Less => 0,
             };
-            let fresh = bits & !marked;
-            if fresh == 0 {
-                return Some(0);
+            let first = group.bits & !marked;
+            let verdicts = Verdicts { first: Some(first) };
+            if first == 0 {
+                return verdicts;
             }
-            let next = block << 32 | u64::from(marked | bits);
+            let next = block << 32 | u64::from(marked | group.bits);
+            if access == Access::Alone {
+                slot.store(next, Ordering::Relaxed);
+                return verdicts;
+            }
             match slot.compare_exchange(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return Some(fresh),
+                Ok(_) => return verdicts,
                 Err(now) => seen = now,
             }
         }
@@ -162,31 +218,7 @@ impl fmt::Debug for Window {
     }
 }
 
-/// The 32 numbers that share a slot and a block with this one.
-#[inline]
-fn group(number: u64) -> u64 {
-    number >> SLOT_NUMBERS_LOG2
-}
-
 #[inline]
 fn bit(number: u64) -> u32 {
     1 << (number & 31)
-}
-
-/// Hands out what [`Window::mark`] said of a run of numbers of one group: a
-/// number that stands in the run twice is the first copy once.
-#[inline]
-fn answer(numbers: &[u64], marked: Option<u32>, verdicts: &mut [Verdict]) {
-    let Some(mut fresh) = marked else {
-        verdicts.fill(Verdict::TooLate);
-        return;
-    };
-    for (verdict, &number) in verdicts.iter_mut().zip(numbers) {
-        *verdict = if fresh & bit(number) == 0 {
-            Verdict::Duplicate
-        } else {
-            Verdict::First
-        };
-        fresh &= !bit(number);
-    }
 }

@@ -35,6 +35,7 @@ use crate::headers::ethernet::{self, Ethernet};
 use crate::headers::{ipv4, ipv6};
 use crate::reassembly::{Limits, MAX_PIECES, Reassembly};
 use crate::tables::Tables;
+use crate::window::Access;
 
 use elimination::Candidate;
 use forward::Origin;
@@ -151,6 +152,8 @@ pub struct Worker {
     channel: Channel,
     applied: u64,
     copies: Mempool,
+    /// Who marks numbers in the windows beside this worker.
+    access: Access,
     /// HA data of the current burst that waits for its verdict.
     candidates: Vec<Candidate>,
     mail: Mail,
@@ -185,6 +188,11 @@ impl Worker {
             channel: parts.channel,
             applied: 0,
             copies: parts.copies,
+            access: if parts.workers == 1 {
+                Access::Alone
+            } else {
+                Access::Shared
+            },
             candidates: Vec::with_capacity(BURST),
             mail: Mail::new(parts.index, parts.inboxes),
             reassembly: Reassembly::new(Limits {

@@ -6,7 +6,7 @@ mod elimination;
 
 use dataplane::window::{Verdict, Window};
 use elimination::{
-    Broken, Elimination, FETCH_OR, KEEPS_BITS, NO_BLOCK_CHECK, PLAIN_STORE, TAKES_OLDER,
+    Alone, Broken, Elimination, FETCH_OR, KEEPS_BITS, NO_BLOCK_CHECK, PLAIN_STORE, TAKES_OLDER,
     check_unordered,
 };
 use loom::sync::Arc;
@@ -179,6 +179,13 @@ fn two_epochs_side_by_side() {
 
 mod faults_are_found {
     use super::*;
+
+    /// What one worker may do, two may not.
+    #[test]
+    #[should_panic(expected = "was delivered twice")]
+    fn not_alone() {
+        same_number::<Alone>();
+    }
 
     #[test]
     #[should_panic(expected = "was delivered twice")]

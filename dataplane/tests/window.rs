@@ -6,9 +6,9 @@ mod elimination;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use dataplane::window::{Verdict, Window};
+use dataplane::window::{Access, Group, Verdict, Verdicts, Window};
 use elimination::{
-    Broken, Elimination, FETCH_OR, KEEPS_BITS, NO_BLOCK_CHECK, PLAIN_STORE, TAKES_OLDER,
+    Alone, Broken, Elimination, FETCH_OR, KEEPS_BITS, NO_BLOCK_CHECK, PLAIN_STORE, TAKES_OLDER,
     check_unordered,
 };
 use proptest::prelude::*;
@@ -131,6 +131,7 @@ fn config() -> Config {
 #[test]
 fn agrees_with_a_set() {
     search::<Window>(TestRunner::new(config())).unwrap();
+    search::<Alone>(TestRunner::new(config())).unwrap();
 }
 
 #[test]
@@ -154,9 +155,11 @@ proptest! {
     #[test]
     fn burst_equals_single((base, steps) in steps(), burst in 1..70usize) {
         let (single, bursts) = (Window::new(NUMBERS), Window::new(NUMBERS));
+        let alone = <Alone as Elimination>::new(NUMBERS);
         for numbers in numbers(base, &steps).chunks(burst) {
             let expected: Vec<_> = numbers.iter().map(|&number| single.observe(number)).collect();
-            prop_assert_eq!(Elimination::observe_burst(&bursts, numbers), expected);
+            prop_assert_eq!(&Elimination::observe_burst(&bursts, numbers), &expected);
+            prop_assert_eq!(alone.observe_burst(numbers), expected);
         }
     }
 
@@ -219,15 +222,24 @@ fn sizes() {
 }
 
 #[test]
-fn burst_ends_with_the_shorter_slice() {
+fn a_group_takes_its_own_numbers_once() {
+    let mut group = Group::of(40);
+    assert!(group.add(63) && group.add(32));
+    assert!(!group.add(40), "in it already");
+    assert!(!group.add(64) && !group.add(31), "of another group");
+    let (index, bits) = (1, 1 << 8 | 1 << 31 | 1);
+    assert_eq!(group, Group { index, bits });
     let window = Window::new(NUMBERS);
-    let mut verdicts = [Verdict::TooLate; 2];
-    window.observe_burst(&[1, 2, 3], &mut verdicts);
-    assert_eq!(verdicts, [Verdict::First; 2]);
-    assert_eq!(window.observe(3), Verdict::First);
-    window.observe_burst(&[], &mut verdicts);
-    window.observe_burst(&[4], &mut []);
-    assert_eq!(window.observe(4), Verdict::First);
+    assert_eq!(window.observe(63), Verdict::First);
+    let verdicts = window.mark(group, Access::Shared);
+    assert_eq!(verdicts.first(), 1 << 8 | 1);
+    assert_eq!(
+        [32, 40, 63].map(|number| verdicts.of(number)),
+        [Verdict::First, Verdict::First, Verdict::Duplicate]
+    );
+    window.observe(63 + 4 * NUMBERS);
+    assert_eq!(window.mark(group, Access::Shared), Verdicts::TOO_LATE);
+    assert!(Verdicts::TOO_LATE.too_late() && Verdicts::TOO_LATE.of(63) == Verdict::TooLate);
 }
 
 /// Four threads offer the same numbers, singly and in bursts. The one that is
@@ -249,9 +261,8 @@ fn threads_deliver_each_number_once() {
             scope.spawn(move || {
                 let numbers: Vec<u64> = (0..COUNT as u64).collect();
                 for numbers in numbers.chunks(burst) {
-                    let mut verdicts = [Verdict::TooLate; 32];
-                    window.observe_burst(numbers, &mut verdicts);
-                    for (&number, &verdict) in numbers.iter().zip(&verdicts) {
+                    let verdicts = Elimination::observe_burst(window, numbers);
+                    for (&number, verdict) in numbers.iter().zip(verdicts) {
                         count(number, verdict);
                     }
                 }

@@ -10,7 +10,7 @@ use crate::counters::SessionCounters;
 use crate::headers::decapsulation::Expected;
 use crate::headers::ipv4;
 
-use super::{Hop, TableSlot, Tables};
+use super::{Hop, Set, TableSlot, Tables};
 
 /// A session of a set, as its copies arrive.
 #[derive(Debug)]
@@ -76,10 +76,11 @@ impl Tables {
         self.inbounds.get(id)
     }
 
-    /// The same as [`Self::inbound`] made of it last.
+    /// The session that a copy came over, and its set.
     #[inline]
-    pub(crate) fn known_inbound(&self, id: SessionId) -> Option<&Inbound> {
-        self.inbounds.get(id)
+    pub(crate) fn of_copy(&mut self, session: SessionId, set: SetId) -> Option<(&Inbound, &Set)> {
+        self.inbound(session)?;
+        Some((self.inbounds.get(session)?, self.sets.get(set)?))
     }
 
     #[cold]

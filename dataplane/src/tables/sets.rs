@@ -21,6 +21,8 @@ pub(crate) struct Member {
 pub(crate) struct Set {
     pub(crate) spec: Arc<SetSpec>,
     pub(crate) counters: Arc<SetCounters>,
+    /// Those of the specification: at hand.
+    epochs: [Option<Epoch>; 2],
     /// Members whose session is there, whose peer has a route and whose port is up.
     pub(crate) members: Vec<Member>,
     /// Those that would be, but carry less than a member must.
@@ -36,6 +38,7 @@ pub(crate) struct Set {
 impl Set {
     pub(super) fn new(spec: Arc<SetSpec>, worker: usize) -> Self {
         Self {
+            epochs: [0, 1].map(|place| spec.epochs.get(place).cloned()),
             counters: spec.counters.get(worker).cloned().unwrap_or_default(),
             members: Vec::with_capacity(spec.members.len()),
             absent: Vec::new(),
@@ -49,7 +52,10 @@ impl Set {
     /// What is received of this epoch.
     #[inline]
     pub(crate) fn epoch(&self, epoch: u32) -> Option<&Epoch> {
-        self.spec.epochs.iter().find(|known| known.epoch == epoch)
+        self.epochs
+            .iter()
+            .flatten()
+            .find(|known| known.epoch == epoch)
     }
 }
 

@@ -1,14 +1,14 @@
 //! The elimination of copies. Candidates collect while a burst is taken apart;
 //! then their numbers are looked at together, and the first copies go on.
 
-use dpdk::{BURST, Mbuf};
+use dpdk::{Burst, Mbuf};
 
 use crate::command::{SessionId, SetId};
 use crate::counters::Drop;
 use crate::reassembly::Place;
 use crate::skew::{FirstTimes, Skew};
 use crate::transform::clamp_mss;
-use crate::window::Verdict;
+use crate::window::{Group, Verdict, Verdicts};
 
 use super::Worker;
 use super::forward::Origin;
@@ -30,9 +30,31 @@ pub(super) struct Candidate {
     pub(super) number: u64,
 }
 
-/// What a run of copies of one session comes to: added to its counters at once.
-#[derive(Default)]
+impl Candidate {
+    /// Whether both came over one session, in one epoch.
+    #[inline]
+    fn is_beside(&self, other: &Self) -> bool {
+        (self.session == other.session) & (self.epoch == other.epoch)
+    }
+}
+
+/// The copies at the start of `candidates` that came over one session and whose
+/// numbers share a slot of the window.
+#[inline]
+fn run(candidates: &[Candidate]) -> Option<(&[Candidate], Group)> {
+    let first = candidates.first()?;
+    let mut group = Group::of(first.number);
+    let others = candidates[1..]
+        .iter()
+        .take_while(|other| other.is_beside(first) && group.add(other.number))
+        .count();
+    Some((&candidates[..=others], group))
+}
+
+/// What a run comes to: added to the counters at once.
 struct Tally {
+    /// Those that were the first copies, a bit for each place in the run.
+    firsts: u32,
     received_packets: u64,
     received_octets: u64,
     wins: u64,
@@ -44,20 +66,31 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, copy: &Candidate, verdict: Verdict) {
-        let octets = copy.packet.len() as u64;
-        self.received_packets += 1;
-        self.received_octets += octets;
-        match verdict {
-            Verdict::First => {
-                self.wins += 1;
-                if copy.place.is_none() {
-                    self.delivered_packets += 1;
-                    self.delivered_octets += octets;
-                }
-            }
-            Verdict::Duplicate => self.duplicates += 1,
-            Verdict::TooLate => self.too_late += 1,
+    #[inline]
+    fn new(run: &[Candidate], verdicts: Verdicts) -> Self {
+        let (mut firsts, mut octets) = (0, 0);
+        let (mut delivered_packets, mut delivered_octets) = (0, 0);
+        for (place, copy) in run.iter().enumerate() {
+            let copy_octets = copy.packet.len() as u64;
+            let first = verdicts.first() >> (copy.number % 32) & 1;
+            firsts |= first << place;
+            octets += copy_octets;
+            let delivered = u64::from(first) & u64::from(copy.place.is_none());
+            delivered_packets += delivered;
+            delivered_octets += copy_octets * delivered;
+        }
+        let packets = run.len() as u64;
+        let wins = u64::from(firsts.count_ones());
+        let too_late = if verdicts.too_late() { packets } else { 0 };
+        Self {
+            firsts,
+            received_packets: packets,
+            received_octets: octets,
+            wins,
+            delivered_packets,
+            delivered_octets,
+            duplicates: packets - wins - too_late,
+            too_late,
         }
     }
 }
@@ -69,117 +102,65 @@ impl Worker {
             return;
         }
         let mut candidates = std::mem::take(&mut self.candidates);
-        let mut verdicts = [Verdict::TooLate; BURST];
+        let mut firsts = 0;
+        let (mut duplicates, mut too_late) = (0, 0);
         let mut start = 0;
-        while let Some(first) = candidates.get(start) {
-            let same = |other: &&Candidate| (other.set, other.epoch) == (first.set, first.epoch);
-            let run = candidates[start..].iter().take_while(same).count();
-            let end = (start + run).min(BURST);
-            self.judge(&candidates[start..end], &mut verdicts[start..end]);
-            start = end;
+        while let Some((run, group)) = run(&candidates[start..]) {
+            let tally = self.judge(run, group);
+            firsts |= u64::from(tally.firsts) << start;
+            duplicates += tally.duplicates;
+            too_late += tally.too_late;
+            start += run.len();
         }
-        self.count(&candidates, &verdicts, port);
-        for (candidate, verdict) in candidates.drain(..).zip(verdicts) {
-            if verdict == Verdict::First {
+        self.io.drop_many(port, Drop::Duplicate, duplicates);
+        self.io.drop_many(port, Drop::TooLate, too_late);
+        let mut eliminated = Burst::new();
+        for (place, candidate) in candidates.drain(..).enumerate() {
+            if firsts >> place & 1 == 1 {
                 self.first_copy(candidate);
+            } else {
+                // A burst has no more candidates than packets: there is room.
+                let _ = eliminated.push(candidate.packet);
             }
         }
         self.candidates = candidates;
     }
 
-    /// Marks the numbers of copies of one set and epoch.
-    fn judge(&self, copies: &[Candidate], verdicts: &mut [Verdict]) {
-        let Some(first) = copies.first() else {
-            return;
+    /// Marks the numbers of a run, and counts every copy, whatever its verdict
+    /// is: the one place that sees them all.
+    fn judge(&mut self, run: &[Candidate], group: Group) -> Tally {
+        let first = &run[0];
+        let tables = self.tables.of_copy(first.session, first.set);
+        let Some((epoch, session, set)) =
+            tables.and_then(|(session, set)| Some((set.epoch(first.epoch)?, session, set)))
+        else {
+            // No command comes between the check of a copy and this.
+            return Tally::new(run, Verdicts::TOO_LATE);
         };
-        let epoch = self
-            .tables
-            .set(first.set)
-            .and_then(|set| set.epoch(first.epoch));
-        let mut numbers = [0; BURST];
-        for (number, copy) in numbers.iter_mut().zip(copies) {
-            *number = copy.number;
-        }
-        if let Some(epoch) = epoch {
-            let window = &epoch.window;
-            window.observe_burst(&numbers[..copies.len()], verdicts);
-        }
-    }
-
-    /// Counts every copy, whatever its verdict is: the one place that sees them all.
-    fn count(&mut self, copies: &[Candidate], verdicts: &[Verdict], port: usize) {
-        let (mut duplicates, mut too_late) = (0, 0);
-        let mut start = 0;
-        while let Some(first) = copies.get(start) {
-            let mut tally = Tally::default();
-            let rest = copies[start..].iter().zip(&verdicts[start..]);
-            for (copy, &verdict) in rest.take_while(|(copy, _)| copy.session == first.session) {
-                tally.add(copy, verdict);
-            }
-            let end = start + tally.received_packets as usize;
-            duplicates += tally.duplicates;
-            too_late += tally.too_late;
-            self.add(&tally, first);
-            self.note(&copies[start..end], &verdicts[start..end]);
-            start = end;
-        }
-        self.io.drop_many(port, Drop::Duplicate, duplicates);
-        self.io.drop_many(port, Drop::TooLate, too_late);
-    }
-
-    fn add(&mut self, tally: &Tally, copy: &Candidate) {
-        if let Some(session) = self.tables.inbound(copy.session) {
-            let counters = &session.counters;
-            counters.received_packets.add(tally.received_packets);
-            counters.received_octets.add(tally.received_octets);
-            counters.wins.add(tally.wins);
-            counters.duplicates.add(tally.duplicates);
-            counters.too_late.add(tally.too_late);
-        }
-        if let Some(set) = self.tables.set(copy.set) {
-            let counters = &set.counters;
-            counters.delivered_packets.add(tally.delivered_packets);
-            counters.delivered_octets.add(tally.delivered_octets);
-            counters.duplicates.add(tally.duplicates);
-            counters.too_late.add(tally.too_late);
-        }
-    }
-
-    /// Notes for the control thread's books which numbers came over a link,
-    /// and how far behind their first copies.
-    fn note(&self, copies: &[Candidate], verdicts: &[Verdict]) {
-        let session = copies
-            .first()
-            .and_then(|copy| self.tables.known_inbound(copy.session));
-        let Some(arrivals) = session.and_then(|session| session.arrivals.as_deref()) else {
-            return;
-        };
-        for (copy, &verdict) in copies.iter().zip(verdicts) {
-            // What is too late is as good as lost.
-            if verdict == Verdict::TooLate || copy.epoch != arrivals.epoch() {
-                continue;
-            }
-            arrivals.note(copy.number);
-            if FirstTimes::is_sampled(copy.number) {
-                self.note_skew(copy, verdict, &arrivals.skew);
+        let verdicts = epoch.window.mark(group, self.access);
+        let tally = Tally::new(run, verdicts);
+        let counters = &session.counters;
+        counters.received_packets.add(tally.received_packets);
+        counters.received_octets.add(tally.received_octets);
+        counters.wins.add(tally.wins);
+        counters.duplicates.add(tally.duplicates);
+        counters.too_late.add(tally.too_late);
+        let counters = &set.counters;
+        counters.delivered_packets.add(tally.delivered_packets);
+        counters.delivered_octets.add(tally.delivered_octets);
+        counters.duplicates.add(tally.duplicates);
+        counters.too_late.add(tally.too_late);
+        if let Some(arrivals) = &session.arrivals
+            && arrivals.epoch() == first.epoch
+            && !verdicts.too_late()
+        {
+            arrivals.note(group);
+            if let Some(number) = FirstTimes::sampled(group) {
+                let now_ns = self.io.now_ns();
+                note_skew(number, verdicts, &epoch.first_times, &arrivals.skew, now_ns);
             }
         }
-    }
-
-    fn note_skew(&self, copy: &Candidate, verdict: Verdict, skew: &Skew) {
-        let set = self.tables.set(copy.set);
-        let Some(epoch) = set.and_then(|set| set.epoch(copy.epoch)) else {
-            return;
-        };
-        let now_ns = self.io.now_ns();
-        if verdict == Verdict::First {
-            epoch.first_times.note(copy.number, now_ns);
-            skew.note(0);
-        } else if let Some(skew_ns) = epoch.first_times.age_ns(copy.number, now_ns) {
-            skew.note(skew_ns);
-        } else {
-            skew.miss();
-        }
+        tally
     }
 
     /// The first copy of its number. Nothing from here on may differ between copies.
@@ -208,5 +189,17 @@ impl Worker {
             clamp_mss(&mut packet, mtu);
         }
         self.forward_checked(packet, payload_table, &Origin::tunnel(port));
+    }
+}
+
+/// Measures how far a sampled number's copy is behind the first one.
+fn note_skew(number: u64, verdicts: Verdicts, times: &FirstTimes, skew: &Skew, now_ns: u64) {
+    if verdicts.of(number) == Verdict::First {
+        times.note(number, now_ns);
+        skew.note(0);
+    } else if let Some(skew_ns) = times.age_ns(number, now_ns) {
+        skew.note(skew_ns);
+    } else {
+        skew.miss();
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use dataplane::window::{Verdict, Window};
+use dataplane::window::{Access, Group, Verdict, Window};
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicU64, Ordering};
 #[cfg(not(loom))]
@@ -25,10 +25,43 @@ impl Elimination for Window {
     }
 
     fn observe_burst(&self, numbers: &[u64]) -> Vec<Verdict> {
-        let mut verdicts = vec![Verdict::TooLate; numbers.len()];
-        self.observe_burst(numbers, &mut verdicts);
-        verdicts
+        by_groups(self, numbers, Access::Shared)
     }
+}
+
+/// The window as the only worker of a process uses it.
+pub(crate) struct Alone(Window);
+
+impl Elimination for Alone {
+    fn new(numbers: u64) -> Self {
+        Self(Window::new(numbers))
+    }
+
+    fn observe(&self, number: u64) -> Verdict {
+        self.0.mark(Group::of(number), Access::Alone).of(number)
+    }
+
+    fn observe_burst(&self, numbers: &[u64]) -> Vec<Verdict> {
+        by_groups(&self.0, numbers, Access::Alone)
+    }
+}
+
+/// Neighbours that fall into one slot share one access to it, as in a worker.
+fn by_groups(window: &Window, numbers: &[u64], access: Access) -> Vec<Verdict> {
+    let mut verdicts = Vec::with_capacity(numbers.len());
+    while let Some(&first) = numbers.get(verdicts.len()) {
+        let start = verdicts.len();
+        let mut group = Group::of(first);
+        let others = numbers[start + 1..]
+            .iter()
+            .take_while(|&&number| group.add(number))
+            .count();
+        let these = &numbers[start..=start + others];
+        let of_group = window.mark(group, access);
+        assert_eq!(of_group.first() & !group.bits, 0);
+        verdicts.extend(these.iter().map(|&number| of_group.of(number)));
+    }
+    verdicts
 }
 
 /// Sets the bit whatever the slot holds by then: only a race shows it.
