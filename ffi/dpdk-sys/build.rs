@@ -12,8 +12,9 @@ const OLDEST_VERSION: &str = "22.11";
 /// others are loaded by the EAL at run time.
 const DRIVERS: [&str; 2] = ["rte_bus_vdev", "rte_net_ring"];
 
-const FUNCTIONS: [&str; 37] = [
+const FUNCTIONS: [&str; 38] = [
     "rte_eal_init",
+    "rte_eth_allmulticast_enable",
     "rte_eth_dev_adjust_nb_rx_tx_desc",
     "rte_eth_dev_close",
     "rte_eth_dev_configure",

@@ -283,6 +283,10 @@ impl OpenPort {
         // SAFETY: configured, with all its queues set up.
         let result = unsafe { dpdk_sys::rte_eth_dev_start(port) };
         self.check("rte_eth_dev_start", result)?;
+        // IPv6 asks for neighbours by multicast (RFC 2464, 7). Drivers without
+        // the call receive it as it is, or have their interface told.
+        // SAFETY: the port is started.
+        unsafe { dpdk_sys::rte_eth_allmulticast_enable(port) };
         if config.promiscuous {
             // Drivers without the call receive everything as it is.
             // SAFETY: the port is started.

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::PathBuf;
@@ -32,6 +33,9 @@ pub struct Claim {
     mtu: u16,
     mac: [u8; 6],
     changes: Vec<Change>,
+    /// While it is open, multicast frames come in: IPv6 asks for neighbours by
+    /// them. The kernel forgets it with the process, however that ends.
+    _multicast: OwnedFd,
     /// Dropped last: until everything is restored, nobody else may take the interface.
     _lock: UnixDatagram,
 }
@@ -56,8 +60,8 @@ enum Change {
     Up,
 }
 
-/// Takes an interface: sets it up and switches off what the kernel would do with
-/// its frames: IPv6, answering ARP, IPv4 forwarding, merging frames (GRO, LRO).
+/// Takes an interface: sets it up, lets multicast frames in, and switches off what
+/// the kernel would do with its frames: IPv6, answering ARP, IPv4 forwarding, merging frames (GRO, LRO).
 ///
 /// # Errors
 /// When it is missing, when it carries an IPv4 address or an IPv6 address other
@@ -85,12 +89,16 @@ pub fn claim(interface: &str) -> Result<Claim, Error> {
         });
     }
     let lock = lock(interface)?;
+    let multicast = device
+        .hear_multicast()
+        .map_err(|errno| failed("let multicast frames in", errno))?;
     let mut claim = Claim {
         interface: interface.to_owned(),
         device,
         mtu,
         mac,
         changes: Vec::new(),
+        _multicast: multicast,
         _lock: lock,
     };
     // A failure drops the claim, which restores what was changed so far.

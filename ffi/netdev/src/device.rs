@@ -1,9 +1,11 @@
 //! The kernel's requests about one interface (netdevice(7), ethtool).
 
+use std::mem::size_of;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc::{self, c_char, c_short, c_ulong, ifreq};
+use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 /// Numbers of `linux/ethtool.h`.
@@ -89,6 +91,38 @@ impl Device {
             false => flags & !(libc::IFF_UP as c_short),
         };
         self.ioctl(libc::SIOCSIFFLAGS, &mut request)
+    }
+
+    /// Lets all multicast frames in for as long as the socket that it gives is
+    /// open. No frame is received by the socket itself.
+    pub(crate) fn hear_multicast(&self) -> Result<OwnedFd, Errno> {
+        let index = if_nametoindex(self.text().as_str())?;
+        let kind = SockType::Datagram;
+        let socket = socket(AddressFamily::Packet, kind, SockFlag::SOCK_CLOEXEC, None)?;
+        let request = libc::packet_mreq {
+            mr_ifindex: libc::c_int::try_from(index).map_err(|_| Errno::ENODEV)?,
+            mr_type: libc::PACKET_MR_ALLMULTI as u16,
+            mr_alen: 0,
+            mr_address: [0; 8],
+        };
+        // SAFETY: the option takes this structure, of this size, and copies it.
+        let result = unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_ADD_MEMBERSHIP,
+                (&raw const request).cast(),
+                size_of::<libc::packet_mreq>() as libc::socklen_t,
+            )
+        };
+        Errno::result(result).map(|_| socket)
+    }
+
+    fn text(&self) -> String {
+        let octets = self.name.iter().take_while(|&&octet| octet != 0);
+        let octets = octets.map(|&octet| octet as u8).collect();
+        // It was made of a string.
+        String::from_utf8(octets).unwrap_or_default()
     }
 
     /// Carries out an ethtool command with one number; gives the number in its answer.

@@ -63,6 +63,31 @@ fn a_claim_quietens_the_interface_and_restores_it() {
     });
 }
 
+/// The kernel's flags of `va`: `IFF_ALLMULTI` stands in sysfs alone, which shows
+/// the namespace of who mounted it.
+fn lets_all_multicast_in() -> bool {
+    let shown = Command::new("unshare")
+        .args(["-m", "sh", "-c"])
+        .arg("mount -t sysfs sysfs /sys && cat /sys/class/net/va/flags")
+        .output()
+        .expect("unshare is installed");
+    assert!(shown.status.success(), "{shown:?}");
+    let flags = String::from_utf8(shown.stdout).unwrap();
+    let flags = flags.trim().trim_start_matches("0x");
+    i32::from_str_radix(flags, 16).unwrap() & nix::libc::IFF_ALLMULTI != 0
+}
+
+#[test]
+fn multicast_comes_in_while_an_interface_is_claimed() {
+    with_veth(|| {
+        assert!(!lets_all_multicast_in());
+        let claimed = claim("va").unwrap();
+        assert!(lets_all_multicast_in());
+        drop(claimed);
+        assert!(!lets_all_multicast_in());
+    });
+}
+
 #[test]
 fn what_is_as_wanted_stays_so() {
     with_veth(|| {
