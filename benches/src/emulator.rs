@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::impairment::Impairments;
 use crate::netns::Namespace;
 use crate::wan::Stats;
+use wan_model::impairment::Impairments;
 
 /// What starts an emulator.
 #[derive(Clone, Debug)]

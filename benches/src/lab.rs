@@ -18,11 +18,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::emulator::{Direction, Emulator, EmulatorConfig};
-use crate::impairment::Impairments;
 use crate::netns::{Namespace, checked};
 use crate::status::Status;
 use crate::traffic::Host;
 use crate::wan::Stats;
+use wan_model::impairment::Impairments;
 
 pub use config::{LabConfig, Programs};
 

@@ -30,8 +30,8 @@ use nix::sys::time::TimeSpec;
 use serde::{Deserialize, Serialize};
 
 use crate::frame_socket::{BATCH, FrameSocket};
-use crate::impairment::{Impairments, SettingError};
-use crate::path::{Path, PathCounters};
+use wan_model::impairment::{Impairments, SettingError};
+use wan_model::path::{Path, PathCounters};
 
 /// How long the loop leaves arriving frames alone after a batch.
 pub const REST: Duration = Duration::from_micros(100);

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use benches::emulator::{Direction, Emulator, EmulatorConfig};
-use benches::impairment::Impairments;
 use benches::netns::Namespace;
 use benches::ping::Ping;
 use benches::traffic::{Flow, FlowConfig, FlowReport, Host};
+use wan_model::impairment::Impairments;
 
 /// Two hosts joined by an emulator in a namespace of its own.
 struct Wire {

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::{Site, router};
-use crate::impairment::Impairments;
+use wan_model::impairment::Impairments;
 
 /// Where the executables are.
 #[derive(Clone, Debug)]
