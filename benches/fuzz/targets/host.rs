@@ -1,7 +1,8 @@
-//! ARP frames to the neighbour tables, and packets that ICMP answers.
+//! ARP frames and neighbour discovery to the neighbour tables, and packets that
+//! ICMP answers.
 #![no_main]
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use control::host::{Action, Cause, Icmp, Interface, Neighbours};
@@ -12,6 +13,7 @@ use libfuzzer_sys::fuzz_target;
 const LAN: InterfaceId = InterfaceId(0);
 const PORT: PortId = PortId(0);
 const OURS: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
+const OURS_IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 
 fuzz_target!(|octets: &[u8]| {
     icmp(octets);
@@ -23,22 +25,36 @@ fuzz_target!(|octets: &[u8]| {
         port: PORT,
         table: TableId(0),
         mac: [2, 0, 0, 0, 0, 1],
-        addresses: vec![(OURS, 24), (Ipv4Addr::new(10, 0, 0, 0), 31)],
+        addresses: vec![
+            (OURS.into(), 24),
+            (Ipv4Addr::new(10, 0, 0, 0).into(), 31),
+            (OURS_IPV6.into(), 64),
+        ],
         forward: true,
     };
     neighbours.add_interface(now, lan);
     let remote = Prefix::host(Ipv4Addr::new(192, 168, 1, 2));
     let tunnel = NextHop::Set(SetId(0));
-    neighbours.proxy_arp().set_route(TableId(0), remote, tunnel);
+    neighbours.proxy().set_route(TableId(0), remote, tunnel);
+    let remote = Prefix::host(host_ipv6(2));
+    neighbours.proxy().set_route(TableId(0), remote, tunnel);
     while !input.is_empty() {
         let choice = input.octet();
-        let address = Ipv4Addr::new(192, 168, 1, input.octet());
+        let host = input.octet();
+        let address: IpAddr = match choice & 0x80 {
+            0 => Ipv4Addr::new(192, 168, 1, host).into(),
+            _ => host_ipv6(host).into(),
+        };
+        let is_ours = address == OURS || address == OURS_IPV6;
         match choice % 8 {
-            0..=2 => neighbours.handle_arp(now, PORT, input.short()),
+            0 => neighbours.handle_arp(now, PORT, input.short()),
+            1 => neighbours.handle_discovery(now, PORT, input.short()),
+            2 => neighbours.handle_discovery(now, PORT, &discovery(&mut input)),
             3 => neighbours.handle_arp(now, PORT, &arp(&mut input)),
+            4 if choice & 8 == 0 => neighbours.send(now, LAN, address, vec![0; 20]),
             4 => neighbours.handle_missing(now, LAN, address, vec![0; 20]),
             5 => neighbours.set_link(now, PORT, choice & 8 == 0),
-            6 if choice & 8 == 0 && address != OURS => {
+            6 if choice & 8 == 0 && !is_ours => {
                 neighbours.set_static(now, LAN, address, [2, 0, 0, 0, 0, 9]);
             }
             6 => neighbours.remove_static(LAN, address),
@@ -48,7 +64,8 @@ fuzz_target!(|octets: &[u8]| {
         assert!(neighbours.next_timeout().is_none_or(|next| next > now));
         while let Some(action) = neighbours.poll_output() {
             if let Action::Install { address, mac, .. } = action {
-                assert!(address != OURS && mac[0] & 1 == 0 && mac != [0; 6]);
+                assert!(address != OURS && address != OURS_IPV6);
+                assert!(mac[0] & 1 == 0 && mac != [0; 6]);
             }
         }
     }
@@ -63,16 +80,54 @@ fn arp(input: &mut Input<'_>) -> Vec<u8> {
     frame
 }
 
+fn host_ipv6(number: u8) -> Ipv6Addr {
+    Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number.into())
+}
+
+/// A solicitation or advertisement with a right checksum and the fuzzer's contents.
+fn discovery(input: &mut Input<'_>) -> Vec<u8> {
+    let (kind, flags) = (135 + (input.octet() & 1), input.octet());
+    let (source, target) = (host_ipv6(input.octet()), host_ipv6(input.octet()));
+    let destination = match flags & 1 {
+        0 => OURS_IPV6,
+        _ => Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1),
+    };
+    let mut message = vec![kind, 0, 0, 0, flags, 0, 0, 0];
+    message.extend(target.octets());
+    message.extend(input.short());
+    let [high, low] = (message.len() as u16).to_be_bytes();
+    let mut pseudo = source.octets().to_vec();
+    pseudo.extend(destination.octets());
+    pseudo.extend([high, low, 0, 58]);
+    pseudo.extend(&message);
+    let words = pseudo.chunks(2);
+    let sum: u32 = words
+        .map(|word| u32::from(word[0]) << 8 | u32::from(*word.get(1).unwrap_or(&0)))
+        .sum();
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    message[2..4].copy_from_slice(&(!(sum as u16)).to_be_bytes());
+    let mut frame = vec![0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd];
+    frame.extend([0x60, 0, 0, 0, high, low, 58, 255]);
+    frame.extend(source.octets());
+    frame.extend(destination.octets());
+    frame.extend(message);
+    frame
+}
+
 fn icmp(packet: &[u8]) {
     let mut icmp = Icmp::new();
     let now = Duration::ZERO;
     if let Some(answer) = icmp.handle_local(now, packet) {
         assert_eq!(icmp.handle_local(now, &answer), None);
     }
-    if let Some(error) = icmp.handle_cause(now, Cause::TimeExceeded, packet, OURS) {
-        assert!(error.len() <= 576);
-        assert_eq!(icmp.handle_local(now, &error), None);
-        let again = icmp.handle_cause(now, Cause::HostUnreachable, &error, OURS);
-        assert_eq!(again, None);
+    let sources: [IpAddr; 2] = [OURS.into(), OURS_IPV6.into()];
+    for (source, most_octets) in sources.into_iter().zip([576, 1280]) {
+        if let Some(error) = icmp.handle_cause(now, Cause::TimeExceeded, packet, source) {
+            assert!(error.len() <= most_octets);
+            assert_eq!(icmp.handle_local(now, &error), None);
+            let again = icmp.handle_cause(now, Cause::HostUnreachable, &error, source);
+            assert_eq!(again, None);
+        }
     }
 }

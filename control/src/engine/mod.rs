@@ -8,6 +8,7 @@
 //! Whoever carries the outputs out must hold a packet back until every worker
 //! has applied the commands before it.
 
+mod answers;
 mod calls;
 mod dialer;
 mod group;
@@ -34,7 +35,7 @@ use rand::rngs::StdRng;
 
 use crate::config::{Config, Via};
 use crate::ha::Sets;
-use crate::host::{Action, Icmp, Neighbours};
+use crate::host::{Icmp, Neighbours, link_local};
 use crate::l2tp::{self, CallId, Endpoint, TunnelId};
 use crate::slots::Slots;
 use calls::Dialled;
@@ -42,6 +43,9 @@ use dialer::Dialer;
 use group::Groups;
 use link::Link;
 use rib::{Rib, Source};
+
+/// Link-local addresses are in networks of 64 bits (RFC 4291, 2.5.6).
+const LINK_LOCAL_LENGTH: u8 = 64;
 
 /// A port as the engine must know it.
 #[derive(Clone, Debug)]
@@ -145,12 +149,16 @@ impl Engine {
     pub fn handle_event<F: Deref<Target = [u8]>>(&mut self, now: Duration, event: Event<F>) {
         match event {
             Event::Arp { port, frame } => self.neighbours.handle_arp(now, port, &frame),
-            Event::Local { table, packet, .. } => {
+            Event::NeighbourDiscovery { port, frame } => {
+                self.neighbours.handle_discovery(now, port, &frame);
+            }
+            Event::Local {
+                table,
+                interface,
+                packet,
+            } => {
                 if let Some(reply) = self.icmp.handle_local(now, &packet) {
-                    self.outputs.push_back(Output::Ip {
-                        table,
-                        packet: reply,
-                    });
+                    self.send_ip(now, table, interface, reply);
                 }
             }
             Event::L2tpControl {
@@ -184,20 +192,15 @@ impl Engine {
                 interface,
                 next_hop,
                 packet,
-            } => {
-                if let IpAddr::V4(next_hop) = next_hop {
-                    self.neighbours
-                        .handle_missing(now, interface, next_hop, packet.to_vec());
-                }
-            }
+            } => self
+                .neighbours
+                .handle_missing(now, interface, next_hop, packet.to_vec()),
             Event::Icmp {
                 cause,
                 table,
+                interface,
                 packet,
-                ..
-            } => self.send_icmp(now, cause, table, &packet),
-            // The workers have no IPv6 address from us.
-            Event::NeighbourDiscovery { .. } => {}
+            } => self.send_icmp(now, cause, table, interface, &packet),
             Event::PeerMoved { session, source } => self.peer_moved(now, session, source),
         }
         self.settle_neighbours(now);
@@ -272,20 +275,18 @@ impl Engine {
         for (place, interface) in self.config.interfaces.clone().iter().enumerate() {
             let id = interface_id(place);
             let port = &self.ports[interface.port];
-            let addresses: Vec<(Ipv4Addr, u8)> = interface
+            let addresses: Vec<(IpAddr, u8)> = interface
                 .addresses
                 .iter()
-                .map(|own| (own.address, own.prefix_length))
+                .map(|own| (own.address.into(), own.prefix_length))
                 .collect();
+            let link_local = (link_local(port.mac).into(), LINK_LOCAL_LENGTH);
             let table = TableId(interface.table);
             let spec = dataplane::command::InterfaceSpec {
                 id,
                 port: port.id,
                 table,
-                addresses: addresses
-                    .iter()
-                    .map(|&(own, length)| (own.into(), length))
-                    .collect(),
+                addresses: addresses.iter().copied().chain([link_local]).collect(),
                 mtu: self.interface_mtu(place),
                 forward: interface.forward,
             };
@@ -340,7 +341,7 @@ impl Engine {
             self.neighbours.set_static(
                 now,
                 interface_id(neighbour.interface),
-                neighbour.address,
+                neighbour.address.into(),
                 neighbour.mac,
             );
         }
@@ -372,97 +373,6 @@ impl Engine {
         interface.mtu.map_or(port_mtu, |mtu| mtu.min(port_mtu))
     }
 
-    /// Our address in a table, for packets that need one: the nearest to `towards`.
-    fn own_address(&self, table: u32, towards: Ipv4Addr) -> Option<Ipv4Addr> {
-        let own = || {
-            self.config
-                .interfaces
-                .iter()
-                .filter(move |interface| interface.table == table)
-                .flat_map(|interface| &interface.addresses)
-        };
-        own()
-            .find(|own| own.network().contains(towards))
-            .or_else(|| own().next())
-            .map(|own| own.address)
-    }
-
-    fn send_icmp(
-        &mut self,
-        now: Duration,
-        cause: dataplane::event::IcmpCause,
-        table: TableId,
-        packet: &[u8],
-    ) {
-        let towards = packet.get(12..16).map_or(Ipv4Addr::UNSPECIFIED, |octets| {
-            Ipv4Addr::new(octets[0], octets[1], octets[2], octets[3])
-        });
-        let Some(source) = self.own_address(table.0, towards) else {
-            return;
-        };
-        if let Some(packet) = self.icmp.handle_cause(now, cause, packet, source) {
-            self.outputs.push_back(Output::Ip { table, packet });
-        }
-    }
-
-    fn settle_neighbours(&mut self, now: Duration) {
-        while let Some(action) = self.neighbours.poll_output() {
-            match action {
-                Action::SendFrame { port, frame } => {
-                    self.outputs.push_back(Output::Frame { port, frame })
-                }
-                Action::Install {
-                    interface,
-                    address,
-                    mac,
-                } => {
-                    self.command(Command::SetNeighbour {
-                        interface,
-                        address: address.into(),
-                        mac,
-                    });
-                }
-                Action::Remove { interface, address } => {
-                    self.command(Command::RemoveNeighbour {
-                        interface,
-                        address: address.into(),
-                    });
-                }
-                Action::SendPacket {
-                    interface,
-                    mac,
-                    packet,
-                } => {
-                    self.outputs.push_back(Output::Neighbour {
-                        interface,
-                        mac,
-                        packet,
-                    });
-                }
-                Action::Unreachable { interface, packet } => {
-                    let table = TableId(self.config.interfaces[usize::from(interface.0)].table);
-                    self.send_icmp(
-                        now,
-                        dataplane::event::IcmpCause::HostUnreachable,
-                        table,
-                        &packet,
-                    );
-                }
-                Action::Conflict {
-                    interface,
-                    address,
-                    mac,
-                } => {
-                    let name = &self.config.interfaces[usize::from(interface.0)].name;
-                    log::warn!(
-                        "{name}: {} also uses our address {address}",
-                        display_mac(mac)
-                    );
-                }
-            }
-        }
-    }
-
     fn command(&mut self, command: Command) {
         self.outputs.push_back(Output::Command(command));
     }
@@ -477,7 +387,7 @@ impl Engine {
         self.change_route(change);
     }
 
-    /// Proxy ARP answers by the routes that the workers have.
+    /// Who is answered for on a LAN follows from the routes that the workers have.
     fn change_route(&mut self, change: Option<Command>) {
         match change {
             Some(Command::SetRoute {
@@ -485,12 +395,10 @@ impl Engine {
                 prefix,
                 next_hop,
             }) => {
-                self.neighbours
-                    .proxy_arp()
-                    .set_route(table, prefix, next_hop);
+                self.neighbours.proxy().set_route(table, prefix, next_hop);
             }
             Some(Command::RemoveRoute { table, prefix }) => {
-                self.neighbours.proxy_arp().remove_route(table, prefix);
+                self.neighbours.proxy().remove_route(table, prefix);
             }
             _ => return,
         }

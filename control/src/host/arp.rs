@@ -121,12 +121,6 @@ pub(super) fn reply(mac: [u8; 6], request: &Arp) -> Vec<u8> {
     build(request.sender_mac, arp)
 }
 
-/// Whether a hardware address can belong to one station.
-pub(super) fn is_station(mac: [u8; 6]) -> bool {
-    // The group bit covers broadcast as well.
-    mac[0] & 1 == 0 && mac != [0; 6]
-}
-
 pub(super) fn is_broadcast(mac: [u8; 6]) -> bool {
     mac == BROADCAST
 }

@@ -1,14 +1,18 @@
-//! What an IPv4 host owes its networks: ARP (RFC 826), proxy ARP (RFC 1027),
-//! answers to ping and ICMP errors (RFC 792, RFC 1122, RFC 1812).
+//! What a host and router owes its networks: who is where (ARP, RFC 826; neighbour
+//! discovery, RFC 4861), answers for those behind a tunnel (RFC 1027), answers to
+//! ping and ICMP errors (RFC 792, RFC 1122, RFC 1812; RFC 4443).
 //!
 //! Everything here is sans-IO. [`Neighbours`] is polled for [`Action`]s,
 //! [`Icmp`] answers one packet with at most one packet.
 
 mod arp;
+mod discovery;
 mod icmp;
 mod neighbours;
-mod proxy_arp;
+mod proxy;
 
 pub use icmp::{Cause, Icmp, IcmpCounters, Refusal};
-pub use neighbours::{Action, Interface, Neighbour, NeighbourCounters, NeighbourState, Neighbours};
-pub use proxy_arp::ProxyArp;
+pub use neighbours::{
+    Action, Interface, Neighbour, NeighbourCounters, NeighbourState, Neighbours, link_local,
+};
+pub use proxy::Proxy;

@@ -1,37 +1,40 @@
-//! The neighbour tables: who is where on each interface (RFC 826, RFC 1122
-//! 2.3.2, RFC 5227).
+//! The neighbour tables: who is where on each interface, of IPv4 (RFC 826, RFC
+//! 1122 2.3.2, RFC 5227) and of IPv6 (RFC 4861). What becomes of an entry is the
+//! same for both; `ipv4` and `ipv6` hold what ARP and neighbour discovery say.
 
+mod announcements;
 mod interface;
+mod ipv4;
+mod ipv6;
 mod output;
 mod queue;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use dataplane::command::{InterfaceId, PortId};
 
-use super::arp::{self, Arp, Operation};
-use super::proxy_arp::ProxyArp;
+use super::proxy::Proxy;
 
-pub use interface::Interface;
+pub use interface::{Interface, link_local};
 pub use output::{Action, Neighbour, NeighbourCounters, NeighbourState};
 
 use queue::Queue;
 
 /// Neighbours that one interface may have.
 const TABLE_LIMIT: usize = 4096;
-/// Requests for an unknown address, and for one being refreshed, before we give up.
+/// Requests for an unknown address, and for one being refreshed, before we give
+/// up (RFC 4861, 10: MAX_MULTICAST_SOLICIT).
 const ATTEMPTS: u8 = 3;
-/// Time between two requests for one address (RFC 1122, 2.3.2.1: at most one a second).
+/// Time between two requests for one address (RFC 1122, 2.3.2.1: at most one a
+/// second; RFC 4861, 10: RETRANS_TIMER).
 const RETRY: Duration = Duration::from_secs(1);
-/// How long an answer is trusted before the neighbour is asked again.
+/// How long an answer is trusted before the neighbour is asked again (RFC 4861,
+/// 10: REACHABLE_TIME).
 const REACHABLE: Duration = Duration::from_secs(30);
-/// RFC 5227, 1.1: ANNOUNCE_NUM and ANNOUNCE_INTERVAL.
-const ANNOUNCEMENTS: u8 = 2;
-const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(2);
 /// RFC 5227, 1.1: DEFEND_INTERVAL.
 const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 /// After a link comes back all its neighbours are asked, this far apart.
@@ -39,7 +42,13 @@ const REFRESH_SPACING: Duration = Duration::from_millis(1);
 /// A worker that still misses a neighbour this long after it was installed is told again.
 const REINSTALL: Duration = Duration::from_secs(1);
 
-type Key = (InterfaceId, Ipv4Addr);
+/// Every address there is, in the order of keys.
+const ADDRESSES: (IpAddr, IpAddr) = (
+    IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    IpAddr::V6(Ipv6Addr::from_bits(u128::MAX)),
+);
+
+type Key = (InterfaceId, IpAddr);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -86,7 +95,7 @@ struct InterfaceState {
     announcements_left: u8,
     announce_at: Option<Duration>,
     /// When each own address was last defended.
-    defended: BTreeMap<Ipv4Addr, Duration>,
+    defended: BTreeMap<IpAddr, Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,14 +104,26 @@ enum Timer {
     Neighbour(Key),
 }
 
-/// ARP on all interfaces. Feed it what arrives and poll it for [`Action`]s.
+/// What a neighbour says of its own hardware address.
+#[derive(Clone, Copy, Debug)]
+struct Claim {
+    mac: [u8; 6],
+    /// It was said to us: as an answer, or because it wants something of us.
+    to_us: bool,
+    /// It wants something of us, so that its address will be needed.
+    asks: bool,
+    /// It may replace another hardware address that is known.
+    overrides: bool,
+}
+
+/// The neighbours of all interfaces. Feed it what arrives and poll it for [`Action`]s.
 #[derive(Debug, Default)]
 pub struct Neighbours {
     interfaces: BTreeMap<InterfaceId, InterfaceState>,
     entries: BTreeMap<Key, Entry>,
     timers: BTreeSet<(Duration, Timer)>,
     queue: Queue,
-    proxy: ProxyArp,
+    proxy: Proxy,
     actions: VecDeque<Action>,
     counters: NeighbourCounters,
 }
@@ -160,12 +181,12 @@ impl Neighbours {
         }
     }
 
-    /// Sets a neighbour that never ages and that no ARP packet changes.
+    /// Sets a neighbour that never ages and that nothing it says changes.
     pub fn set_static(
         &mut self,
         now: Duration,
         interface: InterfaceId,
-        address: Ipv4Addr,
+        address: IpAddr,
         mac: [u8; 6],
     ) {
         let Some(state) = self.interfaces.get_mut(&interface) else {
@@ -181,7 +202,7 @@ impl Neighbours {
     }
 
     /// Takes a static neighbour away; when it is needed it will be asked for.
-    pub fn remove_static(&mut self, interface: InterfaceId, address: Ipv4Addr) {
+    pub fn remove_static(&mut self, interface: InterfaceId, address: IpAddr) {
         let key = (interface, address);
         let state = self.entries.get(&key).map(|entry| entry.state);
         if matches!(state, Some(State::Static { .. })) {
@@ -191,35 +212,8 @@ impl Neighbours {
 
     /// The routes by which addresses are answered for; to be told of every
     /// route that the workers get.
-    pub fn proxy_arp(&mut self) -> &mut ProxyArp {
+    pub fn proxy(&mut self) -> &mut Proxy {
         &mut self.proxy
-    }
-
-    /// Takes an ARP frame, from its Ethernet header on, that arrived on `port`.
-    pub fn handle_arp(&mut self, now: Duration, port: PortId, frame: &[u8]) {
-        let Some((destination, arp)) = arp::parse(frame) else {
-            self.counters.malformed += 1;
-            return;
-        };
-        let Some(interface) = self.interface_on(port) else {
-            self.counters.ignored += 1;
-            return;
-        };
-        let interface = interface.spec.clone();
-        let to_us = destination == interface.mac || arp::is_broadcast(destination);
-        let from_us = arp.sender_mac == interface.mac;
-        if !to_us || from_us || !arp::is_station(arp.sender_mac) {
-            self.counters.ignored += 1;
-            return;
-        }
-        if interface.owns(arp.sender) {
-            self.handle_conflict(now, &interface, &arp);
-            return;
-        }
-        self.learn(now, &interface, &arp);
-        if arp.operation == Operation::Request {
-            self.answer(&interface, &arp);
-        }
     }
 
     /// Takes a packet for `next_hop` whose hardware address the workers do not
@@ -228,7 +222,7 @@ impl Neighbours {
         &mut self,
         now: Duration,
         interface: InterfaceId,
-        next_hop: Ipv4Addr,
+        next_hop: IpAddr,
         packet: Vec<u8>,
     ) {
         let Some(state) = self.interfaces.get(&interface) else {
@@ -248,6 +242,26 @@ impl Neighbours {
                 self.ask(now, key);
             }
             self.enqueue(key, packet);
+        }
+    }
+
+    /// Sends a packet of ours to `next_hop` now, or when its hardware address is
+    /// known.
+    pub fn send(
+        &mut self,
+        now: Duration,
+        interface: InterfaceId,
+        next_hop: IpAddr,
+        packet: Vec<u8>,
+    ) {
+        let entry = self.entries.get(&(interface, next_hop));
+        match entry.and_then(|entry| entry.state.mac()) {
+            Some(mac) => self.actions.push_back(Action::SendPacket {
+                interface,
+                mac,
+                packet,
+            }),
+            None => self.handle_missing(now, interface, next_hop, packet),
         }
     }
 
@@ -304,24 +318,15 @@ impl Neighbours {
     }
 
     fn keys(&self, id: InterfaceId) -> Vec<Key> {
-        let all = (id, Ipv4Addr::UNSPECIFIED)..=(id, Ipv4Addr::BROADCAST);
+        let all = (id, ADDRESSES.0)..=(id, ADDRESSES.1);
         self.entries.range(all).map(|(&key, _)| key).collect()
     }
 
-    /// RFC 826, "Packet Reception": the sender's pair is merged into the table
-    /// when it is there, and added when the packet was for us.
-    fn learn(&mut self, now: Duration, interface: &Interface, arp: &Arp) {
-        let for_us = interface.owns(arp.target)
-            || (arp.operation == Operation::Request && self.is_proxied(interface, arp));
-        // A probe (RFC 5227, 1.1) has no sender yet; others may only speak for
-        // hosts of the subnets that we share with them.
-        if interface.own_address_towards(arp.sender).is_none() {
-            return;
-        }
-        let key = (interface.id, arp.sender);
-        // An unasked reply tells us nothing that we want to know.
-        let add = for_us && arp.operation == Operation::Request;
-        if add && !self.entries.contains_key(&key) {
+    /// RFC 826, "Packet Reception", and RFC 4861, 7.2.3 and 7.2.5: what is known
+    /// of a neighbour is brought up to date, and who wants something of us is
+    /// added.
+    fn learn(&mut self, now: Duration, key: Key, claim: Claim) {
+        if claim.asks && !self.entries.contains_key(&key) {
             self.insert(now, key, false);
         }
         let Some(entry) = self.entries.get(&key) else {
@@ -329,62 +334,61 @@ impl Neighbours {
         };
         match entry.state {
             State::Static { .. } => {}
-            State::Incomplete { .. } => self.confirm(now, key, arp.sender_mac),
-            State::Reachable { mac } | State::Probe { mac, .. } if mac == arp.sender_mac => {
-                if for_us {
+            State::Incomplete { .. } => self.confirm(now, key, claim.mac),
+            State::Reachable { mac } | State::Probe { mac, .. } if mac == claim.mac => {
+                if claim.to_us {
                     self.confirm(now, key, mac);
                 }
             }
-            State::Reachable { .. } | State::Probe { .. } => {
+            State::Reachable { .. } | State::Probe { .. } if claim.overrides => {
                 self.counters.mac_changes += 1;
-                self.confirm(now, key, arp.sender_mac);
-                if !for_us {
+                self.confirm(now, key, claim.mac);
+                if !claim.to_us {
                     // It was said to others: taken over, but asked for at once.
-                    self.probe(now, key, arp.sender_mac, 0);
+                    self.probe(now, key, claim.mac, 0);
                 }
             }
+            // Not believed, but a reason to ask.
+            State::Reachable { mac } => self.probe(now, key, mac, 0),
+            State::Probe { .. } => {}
         }
-    }
-
-    fn answer(&mut self, interface: &Interface, arp: &Arp) {
-        let own = interface.owns(arp.target);
-        if !own && !self.is_proxied(interface, arp) {
-            return;
-        }
-        self.counters.replies_sent += 1;
-        self.counters.proxy_replies_sent += u64::from(!own);
-        let frame = arp::reply(interface.mac, arp);
-        let port = interface.port;
-        self.actions.push_back(Action::SendFrame { port, frame });
     }
 
     /// Whether we answer for the target because it lives behind a tunnel. Not
-    /// for a probe or an announcement: who uses the address is not ours to say.
-    fn is_proxied(&self, interface: &Interface, arp: &Arp) -> bool {
+    /// when its asker says that it has the address itself, nor when it has none
+    /// yet: who uses the address is not ours to say.
+    fn is_proxied(&self, interface: &Interface, asker: IpAddr, target: IpAddr) -> bool {
         interface.forward
-            && arp.target != arp.sender
-            && interface.own_address_towards(arp.sender).is_some()
-            && interface.own_address_towards(arp.target).is_some()
-            && self.proxy.leads_into_tunnel(interface.table, arp.target)
+            && target != asker
+            && !is_link_local(target)
+            && interface.own_address_towards(asker).is_some()
+            && interface.own_address_towards(target).is_some()
+            && self.proxy.leads_into_tunnel(interface.table, target)
     }
 
     /// RFC 5227, 2.4 (b): defend the address once in ten seconds.
-    fn handle_conflict(&mut self, now: Duration, interface: &Interface, arp: &Arp) {
+    fn handle_conflict(
+        &mut self,
+        now: Duration,
+        interface: &Interface,
+        address: IpAddr,
+        mac: [u8; 6],
+    ) {
         self.counters.conflicts += 1;
         let Some(state) = self.interfaces.get_mut(&interface.id) else {
             return;
         };
-        let last = state.defended.get(&arp.sender).copied();
+        let last = state.defended.get(&address).copied();
         if last.is_some_and(|last| now < last + DEFEND_INTERVAL) {
             return;
         }
-        state.defended.insert(arp.sender, now);
+        state.defended.insert(address, now);
         self.actions.push_back(Action::Conflict {
             interface: interface.id,
-            address: arp.sender,
-            mac: arp.sender_mac,
+            address,
+            mac,
         });
-        self.send_announcement(interface.port, interface.mac, arp.sender);
+        self.send_announcement(interface, address);
     }
 
     fn handle_missing_known(&mut self, now: Duration, key: Key, mac: [u8; 6], packet: Vec<u8>) {
@@ -523,7 +527,7 @@ impl Neighbours {
     /// of ours asked for, then any but the static ones; among equals the one
     /// heard of longest ago.
     fn evict(&mut self, id: InterfaceId) -> bool {
-        let all = (id, Ipv4Addr::UNSPECIFIED)..=(id, Ipv4Addr::BROADCAST);
+        let all = (id, ADDRESSES.0)..=(id, ADDRESSES.1);
         let victim = self
             .entries
             .range(all)
@@ -612,57 +616,30 @@ impl Neighbours {
         }
     }
 
-    fn start_announcing(&mut self, now: Duration, id: InterfaceId) {
-        self.stop_announcing(id);
-        if let Some(interface) = self.interfaces.get_mut(&id) {
-            interface.announcements_left = ANNOUNCEMENTS;
-        }
-        self.announce(now, id);
-    }
-
-    fn stop_announcing(&mut self, id: InterfaceId) {
-        let Some(interface) = self.interfaces.get_mut(&id) else {
-            return;
-        };
-        if let Some(at) = interface.announce_at.take() {
-            self.timers.remove(&(at, Timer::Announce(id)));
-        }
-    }
-
-    fn announce(&mut self, now: Duration, id: InterfaceId) {
-        self.stop_announcing(id);
-        let Some(interface) = self.interfaces.get_mut(&id) else {
-            return;
-        };
-        interface.announcements_left -= 1;
-        if interface.announcements_left > 0 {
-            let at = now + ANNOUNCE_INTERVAL;
-            interface.announce_at = Some(at);
-            self.timers.insert((at, Timer::Announce(id)));
-        }
-        let spec = interface.spec.clone();
-        for (address, _) in spec.addresses {
-            self.send_announcement(spec.port, spec.mac, address);
-        }
-    }
-
-    fn send_announcement(&mut self, port: PortId, mac: [u8; 6], address: Ipv4Addr) {
-        self.counters.announcements_sent += 1;
-        let frame = arp::announcement(mac, address);
-        self.actions.push_back(Action::SendFrame { port, frame });
-    }
-
+    /// Asks for a neighbour: everybody, or only who had the address before.
     fn send_request(&mut self, key: Key, destination: Option<[u8; 6]>) {
         let (interface, target) = key;
         let Some(state) = self.interfaces.get(&interface) else {
             return;
         };
-        let Some(sender) = state.spec.own_address_towards(target) else {
-            return;
+        let interface = &state.spec;
+        let frame = match target {
+            IpAddr::V4(target) => ipv4::request(interface, target, destination),
+            IpAddr::V6(target) => Some(ipv6::request(interface, target, destination)),
         };
-        let port = state.spec.port;
-        let frame = arp::request(state.spec.mac, sender, target, destination);
+        let Some(frame) = frame else { return };
+        let port = interface.port;
         self.counters.requests_sent += 1;
         self.actions.push_back(Action::SendFrame { port, frame });
     }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
+}
+
+/// Whether a hardware address can belong to one station.
+fn is_station(mac: [u8; 6]) -> bool {
+    // The group bit covers broadcast as well.
+    mac[0] & 1 == 0 && mac != [0; 6]
 }

@@ -50,6 +50,8 @@ pub struct Ipv6 {
 pub struct UpperLayer {
     /// The last next header field: the upper layer's protocol.
     pub protocol: u8,
+    /// Where that field stands in the packet (RFC 4443, 3.4 points to it).
+    pub named_at: usize,
     /// Where it starts in the packet; behind the fragment header of a piece
     /// that is not the first, where there is no header.
     pub offset: usize,
@@ -142,6 +144,7 @@ pub fn upper_layer(header: &Ipv6, packet: &[u8]) -> Result<UpperLayer, Drop> {
     let packet = packet.get(..header.total_octets).ok_or(Drop::Truncated)?;
     let mut upper = UpperLayer {
         protocol: header.next_header,
+        named_at: NEXT_HEADER,
         offset: HEADER_OCTETS,
         fragment: None,
     };
@@ -170,6 +173,7 @@ pub fn upper_layer(header: &Ipv6, packet: &[u8]) -> Result<UpperLayer, Drop> {
             _ => (usize::from(fixed[1]) + 1) * 8,
         };
         upper.protocol = fixed[0];
+        upper.named_at = upper.offset;
         upper.offset += octets;
         if upper.offset > packet.len() {
             return Err(Drop::Truncated);

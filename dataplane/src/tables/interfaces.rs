@@ -80,13 +80,17 @@ impl Interfaces {
     }
 
     /// All nodes and all routers hear it, and of other addresses those of the
-    /// port and their solicited-node groups (RFC 4291, 2.7.1 and 2.8).
+    /// port and their solicited-node groups (RFC 4291, 2.7.1 and 2.8). Where
+    /// packets are routed onwards all such groups are heard, as ARP is: the
+    /// control thread answers for addresses behind a tunnel, too (RFC 4861, 7.2.8).
     pub(super) fn hears_discovery(&self, port: usize, destination: Ipv6Addr) -> bool {
         let on_port = self.by_port.get(port).map_or(&[][..], Vec::as_slice);
-        let interfaces = on_port.iter().filter_map(|&id| self.get(id));
-        let mut own = interfaces.flat_map(|interface| &interface.spec.addresses);
+        let interfaces = || on_port.iter().filter_map(|&id| self.get(id));
+        let mut own = interfaces().flat_map(|interface| &interface.spec.addresses);
+        let is_solicited_node = destination == solicited_node(destination);
         destination == ALL_NODES
             || destination == ALL_ROUTERS
+            || (is_solicited_node && interfaces().any(|interface| interface.spec.forward))
             || own.any(|&(own, _)| match own {
                 IpAddr::V6(own) => own == destination || solicited_node(own) == destination,
                 IpAddr::V4(_) => false,

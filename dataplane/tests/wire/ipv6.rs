@@ -138,6 +138,7 @@ fn extension_headers_are_walked() {
     };
     let expected = UpperLayer {
         protocol: ipv6::NEXT_UDP,
+        named_at: 40 + 8 + 8 + 24 + 8,
         offset: 40 + 8 + 8 + 24 + 8 + 24,
         fragment: Some(fragment),
     };

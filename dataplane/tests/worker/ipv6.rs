@@ -350,6 +350,11 @@ fn neighbour_discovery_reaches_the_control_thread_whole() {
         ),
         frame(0, &discovery(136, LAN_HOST_IPV6, own_ipv6(0))),
         frame(0, &discovery(135, LAN_HOST_IPV6, own_link_local(0))),
+        // Who lives behind a tunnel is answered for, where packets are routed onwards.
+        {
+            let (elsewhere, mac) = group(FAR_HOST_IPV6);
+            multicast(0, mac, &discovery(135, LAN_HOST_IPV6, elsewhere))
+        },
     ];
     for sent in &frames {
         rig.send(0, sent);
@@ -372,13 +377,13 @@ fn neighbour_discovery_from_elsewhere_or_for_others_has_a_name() {
     unicast[7] = 64;
     rig.send(0, &frame(0, &unicast));
     assert_eq!(rig.drops(0, Drop::ForeignNeighbourDiscovery), 2);
-    // Somebody else is asked for.
+    // Somebody else is asked for on an ISP side.
     let (solicited, mac) = group(LAN_HOST_IPV6);
     rig.send(
-        0,
-        &multicast(0, mac, &discovery(135, LAN_HOST_IPV6, solicited)),
+        1,
+        &multicast(1, mac, &discovery(135, gateway_ipv6(1), solicited)),
     );
-    assert_eq!(rig.drops(0, Drop::Multicast), 1);
+    assert_eq!(rig.drops(1, Drop::Multicast), 1);
     // A listener query (RFC 3810), and a packet of an application.
     let query = packet_ipv6(
         gateway_ipv6(0),
@@ -392,7 +397,7 @@ fn neighbour_discovery_from_elsewhere_or_for_others_has_a_name() {
     let packet = udp_ipv6(LAN_HOST_IPV6, group, b"x");
     rig.send(0, &multicast(0, [0x33, 0x33, 0, 0, 0x12, 0x34], &packet));
     rig.send(0, &frame(0, &packet));
-    assert_eq!(rig.drops(0, Drop::Multicast), 4);
+    assert_eq!(rig.drops(0, Drop::Multicast), 3);
     let short = discovery(135, LAN_HOST_IPV6, own_ipv6(0));
     rig.send(0, &frame(0, &short[..short.len() - 1]));
     assert_eq!(rig.drops(0, Drop::Truncated), 1);

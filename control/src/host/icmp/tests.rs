@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod ipv6;
+
 const US: [u8; 4] = [192, 168, 1, 1];
 const HOST: [u8; 4] = [192, 168, 1, 16];
 const FAR: [u8; 4] = [10, 9, 8, 7];
@@ -235,8 +237,8 @@ fn each_cause_has_a_limit_of_its_own() {
     }
     engine.handle_cause(NOW, Cause::NetUnreachable, &about, US.into());
     let counters = engine.counters();
-    assert_eq!(counters.errors_sent, [50, 1, 0, 0, 0, 0]);
-    assert_eq!(counters.errors_limited, [10, 0, 0, 0, 0, 0]);
+    assert_eq!(counters.errors_sent, [50, 1, 0, 0, 0, 0, 0]);
+    assert_eq!(counters.errors_limited, [10, 0, 0, 0, 0, 0, 0]);
     assert_eq!(counters.refused(Refusal::Limited), 10);
 }
 

@@ -1,40 +1,86 @@
 //! An interface and its subnets.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use dataplane::command::{InterfaceId, PortId, TableId};
+use dataplane::command::{InterfaceId, PortId, Prefix, TableId};
 
-/// An interface as ARP sees it. There is at most one on a port.
+/// An interface as its neighbours see it. There is at most one on a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
     pub id: InterfaceId,
     pub port: PortId,
     pub table: TableId,
     pub mac: [u8; 6],
-    /// Own addresses, each with its prefix length.
-    pub addresses: Vec<(Ipv4Addr, u8)>,
+    /// Own addresses, each with its prefix length; without the link-local one
+    /// of IPv6, which every interface has.
+    pub addresses: Vec<(IpAddr, u8)>,
     /// Whether packets that arrive here may be routed onwards. Where they may
     /// not, no address of others is answered for.
     pub forward: bool,
 }
 
+/// The link-local address of the interface with this hardware address (RFC
+/// 4291, 2.5.6 and appendix A).
+#[must_use]
+pub fn link_local([a, b, c, d, e, f]: [u8; 6]) -> Ipv6Addr {
+    let octets = [
+        0xfe,
+        0x80,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        a ^ 2,
+        b,
+        c,
+        0xff,
+        0xfe,
+        d,
+        e,
+        f,
+    ];
+    Ipv6Addr::from(octets)
+}
+
 impl Interface {
-    pub(super) fn owns(&self, address: Ipv4Addr) -> bool {
-        self.addresses.iter().any(|&(own, _)| own == address)
+    pub(super) fn link_local(&self) -> Ipv6Addr {
+        link_local(self.mac)
     }
 
-    /// Our address in the connected subnet that `address` is a host of:
-    /// neither its network nor its broadcast address (RFC 3021 has neither).
-    pub(super) fn own_address_towards(&self, address: Ipv4Addr) -> Option<Ipv4Addr> {
-        let is_host = |own: Ipv4Addr, length: u8| {
-            let host_mask = u32::MAX.checked_shr(u32::from(length)).unwrap_or(0);
-            let host = address.to_bits() & host_mask;
-            own.to_bits() | host_mask == address.to_bits() | host_mask
-                && (length >= 31 || (host != 0 && host != host_mask))
-        };
-        self.addresses
-            .iter()
-            .find(|&&(own, length)| is_host(own, length))
-            .map(|&(own, _)| own)
+    pub(super) fn owns(&self, address: IpAddr) -> bool {
+        address == self.link_local() || self.addresses.iter().any(|&(own, _)| own == address)
     }
+
+    /// Our address in the connected subnet that `address` is a host of.
+    pub(super) fn own_address_towards(&self, address: IpAddr) -> Option<IpAddr> {
+        match address {
+            IpAddr::V6(address) if address.is_unicast_link_local() => {
+                Some(self.link_local().into())
+            }
+            _ => self
+                .addresses
+                .iter()
+                .find(|&&(own, length)| is_host(Prefix::new(own, length), address))
+                .map(|&(own, _)| own),
+        }
+    }
+
+    /// Whether it speaks IPv6 of its own accord.
+    pub(super) fn has_ipv6(&self) -> bool {
+        self.addresses.iter().any(|(own, _)| own.is_ipv6())
+    }
+}
+
+/// Whether a host of the subnet may have the address: of IPv4 neither its
+/// network nor its broadcast address (RFC 3021 has neither).
+fn is_host(subnet: Prefix, address: IpAddr) -> bool {
+    let is_special = match address {
+        IpAddr::V4(_) => {
+            subnet.length < 31 && (address == subnet.address || address == subnet.last())
+        }
+        IpAddr::V6(address) => address.is_multicast() || address.is_unspecified(),
+    };
+    subnet.contains(address) && !is_special
 }

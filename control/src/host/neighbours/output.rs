@@ -1,6 +1,6 @@
 //! What the neighbour tables want done, and what they show of themselves.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use dataplane::command::{InterfaceId, PortId};
 
@@ -12,31 +12,31 @@ pub enum Action {
     /// Tell the workers a neighbour's hardware address, new or changed.
     Install {
         interface: InterfaceId,
-        address: Ipv4Addr,
+        address: IpAddr,
         mac: [u8; 6],
     },
     /// Take a neighbour away from the workers.
     Remove {
         interface: InterfaceId,
-        address: Ipv4Addr,
+        address: IpAddr,
     },
-    /// Send an IPv4 packet that waited for this neighbour.
+    /// Send an IP packet to this neighbour.
     SendPacket {
         interface: InterfaceId,
         mac: [u8; 6],
         packet: Vec<u8>,
     },
     /// The neighbour did not answer: the packet is due a "host unreachable"
-    /// (RFC 1812, 3.3.2).
+    /// (RFC 1812, 3.3.2; RFC 4861, 7.2.2).
     Unreachable {
         interface: InterfaceId,
         packet: Vec<u8>,
     },
-    /// Somebody else uses our address (RFC 5227, 2.4). To be logged; said at
-    /// most once in ten seconds for one address.
+    /// Somebody else uses our address (RFC 5227, 2.4; RFC 4862, 5.4.4). To be
+    /// logged; said at most once in ten seconds for one address.
     Conflict {
         interface: InterfaceId,
-        address: Ipv4Addr,
+        address: IpAddr,
         mac: [u8; 6],
     },
 }
@@ -44,9 +44,11 @@ pub enum Action {
 /// What has been counted since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NeighbourCounters {
-    /// Frames that are not whole, or not ARP for IPv4 over Ethernet.
+    /// Frames that are not whole, not ARP for IPv4 over Ethernet, or not
+    /// neighbour discovery as RFC 4861, 7.1 wants it.
     pub malformed: u64,
-    /// ARP not sent to us, from ourselves, or with a sender that cannot be.
+    /// Not sent to us, from ourselves, with a sender that cannot be, or what
+    /// routers and hosts have to say to each other.
     pub ignored: u64,
     pub requests_sent: u64,
     pub replies_sent: u64,
@@ -84,7 +86,7 @@ pub enum NeighbourState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Neighbour {
     pub interface: InterfaceId,
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     pub mac: Option<[u8; 6]>,
     pub state: NeighbourState,
 }

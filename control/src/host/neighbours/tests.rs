@@ -5,7 +5,11 @@ use rand::{Rng, SeedableRng};
 
 use dataplane::command::{NextHop, Prefix, SetId, TableId};
 
+use super::super::arp::{self, Arp, Operation};
+use super::announcements::ANNOUNCE_INTERVAL;
 use super::*;
+
+mod ipv6;
 
 const LAN: InterfaceId = InterfaceId(3);
 const PORT: PortId = PortId(1);
@@ -29,7 +33,7 @@ fn lan() -> Interface {
         port: PORT,
         table: MAIN,
         mac: OUR_MAC,
-        addresses: vec![(OURS, 24)],
+        addresses: vec![(OURS.into(), 24)],
         forward: true,
     }
 }
@@ -42,7 +46,7 @@ fn neighbours() -> Neighbours {
     assert_eq!(drain(&mut neighbours).len(), 2);
     let route = Prefix::host(REMOTE);
     let tunnel = NextHop::Set(SetId(0));
-    neighbours.proxy_arp().set_route(MAIN, route, tunnel);
+    neighbours.proxy().set_route(MAIN, route, tunnel);
     neighbours
 }
 
@@ -82,18 +86,18 @@ fn ask_one(target: Ipv4Addr, mac: [u8; 6]) -> Action {
     send(arp::request(OUR_MAC, OURS, target, Some(mac)))
 }
 
-fn install(address: Ipv4Addr, mac: [u8; 6]) -> Action {
+fn install(address: impl Into<IpAddr>, mac: [u8; 6]) -> Action {
     Action::Install {
         interface: LAN,
-        address,
+        address: address.into(),
         mac,
     }
 }
 
-fn remove(address: Ipv4Addr) -> Action {
+fn remove(address: impl Into<IpAddr>) -> Action {
     Action::Remove {
         interface: LAN,
-        address,
+        address: address.into(),
     }
 }
 
@@ -123,7 +127,7 @@ fn make_known(neighbours: &mut Neighbours, now: Duration, address: Ipv4Addr, mac
 fn frames_are_those_of_rfc_826() {
     let mut neighbours = Neighbours::new();
     neighbours.add_interface(Duration::ZERO, lan());
-    neighbours.handle_missing(seconds(1), LAN, HOST, vec![1]);
+    neighbours.handle_missing(seconds(1), LAN, HOST.into(), vec![1]);
     neighbours.handle_arp(seconds(1), PORT, &request(OTHER_MAC, OTHER, OURS));
     let mut announcement = vec![0xff; 6];
     announcement.extend([2, 0, 0, 0, 0, 1, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
@@ -148,8 +152,8 @@ fn frames_are_those_of_rfc_826() {
 #[test]
 fn packets_wait_and_leave_in_order() {
     let mut neighbours = neighbours();
-    neighbours.handle_missing(seconds(5), LAN, HOST, vec![1]);
-    neighbours.handle_missing(seconds(5), LAN, HOST, vec![2]);
+    neighbours.handle_missing(seconds(5), LAN, HOST.into(), vec![1]);
+    neighbours.handle_missing(seconds(5), LAN, HOST.into(), vec![2]);
     assert_eq!(drain(&mut neighbours), [ask_all(HOST)]);
     neighbours.handle_arp(seconds(5), PORT, &reply(HOST_MAC, HOST));
     let expected = [
@@ -159,10 +163,10 @@ fn packets_wait_and_leave_in_order() {
     ];
     assert_eq!(drain(&mut neighbours), expected);
     // One that was under way when the entry went in.
-    neighbours.handle_missing(seconds(5), LAN, HOST, vec![3]);
+    neighbours.handle_missing(seconds(5), LAN, HOST.into(), vec![3]);
     assert_eq!(drain(&mut neighbours), [send_packet(HOST_MAC, &[3])]);
     // A worker that still does not know it is told again.
-    neighbours.handle_missing(seconds(7), LAN, HOST, vec![4]);
+    neighbours.handle_missing(seconds(7), LAN, HOST.into(), vec![4]);
     let expected = [install(HOST, HOST_MAC), send_packet(HOST_MAC, &[4])];
     assert_eq!(drain(&mut neighbours), expected);
 }
@@ -171,8 +175,8 @@ fn packets_wait_and_leave_in_order() {
 fn nobody_answers() {
     let mut neighbours = neighbours();
     let start = seconds(5);
-    neighbours.handle_missing(start, LAN, HOST, vec![1]);
-    neighbours.handle_missing(start, LAN, HOST, vec![2]);
+    neighbours.handle_missing(start, LAN, HOST.into(), vec![1]);
+    neighbours.handle_missing(start, LAN, HOST.into(), vec![2]);
     for second in 1..3 {
         assert_eq!(drain(&mut neighbours), [ask_all(HOST)]);
         assert_eq!(neighbours.next_timeout(), Some(start + seconds(second)));
@@ -186,7 +190,7 @@ fn nobody_answers() {
     assert_eq!(neighbours.neighbours().count(), 0);
     assert_eq!(neighbours.counters().unanswered, 1);
     // The next packet asks anew.
-    neighbours.handle_missing(start + seconds(4), LAN, HOST, vec![3]);
+    neighbours.handle_missing(start + seconds(4), LAN, HOST.into(), vec![3]);
     assert_eq!(drain(&mut neighbours), [ask_all(HOST)]);
 }
 
@@ -194,7 +198,7 @@ fn nobody_answers() {
 fn a_full_queue_loses_its_oldest() {
     let mut neighbours = neighbours();
     for number in 0..70 {
-        neighbours.handle_missing(seconds(5), LAN, HOST, vec![number]);
+        neighbours.handle_missing(seconds(5), LAN, HOST.into(), vec![number]);
     }
     assert_eq!(neighbours.counters().queue_dropped, 6);
     drain(&mut neighbours);
@@ -210,7 +214,7 @@ fn the_sum_of_all_queues_is_bounded() {
     let mut neighbours = neighbours();
     for host in 10..30 {
         for number in 0..60 {
-            let address = Ipv4Addr::new(192, 168, 1, host);
+            let address = Ipv4Addr::new(192, 168, 1, host).into();
             neighbours.handle_missing(seconds(5), LAN, address, vec![host, number]);
         }
     }
@@ -329,15 +333,13 @@ fn addresses_behind_a_tunnel_are_answered_for() {
     // for what a default route into the tunnel would reach.
     let everything = Prefix::new(Ipv4Addr::UNSPECIFIED, 0);
     let tunnel = NextHop::Set(SetId(0));
-    neighbours.proxy_arp().set_route(MAIN, everything, tunnel);
+    neighbours.proxy().set_route(MAIN, everything, tunnel);
     let connected = Prefix::new(Ipv4Addr::new(192, 168, 1, 0), 24);
     let out_of_lan = NextHop::Interface {
         interface: LAN,
         via: None,
     };
-    neighbours
-        .proxy_arp()
-        .set_route(MAIN, connected, out_of_lan);
+    neighbours.proxy().set_route(MAIN, connected, out_of_lan);
     for (sender, target) in [
         (Ipv4Addr::UNSPECIFIED, REMOTE),
         (REMOTE, REMOTE),
@@ -350,10 +352,10 @@ fn addresses_behind_a_tunnel_are_answered_for() {
 
     // Nor when the route is withdrawn, nor where nothing is forwarded.
     let remote = Prefix::host(REMOTE);
-    neighbours.proxy_arp().remove_route(MAIN, remote);
+    neighbours.proxy().remove_route(MAIN, remote);
     neighbours.handle_arp(seconds(7), PORT, &request(HOST_MAC, HOST, REMOTE));
     assert_eq!(drain(&mut neighbours), []);
-    neighbours.proxy_arp().set_route(MAIN, remote, tunnel);
+    neighbours.proxy().set_route(MAIN, remote, tunnel);
     let isp = Interface {
         forward: false,
         ..lan()
@@ -377,7 +379,7 @@ fn a_conflict_is_reported_and_the_address_defended_now_and_then() {
         }
         let conflict = Action::Conflict {
             interface: LAN,
-            address: OURS,
+            address: OURS.into(),
             mac: HOST_MAC,
         };
         assert_eq!(actions, [conflict, send(arp::announcement(OUR_MAC, OURS))]);
@@ -391,22 +393,22 @@ fn a_conflict_is_reported_and_the_address_defended_now_and_then() {
 #[test]
 fn static_neighbours_neither_age_nor_change() {
     let mut neighbours = neighbours();
-    neighbours.handle_missing(seconds(5), LAN, HOST, vec![1]);
+    neighbours.handle_missing(seconds(5), LAN, HOST.into(), vec![1]);
     drain(&mut neighbours);
-    neighbours.set_static(seconds(5), LAN, HOST, HOST_MAC);
+    neighbours.set_static(seconds(5), LAN, HOST.into(), HOST_MAC);
     let expected = [install(HOST, HOST_MAC), send_packet(HOST_MAC, &[1])];
     assert_eq!(drain(&mut neighbours), expected);
     neighbours.handle_arp(seconds(6), PORT, &arp::announcement(OTHER_MAC, HOST));
     neighbours.handle_timeout(seconds(600));
     assert_eq!(drain(&mut neighbours), []);
     assert_eq!(neighbours.next_timeout(), None);
-    neighbours.remove_static(LAN, HOST);
+    neighbours.remove_static(LAN, HOST.into());
     assert_eq!(drain(&mut neighbours), [remove(HOST)]);
     // One outside every subnet, as an ISP with an unnumbered gateway needs it.
     let gateway = Ipv4Addr::new(10, 0, 0, 1);
-    neighbours.set_static(seconds(601), LAN, gateway, HOST_MAC);
+    neighbours.set_static(seconds(601), LAN, gateway.into(), HOST_MAC);
     drain(&mut neighbours);
-    neighbours.handle_missing(seconds(601), LAN, gateway, vec![2]);
+    neighbours.handle_missing(seconds(601), LAN, gateway.into(), vec![2]);
     assert_eq!(drain(&mut neighbours), [send_packet(HOST_MAC, &[2])]);
 }
 
@@ -414,11 +416,11 @@ fn static_neighbours_neither_age_nor_change() {
 fn a_link_that_comes_back_is_announced_on_and_its_neighbours_asked() {
     let mut neighbours = neighbours();
     make_known(&mut neighbours, seconds(5), HOST, HOST_MAC);
-    neighbours.handle_missing(seconds(6), LAN, OTHER, vec![1]);
+    neighbours.handle_missing(seconds(6), LAN, OTHER.into(), vec![1]);
     drain(&mut neighbours);
     neighbours.set_link(seconds(6), PORT, false);
     assert_eq!(drain(&mut neighbours), [unreachable(&[1])]);
-    neighbours.handle_missing(seconds(6), LAN, OTHER, vec![2]);
+    neighbours.handle_missing(seconds(6), LAN, OTHER.into(), vec![2]);
     assert_eq!(drain(&mut neighbours), [unreachable(&[2])]);
     // An hour later the neighbour is still known, so no packet has to wait.
     assert_eq!(neighbours.next_timeout(), None);
@@ -437,14 +439,14 @@ fn a_link_that_comes_back_is_announced_on_and_its_neighbours_asked() {
 fn no_host_is_not_asked_for() {
     let mut neighbours = neighbours();
     for address in [
-        [10, 0, 0, 1],
+        [10, 0, 0, 1_u8],
         [192, 168, 1, 0],
         [192, 168, 1, 255],
         [192, 168, 1, 1],
         [224, 0, 0, 1],
         [255, 255, 255, 255],
     ] {
-        neighbours.handle_missing(seconds(5), LAN, address.into(), vec![1]);
+        neighbours.handle_missing(seconds(5), LAN, IpAddr::from(address), vec![1]);
         assert_eq!(drain(&mut neighbours), [], "{address:?}");
     }
     assert_eq!(neighbours.counters().no_host_dropped, 6);
@@ -453,22 +455,22 @@ fn no_host_is_not_asked_for() {
 #[test]
 fn subnets_of_31_and_32_bits() {
     let with = |length| Interface {
-        addresses: vec![(Ipv4Addr::new(10, 0, 0, 4), length)],
+        addresses: vec![(Ipv4Addr::new(10, 0, 0, 4).into(), length)],
         ..lan()
     };
-    let next = Ipv4Addr::new(10, 0, 0, 5);
+    let next = Ipv4Addr::new(10, 0, 0, 5).into();
     assert!(with(31).own_address_towards(next).is_some());
     assert!(with(32).own_address_towards(next).is_none());
     assert!(with(30).own_address_towards(next).is_some());
     assert!(with(0).own_address_towards(next).is_some());
-    let network = Ipv4Addr::new(10, 0, 0, 4);
+    let network = Ipv4Addr::new(10, 0, 0, 4).into();
     assert!(with(31).own_address_towards(network).is_some());
     assert!(with(30).own_address_towards(network).is_none());
 }
 
 fn large() -> Interface {
     Interface {
-        addresses: vec![(Ipv4Addr::new(10, 1, 0, 1), 16)],
+        addresses: vec![(Ipv4Addr::new(10, 1, 0, 1).into(), 16)],
         ..lan()
     }
 }
@@ -486,7 +488,7 @@ fn a_sweep_over_a_large_subnet_harms_only_itself() {
     neighbours.handle_arp(seconds(1), PORT, &request(HOST_MAC, gateway, ours));
     for number in 0..6000 {
         let now = seconds(1) + Duration::from_micros(u64::from(number) * 100);
-        neighbours.handle_missing(now, LAN, large_host(number), vec![1]);
+        neighbours.handle_missing(now, LAN, large_host(number).into(), vec![1]);
     }
     assert_eq!(neighbours.neighbours().count(), 4096);
     assert_eq!(neighbours.counters().table_full, 6001 - 4096);
@@ -507,7 +509,7 @@ fn requests_from_many_senders_do_not_push_out_traffic() {
     drain(&mut neighbours);
     // Traffic of ours pushes one of them out.
     let wanted = Ipv4Addr::new(10, 1, 200, 1);
-    neighbours.handle_missing(seconds(2), LAN, wanted, vec![1]);
+    neighbours.handle_missing(seconds(2), LAN, wanted.into(), vec![1]);
     let actions = drain(&mut neighbours);
     assert_eq!(actions[0], remove(large_host(0)));
     assert_eq!(actions.len(), 2);
@@ -518,7 +520,7 @@ fn requests_from_many_senders_do_not_push_out_traffic() {
 fn an_interface_that_goes_takes_everything_with_it() {
     let mut neighbours = neighbours();
     make_known(&mut neighbours, seconds(5), HOST, HOST_MAC);
-    neighbours.handle_missing(seconds(5), LAN, OTHER, vec![1]);
+    neighbours.handle_missing(seconds(5), LAN, OTHER.into(), vec![1]);
     drain(&mut neighbours);
     neighbours.remove_interface(LAN);
     assert_eq!(drain(&mut neighbours), [remove(HOST)]);
@@ -563,7 +565,7 @@ proptest! {
         let address = |number: u8| Ipv4Addr::new(192, 168, 1, number + 1);
         let mut neighbours = neighbours();
         let mut now = seconds(5);
-        let mut workers: BTreeMap<Ipv4Addr, [u8; 6]> = BTreeMap::new();
+        let mut workers: BTreeMap<IpAddr, [u8; 6]> = BTreeMap::new();
         let mut packets_in = 0_u32;
         let mut packets_out = BTreeSet::new();
         for input in inputs {
@@ -581,12 +583,12 @@ proptest! {
                 Input::Missing(number) => {
                     let packet = packets_in.to_be_bytes().to_vec();
                     packets_in += 1;
-                    neighbours.handle_missing(now, LAN, address(number), packet);
+                    neighbours.handle_missing(now, LAN, address(number).into(), packet);
                 }
                 Input::Static(number) => {
-                    neighbours.set_static(now, LAN, address(number), HOST_MAC);
+                    neighbours.set_static(now, LAN, address(number).into(), HOST_MAC);
                 }
-                Input::RemoveStatic(number) => neighbours.remove_static(LAN, address(number)),
+                Input::RemoveStatic(number) => neighbours.remove_static(LAN, address(number).into()),
                 Input::Link(up) => neighbours.set_link(now, PORT, up),
                 Input::Wait(ms) => {
                     now += Duration::from_millis(ms.into());
@@ -597,7 +599,7 @@ proptest! {
             for action in drain(&mut neighbours) {
                 match action {
                     Action::Install { address, mac, .. } => {
-                        prop_assert!(address != OURS && arp::is_station(mac));
+                        prop_assert!(address != OURS && is_station(mac));
                         workers.insert(address, mac);
                     }
                     Action::Remove { address, .. } => {
@@ -611,7 +613,7 @@ proptest! {
                         prop_assert!(packets_out.insert(packet));
                     }
                     Action::SendFrame { frame, .. } => prop_assert_eq!(frame.len(), 60),
-                    Action::Conflict { address, .. } => prop_assert_eq!(address, OURS),
+                    Action::Conflict { address, .. } => prop_assert_eq!(address, IpAddr::from(OURS)),
                 }
             }
             let table: BTreeMap<_, _> = neighbours

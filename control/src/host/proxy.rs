@@ -1,11 +1,12 @@
-//! For which addresses besides our own ARP requests are answered (RFC 1027).
+//! For which addresses besides our own we answer who asks on a LAN (RFC 1027;
+//! RFC 4861, 7.2.8).
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use dataplane::command::{NextHop, Prefix, TableId};
 
-/// The routes as proxy ARP needs them: where does an address lead? Told of
+/// The routes as a proxy needs them: where does an address lead? Told of
 /// every route that the workers are told of.
 ///
 /// An address inside a subnet that is connected to the asking interface is
@@ -14,11 +15,11 @@ use dataplane::command::{NextHop, Prefix, TableId};
 /// subnet. A default route into a tunnel never makes us answer, since the
 /// connected subnet is longer.
 #[derive(Debug, Default)]
-pub struct ProxyArp {
+pub struct Proxy {
     routes: HashMap<(TableId, Prefix), NextHop>,
 }
 
-impl ProxyArp {
+impl Proxy {
     /// Adds a route or changes where it leads.
     pub fn set_route(&mut self, table: TableId, prefix: Prefix, next_hop: NextHop) {
         self.routes.insert((table, prefix), next_hop);
@@ -30,8 +31,8 @@ impl ProxyArp {
 
     /// Whether packets for `address` in `table` go into a tunnel.
     #[must_use]
-    pub fn leads_into_tunnel(&self, table: TableId, address: Ipv4Addr) -> bool {
-        let longest = (0..=32)
+    pub fn leads_into_tunnel(&self, table: TableId, address: IpAddr) -> bool {
+        let longest = (0..=Prefix::host(address).length)
             .rev()
             .find_map(|length| self.routes.get(&(table, Prefix::new(address, length))));
         matches!(longest, Some(NextHop::Session(_) | NextHop::Set(_)))
@@ -40,6 +41,8 @@ impl ProxyArp {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use dataplane::command::{InterfaceId, SetId};
 
     use super::*;
@@ -55,13 +58,13 @@ mod tests {
         Prefix::new(Ipv4Addr::from(address), length)
     }
 
-    fn leads(proxy: &ProxyArp, address: [u8; 4]) -> bool {
+    fn leads(proxy: &Proxy, address: [u8; 4]) -> bool {
         proxy.leads_into_tunnel(MAIN, address.into())
     }
 
     #[test]
     fn the_longest_route_decides() {
-        let mut proxy = ProxyArp::default();
+        let mut proxy = Proxy::default();
         proxy.set_route(MAIN, prefix([0, 0, 0, 0], 0), TUNNEL);
         proxy.set_route(MAIN, prefix([192, 168, 1, 0], 24), LAN);
         proxy.set_route(MAIN, prefix([192, 168, 1, 2], 32), TUNNEL);
@@ -77,8 +80,21 @@ mod tests {
     }
 
     #[test]
+    fn the_families_are_apart() {
+        let mut proxy = Proxy::default();
+        let address: Ipv6Addr = "2001:db8::5".parse().expect("an address");
+        proxy.set_route(MAIN, prefix([0, 0, 0, 0], 0), TUNNEL);
+        assert!(!proxy.leads_into_tunnel(MAIN, address.into()));
+        proxy.set_route(MAIN, Prefix::new(address, 64), LAN);
+        proxy.set_route(MAIN, Prefix::new(address, 126), TUNNEL);
+        assert!(proxy.leads_into_tunnel(MAIN, address.into()));
+        let next = Ipv6Addr::from_bits(address.to_bits() + 4);
+        assert!(!proxy.leads_into_tunnel(MAIN, next.into()));
+    }
+
+    #[test]
     fn tables_are_apart_and_removal_withdraws() {
-        let mut proxy = ProxyArp::default();
+        let mut proxy = Proxy::default();
         let remote = prefix([192, 168, 1, 2], 32);
         proxy.set_route(TableId(7), remote, TUNNEL);
         assert!(!leads(&proxy, [192, 168, 1, 2]));
