@@ -13,6 +13,7 @@ pub mod ipv4;
 pub mod ipv6;
 pub mod l2tp;
 pub mod ppp;
+pub mod routable;
 pub mod udp;
 
 /// The two octets at `offset`, in network order.

@@ -6,8 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use crossbeam::queue::ArrayQueue;
-use dpdk::{Eal, EalConfig, EalError, Mbuf, RxQueue, TxQueue, tsc_hz};
+use dpdk::{Eal, EalConfig, EalError, RxQueue, TxQueue, tsc_hz};
 use log::info;
 
 use crate::command::PortId;
@@ -16,14 +15,14 @@ use crate::counters::PortCounters;
 use crate::handle::{Dataplane, PortInfo, RunningPort};
 use crate::port::{Opened, Pools, attach};
 use crate::worker::run::{Task, Thread};
-use crate::worker::{Channel, Inbox, Outlet, Parts, Worker, WorkerPort};
+use crate::worker::{Channel, HandOver, Inbox, Outlet, Parts, Worker, WorkerPort};
 
 /// Orders that fit a worker's ring; more wait in the handle.
 const ORDERS: usize = 4096;
 /// Events that fit a worker's ring; more are dropped by name.
 pub(crate) const EVENTS: usize = 2048;
-/// Frames that workers may have handed over to the owner of one TX queue.
-const HAND_OVER_FRAMES: usize = 1024;
+/// Bursts that workers may have handed over to the owner of one TX queue.
+const HAND_OVER_BURSTS: usize = 128;
 
 /// Why a data plane did not start.
 #[derive(Debug)]
@@ -233,8 +232,8 @@ fn divide(opened: Vec<Opened>, workers: usize) -> (Vec<RunningPort>, Vec<Vec<Wor
             "port {}: {}, {queues} queue pairs, MTU {}",
             info.name, info.driver, info.mtu
         );
-        let rings: Vec<Arc<ArrayQueue<Mbuf>>> = (0..queues)
-            .map(|_| Arc::new(ArrayQueue::new(HAND_OVER_FRAMES)))
+        let rings: Vec<Arc<HandOver>> = (0..queues)
+            .map(|_| Arc::new(HandOver::new(HAND_OVER_BURSTS)))
             .collect();
         let mut pairs: Vec<Option<(RxQueue, TxQueue)>> =
             port.receive.into_iter().zip(port.send).map(Some).collect();

@@ -11,6 +11,7 @@ mod resolved;
 mod routes;
 mod sessions;
 mod sets;
+mod shortcuts;
 mod wire_index;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -28,6 +29,7 @@ pub(crate) use resolved::{Address, HopPlace};
 pub(crate) use routes::TableSlot;
 pub(crate) use sessions::Session;
 pub(crate) use sets::{Member, Set};
+pub(crate) use shortcuts::{ShortTarget, Shortcut};
 
 use inbound::Inbounds;
 use interfaces::Interfaces;
@@ -35,6 +37,7 @@ use resolved::Resolved;
 use routes::Routes;
 use sessions::Sessions;
 use sets::Sets;
+use shortcuts::Shortcuts;
 
 /// The way out of an interface to one next hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +86,8 @@ pub(crate) struct Tables {
     sets: Sets,
     resolved: Resolved<Ipv4Addr>,
     resolved_ipv6: Resolved<Ipv6Addr>,
+    shortcuts: Shortcuts<Ipv4Addr>,
+    shortcuts_ipv6: Shortcuts<Ipv6Addr>,
 }
 
 impl Tables {
@@ -100,6 +105,8 @@ impl Tables {
             sets: Sets::default(),
             resolved: Resolved::default(),
             resolved_ipv6: Resolved::default(),
+            shortcuts: Shortcuts::default(),
+            shortcuts_ipv6: Shortcuts::default(),
         }
     }
 
@@ -107,6 +114,8 @@ impl Tables {
     /// an id beyond the tables) is ignored: control checks before it asks.
     pub(crate) fn apply(&mut self, command: Command) {
         self.generation += 1;
+        self.shortcuts.forget(self.generation);
+        self.shortcuts_ipv6.forget(self.generation);
         match command {
             Command::SetInterface(spec) => {
                 let table = self.routes.slot(spec.table);
@@ -218,6 +227,33 @@ impl Tables {
     #[inline]
     pub(crate) fn hop<A: Address>(&self, place: HopPlace<A>) -> &Hop {
         A::resolved(self).hop(place)
+    }
+
+    /// The way of the last packet to this destination, if the next may go the
+    /// same without being decided about.
+    #[inline(always)]
+    pub(crate) fn shortcut<A: Address>(
+        &self,
+        table: TableSlot,
+        destination: A,
+    ) -> Option<&Shortcut> {
+        A::shortcuts(self).get(table, destination)
+    }
+
+    pub(crate) fn set_shortcut<A: Address>(
+        &mut self,
+        table: TableSlot,
+        destination: A,
+        shortcut: Shortcut,
+    ) {
+        A::shortcuts_mut(self).set(table, destination, shortcut);
+    }
+
+    /// The table in which whatever comes in by the port is routed, when that is
+    /// the same for all of it and it may be routed onwards.
+    #[inline]
+    pub(crate) fn forwarding_table(&self, port: usize) -> Option<TableSlot> {
+        self.interfaces.forwarding_table(port)
     }
 
     fn look_up<A: Address>(&self, table: TableSlot, destination: A) -> Hop {

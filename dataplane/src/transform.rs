@@ -4,6 +4,6 @@ pub mod clamp_mss;
 pub mod fragment;
 pub mod split;
 
-pub use clamp_mss::clamp_mss;
+pub use clamp_mss::{clamp_mss, may_be_syn};
 pub use fragment::fragment;
 pub use split::split;

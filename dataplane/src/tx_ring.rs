@@ -2,92 +2,205 @@
 //! own frames and delays no other.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use dpdk::{Burst, Mbuf, TxQueue};
+use crossbeam::queue::ArrayQueue;
+use dpdk::{BURST, Burst, Mbuf, TxQueue};
 
-use crate::counters::PortCounters;
+use crate::counters::{Drop, PortCounters};
 
 /// Frames that may wait. Some milliseconds of a slow link; more would only
 /// make late copies.
 pub(crate) const TX_RING_FRAMES: usize = 1024;
 
-/// Frames on their way to a TX queue, in order.
+/// Bursts taken from other workers between two looks at the ports: the owner
+/// has packets of its own to receive.
+const BURSTS_PER_ROUND: usize = 4;
+
+/// What workers without a TX queue of a port hand to the owner of one, a burst
+/// at a time.
+pub type HandOver = ArrayQueue<Burst>;
+
+/// Where a ring's frames go.
+pub enum Outlet {
+    /// Into a TX queue of its own, as do those that other workers hand over.
+    Own {
+        queue: TxQueue,
+        handed_over: Arc<HandOver>,
+    },
+    /// To the owner of a queue.
+    HandOver(Arc<HandOver>),
+}
+
+/// Frames on their way out of a port, in order.
 pub(crate) struct TxRing {
-    queue: TxQueue,
     /// The next frames to go.
     next: Burst,
-    /// Those behind them; in use only when the queue does not keep up.
+    /// Octets of them.
+    next_octets: u64,
+    /// The port is up and no frame waits behind `next`.
+    open: bool,
+    up: bool,
+    outlet: Outlet,
+    /// Those behind `next`; in use only when the queue does not keep up.
     backlog: VecDeque<Mbuf>,
 }
 
 impl TxRing {
-    pub(crate) fn new(queue: TxQueue) -> Self {
-        Self {
-            queue,
-            next: Burst::new(),
+    pub(crate) fn new(outlet: Outlet, up: bool) -> Self {
+        let backlog = match outlet {
             // Nearly all may wait here: a queue can take most of `next` and then stop.
-            backlog: VecDeque::with_capacity(TX_RING_FRAMES),
+            Outlet::Own { .. } => VecDeque::with_capacity(TX_RING_FRAMES),
+            Outlet::HandOver(_) => VecDeque::new(),
+        };
+        Self {
+            next: Burst::new(),
+            next_octets: 0,
+            open: up,
+            up,
+            outlet,
+            backlog,
         }
     }
 
-    /// How many frames it takes.
+    /// How many frames it takes. Those of other workers may come first.
     #[inline]
     pub(crate) fn room(&self) -> usize {
-        TX_RING_FRAMES - self.next.len() - self.backlog.len()
+        match &self.outlet {
+            Outlet::Own { .. } => TX_RING_FRAMES - self.next.len() - self.backlog.len(),
+            Outlet::HandOver(ring) => {
+                let free = ring.capacity().saturating_sub(ring.len());
+                (free * BURST).saturating_sub(self.next.len())
+            }
+        }
     }
 
+    /// Adds a frame at the end. False when it was dropped, which is counted.
     #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.next.is_empty()
+    pub(crate) fn push(&mut self, frame: Mbuf, counters: &PortCounters) -> bool {
+        if !self.open {
+            return self.push_behind(frame, counters);
+        }
+        let octets = frame.len() as u64;
+        match self.next.push(frame) {
+            Ok(()) => {
+                self.next_octets += octets;
+                true
+            }
+            Err(frame) => {
+                self.flush(counters);
+                self.push_behind(frame, counters)
+            }
+        }
     }
 
-    /// Adds a frame at the end, or gives it back when the ring is full.
-    #[inline]
-    pub(crate) fn push(&mut self, frame: Mbuf, counters: &PortCounters) -> Result<(), Mbuf> {
-        if self.next.is_full() && self.backlog.is_empty() {
-            self.flush(counters);
-        }
-        if self.backlog.is_empty() && !self.next.is_full() {
-            return self.next.push(frame);
-        }
-        if self.room() == 0 {
-            return Err(frame);
-        }
-        self.backlog.push_back(frame);
-        Ok(())
+    /// Adds a frame where it may have to wait.
+    #[cold]
+    fn push_behind(&mut self, frame: Mbuf, counters: &PortCounters) -> bool {
+        let reason = if !self.up {
+            Drop::PortDown
+        } else if self.open && !self.next.is_full() {
+            return self.push(frame, counters);
+        } else if self.room() > 0 && matches!(self.outlet, Outlet::Own { .. }) {
+            self.backlog.push_back(frame);
+            self.open = false;
+            return true;
+        } else {
+            Drop::TxRingFull
+        };
+        counters.drops.add(reason, 1);
+        false
     }
 
-    /// Hands to the queue what it takes; the others keep their places.
-    pub(crate) fn flush(&mut self, counters: &PortCounters) -> usize {
+    /// Takes what other workers handed over, and hands to the queue what it
+    /// takes; the others keep their places. Says how much there was to do.
+    pub(crate) fn send(&mut self, counters: &PortCounters) -> usize {
+        let mut work = 0;
+        for _ in 0..BURSTS_PER_ROUND {
+            let Outlet::Own { handed_over, .. } = &self.outlet else {
+                break;
+            };
+            if self.up && self.room() < BURST {
+                break;
+            }
+            let Some(mut burst) = handed_over.pop() else {
+                break;
+            };
+            work += burst.len();
+            for frame in burst.drain(..) {
+                self.push(frame, counters);
+            }
+        }
+        if self.next.is_empty() {
+            return work;
+        }
+        work + self.flush(counters)
+    }
+
+    fn flush(&mut self, counters: &PortCounters) -> usize {
+        match &self.outlet {
+            Outlet::Own { .. } => self.flush_to_queue(counters),
+            Outlet::HandOver(ring) => {
+                let frames = self.next.len();
+                self.next_octets = 0;
+                if let Err(refused) = ring.push(std::mem::take(&mut self.next)) {
+                    // Other workers were quicker than `room` could see.
+                    counters.drops.add(Drop::TxRingFull, refused.len() as u64);
+                }
+                frames
+            }
+        }
+    }
+
+    fn flush_to_queue(&mut self, counters: &PortCounters) -> usize {
         let mut sent = 0;
-        loop {
-            while !self.next.is_full() {
-                let Some(frame) = self.backlog.pop_front() else {
-                    break;
-                };
-                // There is room, as just seen.
-                let _ = self.next.push(frame);
-            }
-            if self.next.is_empty() {
-                return sent;
-            }
-            let before = octets(&self.next);
-            let taken = self.queue.tx_burst(&mut self.next);
-            sent += taken;
+        while let Outlet::Own { queue, .. } = &mut self.outlet {
+            let taken = queue.tx_burst(&mut self.next);
+            let all = self.next.is_empty();
+            let left = if all { 0 } else { octets(&self.next) };
             counters.sent_packets.add(taken as u64);
-            counters.sent_octets.add(before - octets(&self.next));
-            if !self.next.is_empty() {
-                return sent;
+            counters.sent_octets.add(self.next_octets - left);
+            self.next_octets = left;
+            sent += taken;
+            self.fill();
+            if !all || self.next.is_empty() {
+                break;
             }
         }
+        sent
     }
 
-    /// Frees all that waits, and says how many that were.
-    pub(crate) fn clear(&mut self) -> usize {
-        let waiting = self.next.len() + self.backlog.len();
+    /// Moves waiting frames up.
+    fn fill(&mut self) {
+        while !self.next.is_full() {
+            let Some(frame) = self.backlog.pop_front() else {
+                break;
+            };
+            self.next_octets += frame.len() as u64;
+            // There is room, as just seen.
+            let _ = self.next.push(frame);
+        }
+        self.open = self.up && self.backlog.is_empty();
+    }
+
+    /// Follows the port's link. What waits for one that goes down is freed: it
+    /// would be stale when the link comes back.
+    pub(crate) fn set_up(&mut self, up: bool, counters: &PortCounters) {
+        self.up = up;
+        self.open = up && self.backlog.is_empty();
+        if up {
+            return;
+        }
+        let mut waiting = self.next.len() + self.backlog.len();
         self.next.clear();
+        self.next_octets = 0;
         self.backlog.clear();
-        waiting
+        if let Outlet::Own { handed_over, .. } = &self.outlet {
+            while let Some(burst) = handed_over.pop() {
+                waiting += burst.len();
+            }
+        }
+        counters.drops.add(Drop::PortDown, waiting as u64);
     }
 }
 
@@ -123,13 +236,17 @@ mod tests {
         let (_near, _receive, mut send) = Port::open(&eal, near, &config).expect("near");
         let (_far, mut receive, _send) = Port::open(&eal, far, &config).expect("far");
         let counters = PortCounters::default();
-        let mut ring = TxRing::new(send.remove(0));
+        let outlet = Outlet::Own {
+            queue: send.remove(0),
+            handed_over: Arc::new(HandOver::new(1)),
+        };
+        let mut ring = TxRing::new(outlet, true);
         let capacity = ring.backlog.capacity();
         let mut number = 0_u32;
         let mut fill = |ring: &mut TxRing| loop {
             let mut frame = pool.alloc().expect("a buffer");
             assert!(frame.extend_from_slice(&number.to_be_bytes()));
-            if ring.push(frame, &counters).is_err() {
+            if !ring.push(frame, &counters) {
                 return number;
             }
             number += 1;
@@ -149,7 +266,7 @@ mod tests {
         // The wire is empty and has room for 63: the ring gives it a whole
         // burst and all but one of the next.
         take(usize::MAX);
-        ring.flush(&counters);
+        ring.send(&counters);
         let offered = fill(&mut ring);
         assert_eq!(ring.room(), 0);
         assert_eq!(
@@ -159,12 +276,13 @@ mod tests {
         );
         loop {
             let before = take(usize::MAX).len();
-            ring.flush(&counters);
-            if take(usize::MAX).len() == before && ring.is_empty() {
+            ring.send(&counters);
+            if take(usize::MAX).len() == before && ring.next.is_empty() {
                 break;
             }
         }
         assert_eq!(take(0), (0..offered).collect::<Vec<_>>());
         assert_eq!(counters.sent_packets.read(), u64::from(offered));
+        assert_eq!(counters.sent_octets.read(), 4 * u64::from(offered));
     }
 }

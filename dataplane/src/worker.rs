@@ -3,7 +3,8 @@
 //! allocates per packet, logs or reads a clock.
 //!
 //! The walk of a packet: `receive` looks at the Ethernet and IP headers,
-//! `l2tp` takes tunnels apart, `elimination` finds the first copies, `forward` routes,
+//! `l2tp` takes tunnels apart, `elimination` finds the first copies, `forward` routes
+//! what no `shortcut` leads to,
 //! `send` encapsulates, numbers and replicates, `io` has the TX rings and
 //! the way to the control thread. What only one worker can do for a set, its
 //! `owner` does; the others hand it over by the `inbox` of that worker.
@@ -19,13 +20,14 @@ mod police;
 mod receive;
 pub(crate) mod run;
 mod send;
+mod shortcut;
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam::queue::ArrayQueue;
-use dpdk::{BURST, Mbuf, Mempool, RxQueue, TxQueue};
+use dpdk::{BURST, Mbuf, Mempool, RxQueue};
 
 use crate::Frame;
 use crate::command::{Command, InterfaceId, PortId, TableId};
@@ -35,6 +37,7 @@ use crate::headers::ethernet::{self, Ethernet};
 use crate::headers::{ipv4, ipv6};
 use crate::reassembly::{Limits, MAX_PIECES, Reassembly};
 use crate::tables::Tables;
+use crate::tx_ring::TxRing;
 use crate::window::Access;
 
 use elimination::Candidate;
@@ -54,6 +57,7 @@ const STAGES: usize = 4;
 /// difference in delay between two links.
 const REASSEMBLY_TIMEOUT_S: u64 = 2;
 
+pub use crate::tx_ring::{HandOver, Outlet};
 pub use inbox::Inbox;
 
 /// What the control thread asks of one worker.
@@ -94,17 +98,6 @@ impl Channel {
             injected: Arc::default(),
         }
     }
-}
-
-/// How a worker sends on a port.
-pub enum Outlet {
-    /// By a TX queue of its own, also for what other workers hand over.
-    Own {
-        queue: TxQueue,
-        handed_over: Arc<ArrayQueue<Mbuf>>,
-    },
-    /// By handing over to the owner of a queue.
-    HandOver(Arc<ArrayQueue<Mbuf>>),
 }
 
 /// A worker's part of one port.
@@ -179,7 +172,7 @@ impl Worker {
                 cut_octets: port.cut_octets,
                 oversized: 0,
             });
-            outlets.push((port.send, port.counters));
+            outlets.push((TxRing::new(port.send, port.up), port.counters));
         }
         Self {
             tables,
@@ -214,7 +207,7 @@ impl Worker {
         for port in 0..self.receive.len() {
             work += self.receive_port(port);
         }
-        work + self.io.send_all(&self.tables)
+        work + self.io.send_all()
     }
 
     fn carry_out_orders(&mut self) -> usize {
@@ -249,8 +242,8 @@ impl Worker {
             _ => None,
         };
         self.tables.apply(command);
-        if let Some((port, false)) = link {
-            self.io.flush_dead(port);
+        if let Some((port, up)) = link {
+            self.io.set_port_up(port, up);
         }
         self.applied += 1;
         // Release: who sees the number sees the tables' old values let go.
@@ -281,7 +274,7 @@ impl Worker {
             self.io.drop(self.io.control(), Drop::NoInterface);
             return;
         }
-        self.io.push(&self.tables, port, frame);
+        self.io.push(port, frame);
     }
 
     fn send_on_interface(&mut self, interface: InterfaceId, mac: [u8; 6], mut packet: Mbuf) {
@@ -301,7 +294,7 @@ impl Worker {
             return;
         };
         header.write(octets);
-        self.io.push(&self.tables, port, packet);
+        self.io.push(port, packet);
     }
 }
 

@@ -40,9 +40,6 @@ const INNER: usize = HEADERS_OCTETS;
 const INNER_TOTAL_LENGTH: usize = INNER + 2;
 const INNER_SOURCE: usize = INNER + 12;
 
-/// Version 4, and a header without options.
-const IPV4_FIRST: u8 = 0x45;
-
 /// What varies between copies of one session and epoch: who sent the frame; of
 /// the outer header what differs between packets or is changed on the way (type
 /// of service, total length, identification, time to live, checksum); the UDP
@@ -196,7 +193,7 @@ impl Expected {
         different |= length(head, TOTAL_LENGTH) ^ (frame.len() - IPV4) as u64;
         different |= length(head, UDP_LENGTH) ^ (frame.len() - UDP) as u64;
         different |= length(head, INNER_TOTAL_LENGTH) ^ (frame.len() - INNER) as u64;
-        different |= u64::from(head[INNER] ^ IPV4_FIRST);
+        different |= u64::from(head[INNER] ^ ipv4::FIRST_OCTET);
         let wrong = (different != 0)
             | !ipv4::is_right(chunk(head, IPV4))
             | !ipv4::is_right(chunk(head, INNER))

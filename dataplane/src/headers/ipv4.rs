@@ -12,6 +12,9 @@ pub const HEADER_OCTETS: usize = 20;
 /// Octets of the longest header.
 pub const MAX_HEADER_OCTETS: usize = 60;
 
+/// Version 4, and a header without options.
+pub(crate) const FIRST_OCTET: u8 = 0x45;
+
 pub const PROTOCOL_ICMP: u8 = 1;
 pub const PROTOCOL_TCP: u8 = 6;
 pub const PROTOCOL_UDP: u8 = 17;
@@ -153,18 +156,20 @@ pub fn is_martian_source(source: Ipv4Addr) -> bool {
 /// when the TTL is used up (0 or 1) or there is no header.
 #[inline]
 pub fn decrement_ttl(packet: &mut [u8]) -> bool {
-    let Some(header) = packet.first_chunk_mut::<HEADER_OCTETS>() else {
+    // What changes when the word of TTL and protocol loses 0x0100: the sum of
+    // the old word's complement and the new word.
+    const LESS: u32 = 0xffff - 0x0100;
+    let Some([_, _, _, _, _, _, _, _, ttl, _, c0, c1, ..]) =
+        packet.first_chunk_mut::<HEADER_OCTETS>()
+    else {
         return false;
     };
-    if header[8] <= 1 {
+    if *ttl <= 1 {
         return false;
     }
-    let old = u16::from_be_bytes([header[8], header[9]]);
-    header[8] -= 1;
-    let new = u16::from_be_bytes([header[8], header[9]]);
-    let checksum = u16::from_be_bytes([header[10], header[11]]);
-    let checksum = checksum::update(checksum, old, new).to_be_bytes();
-    [header[10], header[11]] = checksum;
+    *ttl -= 1;
+    let checksum = u16::from_be_bytes([*c0, *c1]);
+    [*c0, *c1] = checksum::finish(u32::from(!checksum) + LESS).to_be_bytes();
     true
 }
 

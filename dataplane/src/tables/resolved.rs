@@ -8,6 +8,7 @@ use crate::command::NextHop;
 use crate::headers::ethernet;
 
 use super::routes::{Routes, TableSlot};
+use super::shortcuts::Shortcuts;
 use super::{Hop, Tables};
 
 /// Destinations whose resolution is remembered, of each family. A power of two.
@@ -28,6 +29,8 @@ pub(crate) trait Address: Copy + Eq + Debug + Into<IpAddr> + 'static {
     fn longest_match(self, routes: &Routes, table: TableSlot) -> Option<NextHop>;
     fn resolved(tables: &Tables) -> &Resolved<Self>;
     fn resolved_mut(tables: &mut Tables) -> &mut Resolved<Self>;
+    fn shortcuts(tables: &Tables) -> &Shortcuts<Self>;
+    fn shortcuts_mut(tables: &mut Tables) -> &mut Shortcuts<Self>;
 }
 
 impl Address for Ipv4Addr {
@@ -51,6 +54,15 @@ impl Address for Ipv4Addr {
     #[inline]
     fn resolved_mut(tables: &mut Tables) -> &mut Resolved<Self> {
         &mut tables.resolved
+    }
+
+    #[inline(always)]
+    fn shortcuts(tables: &Tables) -> &Shortcuts<Self> {
+        &tables.shortcuts
+    }
+
+    fn shortcuts_mut(tables: &mut Tables) -> &mut Shortcuts<Self> {
+        &mut tables.shortcuts
     }
 }
 
@@ -77,6 +89,15 @@ impl Address for Ipv6Addr {
     #[inline]
     fn resolved_mut(tables: &mut Tables) -> &mut Resolved<Self> {
         &mut tables.resolved_ipv6
+    }
+
+    #[inline(always)]
+    fn shortcuts(tables: &Tables) -> &Shortcuts<Self> {
+        &tables.shortcuts_ipv6
+    }
+
+    fn shortcuts_mut(tables: &mut Tables) -> &mut Shortcuts<Self> {
+        &mut tables.shortcuts_ipv6
     }
 }
 

@@ -37,6 +37,18 @@ pub fn clamp_mss(packet: &mut [u8], mtu: u16) -> bool {
     }
 }
 
+/// Whether an IPv4 packet without options in its header looks as if it were a
+/// SYN: all those that [`clamp_mss`] may change do.
+#[inline]
+#[must_use]
+pub fn may_be_syn(packet: &[u8]) -> bool {
+    const FLAGS: usize = ipv4::HEADER_OCTETS + 13;
+    match packet.first_chunk::<{ FLAGS + 1 }>() {
+        None => false,
+        Some(start) => (start[9] == PROTOCOL_TCP) & (start[FLAGS] & FLAG_SYN != 0),
+    }
+}
+
 /// The TCP header, options included, of an IPv4 packet that is a whole TCP SYN.
 #[inline]
 fn ipv4_syn(packet: &mut [u8]) -> Option<&mut [u8]> {

@@ -175,16 +175,16 @@ impl Worker {
     pub(super) fn deliver(&mut self, copy: Candidate) {
         let port = usize::from(copy.port);
         // On its way to the owner a command may have come before it.
-        let clamp = match self.tables.live_set(copy.set) {
-            Some(set) => set.spec.tcp_mss_fix.then_some(set.mtu),
-            None => None,
-        };
-        let Some(session) = self.tables.session(copy.session) else {
+        let Some(session) = self.tables.inbound(copy.session) else {
             self.io.drop(port, Drop::UnknownSession);
             return;
         };
-        let mut packet = copy.packet;
         let payload_table = session.payload_table;
+        let Err(mut packet) = self.try_shortcut(copy.packet, payload_table, port) else {
+            return;
+        };
+        let set = self.tables.live_set(copy.set);
+        let clamp = set.and_then(|set| set.spec.tcp_mss_fix.then_some(set.mtu));
         if let Some(mtu) = clamp {
             clamp_mss(&mut packet, mtu);
         }

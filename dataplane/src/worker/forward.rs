@@ -64,7 +64,7 @@ impl Origin {
 
 /// A way out that was found.
 #[derive(Clone, Copy, Debug)]
-enum Target<A> {
+pub(super) enum Target<A> {
     Link(HopPlace<A>),
     Session(SessionId),
     /// `whole_mtu` is what its members carry without cutting.
@@ -75,10 +75,10 @@ enum Target<A> {
 }
 
 /// A way out, and what fits it.
-struct Way<A> {
-    target: Target<A>,
+pub(super) struct Way<A> {
+    pub(super) target: Target<A>,
     /// Largest packet, octets.
-    mtu: u16,
+    pub(super) mtu: u16,
     /// The MTU that TCP is held to, if it is.
     tcp_mtu: Option<u16>,
 }
@@ -122,7 +122,10 @@ impl Worker {
             Hop::Local => self.local(packet, header, table, origin),
             _ if !origin.forward => self.io.drop(origin.source, Drop::NotForwarding),
             _ => match self.way(place) {
-                Ok(way) => self.route(packet, header, table, origin, &way),
+                Ok(way) => {
+                    self.remember(table, header.destination(), &way);
+                    self.route(packet, header, table, origin, &way);
+                }
                 Err(Drop::NoRoute) => {
                     let cause = IcmpCause::NetUnreachable;
                     self.refuse(packet, table, origin, Drop::NoRoute, cause);
@@ -267,7 +270,7 @@ impl Worker {
             return;
         };
         octets.copy_from_slice(ethernet);
-        self.io.push(&self.tables, link.port, packet);
+        self.io.push(link.port, packet);
     }
 
     /// Drops a packet and has its sender told why.

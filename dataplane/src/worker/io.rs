@@ -4,24 +4,15 @@
 use std::sync::Arc;
 
 use crossbeam::queue::ArrayQueue;
-use dpdk::{BURST, Mbuf};
+use dpdk::Mbuf;
 
 use crate::Frame;
 use crate::counters::{Drop, PortCounters};
 use crate::event::Event;
-use crate::tables::Tables;
 use crate::tx_ring::TxRing;
 
+use super::Channel;
 use super::police::{Class, Policers};
-use super::{Channel, Outlet};
-
-enum Out {
-    Own {
-        ring: Box<TxRing>,
-        handed_over: Arc<ArrayQueue<Mbuf>>,
-    },
-    HandOver(Arc<ArrayQueue<Mbuf>>),
-}
 
 /// Where packets come from: a port, or the control thread.
 struct Source {
@@ -31,7 +22,7 @@ struct Source {
 
 /// Everything by which packets leave a worker.
 pub(super) struct Io {
-    ports: Vec<Out>,
+    rings: Vec<TxRing>,
     /// One for each port, then the control thread.
     sources: Vec<Source>,
     events: Arc<ArrayQueue<Event<Frame>>>,
@@ -44,29 +35,23 @@ pub(super) struct Io {
 
 impl Io {
     pub(super) fn new(
-        outlets: Vec<(Outlet, Arc<PortCounters>)>,
+        outlets: Vec<(TxRing, Arc<PortCounters>)>,
         channel: &Channel,
         tsc_hz: u64,
     ) -> Self {
-        let mut ports = Vec::with_capacity(outlets.len());
+        let mut rings = Vec::with_capacity(outlets.len());
         let mut sources = Vec::with_capacity(outlets.len() + 1);
         let source = |counters| Source {
             counters,
             policers: Policers::new(tsc_hz),
         };
-        for (outlet, counters) in outlets {
-            ports.push(match outlet {
-                Outlet::Own { queue, handed_over } => Out::Own {
-                    ring: Box::new(TxRing::new(queue)),
-                    handed_over,
-                },
-                Outlet::HandOver(ring) => Out::HandOver(ring),
-            });
+        for (ring, counters) in outlets {
+            rings.push(ring);
             sources.push(source(counters));
         }
         sources.push(source(Arc::clone(&channel.injected)));
         Self {
-            ports,
+            rings,
             sources,
             events: Arc::clone(&channel.events),
             tsc_hz,
@@ -82,7 +67,7 @@ impl Io {
 
     /// The control thread as a source.
     pub(super) fn control(&self) -> usize {
-        self.ports.len()
+        self.rings.len()
     }
 
     pub(super) fn received(&self, source: usize, octets: usize) {
@@ -107,72 +92,28 @@ impl Io {
     /// How many frames the port's ring takes now.
     #[inline]
     pub(super) fn room(&self, port: usize) -> usize {
-        match &self.ports[port] {
-            Out::Own { ring, .. } => ring.room(),
-            Out::HandOver(ring) => ring.capacity() - ring.len().min(ring.capacity()),
-        }
+        self.rings[port].room()
     }
 
     /// Puts a frame into the port's ring. False when it was dropped, which is counted.
     #[inline]
-    pub(super) fn push(&mut self, tables: &Tables, port: usize, frame: Mbuf) -> bool {
-        let counters = &self.sources[port].counters;
-        if !tables.port_up(port) {
-            counters.drops.add(Drop::PortDown, 1);
-            return false;
-        }
-        let refused = match &mut self.ports[port] {
-            Out::Own { ring, .. } => ring.push(frame, counters),
-            Out::HandOver(ring) => ring.push(frame),
-        };
-        if refused.is_err() {
-            counters.drops.add(Drop::TxRingFull, 1);
-        }
-        refused.is_ok()
+    pub(super) fn push(&mut self, port: usize, frame: Mbuf) -> bool {
+        self.rings[port].push(frame, &self.sources[port].counters)
     }
 
     /// Takes what other workers handed over and gives all rings to their queues.
-    pub(super) fn send_all(&mut self, tables: &Tables) -> usize {
-        let mut work = 0;
-        for (port, out) in self.ports.iter_mut().enumerate() {
-            let Out::Own { ring, handed_over } = out else {
-                continue;
-            };
-            let counters = &self.sources[port].counters;
-            let up = tables.port_up(port);
-            // A few bursts at most: the owner has packets of its own to receive.
-            for _ in 0..4 * BURST {
-                if ring.room() == 0 {
-                    break;
-                }
-                let Some(frame) = handed_over.pop() else {
-                    break;
-                };
-                work += 1;
-                if !up {
-                    counters.drops.add(Drop::PortDown, 1);
-                } else if ring.push(frame, counters).is_err() {
-                    counters.drops.add(Drop::TxRingFull, 1);
-                }
-            }
-            if !ring.is_empty() {
-                work += ring.flush(counters);
-            }
-        }
-        work
+    pub(super) fn send_all(&mut self) -> usize {
+        let rings = self.rings.iter_mut().zip(&self.sources);
+        rings
+            .map(|(ring, source)| ring.send(&source.counters))
+            .sum()
     }
 
-    /// Frees what waits for a port whose link went down: it would be stale
-    /// when the link comes back.
-    pub(super) fn flush_dead(&mut self, port: usize) {
-        let Some(Out::Own { ring, handed_over }) = self.ports.get_mut(port) else {
-            return;
-        };
-        let mut freed = ring.clear();
-        while handed_over.pop().is_some() {
-            freed += 1;
+    /// Follows a port's link.
+    pub(super) fn set_port_up(&mut self, port: usize, up: bool) {
+        if let Some(ring) = self.rings.get_mut(port) {
+            ring.set_up(up, &self.sources[port].counters);
         }
-        self.drop_many(port, Drop::PortDown, freed as u64);
     }
 
     /// Hands a packet to the control thread, or drops it with a name. `source`

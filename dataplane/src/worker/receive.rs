@@ -1,6 +1,8 @@
 //! From the queue to the routing decision: Ethernet, ARP and neighbour
 //! discovery, the IP header.
 
+use std::ops::Range;
+
 use dpdk::{Burst, Mbuf};
 
 use crate::command::{PortId, SessionId, SetId};
@@ -8,7 +10,8 @@ use crate::counters::Drop;
 use crate::event::Event;
 use crate::headers::ipv4::Ipv4;
 use crate::headers::ipv6::{self, Ipv6};
-use crate::headers::{decapsulation, ethernet, icmpv6};
+use crate::headers::{decapsulation, ethernet, icmpv6, routable};
+use crate::tables::TableSlot;
 
 use super::elimination::Candidate;
 use super::family::Header;
@@ -38,9 +41,12 @@ impl Worker {
             let octets = burst.iter().map(|frame| frame.len() as u64).sum();
             self.io.received_burst(port, burst.len() as u64, octets);
             for frame in burst.drain(..) {
-                match self.recognise(port, &frame) {
-                    Some(copy) => self.take_copy(port, frame, copy),
-                    None => self.receive_frame(port, frame),
+                if let Some(copy) = self.recognise(port, &frame) {
+                    self.take_copy(port, frame, copy);
+                } else if let Some((table, range)) = self.routable(port, &frame) {
+                    self.take_routable(port, frame, table, range);
+                } else {
+                    self.receive_frame(port, frame);
                 }
             }
             self.eliminate(port);
@@ -97,6 +103,30 @@ impl Worker {
             epoch: copy.epoch,
             number: copy.number,
         });
+    }
+
+    /// Recognises a packet of the usual form on a port that forwards. Gives the
+    /// table that it is routed in, and its place in the frame.
+    #[inline]
+    fn routable(&self, port: usize, frame: &Mbuf) -> Option<(TableSlot, Range<usize>)> {
+        let table = self.tables.forwarding_table(port)?;
+        let range = routable::recognise(frame, self.receive[port].mac)?;
+        Some((table, range))
+    }
+
+    #[inline]
+    fn take_routable(
+        &mut self,
+        port: usize,
+        mut packet: Mbuf,
+        table: TableSlot,
+        range: Range<usize>,
+    ) {
+        let frame_octets = packet.len();
+        keep(&mut packet, range);
+        if let Err(packet) = self.try_shortcut(packet, table, port) {
+            self.receive_packet::<Ipv4>(port, packet, frame_octets);
+        }
     }
 
     fn receive_frame(&mut self, port: usize, frame: Mbuf) {
@@ -161,9 +191,14 @@ impl Worker {
         self.io.punt(port, Class::NeighbourDiscovery, event);
     }
 
-    fn receive_ip<H: Header>(&mut self, port: usize, mut packet: Mbuf) {
-        let frame_octets = packet.len();
-        keep(&mut packet, ethernet::HEADER_OCTETS..frame_octets);
+    fn receive_ip<H: Header>(&mut self, port: usize, mut frame: Mbuf) {
+        let frame_octets = frame.len();
+        keep(&mut frame, ethernet::HEADER_OCTETS..frame_octets);
+        self.receive_packet::<H>(port, frame, frame_octets);
+    }
+
+    /// A packet from its IP header on, and the length of its frame.
+    fn receive_packet<H: Header>(&mut self, port: usize, mut packet: Mbuf, frame_octets: usize) {
         let header = match H::parse(&packet) {
             Ok(header) => header,
             Err(Drop::Truncated) if self.may_be_cut(port, frame_octets) => {

@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::headers::encapsulation::{Fields, Template};
 use crate::headers::ha::{FLAG_MORE_PIECES, FLAG_NOT_FIRST_PIECE};
 use crate::headers::ppp::{self, PROTOCOL_OCTETS};
-use crate::tables::{Link, Member, Tables};
+use crate::tables::{Link, Member};
 use crate::transform::split;
 
 use super::forward::Origin;
@@ -84,7 +84,7 @@ impl Worker {
             }
         }
         let outer = encapsulate(&session.plain, link, packet, &copy);
-        let sent = send_outer(&mut self.io, &self.tables, link, outer);
+        let sent = send_outer(&mut self.io, link, outer);
         count_sent(&session.counters, sent, octets);
     }
 
@@ -348,7 +348,7 @@ impl Worker {
         };
         let octets = packet.len();
         let outer = encapsulate(&session.template, &member.link, packet, &copy);
-        let sent = send_outer(&mut self.io, &self.tables, &member.link, outer);
+        let sent = send_outer(&mut self.io, &member.link, outer);
         count_sent(&session.counters, sent, octets);
     }
 
@@ -438,13 +438,13 @@ fn encapsulate(template: &Template, link: &Link, mut packet: Mbuf, copy: &Copy) 
 /// Sends an outer packet, or has the control thread find its neighbour. False
 /// when it was dropped, which is counted.
 #[inline]
-fn send_outer(io: &mut Io, tables: &Tables, link: &Link, outer: Option<Mbuf>) -> bool {
+fn send_outer(io: &mut Io, link: &Link, outer: Option<Mbuf>) -> bool {
     let Some(packet) = outer else {
         io.drop(link.port, Drop::NoBuffer);
         return false;
     };
     if link.ethernet.is_some() {
-        return io.push(tables, link.port, packet);
+        return io.push(link.port, packet);
     }
     let event = Event::NeighbourMissing {
         interface: link.interface,

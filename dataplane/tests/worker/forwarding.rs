@@ -3,12 +3,11 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use crossbeam::queue::ArrayQueue;
 use dataplane::command::{InterfaceId, NextHop, PortId, TableId};
 use dataplane::counters::Drop;
 use dataplane::event::{Event, IcmpCause};
 use dataplane::headers::ipv4;
-use dataplane::worker::{Channel, Inbox, Order, Outlet, Parts, Worker, WorkerPort};
+use dataplane::worker::{Channel, HandOver, Inbox, Order, Outlet, Parts, Worker, WorkerPort};
 use dpdk::Burst;
 
 use crate::rig::*;
@@ -323,7 +322,7 @@ fn commands_are_counted_as_they_are_carried_out() {
 #[test]
 fn a_worker_without_a_queue_hands_over() {
     let mut rig = Rig::new();
-    let ring = Arc::new(ArrayQueue::new(64));
+    let ring = Arc::new(HandOver::new(2));
     let (near, far) = eal().ring_pair("handover", 1, 256).expect("a ring pair");
     let config = dpdk::PortConfig {
         rx_queues: 1,

@@ -10,4 +10,5 @@ mod pieces;
 mod receiving;
 mod rig;
 mod sending;
+mod shortcuts;
 mod slow;

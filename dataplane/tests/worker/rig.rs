@@ -9,7 +9,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crossbeam::queue::ArrayQueue;
 use dataplane::Frame;
 use dataplane::arrivals::Arrivals;
 use dataplane::checksum;
@@ -25,7 +24,7 @@ use dataplane::reassembly::Place;
 use dataplane::skew::FirstTimes;
 use dataplane::transform::split;
 use dataplane::window::Window;
-use dataplane::worker::{Channel, Inbox, Order, Outlet, Parts, Worker, WorkerPort};
+use dataplane::worker::{Channel, HandOver, Inbox, Order, Outlet, Parts, Worker, WorkerPort};
 use dpdk::{Burst, Eal, EalConfig, HugePages, Mempool, Port, PortConfig, RxQueue, TxQueue};
 
 pub(crate) const TSC_HZ: u64 = 1_000_000_000;
@@ -154,7 +153,7 @@ impl Rig {
                     receive: vec![receive],
                     send: Outlet::Own {
                         queue: send,
-                        handed_over: Arc::new(ArrayQueue::new(64)),
+                        handed_over: Arc::new(HandOver::new(2)),
                     },
                     counters: Arc::clone(&counters[worker]),
                     cut_octets: Some(1800),

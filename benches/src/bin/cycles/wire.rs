@@ -3,8 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use crossbeam::queue::ArrayQueue;
-use dataplane::worker::{Outlet, WorkerPort};
+use dataplane::worker::{HandOver, Outlet, WorkerPort};
 use dpdk::{Burst, Eal, Mempool, Port, PortConfig, RxQueue, TxQueue};
 
 const RING_FRAMES: u32 = 1023;
@@ -44,7 +43,7 @@ impl Wire {
             receive: near_receive,
             send: Outlet::Own {
                 queue: only(near_send)?,
-                handed_over: Arc::new(ArrayQueue::new(1)),
+                handed_over: Arc::new(HandOver::new(1)),
             },
             counters: Arc::default(),
             cut_octets: None,
