@@ -6,7 +6,8 @@
 //! 192.168.1.10  .1.1     10.1.0.1                      10.1.0.2     .2.1  192.168.2.10
 //! ```
 //!
-//! The LAN hosts are ordinary kernels, with `.10` because the tunnels' own addresses stand below it. The interfaces in
+//! The LAN hosts are ordinary kernels, with `.10` because the tunnels' own addresses stand below it. IPv6 is there where a
+//! [`LabConfig`] asks for it. The interfaces in
 //! `head` and `remote` belong to the appliance, which is started there as `hal2tp run -c FILE`; the addresses are in
 //! its file. Everything is removed when the [`Lab`] is dropped and also when its process dies in any other way.
 
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::emulator::{Direction, Emulator, EmulatorConfig};
-use crate::netns::{Namespace, checked};
+use crate::netns::Namespace;
 use crate::status::Status;
 use crate::traffic::Host;
 use crate::wan::Stats;
@@ -30,6 +31,7 @@ use appliance::Appliance;
 use guard::Guard;
 use router::Router;
 
+mod addresses;
 mod appliance;
 mod config;
 mod guard;
@@ -87,6 +89,8 @@ pub struct Lab {
 struct SiteState {
     namespace: Namespace,
     host: Host,
+    /// The same kernel by its other address.
+    host_ipv6: Host,
     appliance: Option<Appliance>,
 }
 
@@ -149,6 +153,7 @@ impl Lab {
         // In the appliance's own namespace IPv6 stays on: switching it off is the appliance's business.
         host.namespace
             .sysctl("ipv6/conf/default/disable_ipv6", "1")?;
+        host.namespace.sysctl("ipv6/conf/default/accept_ra", "0")?;
         let appliance = namespace.name();
         let kernel = &host.namespace;
         kernel.ip(&format!(
@@ -157,12 +162,22 @@ impl Lab {
         kernel.ip(&format!("addr add {}/24 dev eth0", host.address))?;
         kernel.ip("link set dev eth0 up")?;
         namespace.ip("link set dev lan up")?;
-        let [a, b, c, _] = host.address.octets();
-        kernel.ip(&format!("route add default via {a}.{b}.{c}.1"))?;
-        // A veth hands over frames as they are: what a NIC would complete, the kernel must.
-        let offloads = ["tx", "sg", "tso", "gso", "gro"].map(|offload| [offload, "off"]);
-        let mut ethtool = kernel.command("ethtool");
-        checked(ethtool.args(["-K", "eth0"]).args(offloads.as_flattened())).map(drop)
+        kernel.ip(&format!("route add default via {}", site.lan_gateway()))?;
+        kernel.switch_offloads_off("eth0")?;
+        if self.config.has_ipv6_lans {
+            self.add_ipv6_to_lan(site)?;
+        }
+        Ok(())
+    }
+
+    fn add_ipv6_to_lan(&self, site: Site) -> io::Result<()> {
+        let Host { namespace, address } = self.host_ipv6(site);
+        namespace.sysctl("ipv6/conf/eth0/disable_ipv6", "0")?;
+        let length = addresses::IPV6_LENGTH;
+        // Usable at once, without asking whether somebody else has it.
+        namespace.ip(&format!("addr add {address}/{length} dev eth0 nodad"))?;
+        let gateway = site.lan_gateway_ipv6();
+        namespace.ip(&format!("route add default via {gateway} dev eth0"))
     }
 
     fn build_link(&self, number: usize) -> io::Result<()> {
@@ -172,14 +187,15 @@ impl Lab {
             ..
         } = self.link(number);
         isp.sysctl("ipv6/conf/default/disable_ipv6", "1")?;
+        let mtu = self.config.mtu_octets(number);
         for site in Site::BOTH {
             let (appliance, end) = (self.namespace(site), site.name());
             if let (Site::Remote, Some(router)) = (site, router) {
-                router.build(appliance, isp)?;
+                router.build(appliance, isp, mtu)?;
                 continue;
             }
             isp.ip(&format!(
-                "link add {end} type veth peer name isp{number} netns {}",
+                "link add {end} mtu {mtu} type veth peer name isp{number} mtu {mtu} netns {}",
                 appliance.name()
             ))?;
             isp.ip(&format!("link set dev {end} up"))?;
@@ -196,6 +212,11 @@ impl Lab {
     /// The kernel host in a site's LAN.
     pub fn host(&self, site: Site) -> &Host {
         &self.sites[site.index()].host
+    }
+
+    /// The same host by its IPv6 address, which it has when [`LabConfig::has_ipv6_lans`].
+    pub fn host_ipv6(&self, site: Site) -> &Host {
+        &self.sites[site.index()].host_ipv6
     }
 
     /// Where a link's emulator runs, between interfaces `head` and `remote`.
@@ -431,11 +452,16 @@ impl Drop for Lab {
 impl SiteState {
     fn planned(site: Site, prefix: &str) -> Self {
         let namespace = |role: &str| Namespace::named(format!("{prefix}-{role}"));
+        let kernel = namespace(&format!("{}-lan", site.name()));
         Self {
             namespace: namespace(site.name()),
             host: Host {
-                namespace: namespace(&format!("{}-lan", site.name())),
-                address: [192, 168, site.index() as u8 + 1, 10].into(),
+                namespace: kernel.clone(),
+                address: site.host_address().into(),
+            },
+            host_ipv6: Host {
+                namespace: kernel,
+                address: site.host_address_ipv6().into(),
             },
             appliance: None,
         }

@@ -3,7 +3,8 @@
 //! - [`frame_socket`], [`wan`]: the emulator (binary `wan`), which carries Ethernet frames between two Linux interfaces.
 //!   What it does to them is the crate `wan-model`.
 //! - [`lab`]: two sites with their LAN hosts and uplinks in network namespaces, and everything that can be done to them.
-//! - [`traffic`], [`transfer`], [`ping`]: what the LAN hosts send each other, and what arrived.
+//! - [`traffic`], [`transfer`], [`ping`], [`iperf`]: what the LAN hosts send each other, and what arrived; [`snmp`]: what
+//!   their kernels counted.
 //!
 //! It knows nothing of how an appliance works inside: it starts one, reads its status and looks at frames.
 
@@ -11,9 +12,11 @@
 
 pub mod emulator;
 pub mod frame_socket;
+pub mod iperf;
 pub mod lab;
 pub mod netns;
 pub mod ping;
+pub mod snmp;
 pub mod status;
 pub mod traffic;
 pub mod transfer;

@@ -7,6 +7,8 @@ use std::thread::{self, JoinHandle};
 
 use nix::sched::{CloneFlags, setns};
 
+const OFFLOADS: [&str; 5] = ["tx", "sg", "tso", "gso", "gro"];
+
 /// A named network namespace. A handle only: [`crate::lab::Lab`] makes and deletes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace {
@@ -22,7 +24,7 @@ impl Namespace {
         &self.name
     }
 
-    /// Makes the namespace, with IPv6 off in interfaces to come and its loopback up.
+    /// Makes the namespace, with its loopback up.
     pub fn create(&self) -> io::Result<()> {
         checked(Command::new("ip").args(["netns", "add", &self.name]))?;
         self.ip("link set lo up")
@@ -66,6 +68,14 @@ impl Namespace {
                 .args(words.split_whitespace()),
         )
         .map(drop)
+    }
+
+    /// Switches off what a NIC would do for the kernel: a veth hands over frames as they are, so the checksums must be
+    /// whole and the segments small.
+    pub fn switch_offloads_off(&self, interface: &str) -> io::Result<()> {
+        let words = OFFLOADS.map(|offload| [offload, "off"]);
+        let mut ethtool = self.command("ethtool");
+        checked(ethtool.args(["-K", interface]).args(words.as_flattened())).map(drop)
     }
 
     /// Writes a file below `/proc/sys/net` of the namespace.

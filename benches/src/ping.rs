@@ -1,7 +1,7 @@
 //! The system's `ping`, run in a host and its summary read.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 
@@ -34,7 +34,7 @@ impl PingReport {
 
 impl Ping {
     /// Pings `to` five times a second.
-    pub fn start(from: &Host, to: Ipv4Addr) -> io::Result<Self> {
+    pub fn start(from: &Host, to: IpAddr) -> io::Result<Self> {
         let child = from
             .namespace
             .command("ping")
@@ -49,7 +49,7 @@ impl Ping {
     }
 
     /// Sends `count` requests and waits for the end.
-    pub fn run(from: &Host, to: Ipv4Addr, count: u32) -> io::Result<PingReport> {
+    pub fn run(from: &Host, to: IpAddr, count: u32) -> io::Result<PingReport> {
         let output = from
             .namespace
             .command("ping")

@@ -1,7 +1,7 @@
 //! A TCP transfer of known content, checked by a digest at both ends.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddrV4, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -55,7 +55,7 @@ const STALL: Duration = Duration::from_secs(30);
 impl Transfer {
     pub fn start(config: TransferConfig) -> io::Result<Self> {
         let to = &config.to;
-        let at = SocketAddrV4::new(to.address, config.port);
+        let at = SocketAddr::new(to.address, config.port);
         let listener = joined(to.namespace.spawn(move || TcpListener::bind(at)))?;
         listener.set_nonblocking(true)?;
         let done_octets = Arc::new(AtomicU64::new(0));
@@ -124,9 +124,9 @@ fn both_ends(sender: Option<io::Error>, receiver: Option<io::Error>) -> io::Erro
 }
 
 /// Sends, then waits for the receiver's digest: only then has everything arrived.
-fn send(to: SocketAddrV4, config: &TransferConfig, enough: &AtomicBool) -> io::Result<Sent> {
+fn send(to: SocketAddr, config: &TransferConfig, enough: &AtomicBool) -> io::Result<Sent> {
     let started = Instant::now();
-    let mut stream = TcpStream::connect_timeout(&to.into(), STALL)?;
+    let mut stream = TcpStream::connect_timeout(&to, STALL)?;
     stream.set_write_timeout(Some(STALL))?;
     stream.set_read_timeout(Some(STALL))?;
     let mut pattern = Pattern(config.octets | 1);

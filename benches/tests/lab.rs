@@ -5,34 +5,39 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use benches::emulator::Direction;
+use benches::iperf::{Iperf, IperfConfig, Protocol};
 use benches::lab::{Lab, LabConfig, Site};
 use benches::ping::Ping;
-use benches::traffic::{Flow, FlowConfig};
+use benches::snmp::too_large;
+use benches::traffic::{Flow, FlowConfig, Host};
 use benches::transfer::{Transfer, TransferConfig};
 
-fn lab(links: usize) -> Lab {
+fn config(links: usize) -> LabConfig {
     let mut config = LabConfig::demo().unwrap();
     config.links.truncate(links);
     config.configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/does-not-exist");
-    Lab::build(config).unwrap()
+    config
+}
+
+fn lab(links: usize) -> Lab {
+    Lab::build(config(links)).unwrap()
 }
 
 /// One link of 5 ms, routed by the kernels.
 fn routed_lab() -> Lab {
-    let lab = lab(1);
+    routed(lab(1))
+}
+
+fn routed(lab: Lab) -> Lab {
     for site in Site::BOTH {
         let namespace = lab.namespace(site);
-        let [a, b, c, _] = lab.host(site).address.octets();
         namespace.sysctl("ipv4/ip_forward", "1").unwrap();
         namespace
-            .ip(&format!("addr add {a}.{b}.{c}.1/24 dev lan"))
+            .ip(&format!("addr add {}/24 dev lan", site.lan_gateway()))
             .unwrap();
         route(&lab, site);
         // A kernel forwards what its LAN host left to offload; the ends must be honest.
-        let offloads = [
-            "-K", "isp1", "tx", "off", "tso", "off", "gso", "off", "gro", "off",
-        ];
-        benches::netns::checked(namespace.command("ethtool").args(offloads)).unwrap();
+        namespace.switch_offloads_off("isp1").unwrap();
     }
     let (from, to) = (lab.host(Site::Head), lab.host(Site::Remote));
     assert_eq!(Ping::run(from, to.address, 2).unwrap().received, 2);
@@ -179,6 +184,117 @@ fn lossy_links_lose_their_share_in_one_direction_only() {
     let others = stats.a_b.path.lost - out.lost();
     assert!(others <= 3, "{stats:?} {out:?}");
     lab.change_link(1, Direction::Both, "loss=0").unwrap();
+}
+
+/// Routes IPv6 as well.
+fn add_ipv6(lab: &Lab) {
+    for site in Site::BOTH {
+        let namespace = lab.namespace(site);
+        namespace.sysctl("ipv6/conf/all/forwarding", "1").unwrap();
+        let (own, other) = match site {
+            Site::Head => (1, 2),
+            Site::Remote => (2, 1),
+        };
+        let gateway = site.lan_gateway_ipv6();
+        for words in [
+            format!("addr add {gateway}/64 dev lan nodad"),
+            format!("addr add fd10:1::{own}/64 dev isp1 nodad"),
+            format!("route add 2001:db8:{other}::/64 via fd10:1::{other}"),
+        ] {
+            namespace.ip(&words).unwrap();
+        }
+    }
+}
+
+#[test]
+fn wires_have_their_mtu_and_hosts_both_families() {
+    let lab = Lab::build(LabConfig {
+        mtus_octets: vec![1400],
+        has_ipv6_lans: true,
+        ..config(1)
+    });
+    let lab = routed(lab.unwrap());
+    add_ipv6(&lab);
+    for site in Site::BOTH {
+        let features = Command::new("ip")
+            .args(["netns", "exec", lab.host(site).namespace.name()])
+            .args(["ethtool", "-k", "eth0"])
+            .output()
+            .unwrap();
+        let features = String::from_utf8(features.stdout).unwrap();
+        for feature in [
+            "tx-checksumming",
+            "tcp-segmentation-offload",
+            "generic-segmentation-offload",
+        ] {
+            assert!(features.contains(&format!("{feature}: off")), "{features}");
+        }
+    }
+    let families: [fn(&Lab, Site) -> Host; 2] = [
+        |lab, site| lab.host(site).clone(),
+        |lab, site| lab.host_ipv6(site).clone(),
+    ];
+    for host in families {
+        let [head, remote] = Site::BOTH.map(|site| host(&lab, site));
+        assert_eq!(Ping::run(&head, remote.address, 3).unwrap().received, 3);
+        for is_reversed in [false, true] {
+            let tcp = IperfConfig {
+                client: head.clone(),
+                server: remote.clone(),
+                port: 5201,
+                seconds: 1,
+                is_reversed,
+                protocol: Protocol::Tcp,
+            };
+            let report = Iperf::start(&tcp).unwrap().finish().unwrap();
+            println!("{} {report:?}", remote.address);
+            assert!(report.received_octets > 1 << 20, "{report:?}");
+        }
+    }
+    // The head's TCP found the MTU of 1400 by its router's answers, and these counters show such a thing.
+    let counters = too_large(lab.host(Site::Head)).unwrap();
+    assert!(counters.refusals_received > 0, "{counters:?}");
+    let (head, remote) = (lab.host(Site::Head).clone(), lab.host(Site::Remote).clone());
+    let udp = IperfConfig {
+        client: head,
+        server: remote,
+        port: 5201,
+        seconds: 2,
+        is_reversed: false,
+        protocol: Protocol::Udp {
+            payload_octets: 1372,
+            bits_per_s: 5_000_000,
+        },
+    };
+    let report = Iperf::start(&udp).unwrap().finish().unwrap();
+    println!("{report:?}");
+    assert!(
+        report.packets > 500 && report.lost_packets == 0,
+        "{report:?}"
+    );
+}
+
+#[test]
+fn a_stalled_link_delivers_late_what_it_was_given() {
+    let mut lab = routed_lab();
+    let [head, remote] = Site::BOTH.map(|site| lab.host(site).clone());
+    let flow = Flow::start(FlowConfig::new(&head, &remote, 5001, 2000)).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    lab.change_link(1, Direction::Both, "stall=on").unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    lab.change_link(1, Direction::Both, "stall=off").unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let report = flow.stop(Duration::from_secs(1)).unwrap();
+    assert_eq!((report.lost(), report.receiver_drops), (0, 0));
+    assert_eq!((report.delivered_twice, report.out_of_order), (0, 0));
+    let gap = report.longest_gap.as_millis();
+    assert!((450..700).contains(&gap), "{gap} ms");
+    let late = report
+        .timeline
+        .steps()
+        .filter(|(_, step)| step.longest_latency > Duration::from_millis(100));
+    let late: Vec<_> = late.collect();
+    assert!((4..=6).contains(&late.len()), "steps of 100 ms: {late:?}");
 }
 
 #[test]

@@ -60,10 +60,7 @@ impl Wire {
             wire.namespaces[2]
                 .ip(&format!("link set dev {end} up"))
                 .unwrap();
-            let offloads = [
-                "-K", "eth0", "tx", "off", "tso", "off", "gso", "off", "gro", "off",
-            ];
-            benches::netns::checked(host.command("ethtool").args(offloads)).unwrap();
+            host.switch_offloads_off("eth0").unwrap();
         }
         let settings: Impairments = words.parse().unwrap();
         let both = [settings.clone(), settings];

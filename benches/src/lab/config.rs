@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::{Site, router};
+use super::{Site, addresses, router};
 use wan_model::impairment::Impairments;
 
 /// Where the executables are.
@@ -44,12 +44,23 @@ pub struct LabConfig {
     pub configs: PathBuf,
     /// One ISP each; both directions get the same.
     pub links: Vec<Impairments>,
+    /// The MTU of each link's wires from end to end, octets; of links beyond the last: 1500. An appliance sees it on its
+    /// interface; what only the ISP knows is the word `mtu` of [`Impairments`].
+    pub mtus_octets: Vec<u16>,
+    /// Links, from 1, whose tunnel goes over IPv6.
+    pub ipv6_links: Vec<usize>,
+    /// Whether the LANs have IPv6 besides IPv4.
+    pub has_ipv6_lans: bool,
     /// Every chance of every emulator follows from it.
     pub seed: u64,
     /// Replaces `workers` of both sites.
     pub workers: Option<u16>,
     /// Sets `queues` of every port of both sites.
     pub queues: Option<u16>,
+    /// More words for the set, in both files: `ordering: { max-delay: 30ms }`.
+    pub set_words: Option<String>,
+    /// More words for a link, from 1, in both files: `(2, "speed: 10mbit")`. Several words: several entries.
+    pub link_words: Vec<(usize, String)>,
     /// Texts to replace in both files, each of which must be there: `("lcp-timeout: 5", "lcp-timeout: 3")`.
     pub edits: Vec<(String, String)>,
     /// The same for the head's file alone.
@@ -62,7 +73,14 @@ pub struct LabConfig {
 
 impl LabConfig {
     /// Three ISPs of 5, 20 and 60 ms, with jitter.
+    ///
+    /// # Errors
+    /// As [`Programs::find`].
     pub fn demo() -> io::Result<Self> {
+        Self::with_programs(Programs::find()?)
+    }
+
+    pub(super) fn with_programs(programs: Programs) -> io::Result<Self> {
         let links = [
             "delay=5ms jitter=1ms",
             "delay=20ms jitter=4ms",
@@ -70,17 +88,26 @@ impl LabConfig {
         ];
         let links = links.map(|words| words.parse().map_err(io::Error::other));
         Ok(Self {
-            programs: Programs::find()?,
+            programs,
             configs: Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/demo"),
             links: links.into_iter().collect::<io::Result<_>>()?,
+            mtus_octets: Vec::new(),
+            ipv6_links: Vec::new(),
+            has_ipv6_lans: false,
             seed: 1,
             workers: None,
             queues: None,
+            set_words: None,
+            link_words: Vec::new(),
             edits: Vec::new(),
             head_edits: Vec::new(),
             remote_edits: Vec::new(),
             routers: Vec::new(),
         })
+    }
+
+    pub(super) fn mtu_octets(&self, link: usize) -> u16 {
+        self.mtus_octets.get(link - 1).copied().unwrap_or(1500)
     }
 
     /// A site's file with this lab's changes; what it has below `/run/hal2tp`, edits included, goes below `directory`.
@@ -89,14 +116,28 @@ impl LabConfig {
         let text = std::fs::read_to_string(&path).map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
         })?;
-        let of_site = match site {
+        self.rewrite(&text, directory, &self.site_edits(site))
+    }
+
+    fn site_edits(&self, site: Site) -> Vec<(String, String)> {
+        let mut edits = match site {
             Site::Head => self.head_edits.clone(),
             Site::Remote => {
                 let routers = self.routers.iter().map(|&link| router::edit(link));
                 self.remote_edits.iter().cloned().chain(routers).collect()
             }
         };
-        self.rewrite(&text, directory, &of_site)
+        if self.has_ipv6_lans {
+            edits.extend(addresses::ipv6_lan_edits(site));
+        }
+        for &link in &self.ipv6_links {
+            edits.extend(addresses::ipv6_link_edits(site, link));
+        }
+        for (link, words) in &self.link_words {
+            edits.push(addresses::link_edit(site, *link, words));
+        }
+        edits.extend(self.set_words.as_deref().map(addresses::set_edit));
+        edits
     }
 
     fn rewrite(
@@ -154,20 +195,15 @@ mod tests {
 
     #[test]
     fn rewrites_what_it_is_told_and_nothing_else() {
+        let programs = Programs {
+            hal2tp: PathBuf::new(),
+            wan: PathBuf::new(),
+        };
         let config = LabConfig {
-            programs: Programs {
-                hal2tp: PathBuf::new(),
-                wan: PathBuf::new(),
-            },
-            configs: PathBuf::new(),
-            links: Vec::new(),
-            seed: 1,
             workers: Some(2),
             queues: Some(4),
             edits: vec![("lcp-timeout: 5".to_owned(), "lcp-timeout: 3".to_owned())],
-            head_edits: Vec::new(),
-            remote_edits: Vec::new(),
-            routers: Vec::new(),
+            ..LabConfig::with_programs(programs).unwrap()
         };
         let text = "dataplane:\n  workers: 1 # how many\nmanagement: { socket: /run/hal2tp/head.sock }\n\
             ports:\n  - { name: lan,  device: lan }\n      lcp-timeout: 5\n";

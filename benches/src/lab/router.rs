@@ -29,21 +29,27 @@ impl Router {
     }
 
     /// Makes it between the appliance's interface and the ISP's.
-    pub(super) fn build(&self, appliance: &Namespace, isp: &Namespace) -> io::Result<()> {
+    pub(super) fn build(
+        &self,
+        appliance: &Namespace,
+        isp: &Namespace,
+        mtu_octets: u16,
+    ) -> io::Result<()> {
         let (router, link) = (&self.namespace, self.link);
         router.sysctl("ipv6/conf/default/disable_ipv6", "1")?;
         router.sysctl("ipv4/ip_forward", "1")?;
         router.ip(&format!(
-            "link add lan type veth peer name isp{link} netns {}",
+            "link add lan mtu {mtu_octets} type veth peer name isp{link} mtu {mtu_octets} netns {}",
             appliance.name()
         ))?;
         router.ip(&format!(
-            "link add wan type veth peer name remote netns {}",
+            "link add wan mtu {mtu_octets} type veth peer name remote mtu {mtu_octets} netns {}",
             isp.name()
         ))?;
         router.ip(&format!("addr add 10.{link}.1.1/24 dev lan"))?;
         router.ip(&self.wan_address("add"))?;
         for interface in ["lan", "wan"] {
+            router.switch_offloads_off(interface)?;
             router.ip(&format!("link set dev {interface} up"))?;
         }
         isp.ip("link set dev remote up")?;

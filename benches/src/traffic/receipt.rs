@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::histogram::Histogram;
+use super::timeline::Timeline;
 use super::{FlowReport, Latency};
 
 /// No flow sends as many; keeps a damaged number from asking for all memory.
@@ -21,9 +22,17 @@ pub(super) struct Receipt {
     last_new_at_ns: Option<u64>,
     longest_gap_ns: u64,
     latency: Histogram,
+    timeline: Timeline,
 }
 
 impl Receipt {
+    pub(super) fn new(timeline_step: Duration) -> Self {
+        Self {
+            timeline: Timeline::new(timeline_step),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn take(&mut self, number: u64, sent_at_ns: u64, now_ns: u64) {
         if number >= MAX_NUMBER {
             self.foreign += 1;
@@ -43,7 +52,9 @@ impl Receipt {
         self.highest = self.highest.max(number);
         let before = self.last_new_at_ns.replace(now_ns).unwrap_or(now_ns);
         self.longest_gap_ns = self.longest_gap_ns.max(now_ns.saturating_sub(before));
-        self.latency.record(now_ns.saturating_sub(sent_at_ns));
+        let latency_ns = now_ns.saturating_sub(sent_at_ns);
+        self.latency.record(latency_ns);
+        self.timeline.record(sent_at_ns, latency_ns);
     }
 
     pub(super) fn take_foreign(&mut self) {
@@ -89,9 +100,12 @@ impl Receipt {
             latency: Latency {
                 least: Duration::from_nanos(self.latency.least()),
                 mean: Duration::from_nanos(self.latency.mean()),
+                p50: Duration::from_nanos(self.latency.quantile(0.5)),
                 p99: Duration::from_nanos(self.latency.quantile(0.99)),
+                p999: Duration::from_nanos(self.latency.quantile(0.999)),
                 most: Duration::from_nanos(self.latency.most()),
             },
+            timeline: self.timeline.clone(),
             missing: self.missing(sent),
             foreign: self.foreign,
             ..FlowReport::default()

@@ -8,7 +8,7 @@ pub enum HaFrame {
     Report,
 }
 
-const ETHERNET_OCTETS: usize = 14;
+pub const ETHERNET_OCTETS: usize = 14;
 const UDP_OCTETS: usize = 8;
 const PROTOCOL_UDP: u8 = 17;
 const IPV6_OCTETS: usize = 40;

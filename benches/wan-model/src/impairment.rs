@@ -27,8 +27,10 @@ use crate::ha_frame::HaFrame;
 /// | `corrupt-from` | octets | bits before this octet stay whole (default 14: the Ethernet header) |
 /// | `rate` | `10mbit`, `512kbit`, `none` | frames leave no faster than this |
 /// | `queue` | octets, `64k`, `1m` | what may wait for `rate`; a frame that does not fit is dropped |
+/// | `mtu` | octets, `none` | frames with a larger IP packet are dropped without a word |
+/// | `stall` | `on`, `off` | nothing comes out; what is on the way and what still enters waits for the end of it |
 /// | `outage` | `on`, `off` | nothing comes out, frames on the way are lost too |
-/// | `ha-outage` | `off`, `on`, `data` | frames with an HA header are lost (`data`: but not reports), all others pass: a link that is up and carries nothing |
+/// | `ha-outage` | `off`, `on`, `data`, `others` | frames with an HA header are lost (`data`: but not reports), all others pass: a link that is up and carries nothing; `others`: the opposite |
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Impairments {
     #[serde(rename = "delay_us", serialize_with = "as_micros")]
@@ -50,11 +52,14 @@ pub struct Impairments {
     /// `None`: no limit.
     pub rate_bit_s: Option<u64>,
     pub queue_octets: u64,
+    /// The largest IP packet, without the Ethernet header. `None`: no limit.
+    pub mtu_octets: Option<u16>,
+    pub stall: bool,
     pub outage: bool,
     pub ha_outage: HaOutage,
 }
 
-/// Which frames with an HA header a link loses while all others pass.
+/// Which frames a link loses for their HA header, or for having none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HaOutage {
@@ -64,10 +69,17 @@ pub enum HaOutage {
     On,
     /// Copies of packets alone.
     Data,
+    /// All but the two: what keeps the session up, and ARP.
+    Others,
 }
 
 impl HaOutage {
-    const WORDS: [(Self, &str); 3] = [(Self::Off, "off"), (Self::On, "on"), (Self::Data, "data")];
+    const WORDS: [(Self, &str); 4] = [
+        (Self::Off, "off"),
+        (Self::On, "on"),
+        (Self::Data, "data"),
+        (Self::Others, "others"),
+    ];
 
     /// Whether a frame is lost by it.
     pub fn takes(self, frame: Option<HaFrame>) -> bool {
@@ -75,6 +87,7 @@ impl HaOutage {
             Self::Off => false,
             Self::On => frame.is_some(),
             Self::Data => frame == Some(HaFrame::Data),
+            Self::Others => frame.is_none(),
         }
     }
 }
@@ -102,6 +115,8 @@ impl Default for Impairments {
             corrupt_from_octets: 14,
             rate_bit_s: None,
             queue_octets: 256 * 1024,
+            mtu_octets: None,
+            stall: false,
             outage: false,
             ha_outage: HaOutage::Off,
         }
@@ -167,6 +182,11 @@ impl Impairments {
         };
         let time = || parse_time(value).ok_or_else(|| bad("a time, e.g. 20ms, 500us or 1s"));
         let share = || parse_share(value).ok_or_else(|| bad("a share, e.g. 2% or 0.02"));
+        let switch = || match value {
+            "on" => Some(true),
+            "off" => Some(false),
+            _ => None,
+        };
         match key {
             "delay" => self.delay = time()?,
             "jitter" => self.jitter = time()?,
@@ -196,16 +216,18 @@ impl Impairments {
                 self.queue_octets =
                     parse_octets(value).ok_or_else(|| bad("octets, e.g. 65536, 64k or 1m"))?;
             }
-            "outage" => {
-                self.outage = match value {
-                    "on" => true,
-                    "off" => false,
-                    _ => return Err(bad("on or off")),
-                };
+            "mtu" if value == "none" => self.mtu_octets = None,
+            "mtu" => {
+                let octets = value
+                    .parse()
+                    .map_err(|_| bad("none or a number of octets"))?;
+                self.mtu_octets = Some(octets);
             }
+            "stall" => self.stall = switch().ok_or_else(|| bad("on or off"))?,
+            "outage" => self.outage = switch().ok_or_else(|| bad("on or off"))?,
             "ha-outage" => {
                 let known = HaOutage::WORDS.iter().find(|(_, word)| *word == value);
-                let (outage, _) = known.ok_or_else(|| bad("off, on or data"))?;
+                let (outage, _) = known.ok_or_else(|| bad("off, on, data or others"))?;
                 self.ha_outage = *outage;
             }
             _ => return Err(SettingError::UnknownKey(key.to_owned())),
@@ -242,7 +264,13 @@ impl fmt::Display for Impairments {
             None => write!(f, "rate=none ")?,
         }
         write!(f, "queue={} ", self.queue_octets)?;
-        write!(f, "outage={} ", if self.outage { "on" } else { "off" })?;
+        match self.mtu_octets {
+            Some(octets) => write!(f, "mtu={octets} ")?,
+            None => write!(f, "mtu=none ")?,
+        }
+        let switch = |is_on| if is_on { "on" } else { "off" };
+        write!(f, "stall={} ", switch(self.stall))?;
+        write!(f, "outage={} ", switch(self.outage))?;
         write!(f, "ha-outage={}", self.ha_outage)
     }
 }
@@ -320,7 +348,7 @@ mod tests {
     #[test]
     fn what_is_written_reads_back_the_same() {
         let words = "delay=61ms jitter=3ms loss=1% burst-loss=2% burst-length=5 burst-density=0.5 \
-                     reorder=3% reorder-by=7ms duplicate=4% corrupt=5% corrupt-from=42 rate=3mbit queue=9k outage=on ha-outage=data";
+                     reorder=3% reorder-by=7ms duplicate=4% corrupt=5% corrupt-from=42 rate=3mbit queue=9k mtu=1400 stall=on outage=on ha-outage=others";
         let settings: Impairments = words.parse().unwrap();
         assert_eq!(settings.to_string().parse(), Ok(settings));
     }
@@ -339,6 +367,8 @@ mod tests {
             "rate=10",
             "queue=x",
             "outage=maybe",
+            "stall=maybe",
+            "mtu=65536",
             "ha-outage=maybe",
             "burst-length=0",
             "burst-loss=50% burst-density=40%",

@@ -1,7 +1,7 @@
 //! One direction of an emulated link: a pure, seeded function of the frames offered and the times at which they were.
 //!
-//! A frame passes, in this order: outage, outage of HA frames, loss (independent, then bursty), corruption, duplication, the queue of the
-//! bottleneck, delay with jitter, reordering. Time is passed in by the caller and never runs backwards.
+//! A frame passes, in this order: outage, outage of HA frames, the MTU, loss (independent, then bursty), corruption, duplication, the queue of the
+//! bottleneck, delay with jitter, reordering, a stall. Time is passed in by the caller and never runs backwards.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,12 +11,13 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use crate::ha_frame::HaFrame;
+use crate::ha_frame::{ETHERNET_OCTETS, HaFrame};
 use crate::impairment::Impairments;
 
 /// What happened to the frames of one direction.
 ///
-/// At any time `received + duplicated = forwarded + lost + queue_drops + outage_drops + in_flight`, and
+/// At any time `received + duplicated = forwarded + lost + queue_drops + outage_drops + oversized_drops
+/// + in_flight`, and
 /// the same holds for what is counted in `ha_data`, whose `lost` is all of these drops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathCounters {
@@ -31,6 +32,8 @@ pub struct PathCounters {
     pub queue_drops: u64,
     /// Frames that arrived, or would have come out, during an outage of theirs.
     pub outage_drops: u64,
+    /// Frames whose packet was larger than `mtu`.
+    pub oversized_drops: u64,
     /// Second copies made.
     pub duplicated: u64,
     /// Frames held back so that others could overtake them.
@@ -117,6 +120,11 @@ impl Path {
             self.counters.ha_data.lost += u64::from(is_data);
             return;
         }
+        if self.is_oversized(&frame) {
+            self.counters.oversized_drops += 1;
+            self.counters.ha_data.lost += u64::from(is_data);
+            return;
+        }
         if self.is_lost() {
             self.counters.lost += 1;
             self.counters.ha_data.lost += u64::from(is_data);
@@ -133,9 +141,10 @@ impl Path {
         self.enqueue(now, frame, kind);
     }
 
-    /// When the next frame comes out; `None` when nothing is on the way.
+    /// When the next frame comes out; `None` when nothing is on the way, or all of it waits for the end of a stall.
     pub fn next_due(&self) -> Option<Duration> {
-        self.in_flight.peek().map(|Reverse(frame)| frame.due)
+        let head = self.in_flight.peek().filter(|_| !self.settings.stall);
+        head.map(|Reverse(frame)| frame.due)
     }
 
     /// The next frame that comes out at or before `now`.
@@ -153,6 +162,12 @@ impl Path {
             return Some(frame.octets);
         }
         None
+    }
+
+    fn is_oversized(&self, frame: &[u8]) -> bool {
+        let packet_octets = frame.len().saturating_sub(ETHERNET_OCTETS);
+        let most = self.settings.mtu_octets.map_or(usize::MAX, usize::from);
+        packet_octets > most
     }
 
     fn happens(&mut self, probability: f64) -> bool {

@@ -256,6 +256,34 @@ fn an_outage_swallows_what_arrives_and_what_is_on_the_way() {
 }
 
 #[test]
+fn a_stall_holds_everything_back_and_loses_nothing() {
+    let mut path = path("delay=20ms");
+    let ms = Duration::from_millis;
+    path.offer(ms(0), frame(0));
+    path.set("delay=20ms stall=on".parse().unwrap());
+    path.offer(ms(10), frame(1));
+    assert_eq!(path.next_due(), None);
+    assert!(path.take_due(ms(500)).is_none());
+    assert_eq!((path.in_flight(), path.counters().forwarded), (2, 0));
+    path.set("delay=20ms".parse().unwrap());
+    path.offer(ms(495), frame(2));
+    let out = std::iter::from_fn(|| path.take_due(ms(500)));
+    let out: Vec<u64> = out.map(|frame| number(&frame)).collect();
+    assert_eq!(out, [0, 1]);
+    assert_eq!(path.next_due(), Some(ms(515)));
+}
+
+#[test]
+fn packets_larger_than_the_mtu_are_dropped() {
+    let mut path = path("mtu=1400");
+    for (octets, passes) in [(1414, true), (1415, false)] {
+        path.offer(Duration::ZERO, vec![0; octets]);
+        assert_eq!(path.take_due(Duration::ZERO).is_some(), passes, "{octets}");
+    }
+    assert_eq!(path.counters().oversized_drops, 1);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_result_and_another_seed_another() {
     let words = "delay=20ms jitter=5ms loss=3% burst-loss=2% reorder=2% duplicate=1% corrupt=1% rate=5mbit queue=20k";
     let settings: Impairments = words.parse().unwrap();
@@ -286,7 +314,12 @@ fn the_number_of_frames_on_the_way_is_bounded() {
 #[test]
 fn a_link_can_lose_the_ha_frames_alone() {
     use crate::ha_frame::tests::{DATA, REPORT, frame};
-    for (setting, passing) in [("off", 3), ("data", 2), ("on", 1)] {
+    for (setting, passing, data_lost) in [
+        ("off", 3, 0),
+        ("data", 2, 1),
+        ("on", 1, 1),
+        ("others", 2, 0),
+    ] {
         let mut path = path(&format!("ha-outage={setting} duplicate=100%"));
         for message in [&DATA[..], &REPORT, &[0x00, 0x02, 0, 1, 0, 2, 0xff, 0x03]] {
             path.offer(Duration::ZERO, frame(false, message));
@@ -295,7 +328,7 @@ fn a_link_can_lose_the_ha_frames_alone() {
         assert_eq!(out, 2 * passing, "{setting}");
         let data = path.counters().ha_data;
         assert_eq!(data.received + data.duplicated, data.forwarded + data.lost);
-        assert_eq!((data.received, data.lost), (1, u64::from(setting != "off")));
+        assert_eq!((data.received, data.lost), (1, data_lost));
     }
 }
 
