@@ -263,6 +263,7 @@ fn divide(opened: Vec<Opened>, workers: usize) -> (Vec<RunningPort>, Vec<Vec<Wor
                 send,
                 counters: Arc::clone(&counters[worker]),
                 cut_octets: port.cut_octets,
+                fills_in_checksums: port.port.offloads_tx_checksums(),
             });
         }
         ports.push(RunningPort {

@@ -50,6 +50,9 @@ pub(crate) struct Link {
     pub(crate) mtu: u16,
     /// The Ethernet header; `None` while the neighbour's address is unknown.
     pub(crate) ethernet: Option<[u8; ethernet::HEADER_OCTETS]>,
+    /// The port fills in the IPv4 header checksum and the UDP checksum of what is
+    /// encapsulated here.
+    pub(crate) fills_in_checksums: bool,
 }
 
 /// What became of a destination in a table.
@@ -65,10 +68,12 @@ pub(crate) enum Hop {
     Set(SetId),
 }
 
+/// A port, as far as lookups depend on it.
 #[derive(Clone, Copy, Debug)]
-struct PortState {
-    mac: [u8; 6],
-    up: bool,
+pub(crate) struct PortState {
+    pub(crate) mac: [u8; 6],
+    pub(crate) up: bool,
+    pub(crate) fills_in_checksums: bool,
 }
 
 /// All tables of one worker.
@@ -91,12 +96,12 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// Empty tables over ports with these addresses and link states.
-    pub(crate) fn new(worker: usize, ports: impl Iterator<Item = ([u8; 6], bool)>) -> Self {
+    /// Empty tables over these ports.
+    pub(crate) fn new(worker: usize, ports: impl Iterator<Item = PortState>) -> Self {
         Self {
             worker,
             generation: 1,
-            ports: ports.map(|(mac, up)| PortState { mac, up }).collect(),
+            ports: ports.collect(),
             interfaces: Interfaces::default(),
             routes: Routes::default(),
             neighbours: HashMap::new(),
@@ -281,22 +286,25 @@ impl Tables {
             return Some(Hop::Broadcast);
         }
         let port = usize::from(interface.spec.port.0);
-        let source = self.ports.get(port)?.mac;
+        let state = self.ports.get(port)?;
         let next_hop = via.unwrap_or(destination);
         let header = |&destination: &[u8; 6]| {
             Ethernet {
                 destination,
-                source,
+                source: state.mac,
                 ether_type: A::ETHER_TYPE,
             }
             .octets()
         };
+        let ethernet = self.neighbours.get(&(id, next_hop)).map(header);
         Some(Hop::Link(Link {
             port,
             interface: id,
             next_hop,
             mtu: interface.spec.mtu,
-            ethernet: self.neighbours.get(&(id, next_hop)).map(header),
+            ethernet,
+            // What waits for its neighbour leaves another way.
+            fills_in_checksums: state.fills_in_checksums && ethernet.is_some(),
         }))
     }
 

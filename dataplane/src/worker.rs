@@ -36,7 +36,7 @@ use crate::event::Event;
 use crate::headers::ethernet::{self, Ethernet};
 use crate::headers::{ipv4, ipv6};
 use crate::reassembly::{Limits, MAX_PIECES, Reassembly};
-use crate::tables::Tables;
+use crate::tables::{PortState, Tables};
 use crate::tx_ring::TxRing;
 use crate::window::Access;
 
@@ -109,6 +109,8 @@ pub struct WorkerPort {
     pub counters: Arc<PortCounters>,
     /// Frames of this length or more may have been cut by the driver.
     pub cut_octets: Option<u16>,
+    /// The port fills in IPv4 header and UDP checksums of outgoing frames when asked.
+    pub fills_in_checksums: bool,
 }
 
 /// What a worker is made of.
@@ -161,7 +163,11 @@ pub struct Worker {
 impl Worker {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let states = parts.ports.iter().map(|port| (port.mac, port.up));
+        let states = parts.ports.iter().map(|port| PortState {
+            mac: port.mac,
+            up: port.up,
+            fills_in_checksums: port.fills_in_checksums,
+        });
         let tables = Tables::new(parts.index, states);
         let mut receive = Vec::with_capacity(parts.ports.len());
         let mut outlets = Vec::with_capacity(parts.ports.len());

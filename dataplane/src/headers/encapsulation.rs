@@ -58,6 +58,8 @@ pub struct Template {
     /// Sum of what the UDP checksum covers before the inner packet, without the
     /// two lengths, flags, epoch, number and PPP protocol; `None` to send no checksum.
     udp_sum: Option<u32>,
+    /// Sum of the pseudo-header without the length.
+    pseudo_header_sum: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -98,12 +100,13 @@ impl Template {
         // What varies is zero for now.
         let over_ipv6 = session.peer.is_ipv6();
         let (ip, behind) = octets.split_at(if over_ipv6 { IPV6 } else { IPV4 });
-        let pseudo_header = udp::pseudo_header_sum(session.local.ip(), session.peer.ip(), 0);
-        let udp_sum = pseudo_header + checksum::sum(behind);
+        let pseudo_header_sum = udp::pseudo_header_sum(session.local.ip(), session.peer.ip(), 0);
+        let udp_sum = pseudo_header_sum + checksum::sum(behind);
         Some(Self {
             form: form(&octets)?,
             ipv4_sum: checksum::sum(ip),
             udp_sum: (session.udp_checksum || over_ipv6).then_some(udp_sum),
+            pseudo_header_sum,
         })
     }
 
@@ -126,6 +129,15 @@ impl Template {
     #[must_use]
     pub fn is_ha(&self) -> bool {
         matches!(self.form, Form::Ha(_) | Form::HaIpv6(_))
+    }
+
+    #[inline]
+    #[must_use]
+    pub fn is_over_ipv6(&self) -> bool {
+        matches!(
+            self.form,
+            Form::HaIpv6(_) | Form::PlainIpv6(_) | Form::PlainAddressControlIpv6(_)
+        )
     }
 
     /// Whether the packets carry a UDP checksum, which is made from the sum of
@@ -154,6 +166,29 @@ impl Template {
                 self.patched::<_, IPV6>(octets, header, fields, 0).is_some()
             }
         }
+    }
+
+    /// Prepares headers that were written for a port that fills in the checksums
+    /// itself: the one of IPv4 is 0, and where UDP's belongs stands the sum of the
+    /// pseudo-header.
+    pub fn leave_checksums(&self, header: &mut [u8]) {
+        let udp = if self.is_over_ipv6() {
+            IPV6
+        } else {
+            if let Some(checksum) = header.get_mut(IPV4_CHECKSUM..IPV4_CHECKSUM + 2) {
+                checksum.fill(0);
+            }
+            IPV4
+        };
+        let Some(&mut [.., l0, l1, ref mut c0, ref mut c1]) = header
+            .get_mut(udp..)
+            .and_then(<[u8]>::first_chunk_mut::<{ udp::HEADER_OCTETS }>)
+        else {
+            return;
+        };
+        let length = u16::from_be_bytes([l0, l1]);
+        let sum = checksum::fold(self.pseudo_header_sum + u32::from(length));
+        [*c0, *c1] = sum.to_be_bytes();
     }
 
     #[inline]

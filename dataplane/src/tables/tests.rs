@@ -11,8 +11,12 @@ fn address(text: &str) -> Ipv4Addr {
 }
 
 fn tables() -> Tables {
-    let ports = [([2, 0, 0, 0, 0, 0], true), ([2, 0, 0, 0, 0, 1], true)];
-    let mut tables = Tables::new(0, ports.into_iter());
+    let ports = (0..2).map(|port| PortState {
+        mac: [2, 0, 0, 0, 0, port],
+        up: true,
+        fills_in_checksums: false,
+    });
+    let mut tables = Tables::new(0, ports);
     for port in 0..2 {
         interface(&mut tables, port, port, 1500);
     }

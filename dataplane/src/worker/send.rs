@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::headers::encapsulation::{Fields, Template};
 use crate::headers::ha::{FLAG_MORE_PIECES, FLAG_NOT_FIRST_PIECE};
 use crate::headers::ppp::{self, PROTOCOL_OCTETS};
+use crate::headers::{ethernet, ipv4, ipv6};
 use crate::tables::{Link, Member};
 use crate::transform::split;
 
@@ -71,7 +72,7 @@ impl Worker {
             number: 0,
             epoch: 0,
             flags: 0,
-            sum: inner_sum(session.plain.has_udp_checksum(), &packet),
+            sum: inner_sum(needs_sum(&session.plain, link), &packet),
             identification: self.identification.take(),
         };
         let octets = packet.len();
@@ -224,7 +225,7 @@ impl Worker {
         let summed = members.iter().any(|member| {
             self.tables
                 .session(member.session)
-                .is_some_and(|session| session.template.has_udp_checksum())
+                .is_some_and(|session| needs_sum(&session.template, &member.link))
         });
         let mut octets = 0;
         let places = numbered.sums.iter_mut().zip(flags);
@@ -391,6 +392,12 @@ fn count_sent(counters: &SessionCounters, sent: bool, octets: usize) {
     }
 }
 
+/// Whether the UDP checksum of what goes out here is ours to make.
+#[inline]
+fn needs_sum(template: &Template, link: &Link) -> bool {
+    template.has_udp_checksum() && !link.fills_in_checksums
+}
+
 /// What the outer UDP checksum needs of a packet, if there is to be one.
 #[inline]
 fn inner_sum(wanted: bool, packet: &[u8]) -> u32 {
@@ -432,7 +439,24 @@ fn encapsulate(template: &Template, link: &Link, mut packet: Mbuf, copy: &Copy) 
     if let Some(octets) = &link.ethernet {
         ethernet.copy_from_slice(octets);
     }
-    template.write(outer, &fields).then_some(packet)
+    if !template.write(outer, &fields) {
+        return None;
+    }
+    if link.fills_in_checksums && template.has_udp_checksum() {
+        template.leave_checksums(outer);
+        request_checksums(&mut packet, template).then_some(())?;
+    }
+    Some(packet)
+}
+
+/// Has the port fill in the checksums of a frame.
+fn request_checksums(frame: &mut Mbuf, template: &Template) -> bool {
+    const ETHERNET_OCTETS: u8 = ethernet::HEADER_OCTETS as u8;
+    if template.is_over_ipv6() {
+        frame.request_checksum_ipv6(ETHERNET_OCTETS, ipv6::HEADER_OCTETS as u16)
+    } else {
+        frame.request_checksums(ETHERNET_OCTETS, ipv4::HEADER_OCTETS as u16)
+    }
 }
 
 /// Sends an outer packet, or has the control thread find its neighbour. False

@@ -356,6 +356,7 @@ fn a_worker_without_a_queue_hands_over() {
                 send: outlets.remove(0),
                 counters: Arc::default(),
                 cut_octets: None,
+                fills_in_checksums: false,
             }],
             copies: rig.pool.clone(),
             inboxes: Inbox::for_workers(2),

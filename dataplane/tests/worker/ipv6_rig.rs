@@ -47,7 +47,11 @@ pub(crate) fn interface_ipv6(port: u16) -> InterfaceSpec {
 
 impl Rig {
     pub(crate) fn with_ipv6() -> Self {
-        let mut rig = Self::new();
+        Self::new().and_ipv6()
+    }
+
+    pub(crate) fn and_ipv6(self) -> Self {
+        let mut rig = self;
         for port in 0..PORTS as u16 {
             rig.command(Command::SetInterface(Arc::new(interface_ipv6(port))));
             let connected = NextHop::Interface {

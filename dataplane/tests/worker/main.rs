@@ -6,6 +6,7 @@ mod ipv6;
 mod ipv6_rig;
 mod malformed;
 mod mirror;
+mod offload;
 mod pieces;
 mod receiving;
 mod rig;

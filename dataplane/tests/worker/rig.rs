@@ -92,7 +92,16 @@ impl Rig {
     }
 
     pub(crate) fn with(workers: usize, ring_depth: u32, buffers: u32) -> Self {
-        let mut rig = Self::bare(workers, ring_depth, buffers);
+        Self::bare(workers, ring_depth, buffers, false).configured()
+    }
+
+    /// The same with ports that are said to fill in checksums.
+    pub(crate) fn on_filling_ports() -> Self {
+        Self::bare(1, 1024, 4096, true).configured()
+    }
+
+    fn configured(self) -> Self {
+        let mut rig = self;
         for port in 0..PORTS as u16 {
             rig.command(Command::SetInterface(Arc::new(interface(port))));
             rig.route(port.into(), own_address(port), 32, NextHop::Local);
@@ -120,7 +129,7 @@ impl Rig {
         rig
     }
 
-    fn bare(workers: usize, ring_depth: u32, buffers: u32) -> Self {
+    fn bare(workers: usize, ring_depth: u32, buffers: u32, fills_in_checksums: bool) -> Self {
         let pool = pool(buffers);
         let inboxes = Inbox::for_workers(workers);
         let channels: Vec<Channel> = (0..workers).map(|_| Channel::new(1024, 8192)).collect();
@@ -157,6 +166,7 @@ impl Rig {
                     },
                     counters: Arc::clone(&counters[worker]),
                     cut_octets: Some(1800),
+                    fills_in_checksums,
                 });
             }
             all_counters.push(counters);

@@ -45,6 +45,7 @@ fn buffer_flags_have_their_values() {
     }
     for (flag, name) in [
         (SHIM_MBUF_TX_IPV4, "RTE_MBUF_F_TX_IPV4"),
+        (SHIM_MBUF_TX_IPV6, "RTE_MBUF_F_TX_IPV6"),
         (SHIM_MBUF_TX_IP_CKSUM, "RTE_MBUF_F_TX_IP_CKSUM"),
         (SHIM_MBUF_TX_UDP_CKSUM, "RTE_MBUF_F_TX_UDP_CKSUM"),
     ] {

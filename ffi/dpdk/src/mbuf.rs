@@ -31,9 +31,11 @@ unsafe impl Send for Mbuf {}
 // SAFETY: `&Mbuf` only reads.
 unsafe impl Sync for Mbuf {}
 
-const TX_CHECKSUMS: u64 = dpdk_sys::SHIM_MBUF_TX_IPV4
+const TX_CHECKSUMS_IPV4: u64 = dpdk_sys::SHIM_MBUF_TX_IPV4
     | dpdk_sys::SHIM_MBUF_TX_IP_CKSUM
     | dpdk_sys::SHIM_MBUF_TX_UDP_CKSUM;
+const TX_CHECKSUMS_IPV6: u64 = dpdk_sys::SHIM_MBUF_TX_IPV6 | dpdk_sys::SHIM_MBUF_TX_UDP_CKSUM;
+const TX_CHECKSUMS: u64 = TX_CHECKSUMS_IPV4 | TX_CHECKSUMS_IPV6;
 
 impl Mbuf {
     /// # Safety
@@ -314,14 +316,25 @@ impl Mbuf {
     /// Trimming takes it back. False, and no change, when the packet is too short for the headers.
     #[must_use]
     pub fn request_checksums(&mut self, ethernet_octets: u8, ipv4_octets: u16) -> bool {
+        self.request(ethernet_octets, ipv4_octets, TX_CHECKSUMS_IPV4)
+    }
+
+    /// The same for the UDP checksum of an Ethernet frame with IPv6, whose header
+    /// has none. `ipv6_octets` are those of its extension headers, too.
+    #[must_use]
+    pub fn request_checksum_ipv6(&mut self, ethernet_octets: u8, ipv6_octets: u16) -> bool {
+        self.request(ethernet_octets, ipv6_octets, TX_CHECKSUMS_IPV6)
+    }
+
+    fn request(&mut self, ethernet_octets: u8, ip_octets: u16, flags: u64) -> bool {
         const UDP_OCTETS: usize = 8;
-        let headers = usize::from(ethernet_octets) + usize::from(ipv4_octets);
-        if ethernet_octets >= 1 << 7 || ipv4_octets >= 1 << 9 || headers + UDP_OCTETS > self.len() {
+        let headers = usize::from(ethernet_octets) + usize::from(ip_octets);
+        if ethernet_octets >= 1 << 7 || ip_octets >= 1 << 9 || headers + UDP_OCTETS > self.len() {
             return false;
         }
         let header = self.header_mut();
-        header.tx_offload = u64::from(ethernet_octets) | u64::from(ipv4_octets) << 7;
-        header.ol_flags |= TX_CHECKSUMS;
+        header.tx_offload = u64::from(ethernet_octets) | u64::from(ip_octets) << 7;
+        header.ol_flags = header.ol_flags & !TX_CHECKSUMS | flags;
         true
     }
 }

@@ -47,6 +47,7 @@ impl Wire {
             },
             counters: Arc::default(),
             cut_octets: None,
+            fills_in_checksums: false,
         };
         let wire = Self {
             receive: only(far_receive)?,

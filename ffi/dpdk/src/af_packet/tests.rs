@@ -181,3 +181,89 @@ fn tc(arguments: &str) {
         .status();
     assert!(status.expect("iproute2").success(), "tc {arguments}");
 }
+
+/// The checksum of RFC 1071, word by word.
+fn internet_checksum(octets: &[u8]) -> u16 {
+    let words = octets.chunks(2);
+    let mut sum: u32 = words
+        .map(|word| u32::from(word[0]) << 8 | u32::from(*word.get(1).unwrap_or(&0)))
+        .sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+/// Ethernet and IP headers (without the checksum of IPv4), UDP with the sum of
+/// the pseudo-header, and seven octets.
+fn unfinished(ipv6: bool) -> (Vec<u8>, usize) {
+    const UDP_OCTETS: u8 = 15;
+    let mut frame = vec![0xff; 6];
+    frame.extend([2, 0, 0, 0, 0, 1]);
+    if ipv6 {
+        frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, UDP_OCTETS, 17, 64]);
+        frame.extend([0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        frame.extend([0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+    } else {
+        frame.extend([8, 0, 0x45, 0, 0, 20 + UDP_OCTETS, 0, 7, 0, 0, 64, 17, 0, 0]);
+        frame.extend([192, 0, 2, 1, 192, 0, 2, 2]);
+    }
+    let udp = frame.len();
+    let addresses = if ipv6 { 22 } else { 26 };
+    let pseudo_header = [&frame[addresses..], &[0, 17, 0, UDP_OCTETS]].concat();
+    frame.extend([6, 0xa5, 6, 0xa5, 0, UDP_OCTETS]);
+    frame.extend((!internet_checksum(&pseudo_header)).to_be_bytes());
+    frame.extend(b"payload");
+    (frame, udp)
+}
+
+#[test]
+fn a_port_fills_in_the_checksums_that_are_asked_for() {
+    in_namespace(|| {
+        let made = eal()
+            .attach_vdev("net_tap_checksums", "iface=dtap7")
+            .unwrap();
+        let pool = Mempool::new(eal(), "checksums", 2047, 0, 2048 + 128).unwrap();
+        let (port, _receive, mut send) = Port::open(eal(), made, &port_config(&pool, 1)).unwrap();
+        assert!(port.offloads_tx_checksums() && send[0].offloads_checksums());
+        fs::write("/proc/sys/net/ipv6/conf/dtap7/disable_ipv6", "1").unwrap();
+        ip("link set dtap7 up");
+        // What the kernel gets is looked at by another port.
+        let args = af_packet("dtap7", 1, 1500).unwrap();
+        let room = Mempool::new(eal(), "checksums-rx", 255, 0, args.data_room).unwrap();
+        let looker = eal()
+            .attach_vdev("net_af_packet_checksums", &args.args)
+            .unwrap();
+        let (_looker, mut receive, _) = Port::open(eal(), looker, &port_config(&room, 1)).unwrap();
+        for ipv6 in [false, true] {
+            let (octets, udp) = unfinished(ipv6);
+            let mut frame = pool.alloc().unwrap();
+            assert!(frame.extend_from_slice(&octets));
+            assert!(match ipv6 {
+                true => frame.request_checksum_ipv6(14, 40),
+                false => frame.request_checksums(14, 20),
+            });
+            let mut burst = Burst::new();
+            burst.push(frame).unwrap();
+            assert_eq!(send[0].tx_burst(&mut burst), 1);
+            let deadline = Instant::now() + Duration::from_secs(2);
+            while receive[0].rx_burst(&mut burst) == 0 && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(1));
+            }
+            let got = burst.pop().expect("the frame comes");
+            let mut rest = got.to_vec();
+            rest[udp + 6..udp + 8].copy_from_slice(&octets[udp + 6..udp + 8]);
+            if !ipv6 {
+                rest[24..26].fill(0);
+            }
+            assert_eq!(rest, octets, "nothing else is touched");
+            if !ipv6 {
+                assert_eq!(internet_checksum(&got[14..34]), 0);
+            }
+            let addresses = if ipv6 { 22 } else { 26 };
+            let pseudo_header = [&octets[addresses..udp], &[0, 17, 0, 15]].concat();
+            let covered = [&pseudo_header, &got[udp..]].concat();
+            assert_eq!(internet_checksum(&covered), 0, "IPv6 {ipv6}");
+        }
+    });
+}

@@ -113,8 +113,13 @@ fn checksums_are_asked_for_only_where_the_headers_are() {
     assert!(!mbuf.request_checksums(128, 20));
     assert_eq!(mbuf.header().ol_flags, 0);
     assert!(mbuf.request_checksums(14, 20));
-    assert_eq!(mbuf.header().ol_flags, TX_CHECKSUMS);
+    assert_eq!(mbuf.header().ol_flags, TX_CHECKSUMS_IPV4);
     assert_eq!(mbuf.header().tx_offload, 14 | 20 << 7);
+    assert!(!mbuf.request_checksum_ipv6(14, 40));
+    assert!(mbuf.extend_from_slice(&[0; 20]));
+    assert!(mbuf.request_checksum_ipv6(14, 40));
+    assert_eq!(mbuf.header().ol_flags, TX_CHECKSUMS_IPV6);
+    assert_eq!(mbuf.header().tx_offload, 14 | 40 << 7);
     assert!(mbuf.trim_end(1));
     assert_eq!(mbuf.header().ol_flags, 0);
 }
