@@ -12,7 +12,7 @@ const OLDEST_VERSION: &str = "22.11";
 /// others are loaded by the EAL at run time.
 const DRIVERS: [&str; 2] = ["rte_bus_vdev", "rte_net_ring"];
 
-const FUNCTIONS: [&str; 38] = [
+const FUNCTIONS: [&str; 42] = [
     "rte_eal_init",
     "rte_eth_allmulticast_enable",
     "rte_eth_dev_adjust_nb_rx_tx_desc",
@@ -39,6 +39,10 @@ const FUNCTIONS: [&str; 38] = [
     "rte_get_rx_ol_flag_name",
     "rte_get_tsc_hz",
     "rte_get_tx_ol_flag_name",
+    "rte_ip_frag_free_death_row",
+    "rte_ip_frag_table_create",
+    "rte_ip_frag_table_del_expired_entries",
+    "rte_ip_frag_table_destroy",
     "rte_mempool_avail_count",
     "rte_mempool_free",
     "rte_pktmbuf_copy",

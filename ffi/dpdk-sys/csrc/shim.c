@@ -98,6 +98,20 @@ void *shim_ring_dequeue(struct rte_ring *ring)
 	return rte_ring_dequeue(ring, &object) == 0 ? object : NULL;
 }
 
+struct rte_mbuf *shim_ipv4_reassemble(struct rte_ip_frag_tbl *table, struct rte_ip_frag_death_row *row, struct rte_mbuf *mbuf,
+				      uint64_t now)
+{
+	return rte_ipv4_frag_reassemble_packet(table, row, mbuf, now, rte_pktmbuf_mtod(mbuf, struct rte_ipv4_hdr *));
+}
+
+struct rte_mbuf *shim_ipv6_reassemble(struct rte_ip_frag_tbl *table, struct rte_ip_frag_death_row *row, struct rte_mbuf *mbuf,
+				      uint64_t now)
+{
+	struct rte_ipv6_hdr *header = rte_pktmbuf_mtod(mbuf, struct rte_ipv6_hdr *);
+
+	return rte_ipv6_frag_reassemble_packet(table, row, mbuf, now, header, (void *)(header + 1));
+}
+
 int shim_eth_link_up(uint16_t port)
 {
 	struct rte_eth_link link;

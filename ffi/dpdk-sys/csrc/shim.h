@@ -9,6 +9,7 @@
 #include <rte_errno.h>
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
+#include <rte_ip_frag.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
@@ -37,6 +38,15 @@ unsigned shim_mempool_home_count(const struct rte_mempool *pool);
 
 /* Takes one object off a ring; NULL when it is empty. */
 void *shim_ring_dequeue(struct rte_ring *ring);
+
+/* Adds a fragment, an IP packet without anything before it, whose header lengths are in l3_len, to a table. The whole
+ * packet if that completes it, else NULL; what is given up is on the death row. */
+struct rte_mbuf *shim_ipv4_reassemble(struct rte_ip_frag_tbl *table, struct rte_ip_frag_death_row *row, struct rte_mbuf *mbuf,
+				      uint64_t now);
+
+/* The same; the fragment header follows the IPv6 header. */
+struct rte_mbuf *shim_ipv6_reassemble(struct rte_ip_frag_tbl *table, struct rte_ip_frag_death_row *row, struct rte_mbuf *mbuf,
+				      uint64_t now);
 
 /* 1 up, 0 down, negative errno. */
 int shim_eth_link_up(uint16_t port);

@@ -1,11 +1,12 @@
 //! One packet buffer.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut, Range};
 use std::ptr::{self, NonNull};
 use std::slice;
 
-use dpdk_sys::rte_mbuf;
+use dpdk_sys::{rte_mbuf, rte_mempool};
 
 use crate::cache::prefetch_octets;
 use crate::mempool::HEADROOM_OCTETS;
@@ -43,6 +44,11 @@ impl Mbuf {
     /// own memory (not attached to another buffer), and no other owner.
     pub(crate) unsafe fn from_raw(mbuf: NonNull<rte_mbuf>) -> Self {
         Self(mbuf)
+    }
+
+    /// Gives the ownership of the buffer away.
+    pub(crate) fn into_raw(self) -> NonNull<rte_mbuf> {
+        ManuallyDrop::new(self).0
     }
 
     #[cfg(test)]
@@ -246,6 +252,19 @@ impl Mbuf {
         header.ol_flags &= dpdk_sys::SHIM_MBUF_EXTERNAL;
     }
 
+    /// Says how many octets the packet's IP header has, and that nothing stands before it.
+    pub(crate) fn set_network_header(&mut self, octets: u16) {
+        self.header_mut().tx_offload = u64::from(octets) << 7;
+    }
+
+    /// Forgets what is known of the headers: they are others now.
+    pub(crate) fn forget_offloads(&mut self) {
+        let header = self.header_mut();
+        header.tx_offload = 0;
+        // Where its memory is stays true.
+        header.ol_flags &= dpdk_sys::SHIM_MBUF_EXTERNAL;
+    }
+
     /// Has the start of the packet brought into the cache.
     #[inline]
     pub fn prefetch(&self) {
@@ -393,6 +412,52 @@ impl fmt::Debug for Mbuf {
             .field("port", &self.port())
             .finish_non_exhaustive()
     }
+}
+
+/// Whether it is one segment with one owner and memory of its own.
+///
+/// # Safety
+/// The buffer must be valid.
+#[inline]
+pub(crate) unsafe fn is_plain(mbuf: *const rte_mbuf) -> bool {
+    // SAFETY: see above.
+    let header = unsafe { &*mbuf };
+    let attached = header.ol_flags & dpdk_sys::SHIM_MBUF_INDIRECT != 0;
+    (header.nb_segs == 1) & (header.refcnt == 1) & !attached
+}
+
+/// Makes a packet one segment with one owner, in a buffer of `pool` when there is no
+/// other way, or frees it.
+///
+/// # Safety
+/// The packet must be valid and the caller's to give away, and the pool alive.
+pub(crate) unsafe fn into_one_segment(
+    mbuf: NonNull<rte_mbuf>,
+    pool: *mut rte_mempool,
+) -> Option<NonNull<rte_mbuf>> {
+    // SAFETY: see above.
+    let header = unsafe { mbuf.as_ref() };
+    // SAFETY: as above.
+    if unsafe { is_plain(mbuf.as_ptr()) } {
+        return Some(mbuf);
+    }
+    let shared = header.refcnt != 1 || header.ol_flags & dpdk_sys::SHIM_MBUF_INDIRECT != 0;
+    // SAFETY: as above; segments are only moved when all of them are ours.
+    if !shared && unsafe { dpdk_sys::shim_pktmbuf_linearize(mbuf.as_ptr()) } == 0 {
+        return Some(mbuf);
+    }
+    // SAFETY: as above.
+    let copy = unsafe { dpdk_sys::rte_pktmbuf_copy(mbuf.as_ptr(), pool, 0, u32::MAX) };
+    // SAFETY: ours, and given up here.
+    unsafe { dpdk_sys::shim_pktmbuf_free(mbuf.as_ptr()) };
+    let copy = NonNull::new(copy)?;
+    // SAFETY: a copy is fresh, and ours.
+    if unsafe { is_plain(copy.as_ptr()) } {
+        return Some(copy);
+    }
+    // SAFETY: as above.
+    unsafe { dpdk_sys::shim_pktmbuf_free(copy.as_ptr()) };
+    None
 }
 
 #[cfg(test)]

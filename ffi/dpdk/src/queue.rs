@@ -3,10 +3,8 @@
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-use dpdk_sys::rte_mbuf;
-
 use crate::burst::{BURST, Burst};
-use crate::mbuf::Mbuf;
+use crate::mbuf::{Mbuf, into_one_segment, is_plain};
 use crate::port::OpenPort;
 
 /// One receive queue of a port; keeps the port open.
@@ -88,11 +86,17 @@ impl RxQueue {
         // SAFETY: the driver wrote `received` pointers there.
         unsafe { ptr::copy_nonoverlapping(burst.spare(), raw.as_mut_ptr(), received) };
         for &mbuf in &raw[..received] {
-            let Some(mbuf) = NonNull::new(mbuf).and_then(|mbuf| self.whole(mbuf)) else {
+            // What is shared, or has no tailroom, is copied into the queue's own buffers.
+            //
+            // SAFETY: valid and ours since the driver handed it over, and the pool is
+            // alive as long as the port.
+            let mbuf = NonNull::new(mbuf)
+                .and_then(|mbuf| unsafe { into_one_segment(mbuf, self.port.mempool()) });
+            let Some(mbuf) = mbuf else {
                 self.oversized += 1;
                 continue;
             };
-            // SAFETY: one segment, one owner: see `whole`.
+            // SAFETY: one segment, one owner: see `into_one_segment`.
             let mut mbuf = unsafe { Mbuf::from_raw(mbuf) };
             if self.passes_buffers {
                 mbuf.forget_sender(self.port_id);
@@ -101,49 +105,6 @@ impl RxQueue {
             debug_assert!(full.is_ok(), "no more were received than there was room");
         }
     }
-
-    /// Makes a buffer from the driver one segment with one owner, or frees it.
-    fn whole(&self, mbuf: NonNull<rte_mbuf>) -> Option<NonNull<rte_mbuf>> {
-        // SAFETY: valid, and ours since the driver handed it over.
-        let header = unsafe { mbuf.as_ref() };
-        // SAFETY: as above.
-        if unsafe { is_plain(mbuf.as_ptr()) } {
-            return Some(mbuf);
-        }
-        let shared = header.refcnt != 1 || header.ol_flags & dpdk_sys::SHIM_MBUF_INDIRECT != 0;
-        // SAFETY: as above; segments are only moved when all of them are ours.
-        if !shared && unsafe { dpdk_sys::shim_pktmbuf_linearize(mbuf.as_ptr()) } == 0 {
-            return Some(mbuf);
-        }
-        let pool = self.port.mempool();
-        // Copying into the queue's own buffers serves what is shared and what has
-        // tailroom in another segment only.
-        //
-        // SAFETY: the packet is valid, and the pool is alive as long as the port.
-        let copy = unsafe { dpdk_sys::rte_pktmbuf_copy(mbuf.as_ptr(), pool, 0, u32::MAX) };
-        // SAFETY: ours, and given up here.
-        unsafe { dpdk_sys::shim_pktmbuf_free(mbuf.as_ptr()) };
-        let copy = NonNull::new(copy)?;
-        // SAFETY: a copy is fresh, and ours.
-        if unsafe { is_plain(copy.as_ptr()) } {
-            return Some(copy);
-        }
-        // SAFETY: as above.
-        unsafe { dpdk_sys::shim_pktmbuf_free(copy.as_ptr()) };
-        None
-    }
-}
-
-/// Whether it is one segment with one owner and memory of its own.
-///
-/// # Safety
-/// The buffer must be valid.
-#[inline]
-unsafe fn is_plain(mbuf: *const rte_mbuf) -> bool {
-    // SAFETY: see above.
-    let header = unsafe { &*mbuf };
-    let attached = header.ol_flags & dpdk_sys::SHIM_MBUF_INDIRECT != 0;
-    (header.nb_segs == 1) & (header.refcnt == 1) & !attached
 }
 
 /// One transmit queue of a port; keeps the port open.

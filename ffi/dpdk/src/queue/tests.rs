@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use dpdk_sys::rte_mbuf;
+
 use super::*;
 use crate::mempool::Mempool;
 use crate::port::Port;
