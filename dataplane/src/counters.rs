@@ -71,8 +71,12 @@ drops! {
     MartianSource = "martian-source",
     /// A destination address that no packet may be forwarded to (RFC 1812, 5.3.7; RFC 4291, 2.5).
     MartianDestination = "martian-destination",
-    /// A fragment of an L2TP packet to us.
-    OuterFragment = "outer-fragment",
+    /// A fragment of a packet to us that can be none, or that does not fit the others.
+    BadFragment = "bad-fragment",
+    /// A fragment of a packet to us whose others did not come.
+    FragmentTimeout = "fragment-timeout",
+    /// A fragment of a packet to us, of too many that wait.
+    FragmentsFull = "fragments-full",
     /// UDP length or checksum wrong, or no checksum over IPv6 (RFC 8200, 8.1).
     BadUdp = "bad-udp",
     /// The port has no interface.
@@ -209,5 +213,8 @@ pub struct PortCounters {
     /// Handed to the control thread as an event, not counting the packets
     /// that a drop is explained with (ICMP).
     pub punted_packets: Counter,
+    /// Packets to us that were put together, and the fragments that they came in.
+    pub reassembled_packets: Counter,
+    pub reassembled_fragments: Counter,
     pub drops: Drops,
 }

@@ -11,6 +11,7 @@ use netdev::Claim;
 
 use crate::config::{Config, Device, PortSpec};
 use crate::start::{EVENTS, StartError};
+use crate::worker::MAX_FRAGMENTS;
 
 /// Data room of a device with ordinary frames, octets.
 const ORDINARY_ROOM: u16 = 2048 + HEADROOM_OCTETS;
@@ -231,7 +232,8 @@ impl Pools {
     ) -> Result<Self, StartError> {
         let workers = config.workers.len() as u32;
         // In caches, in the hands of the control thread, and waiting for other pieces.
-        let spare = workers * (2 * MAX_CACHE + EVENTS as u32 + REASSEMBLY_PIECES) + MIN_BUFFERS;
+        let spare = workers * (2 * MAX_CACHE + EVENTS as u32 + REASSEMBLY_PIECES + MAX_FRAGMENTS)
+            + MIN_BUFFERS;
         let mut wanted: BTreeMap<u16, u32> = BTreeMap::new();
         let mut copies = workers * 2 * MAX_CACHE + MIN_BUFFERS;
         let mut copy_room = config

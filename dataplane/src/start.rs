@@ -15,7 +15,7 @@ use crate::counters::PortCounters;
 use crate::handle::{Dataplane, PortInfo, RunningPort};
 use crate::port::{Opened, Pools, attach};
 use crate::worker::run::{Task, Thread};
-use crate::worker::{Channel, HandOver, Inbox, Outlet, Parts, Worker, WorkerPort};
+use crate::worker::{Channel, HandOver, Inbox, Outlet, Parts, Worker, WorkerPort, fragment_table};
 
 /// Orders that fit a worker's ring; more wait in the handle.
 const ORDERS: usize = 4096;
@@ -147,6 +147,7 @@ impl Dataplane {
                 ports,
                 copies: pools.copies.clone(),
                 inboxes: inboxes.clone(),
+                fragments: fragment_table(&eal, tsc_hz(&eal)).map_err(StartError::Pool)?,
                 reassembly_pieces: pools.reassembly_pieces,
                 tsc_hz: tsc_hz(&eal),
                 channel: channels[index].clone(),

@@ -12,6 +12,7 @@
 mod elimination;
 mod family;
 mod forward;
+mod fragments;
 mod inbox;
 mod io;
 mod l2tp;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam::queue::ArrayQueue;
-use dpdk::{BURST, Mbuf, Mempool, RxQueue};
+use dpdk::{BURST, FragmentTable, Mbuf, Mempool, RxQueue};
 
 use crate::Frame;
 use crate::command::{Command, InterfaceId, PortId, TableId};
@@ -53,11 +54,13 @@ const ORDERS_PER_POLL: usize = 64;
 /// Sets that can collect packets of one burst at the same time.
 const STAGES: usize = 4;
 
-/// How long a packet's pieces wait for each other, seconds: above the worst
-/// difference in delay between two links.
+/// How long a packet's pieces wait for each other, or its fragments, seconds:
+/// above the worst difference in delay between two links.
 const REASSEMBLY_TIMEOUT_S: u64 = 2;
 
 pub use crate::tx_ring::{HandOver, Outlet};
+pub(crate) use fragments::MAX_FRAGMENTS;
+pub use fragments::fragment_table;
 pub use inbox::Inbox;
 
 /// What the control thread asks of one worker.
@@ -123,6 +126,8 @@ pub struct Parts {
     pub copies: Mempool,
     /// What workers hand to each other; one for each, in their order.
     pub inboxes: Vec<Arc<Inbox>>,
+    /// Where fragments of packets to us wait: see [`fragment_table`].
+    pub fragments: FragmentTable,
     /// Pieces, each in a buffer of its own, that may wait for the others of their packets.
     pub reassembly_pieces: usize,
     /// How fast the time stamp counter runs.
@@ -152,6 +157,7 @@ pub struct Worker {
     /// HA data of the current burst that waits for its verdict.
     candidates: Vec<Candidate>,
     mail: Mail,
+    fragments: FragmentTable,
     reassembly: Reassembly<Piece>,
     /// The pieces of one packet, when they are all there.
     whole: Vec<Piece>,
@@ -194,6 +200,7 @@ impl Worker {
             },
             candidates: Vec::with_capacity(BURST),
             mail: Mail::new(parts.index, parts.inboxes),
+            fragments: parts.fragments,
             reassembly: Reassembly::new(Limits {
                 pieces: parts.reassembly_pieces,
                 timeout_ticks: REASSEMBLY_TIMEOUT_S * parts.tsc_hz,

@@ -73,6 +73,9 @@ pub struct Port {
     pub received_octets: u64,
     pub sent_packets: u64,
     pub sent_octets: u64,
+    /// Packets to us that were put together, and the fragments that they came in.
+    pub reassembled_packets: u64,
+    pub reassembled_fragments: u64,
     /// Frames that were not forwarded, by reason; reasons with none are left
     /// out. Those of `device-...` the device dropped, and they are not in
     /// the packets received or are in those sent.

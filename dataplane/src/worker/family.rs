@@ -14,9 +14,8 @@ use crate::tables::Address;
 pub(super) struct Upper {
     pub(super) protocol: u8,
     pub(super) offset: usize,
-    /// The packet is a fragment that is not the first.
-    pub(super) later_fragment: bool,
-    pub(super) more_fragments: bool,
+    /// Of a fragment: the identification of its datagram.
+    pub(super) fragment: Option<u32>,
 }
 
 /// A header of either version.
@@ -124,8 +123,7 @@ impl Header for Ipv4 {
         Ok(Upper {
             protocol: self.protocol,
             offset: self.header_octets,
-            later_fragment: self.fragment_offset_octets > 0,
-            more_fragments: self.more_fragments,
+            fragment: self.is_fragment().then_some(self.identification.into()),
         })
     }
 
@@ -210,12 +208,11 @@ impl Header for Ipv6 {
 
     fn upper(&self, packet: &[u8]) -> Result<Upper, Drop> {
         let upper = ipv6::upper_layer(self, packet)?;
-        let fragment = upper.fragment;
+        let fragment = upper.fragment.filter(|_| upper.is_fragment());
         Ok(Upper {
             protocol: upper.protocol,
             offset: upper.offset,
-            later_fragment: fragment.is_some_and(|fragment| fragment.fragment_offset_octets > 0),
-            more_fragments: fragment.is_some_and(|fragment| fragment.more_fragments),
+            fragment: fragment.map(|fragment| fragment.identification),
         })
     }
 

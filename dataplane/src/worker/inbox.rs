@@ -8,14 +8,33 @@ use crossbeam::queue::ArrayQueue;
 use dpdk::BURST;
 
 use super::elimination::Candidate;
+use super::fragments::Fragment;
 
 /// Bursts that may wait for one worker.
 const BURSTS: usize = 512;
 
+/// What one worker has and another carries on with.
+pub(super) enum Handed {
+    /// A first copy of a set that the other one owns.
+    Copy(Candidate),
+    /// A fragment of a datagram that the other one puts together.
+    Fragment(Fragment),
+}
+
+impl Handed {
+    /// The port that it came in by.
+    pub(super) fn port(&self) -> usize {
+        match self {
+            Self::Copy(copy) => copy.port.into(),
+            Self::Fragment(fragment) => fragment.origin.source,
+        }
+    }
+}
+
 /// What other workers hand to one worker.
 pub struct Inbox {
-    full: ArrayQueue<Vec<Candidate>>,
-    empty: ArrayQueue<Vec<Candidate>>,
+    full: ArrayQueue<Vec<Handed>>,
+    empty: ArrayQueue<Vec<Handed>>,
 }
 
 impl Inbox {
@@ -40,7 +59,7 @@ pub(super) struct Mail {
     own: usize,
     inboxes: Vec<Arc<Inbox>>,
     /// For each worker, what is to be handed to it.
-    outgoing: Vec<Vec<Candidate>>,
+    outgoing: Vec<Vec<Handed>>,
 }
 
 impl Mail {
@@ -61,21 +80,16 @@ impl Mail {
 
     /// Keeps something for another worker until [`Self::send_all`]. What its
     /// inbox has no room for goes to `refuse`.
-    pub(super) fn send(
-        &mut self,
-        worker: usize,
-        candidate: Candidate,
-        refuse: impl FnMut(Candidate),
-    ) {
+    pub(super) fn send(&mut self, worker: usize, handed: Handed, refuse: impl FnMut(Handed)) {
         let worker = worker % self.inboxes.len().max(1);
-        self.outgoing[worker].push(candidate);
+        self.outgoing[worker].push(handed);
         if self.outgoing[worker].len() == BURST {
             self.flush(worker, refuse);
         }
     }
 
     /// Hands over all that was kept.
-    pub(super) fn send_all(&mut self, mut refuse: impl FnMut(Candidate)) {
+    pub(super) fn send_all(&mut self, mut refuse: impl FnMut(Handed)) {
         for worker in 0..self.outgoing.len() {
             if !self.outgoing[worker].is_empty() {
                 self.flush(worker, &mut refuse);
@@ -83,7 +97,7 @@ impl Mail {
         }
     }
 
-    fn flush(&mut self, worker: usize, refuse: impl FnMut(Candidate)) {
+    fn flush(&mut self, worker: usize, refuse: impl FnMut(Handed)) {
         let inbox = &self.inboxes[worker];
         let outgoing = &mut self.outgoing[worker];
         let Some(empty) = inbox.empty.pop() else {
@@ -98,12 +112,12 @@ impl Mail {
     }
 
     /// The oldest burst that was handed to this worker; to be given back.
-    pub(super) fn receive(&self) -> Option<Vec<Candidate>> {
+    pub(super) fn receive(&self) -> Option<Vec<Handed>> {
         self.inboxes.get(self.own)?.full.pop()
     }
 
     /// Takes the vector of a burst back, whose contents were taken out.
-    pub(super) fn give_back(&self, burst: Vec<Candidate>) {
+    pub(super) fn give_back(&self, burst: Vec<Handed>) {
         // There are no more vectors than places.
         let _ = self.inboxes[self.own].empty.push(burst);
     }

@@ -80,6 +80,13 @@ impl Io {
         counters.received_octets.add(octets);
     }
 
+    /// A packet was put together of fragments.
+    pub(super) fn reassembled(&self, source: usize, fragments: u64) {
+        let counters = &self.sources[source].counters;
+        counters.reassembled_packets.add(1);
+        counters.reassembled_fragments.add(fragments);
+    }
+
     #[inline]
     pub(super) fn drop(&self, source: usize, reason: Drop) {
         self.drop_many(source, reason, 1);

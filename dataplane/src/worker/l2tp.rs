@@ -54,16 +54,17 @@ impl Worker {
                 return;
             }
         };
+        if let Some(identification) = upper.fragment {
+            self.fragment(packet, header, identification, table, origin);
+            return;
+        }
         // Tunnels inside tunnels are not taken apart.
         if upper.protocol != ipv4::PROTOCOL_UDP || origin.tunnelled {
             self.punt_local(packet, table, origin);
             return;
         }
         let offset = upper.offset;
-        let to_l2tp = destination_port(offset, &packet) == Some(udp::PORT_L2TP);
-        if upper.later_fragment || (upper.more_fragments && to_l2tp) {
-            self.io.drop(origin.source, Drop::OuterFragment);
-        } else if to_l2tp {
+        if destination_port(offset, &packet) == Some(udp::PORT_L2TP) {
             if let Err(reason) = self.l2tp(packet, header, offset, table, origin.source) {
                 self.io.drop(origin.source, reason);
             }

@@ -1,5 +1,5 @@
-//! What a set's owner does: putting together the packets that came in pieces,
-//! whichever links and workers the pieces came by.
+//! What one worker does for all: putting together the packets of the sets that
+//! it owns that came in pieces, whichever links and workers the pieces came by.
 
 use dpdk::{Mbuf, Mempool};
 
@@ -8,6 +8,7 @@ use crate::reassembly::{Key, Place};
 
 use super::Worker;
 use super::elimination::Candidate;
+use super::inbox::Handed;
 
 /// Bursts taken from the other workers between two looks at the ports.
 const BURSTS_PER_POLL: usize = 8;
@@ -33,16 +34,21 @@ impl Worker {
             self.own(copy);
             return;
         }
+        self.hand_over(owner, Handed::Copy(copy));
+    }
+
+    /// Hands something over with the next [`Self::send_mail`].
+    pub(super) fn hand_over(&mut self, worker: usize, handed: Handed) {
         let io = &self.io;
-        let refuse = |copy: Candidate| io.drop(copy.port.into(), Drop::HandOverFull);
-        self.mail.send(owner, copy, refuse);
+        let refuse = |handed: Handed| io.drop(handed.port(), Drop::HandOverFull);
+        self.mail.send(worker, handed, refuse);
     }
 
     /// Hands over what is for other workers.
     pub(super) fn send_mail(&mut self) {
         let io = &self.io;
         self.mail
-            .send_all(|copy| io.drop(copy.port.into(), Drop::HandOverFull));
+            .send_all(|handed| io.drop(handed.port(), Drop::HandOverFull));
     }
 
     /// Takes what other workers handed over, and gives up what waits too long.
@@ -53,12 +59,19 @@ impl Worker {
                 break;
             };
             work += burst.len();
-            for copy in burst.drain(..) {
-                self.own(copy);
+            for handed in burst.drain(..) {
+                let port = handed.port();
+                match handed {
+                    Handed::Copy(copy) => self.own(copy),
+                    Handed::Fragment(fragment) => self.take_fragment(fragment),
+                }
+                self.eliminate(port);
             }
             self.mail.give_back(burst);
         }
+        self.expire_fragments();
         if work > 0 {
+            self.send_mail();
             self.number_all();
         }
         if !self.reassembly.is_empty() {

@@ -7,7 +7,9 @@ use dataplane::command::{InterfaceId, NextHop, PortId, TableId};
 use dataplane::counters::Drop;
 use dataplane::event::{Event, IcmpCause};
 use dataplane::headers::ipv4;
-use dataplane::worker::{Channel, HandOver, Inbox, Order, Outlet, Parts, Worker, WorkerPort};
+use dataplane::worker::{
+    Channel, HandOver, Inbox, Order, Outlet, Parts, Worker, WorkerPort, fragment_table,
+};
 use dpdk::Burst;
 
 use crate::rig::*;
@@ -245,14 +247,8 @@ fn arp_reaches_the_control_thread_whole() {
 }
 
 #[test]
-fn outer_fragments_and_cut_frames_have_names() {
+fn cut_frames_have_a_name() {
     let mut rig = Rig::new();
-    let mut fragment = udp(*PEER.ip(), own_address(1), &[0; 64]);
-    fragment[6] = 0;
-    fragment[7] = 8;
-    mend(&mut fragment);
-    rig.send(1, &frame(1, &fragment));
-    assert_eq!(rig.drops(1, Drop::OuterFragment), 1);
     // The rig's ports cut at 1800 octets.
     let mut large = udp(LAN_HOST, FAR_HOST, &[0; 1900]);
     large.truncate(1800 - 14);
@@ -360,6 +356,7 @@ fn a_worker_without_a_queue_hands_over() {
             }],
             copies: rig.pool.clone(),
             inboxes: Inbox::for_workers(2),
+            fragments: fragment_table(eal(), TSC_HZ).expect("memory"),
             reassembly_pieces: REASSEMBLY_PIECES,
             tsc_hz: TSC_HZ,
             channel: channel.clone(),

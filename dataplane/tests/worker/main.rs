@@ -2,6 +2,7 @@
 
 mod books;
 mod forwarding;
+mod fragments;
 mod ipv6;
 mod ipv6_rig;
 mod malformed;

@@ -24,7 +24,9 @@ use dataplane::reassembly::Place;
 use dataplane::skew::FirstTimes;
 use dataplane::transform::split;
 use dataplane::window::Window;
-use dataplane::worker::{Channel, HandOver, Inbox, Order, Outlet, Parts, Worker, WorkerPort};
+use dataplane::worker::{
+    Channel, HandOver, Inbox, Order, Outlet, Parts, Worker, WorkerPort, fragment_table,
+};
 use dpdk::{Burst, Eal, EalConfig, HugePages, Mempool, Port, PortConfig, RxQueue, TxQueue};
 
 pub(crate) const TSC_HZ: u64 = 1_000_000_000;
@@ -183,6 +185,7 @@ impl Rig {
                 ports,
                 copies: pool.clone(),
                 inboxes: inboxes.clone(),
+                fragments: fragment_table(eal(), TSC_HZ).expect("memory"),
                 reassembly_pieces: REASSEMBLY_PIECES,
                 tsc_hz: TSC_HZ,
                 channel: channels[index].clone(),

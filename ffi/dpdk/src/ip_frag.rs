@@ -8,7 +8,7 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use dpdk_sys::{rte_ip_frag_death_row, rte_ip_frag_tbl, rte_mbuf};
+use dpdk_sys::{rte_ip_frag_death_row, rte_ip_frag_tbl};
 
 use crate::control;
 use crate::eal::Eal;
@@ -27,21 +27,28 @@ const NEXT_FRAGMENT: u8 = 44;
 /// The largest length that an IP header can give.
 const MAX_LENGTH: usize = u16::MAX as usize;
 
-/// What became of a fragment.
-#[derive(Debug)]
-pub enum Outcome {
-    /// It waits for the others.
-    Kept,
-    /// It was the last that was missing. The IPv4 header checksum is 0.
-    Whole { packet: Mbuf, fragments: usize },
-    /// The datagram is whole, and fits no buffer.
-    Oversized { fragments: usize },
+/// Why a fragment was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
     /// It is no fragment, or can be none of a datagram.
     Malformed,
     /// There was no place for another datagram.
     Full,
-    /// It and those that were kept with it make no datagram; so many in all.
-    Bad { fragments: usize },
+    /// It and the others of its datagram do not fit together.
+    Bad,
+    /// The others did not come in time.
+    Expired,
+    /// The datagram was whole, and fits no buffer.
+    Oversized,
+}
+
+/// A datagram put together.
+#[derive(Debug)]
+pub struct Datagram {
+    /// From its IP header on. The checksum of an IPv4 header is 0.
+    pub packet: Mbuf,
+    /// How many fragments it came in.
+    pub fragments: usize,
 }
 
 /// Fragments that wait for the others of their datagrams. A datagram has at
@@ -101,14 +108,24 @@ impl FragmentTable {
     }
 
     /// Adds a fragment that came at `now`: a packet that starts at its IP
-    /// header and ends with it. [`Self::expire`] comes first. A datagram
-    /// that does not fit the buffer of its first fragment gets one of `pool`.
-    pub fn insert(&mut self, mut fragment: Mbuf, now: u64, pool: &Mempool) -> Outcome {
+    /// header and ends with it. [`Self::expire`] comes first. Gives the
+    /// datagram if it was the last fragment that was missing, in a buffer of
+    /// `pool` when it does not fit that of its first fragment. Of each
+    /// fragment that is given up `refuse` gets its `tag`, and why.
+    pub fn insert(
+        &mut self,
+        mut fragment: Mbuf,
+        tag: u16,
+        now: u64,
+        pool: &Mempool,
+        refuse: &mut impl FnMut(u16, Refusal),
+    ) -> Option<Datagram> {
         let Some(form) = form(&fragment) else {
-            return Outcome::Malformed;
+            refuse(tag, Refusal::Malformed);
+            return None;
         };
         let (Form::Ipv4(header_octets) | Form::Ipv6(header_octets)) = form;
-        fragment.set_network_header(header_octets as u16);
+        fragment.set_network_header(header_octets as u16, tag);
         let (table, mbuf) = (self.table.as_ptr(), fragment.into_raw().as_ptr());
         let row: *mut _ = &mut *self.row;
         // SAFETY: the table and the row are alive and used by nobody else. The buffer is ours and
@@ -123,35 +140,26 @@ impl FragmentTable {
         };
         self.held += 1;
         let alone = self.row.cnt == 1 && self.row.row[0] == mbuf;
-        match (NonNull::new(whole), self.bury()) {
-            (Some(whole), _) => self.whole(whole, pool),
-            (None, 0) => Outcome::Kept,
-            (None, 1) if alone => Outcome::Full,
-            (None, fragments) => Outcome::Bad { fragments },
-        }
-    }
-
-    /// Makes one segment of a datagram that the table gave up.
-    fn whole(&mut self, whole: NonNull<rte_mbuf>, pool: &Mempool) -> Outcome {
+        let reason = if alone { Refusal::Full } else { Refusal::Bad };
+        self.bury(reason, refuse);
+        let whole = NonNull::new(whole)?;
         // SAFETY: valid, and ours since the table gave it up.
         let fragments = usize::from(unsafe { whole.as_ref() }.nb_segs);
         self.held -= fragments;
         // SAFETY: as above; its segments were single buffers of ours when they went in.
-        match unsafe { into_one_segment(whole, pool.as_ptr()) } {
-            Some(mbuf) => {
-                // SAFETY: one segment, one owner: see `into_one_segment`.
-                let mut packet = unsafe { Mbuf::from_raw(mbuf) };
-                packet.forget_offloads();
-                Outcome::Whole { packet, fragments }
-            }
-            None => Outcome::Oversized { fragments },
-        }
+        let Some(mbuf) = (unsafe { into_one_segment(whole, pool.as_ptr()) }) else {
+            (0..fragments).for_each(|_| refuse(tag, Refusal::Oversized));
+            return None;
+        };
+        // SAFETY: one segment, one owner: see `into_one_segment`.
+        let mut packet = unsafe { Mbuf::from_raw(mbuf) };
+        packet.forget_offloads();
+        Some(Datagram { packet, fragments })
     }
 
     /// Gives up datagrams whose first fragment came more than `timeout_ticks`
-    /// before `now`, and says how many fragments that were.
-    pub fn expire(&mut self, now: u64) -> usize {
-        let mut expired = 0;
+    /// before `now`.
+    pub fn expire(&mut self, now: u64, refuse: &mut impl FnMut(u16, Refusal)) {
         while self.held > 0 {
             let row: *mut _ = &mut *self.row;
             // SAFETY: the table and the row are alive and used by nobody else; the
@@ -159,23 +167,27 @@ impl FragmentTable {
             unsafe {
                 dpdk_sys::rte_ip_frag_table_del_expired_entries(self.table.as_ptr(), row, now);
             }
-            match self.bury() {
-                0 => break,
-                fragments => expired += fragments,
+            if self.row.cnt == 0 {
+                return;
             }
+            self.bury(Refusal::Expired, refuse);
         }
-        expired
     }
 
-    /// Frees what is on the death row, and says how many that were.
-    fn bury(&mut self) -> usize {
+    /// Frees what is on the death row.
+    fn bury(&mut self, reason: Refusal, refuse: &mut impl FnMut(u16, Refusal)) {
         let count = self.row.cnt as usize;
-        if count > 0 {
-            // SAFETY: the row holds so many buffers, which nobody else owns.
-            unsafe { dpdk_sys::rte_ip_frag_free_death_row(&mut *self.row, 0) }
+        if count == 0 {
+            return;
         }
+        for &mbuf in &self.row.row[..count] {
+            // SAFETY: the row holds so many valid buffers, which nobody else owns.
+            let tag = unsafe { (*mbuf).port };
+            refuse(tag, reason);
+        }
+        // SAFETY: as above; they are given up here.
+        unsafe { dpdk_sys::rte_ip_frag_free_death_row(&mut *self.row, 0) }
         self.held -= count;
-        count
     }
 }
 

@@ -29,7 +29,7 @@ pub use burst::{BURST, Burst, Drain};
 pub use cache::prefetch;
 pub use eal::{Eal, EalConfig, HugePages, tsc, tsc_hz};
 pub use error::{EalError, Error};
-pub use ip_frag::{FragmentTable, Outcome as FragmentOutcome};
+pub use ip_frag::{Datagram, FragmentTable, Refusal};
 pub use mbuf::{Checksum, Mbuf};
 pub use mempool::{HEADROOM_OCTETS, Mempool};
 pub use port::{Limits, Port, PortConfig, PortId, PortStats};

@@ -252,9 +252,12 @@ impl Mbuf {
         header.ol_flags &= dpdk_sys::SHIM_MBUF_EXTERNAL;
     }
 
-    /// Says how many octets the packet's IP header has, and that nothing stands before it.
-    pub(crate) fn set_network_header(&mut self, octets: u16) {
-        self.header_mut().tx_offload = u64::from(octets) << 7;
+    /// Says how many octets the packet's IP header has, that nothing stands before
+    /// it, and what the packet is to be known by in place of a port.
+    pub(crate) fn set_network_header(&mut self, octets: u16, tag: u16) {
+        let header = self.header_mut();
+        header.tx_offload = u64::from(octets) << 7;
+        header.port = tag;
     }
 
     /// Forgets what is known of the headers: they are others now.

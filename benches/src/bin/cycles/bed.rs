@@ -11,7 +11,7 @@ use dataplane::command::{
     SetId, SetSpec, TableId,
 };
 use dataplane::headers::encapsulation::Template;
-use dataplane::worker::{Channel, Inbox, Order, Parts, Worker};
+use dataplane::worker::{Channel, Inbox, Order, Parts, Worker, fragment_table};
 use dpdk::{Eal, Mempool, tsc, tsc_hz};
 
 use crate::wire::Wire;
@@ -117,6 +117,7 @@ impl Bed {
             ports,
             copies,
             inboxes: Inbox::for_workers(1),
+            fragments: fragment_table(eal, tsc_hz(eal))?,
             reassembly_pieces: 256,
             tsc_hz: tsc_hz(eal),
             channel: channel.clone(),

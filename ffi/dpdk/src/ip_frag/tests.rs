@@ -6,6 +6,7 @@ use crate::testing::{eal, pool};
 const TIMEOUT: u64 = 1000;
 /// Buffers of each test's pool.
 const BUFFERS: u32 = 256;
+const TAG: u16 = 0x5a;
 
 /// An IPv4 fragment: these octets at this offset of datagram `id`.
 fn ipv4(id: u16, offset: usize, more: bool, octets: &[u8]) -> Vec<u8> {
@@ -57,7 +58,7 @@ fn payload(packet: &[u8]) -> Vec<u8> {
 
 fn datagram(octets: usize) -> Vec<u8> {
     (0..octets)
-        .map(|at| (at * 7 >> 3) as u8 ^ at as u8)
+        .map(|at| ((at * 7) >> 3) as u8 ^ at as u8)
         .collect()
 }
 
@@ -73,6 +74,14 @@ fn cut(make: Make, id: u16, payload: &[u8], places: &[usize]) -> Vec<Vec<u8>> {
             make(id, part[0], more, &payload[part[0]..part[1]])
         })
         .collect()
+}
+
+/// What became of a fragment, and how many were given up.
+#[derive(Debug)]
+enum Outcome {
+    Kept,
+    Whole(Mbuf, usize),
+    Refused(Refusal, usize),
 }
 
 struct Bench {
@@ -91,14 +100,39 @@ impl Bench {
     fn insert(&mut self, now: u64, packet: &[u8]) -> Outcome {
         let mut mbuf = self.pool.alloc().expect("a buffer");
         assert!(mbuf.extend_from_slice(packet));
-        let outcome = self.table.insert(mbuf, now, &self.pool);
-        let out = match &outcome {
-            Outcome::Whole { .. } => 1,
-            _ => 0,
+        self.insert_mbuf(now, mbuf)
+    }
+
+    fn insert_mbuf(&mut self, now: u64, mbuf: Mbuf) -> Outcome {
+        let mut refused = Vec::new();
+        let mut refuse = |tag, reason| {
+            assert_eq!(tag, TAG);
+            refused.push(reason);
         };
+        let datagram = self.table.insert(mbuf, TAG, now, &self.pool, &mut refuse);
+        let out = u32::from(datagram.is_some());
         let held = BUFFERS - self.pool.available() - out;
         assert_eq!(held as usize, self.table.held());
-        outcome
+        match datagram {
+            Some(Datagram { packet, fragments }) => {
+                assert!(refused.is_empty());
+                Outcome::Whole(packet, fragments)
+            }
+            None if refused.is_empty() => Outcome::Kept,
+            None => {
+                assert!(refused.iter().all(|reason| *reason == refused[0]));
+                Outcome::Refused(refused[0], refused.len())
+            }
+        }
+    }
+
+    fn expire(&mut self, now: u64) -> usize {
+        let mut count = 0;
+        self.table.expire(now, &mut |tag, reason| {
+            assert_eq!((tag, reason), (TAG, Refusal::Expired));
+            count += 1;
+        });
+        count
     }
 }
 
@@ -120,7 +154,7 @@ fn any_order_makes_the_datagram() {
                 assert!(matches!(bench.insert(1, &parts[part]), Outcome::Kept));
             }
             let outcome = bench.insert(2, &parts[order[3]]);
-            let Outcome::Whole { packet, fragments } = outcome else {
+            let Outcome::Whole(packet, fragments) = outcome else {
                 panic!("{outcome:?}");
             };
             assert_eq!(fragments, 4);
@@ -139,16 +173,13 @@ fn eight_fragments_and_no_more() {
         let places: Vec<usize> = (1..8).map(|part| part * 16).collect();
         let parts = cut(make, 1, &whole[..8 * 16], &places);
         let outcomes: Vec<Outcome> = parts.iter().map(|part| bench.insert(1, part)).collect();
-        assert!(
-            matches!(outcomes[7], Outcome::Whole { fragments: 8, .. }),
-            "{outcomes:?}"
-        );
+        assert!(matches!(outcomes[7], Outcome::Whole(_, 8)), "{outcomes:?}");
         drop(outcomes);
         let places: Vec<usize> = (1..9).map(|part| part * 16).collect();
         let parts = cut(make, 2, &whole, &places);
         let outcomes: Vec<Outcome> = parts.iter().map(|part| bench.insert(1, part)).collect();
         assert!(
-            matches!(outcomes[7], Outcome::Bad { fragments: 8 }),
+            matches!(outcomes[7], Outcome::Refused(Refusal::Bad, 8)),
             "{outcomes:?}"
         );
         // The last one begins anew.
@@ -178,7 +209,7 @@ fn repeated_overlapping_and_missing_parts_make_no_datagram() {
                 let part = make(id, offset, more, &whole[offset..offset + octets]);
                 match bench.insert(1, &part) {
                     Outcome::Kept => {}
-                    Outcome::Bad { fragments } => bad += fragments,
+                    Outcome::Refused(Refusal::Bad, fragments) => bad += fragments,
                     other => panic!("{id}: {other:?}"),
                 }
             }
@@ -221,7 +252,7 @@ fn what_can_be_no_fragment_does_not_go_in() {
     for (index, packet) in wrong.iter().enumerate() {
         let outcome = bench.insert(1, packet);
         assert!(
-            matches!(outcome, Outcome::Malformed),
+            matches!(outcome, Outcome::Refused(Refusal::Malformed, 1)),
             "{index}: {outcome:?}"
         );
     }
@@ -229,8 +260,8 @@ fn what_can_be_no_fragment_does_not_go_in() {
     assert!(odd.extend_from_slice(&[0]) && odd.extend_from_slice(&ipv4(1, 8, false, &part)));
     assert!(odd.trim_front(1));
     assert!(matches!(
-        bench.table.insert(odd, 1, &bench.pool),
-        Outcome::Malformed
+        bench.insert_mbuf(1, odd),
+        Outcome::Refused(Refusal::Malformed, 1)
     ));
     assert_eq!(bench.table.held(), 0);
 }
@@ -247,17 +278,17 @@ fn what_waits_too_long_is_given_up_and_a_full_table_says_so() {
     }
     assert!(matches!(
         bench.insert(8, &ipv4(9, 0, true, &part)),
-        Outcome::Full
+        Outcome::Refused(Refusal::Full, 1)
     ));
     // A datagram that has its place goes on.
     assert!(matches!(
         bench.insert(8, &ipv4(0, 64, true, &part)),
         Outcome::Kept
     ));
-    assert_eq!(bench.table.expire(TIMEOUT), 0);
-    assert_eq!(bench.table.expire(TIMEOUT + 1), 2);
-    assert_eq!(bench.table.expire(TIMEOUT + 7), 6);
-    assert_eq!(bench.table.expire(TIMEOUT + 8), 1);
+    assert_eq!(bench.expire(TIMEOUT), 0);
+    assert_eq!(bench.expire(TIMEOUT + 1), 2);
+    assert_eq!(bench.expire(TIMEOUT + 7), 6);
+    assert_eq!(bench.expire(TIMEOUT + 8), 1);
     assert_eq!(bench.table.held(), 0);
     assert_eq!(bench.pool.available(), BUFFERS);
 }
@@ -269,17 +300,17 @@ fn a_datagram_larger_than_a_buffer_is_dropped_and_the_pool_may_have_larger_ones(
     let parts = |id| cut(ipv4, id, &whole, &[1400, 2800]);
     let outcomes: Vec<Outcome> = parts(1).iter().map(|part| bench.insert(1, part)).collect();
     assert!(
-        matches!(outcomes[2], Outcome::Oversized { fragments: 3 }),
+        matches!(outcomes[2], Outcome::Refused(Refusal::Oversized, 3)),
         "{outcomes:?}"
     );
     let large = Mempool::new(eal(), "fragments-larger", 8, 0, 4096 + 128).expect("memory");
     for (index, part) in parts(2).iter().enumerate() {
         let mut mbuf = bench.pool.alloc().expect("a buffer");
         assert!(mbuf.extend_from_slice(part));
-        match bench.table.insert(mbuf, 1, &large) {
-            Outcome::Kept => assert!(index < 2),
-            Outcome::Whole { packet, .. } => assert_eq!(payload(&packet), whole),
-            other => panic!("{other:?}"),
+        let refuse = &mut |_, reason| panic!("{reason:?}");
+        match bench.table.insert(mbuf, TAG, 1, &large, refuse) {
+            None => assert!(index < 2),
+            Some(datagram) => assert_eq!(payload(&datagram.packet), whole),
         }
     }
     assert_eq!(bench.pool.available(), BUFFERS);
@@ -342,8 +373,8 @@ proptest! {
             if parts.contains(packet) {
                 own_times.push(now);
             }
-            bench.table.expire(now);
-            if let Outcome::Whole { packet, fragments } = bench.insert(now, packet) {
+            bench.expire(now);
+            if let Outcome::Whole(packet, fragments) = bench.insert(now, packet) {
                 prop_assert!((2..=8).contains(&fragments));
                 let got = payload(&packet);
                 if got == whole {
@@ -358,7 +389,7 @@ proptest! {
         let in_time = own_times[own_times.len() - 1] - own_times[0] <= TIMEOUT;
         prop_assert!(came_out <= 1);
         prop_assert!(came_out == 1 || !in_time);
-        bench.table.expire(now + TIMEOUT + 1);
+        bench.expire(now + TIMEOUT + 1);
         prop_assert_eq!(bench.table.held(), 0);
         prop_assert_eq!(bench.pool.available(), BUFFERS);
     }
