@@ -48,6 +48,8 @@ impl Link {
         let session = |role, seed| {
             let config = Config {
                 role,
+                // Both ends, or the client alone.
+                ipv6: choices & 16 != 0 && (seed == 1 || choices & 32 != 0),
                 mru: if choices & 8 == 0 { 1500 } else { 1400 },
                 lcp_rate: Duration::from_secs(1),
                 lcp_timeout: Duration::from_secs(5),

@@ -4,11 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dataplane::command::{Command, SessionId, SessionSpec, TableId};
+use dataplane::command::{Command, Prefix, SessionId, SessionSpec, TableId};
 use dataplane::headers::encapsulation;
 
 use super::Engine;
-use super::dialer::Failure;
+use super::dialer::{Failure, failure_of_call, failure_of_ppp, failure_of_tunnel};
 use super::link::{Link, Origin, Phase};
 use super::membership::Admission;
 use crate::config::Config;
@@ -26,9 +26,9 @@ const ESTABLISHMENT: Duration = Duration::from_secs(8);
 /// out of its set for long, and an early repetition does no harm.
 const PPP_RESTART: Duration = Duration::from_secs(1);
 /// PPP frames of LCP begin so; the code follows (RFC 1661, 5).
-const LCP: [u8; 2] = [0xc0, 0x21];
+pub(super) const LCP: [u8; 2] = [0xc0, 0x21];
 const ECHO_REQUEST: u8 = 9;
-const ECHO_REPLY: u8 = 10;
+pub(super) const ECHO_REPLY: u8 = 10;
 
 pub(super) fn endpoint_config(config: &Config) -> l2tp::EndpointConfig {
     let incoming = config.l2tp.incoming.iter().map(|incoming| l2tp::Incoming {
@@ -237,6 +237,7 @@ impl Engine {
                 login: None,
             },
             role,
+            ipv6: carries_ipv6(config.matches.iter().flat_map(|login| &login.routes)),
             payload_table: config.payload_table,
             lcp_rate: config.lcp_rate,
             lcp_timeout: config.lcp_timeout,
@@ -279,6 +280,7 @@ impl Engine {
                 password: config.password.clone(),
                 local_ip: config.local_ip,
             },
+            ipv6: carries_ipv6(&config.routes),
             payload_table: config.payload_table,
             lcp_rate: config.lcp_rate,
             lcp_timeout: config.lcp_timeout,
@@ -331,6 +333,7 @@ impl Engine {
         };
         let ppp_config = ppp::Config {
             role: settings.role,
+            ipv6: settings.ipv6,
             mru: mtu,
             lcp_rate: settings.lcp_rate,
             lcp_timeout: settings.lcp_timeout,
@@ -435,33 +438,6 @@ impl Engine {
         self.settle_link(now, id);
     }
 
-    fn handle_ppp_from_elsewhere(
-        &mut self,
-        now: Duration,
-        id: SessionId,
-        source: SocketAddr,
-        frame: &[u8],
-    ) {
-        let Some(link) = self.links.get_mut(&id) else {
-            return;
-        };
-        let proving = link
-            .candidate
-            .is_some_and(|candidate| candidate.address == source);
-        if !proving || frame.get(..3) != Some(&[LCP[0], LCP[1], ECHO_REPLY]) {
-            return;
-        }
-        if link.handle_frame(now, frame) {
-            log::info!(
-                "{}: the peer moved from {} to {source}",
-                self.link_name(id),
-                self.links[&id].spec.peer
-            );
-            self.accept_peer(id, source);
-        }
-        self.settle_link(now, id);
-    }
-
     /// Carries out what a link's PPP wants, in its order.
     pub(super) fn settle_link(&mut self, now: Duration, id: SessionId) {
         while let Some(link) = self.links.get_mut(&id)
@@ -497,8 +473,9 @@ impl Engine {
             ppp::Event::Authenticated { username, login } => {
                 self.authenticated(now, id, username, login)
             }
-            ppp::Event::Opened { local, remote } => self.opened(now, id, local, remote),
-            ppp::Event::Suspended { authenticated } => self.suspend(now, id, authenticated),
+            ppp::Event::Opened(network) => self.opened(now, id, network),
+            ppp::Event::NetworkDown(family) => self.network_down(now, id, family),
+            ppp::Event::Suspended => self.suspend(now, id),
             ppp::Event::Closed { reason } => {
                 self.end_link(now, id, failure_of_ppp(&reason), &reason.to_string())
             }
@@ -647,6 +624,7 @@ const DEFAULT_PATH_MTU: u16 = 1500;
 struct LinkSettings {
     origin: Origin,
     role: ppp::Role,
+    ipv6: bool,
     payload_table: u32,
     lcp_rate: Duration,
     lcp_timeout: Duration,
@@ -655,42 +633,11 @@ struct LinkSettings {
     mtu: Option<u16>,
 }
 
+/// Whether anything of IPv6 is to be routed into a link.
+fn carries_ipv6<'r>(routes: impl IntoIterator<Item = &'r Prefix>) -> bool {
+    routes.into_iter().any(|route| route.address.is_ipv6())
+}
+
 fn no_facilities(why: &str) -> l2tp::CallClose {
     l2tp::CallClose::new(l2tp::CallResult::NO_FACILITIES, l2tp::ErrorCode::NONE, why)
-}
-
-/// Whether a peer said no, or merely nothing: an establishment that takes too
-/// long is a fault of result 1 or 10. A peer that shuts down in order is
-/// expected back.
-fn failure_of_tunnel(cause: &l2tp::TunnelCause) -> Failure {
-    use l2tp::{StopResult, TunnelCause};
-    match cause {
-        TunnelCause::Peer(close) | TunnelCause::Fault(close) => match close.result {
-            StopResult::GENERAL | StopResult::SHUTTING_DOWN => Failure::Silent,
-            _ => Failure::Refused,
-        },
-        _ => Failure::Silent,
-    }
-}
-
-fn failure_of_call(cause: &l2tp::CallCause) -> Failure {
-    use l2tp::{CallCause, CallResult};
-    match cause {
-        CallCause::Peer(close) | CallCause::Fault(close) => match close.result {
-            CallResult::CARRIER_LOST | CallResult::TIMEOUT | CallResult::NO_FACILITIES_NOW => {
-                Failure::Silent
-            }
-            _ => Failure::Refused,
-        },
-        _ => Failure::Silent,
-    }
-}
-
-fn failure_of_ppp(reason: &ppp::CloseReason) -> Failure {
-    match reason {
-        ppp::CloseReason::AuthenticationRefused
-        | ppp::CloseReason::AuthenticationFailed { .. }
-        | ppp::CloseReason::NoAddress => Failure::Refused,
-        _ => Failure::Silent,
-    }
 }

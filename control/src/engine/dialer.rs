@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use rand::Rng;
 
+use crate::l2tp::{CallCause, CallResult, StopResult, TunnelCause};
+use crate::ppp::CloseReason;
+
 const FIRST_PAUSE_MS: u64 = 1_000;
 /// A dead line is tried often: another attempt costs a few packets, a late one
 /// leaves the set with a link less.
@@ -92,6 +95,40 @@ impl Dialer {
         self.state = State::Waiting {
             until: now + Duration::from_millis(jittered_ms),
         };
+    }
+}
+
+/// Whether a peer said no, or merely nothing: an establishment that takes too
+/// long is a fault of result 1 or 10. A peer that shuts down in order is
+/// expected back.
+pub(super) fn failure_of_tunnel(cause: &TunnelCause) -> Failure {
+    match cause {
+        TunnelCause::Peer(close) | TunnelCause::Fault(close) => match close.result {
+            StopResult::GENERAL | StopResult::SHUTTING_DOWN => Failure::Silent,
+            _ => Failure::Refused,
+        },
+        _ => Failure::Silent,
+    }
+}
+
+pub(super) fn failure_of_call(cause: &CallCause) -> Failure {
+    match cause {
+        CallCause::Peer(close) | CallCause::Fault(close) => match close.result {
+            CallResult::CARRIER_LOST | CallResult::TIMEOUT | CallResult::NO_FACILITIES_NOW => {
+                Failure::Silent
+            }
+            _ => Failure::Refused,
+        },
+        _ => Failure::Silent,
+    }
+}
+
+pub(super) fn failure_of_ppp(reason: &CloseReason) -> Failure {
+    match reason {
+        CloseReason::AuthenticationRefused
+        | CloseReason::AuthenticationFailed { .. }
+        | CloseReason::NoAddress => Failure::Refused,
+        _ => Failure::Silent,
     }
 }
 

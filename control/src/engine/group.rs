@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use super::link::Networks;
 use crate::management::status::Set;
+use crate::ppp::Family;
 use dataplane::command::{NextHop, Prefix, SessionId, SetId, TableId};
 
 /// What makes two sessions belong together.
@@ -42,9 +44,10 @@ pub(super) struct OpenSession {
     pub(super) rank: usize,
     /// The set instance it is a member of, when both ends agreed.
     pub(super) set: Option<SetId>,
-    /// Our PPP address.
-    pub(super) local: Ipv4Addr,
-    /// What is routed into the group because of this session.
+    /// What it carries.
+    pub(super) networks: Networks,
+    /// What is routed into the group because of this session, as far as it
+    /// carries it.
     pub(super) routes: Vec<Prefix>,
 }
 
@@ -88,34 +91,62 @@ impl Group {
             .collect()
     }
 
-    /// Where the group's routes lead now; `None` withdraws them.
+    /// Where the group's routes of a family lead now; `None` withdraws them. A
+    /// set takes a family as soon as one of its members has: the other end takes
+    /// from every member whatever the set carries.
     #[must_use]
-    pub(super) fn next_hop(&self) -> Option<NextHop> {
-        if let (Some(set), false) = (self.current, self.members().is_empty()) {
-            return Some(NextHop::Set(set));
+    pub(super) fn next_hop(&self, family: Family) -> Option<NextHop> {
+        let mut carriers = self.open.iter().filter(|open| open.networks.has(family));
+        let in_set = |open: &OpenSession| open.set.is_some() && open.set == self.current;
+        match self.current {
+            Some(set) if carriers.clone().any(in_set) => Some(NextHop::Set(set)),
+            _ => carriers
+                .find(|open| open.set.is_none())
+                .map(|open| NextHop::Session(open.id)),
         }
-        self.open
-            .iter()
-            .find(|open| open.set.is_none())
-            .map(|open| NextHop::Session(open.id))
     }
 
-    /// What is to be routed into the group while it leads somewhere.
+    /// Where anything at all leads: IPv4 first.
+    fn next_hops(&self) -> impl Iterator<Item = NextHop> {
+        let families = [Family::Ipv4, Family::Ipv6];
+        families
+            .into_iter()
+            .filter_map(|family| self.next_hop(family))
+    }
+
+    /// Whether a session gets packets that are routed into the group.
     #[must_use]
-    pub(super) fn routes(&self) -> BTreeSet<Prefix> {
-        let routes = self.open.iter().flat_map(|open| &open.routes);
-        routes.copied().collect()
+    pub(super) fn carries(&self, id: SessionId) -> bool {
+        self.members().contains(&id) || self.next_hops().any(|hop| hop == NextHop::Session(id))
     }
 
+    /// What is to be routed into the group, and where it leads.
+    #[must_use]
+    pub(super) fn routes(&self) -> BTreeMap<Prefix, NextHop> {
+        let mut routes = BTreeMap::new();
+        for open in &self.open {
+            for &prefix in &open.routes {
+                let family = Family::of(prefix.address);
+                if let Some(next_hop) = self.next_hop(family).filter(|_| open.networks.has(family))
+                {
+                    routes.insert(prefix, next_hop);
+                }
+            }
+        }
+        routes
+    }
+
+    /// Our PPP addresses.
     #[must_use]
     pub(super) fn locals(&self) -> BTreeSet<Ipv4Addr> {
-        self.open.iter().map(|open| open.local).collect()
+        let ipv4 = self.open.iter().filter_map(|open| open.networks.ipv4);
+        ipv4.map(|ends| ends.local).collect()
     }
 
     /// What the operator should know about how the group is protected.
     #[must_use]
     pub(super) fn protection(&self) -> &'static str {
-        match (self.next_hop(), self.members().len()) {
+        match (self.next_hops().next(), self.members().len()) {
             (None, _) => Set::DOWN,
             (Some(NextHop::Session(_)), _)
                 if matches!(
@@ -176,38 +207,110 @@ impl Groups {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv6Addr};
+
+    use super::super::link::Ends;
     use super::*;
 
+    const IPV4_ROUTE: Prefix = Prefix {
+        address: IpAddr::V4(Ipv4Addr::new(192, 168, 1, 0)),
+        length: 24,
+    };
+    const IPV6_ROUTE: Prefix = Prefix {
+        address: IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 0)),
+        length: 48,
+    };
+
     fn session(id: u32, rank: usize, set: Option<u32>) -> OpenSession {
+        let local = Ipv4Addr::LOCALHOST;
+        let ends = Ends {
+            local,
+            remote: local,
+        };
         OpenSession {
             id: SessionId(id),
             rank,
             set: set.map(SetId),
-            local: Ipv4Addr::LOCALHOST,
-            routes: Vec::new(),
+            networks: Networks {
+                ipv4: Some(ends),
+                ipv6: None,
+            },
+            routes: vec![IPV4_ROUTE, IPV6_ROUTE],
         }
+    }
+
+    fn with_ipv6(mut session: OpenSession) -> OpenSession {
+        let local = Ipv6Addr::LOCALHOST;
+        session.networks.ipv6 = Some(Ends {
+            local,
+            remote: local,
+        });
+        session
+    }
+
+    fn ipv4_hop(group: &Group) -> Option<NextHop> {
+        group.next_hop(Family::Ipv4)
+    }
+
+    #[test]
+    fn each_family_goes_where_it_is_carried() {
+        let mut groups = Groups::default();
+        let group = groups.group_for(GroupKey::Set { set: 0 }, TableId(0));
+        group.open(session(1, 0, None));
+        assert_eq!(group.routes().keys().collect::<Vec<_>>(), [&IPV4_ROUTE]);
+        // The first that carries IPv6, though another comes first for IPv4.
+        group.open(with_ipv6(session(2, 1, None)));
+        let expected = [
+            (IPV4_ROUTE, NextHop::Session(SessionId(1))),
+            (IPV6_ROUTE, NextHop::Session(SessionId(2))),
+        ];
+        assert_eq!(group.routes(), expected.into());
+        assert!(group.carries(SessionId(1)) && group.carries(SessionId(2)));
+        // A set takes a family when one of its members does.
+        group.current = Some(SetId(0));
+        group.open(session(3, 2, Some(0)));
+        assert_eq!(group.next_hop(Family::Ipv4), Some(NextHop::Set(SetId(0))));
+        assert_eq!(
+            group.next_hop(Family::Ipv6),
+            Some(NextHop::Session(SessionId(2)))
+        );
+        group.open(with_ipv6(session(4, 3, Some(0))));
+        assert_eq!(group.next_hop(Family::Ipv6), Some(NextHop::Set(SetId(0))));
+        assert!(!group.carries(SessionId(2)));
+        // IPv6 alone is enough to lead somewhere.
+        let mut only_ipv6 = with_ipv6(session(4, 3, Some(0)));
+        only_ipv6.networks.ipv4 = None;
+        group.open(only_ipv6);
+        group.close(SessionId(3));
+        group.close(SessionId(2));
+        group.close(SessionId(1));
+        assert_eq!(
+            group.routes(),
+            [(IPV6_ROUTE, NextHop::Set(SetId(0)))].into()
+        );
+        assert_eq!(group.protection(), Set::ONE_LINK);
     }
 
     #[test]
     fn the_current_instance_carries_and_the_file_orders_its_members() {
         let mut groups = Groups::default();
         let group = groups.group_for(GroupKey::Set { set: 0 }, TableId(0));
-        assert_eq!((group.next_hop(), group.protection()), (None, "down"));
+        assert_eq!((ipv4_hop(group), group.protection()), (None, "down"));
         group.open(session(7, 2, Some(0)));
-        assert_eq!(group.next_hop(), None, "no instance is current yet");
+        assert_eq!(ipv4_hop(group), None, "no instance is current yet");
         group.current = Some(SetId(0));
         assert_eq!(group.protection(), "one link: no protection");
         group.open(session(8, 0, Some(0)));
         group.open(session(9, 1, Some(1)));
         assert_eq!(group.members(), [SessionId(8), SessionId(7)]);
         assert_eq!(
-            (group.next_hop(), group.protection()),
+            (ipv4_hop(group), group.protection()),
             (Some(NextHop::Set(SetId(0))), "ha")
         );
         group.close(SessionId(8));
         group.close(SessionId(7));
         assert_eq!(
-            group.next_hop(),
+            ipv4_hop(group),
             None,
             "the other instance's member is not ours"
         );
@@ -219,10 +322,10 @@ mod tests {
         let group = groups.group_for(GroupKey::Set { set: 0 }, TableId(0));
         group.open(session(2, 1, None));
         group.open(session(1, 0, None));
-        assert_eq!(group.next_hop(), Some(NextHop::Session(SessionId(1))));
+        assert_eq!(ipv4_hop(group), Some(NextHop::Session(SessionId(1))));
         assert_eq!(group.protection(), "peer has no HA: no protection");
         group.close(SessionId(1));
-        assert_eq!(group.next_hop(), Some(NextHop::Session(SessionId(2))));
+        assert_eq!(ipv4_hop(group), Some(NextHop::Session(SessionId(2))));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One L2TP session with its PPP: a link of a set, or a plain session.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use dataplane::counters::SessionCounters;
 
 use crate::ha::Agreement;
 use crate::l2tp::{CallId, TunnelId};
-use crate::ppp;
+use crate::ppp::{self, Family, Network};
 
 /// Whose configuration a link follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +35,54 @@ pub(super) enum Phase {
     Held { until: Duration },
     /// IP packets from the peer are taken.
     Authenticated,
-    /// IPCP is open: traffic is sent.
-    Open {
-        local: Ipv4Addr,
-        remote: Ipv4Addr,
-        since: Duration,
-    },
+    /// An NCP is open: traffic is sent.
+    Open { networks: Networks, since: Duration },
     /// Nothing is sent any more; what is still under way is received.
     Leaving { until: Duration },
+}
+
+/// The addresses of a link's two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ends<A> {
+    pub(super) local: A,
+    pub(super) remote: A,
+}
+
+/// Which NCPs of a link are open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Networks {
+    pub(super) ipv4: Option<Ends<Ipv4Addr>>,
+    /// Link-local addresses.
+    pub(super) ipv6: Option<Ends<Ipv6Addr>>,
+}
+
+impl Networks {
+    pub(super) fn opened(&mut self, network: Network) {
+        match network {
+            Network::Ipv4 { local, remote } => self.ipv4 = Some(Ends { local, remote }),
+            Network::Ipv6 { local, remote } => self.ipv6 = Some(Ends { local, remote }),
+        }
+    }
+
+    pub(super) fn closed(&mut self, family: Family) {
+        match family {
+            Family::Ipv4 => self.ipv4 = None,
+            Family::Ipv6 => self.ipv6 = None,
+        }
+    }
+
+    #[must_use]
+    pub(super) fn has(&self, family: Family) -> bool {
+        match family {
+            Family::Ipv4 => self.ipv4.is_some(),
+            Family::Ipv6 => self.ipv6.is_some(),
+        }
+    }
+
+    #[must_use]
+    pub(super) fn is_empty(&self) -> bool {
+        self.ipv4.is_none() && self.ipv6.is_none()
+    }
 }
 
 /// What the peer's last report said, and when it came.

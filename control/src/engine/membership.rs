@@ -1,8 +1,6 @@
 //! Who carries the traffic: sessions join and leave their groups, a restarted
 //! peer's new instance displaces its old one, and routes follow.
 
-use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +10,13 @@ use dataplane::transform::split::MIN_MEMBER_MTU;
 
 use super::dialer::Failure;
 use super::group::{Conflict, GroupKey, OpenSession};
-use super::link::{Candidate, Link, Origin, Phase};
+use super::link::{Link, Networks, Origin, Phase};
 use super::rib::Source;
 use super::{Engine, report, snapshot};
 use crate::config::Via;
 use crate::ha::Agreement;
 use crate::ha::instance::Key;
+use crate::ppp::{Family, Network};
 
 /// How long a remote's present instance has to answer an echo when a new one
 /// wants its place: longer than the round trip of any terrestrial line, short
@@ -31,8 +30,6 @@ const CONFLICT: Duration = Duration::from_secs(60);
 const CONFLICT_FORGOTTEN: Duration = Duration::from_secs(180);
 /// How long a leaving session of no set still receives.
 const GRACE_WITHOUT_SET: Duration = Duration::from_secs(2);
-/// An address that HA data comes from is asked again at most this often.
-const CANDIDATE_RETRY: Duration = Duration::from_secs(1);
 
 /// Whether an authenticated link may join its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,22 +210,22 @@ impl Engine {
         self.settle_link(now, id);
     }
 
-    /// IPCP is open: the link sends, too.
-    pub(super) fn opened(
-        &mut self,
-        now: Duration,
-        id: SessionId,
-        local: Ipv4Addr,
-        remote: Ipv4Addr,
-    ) {
-        let rank = self.rank(id);
+    /// An NCP is open: the link sends, too.
+    pub(super) fn opened(&mut self, now: Duration, id: SessionId, network: Network) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
+        if let Phase::Open { networks, .. } = &mut link.phase {
+            networks.opened(network);
+            log::info!("{}: {network}, too", self.link_name(id));
+            self.refresh_session(id);
+            return;
+        }
         let Some(group) = link.group else { return };
+        let mut networks = Networks::default();
+        networks.opened(network);
         link.phase = Phase::Open {
-            local,
-            remote,
+            networks,
             since: now,
         };
         let (set, agreement) = (link.set, link.peer_agreement.clone());
@@ -241,7 +238,7 @@ impl Engine {
             self.dialers[index].opened();
         }
         log::info!(
-            "{}: up, {local} to {remote}{}",
+            "{}: up, {network}{}",
             self.link_name(id),
             if set.is_some() { ", HA" } else { ", no HA" }
         );
@@ -266,13 +263,7 @@ impl Engine {
                 link.next_report = Some(now + report::FIRST_AFTER);
             }
         }
-        let session = OpenSession {
-            id,
-            rank,
-            set,
-            local,
-            routes: self.routes_of(id, remote),
-        };
+        let session = self.open_session(id, networks);
         // One step: the workers switch to the new members before the old ones go.
         self.groups.get_mut(group).open(session);
         for old in &replaced {
@@ -289,6 +280,28 @@ impl Engine {
                 Origin::Incoming { .. } => Failure::Refused,
             };
             self.end_link(now, old, failure, "replaced by the peer's new session");
+        }
+    }
+
+    /// What a link carries has changed, and it is still open.
+    fn refresh_session(&mut self, id: SessionId) {
+        let Some(link) = self.links.get(&id) else {
+            return;
+        };
+        if let (Phase::Open { networks, .. }, Some(group)) = (link.phase, link.group) {
+            let session = self.open_session(id, networks);
+            self.groups.get_mut(group).open(session);
+            self.refresh_group(group);
+        }
+    }
+
+    fn open_session(&self, id: SessionId, networks: Networks) -> OpenSession {
+        OpenSession {
+            id,
+            rank: self.rank(id),
+            set: self.links[&id].set,
+            networks,
+            routes: self.routes_of(id, networks),
         }
     }
 
@@ -376,7 +389,7 @@ impl Engine {
 
     /// What is routed into the group of an open link: what the file says, and
     /// the peer's own address.
-    fn routes_of(&self, id: SessionId, remote: Ipv4Addr) -> Vec<Prefix> {
+    fn routes_of(&self, id: SessionId, networks: Networks) -> Vec<Prefix> {
         let link = &self.links[&id];
         let mut routes = match link.origin {
             Origin::Outgoing(index) => self.config.l2tp.outgoing[index].routes.clone(),
@@ -388,10 +401,8 @@ impl Engine {
                 })
                 .unwrap_or_default(),
         };
-        let host = Prefix::host(remote);
-        if !routes.contains(&host) {
-            routes.push(host);
-        }
+        let remote = networks.ipv4.map(|ends| Prefix::host(ends.remote));
+        routes.extend(remote.filter(|remote| !routes.contains(remote)));
         routes
     }
 
@@ -416,22 +427,24 @@ impl Engine {
 
     fn refresh_routes(&mut self, id: u32) {
         let group = self.groups.get_mut(id);
-        let (table, next_hop) = (group.table, group.next_hop());
-        let routes = next_hop.map_or_else(BTreeSet::new, |_| group.routes());
-        let gone = std::mem::replace(&mut group.offered, routes.clone());
-        for &prefix in gone.difference(&routes) {
+        let (table, routes) = (group.table, group.routes());
+        let offered = routes.keys().copied().collect();
+        let gone = std::mem::replace(&mut group.offered, offered);
+        for prefix in gone
+            .into_iter()
+            .filter(|prefix| !routes.contains_key(prefix))
+        {
             self.withdraw(table, prefix, Source::Sessions(id));
         }
         for (table, prefix) in self.static_routes_into(id) {
-            match next_hop {
+            let family = Family::of(prefix.address);
+            match self.groups.get(id).next_hop(family) {
                 Some(next_hop) => self.offer(table, prefix, Source::StaticInto(id), next_hop),
                 None => self.withdraw(table, prefix, Source::StaticInto(id)),
             }
         }
-        if let Some(next_hop) = next_hop {
-            for prefix in routes {
-                self.offer(table, prefix, Source::Sessions(id), next_hop);
-            }
+        for (prefix, next_hop) in routes {
+            self.offer(table, prefix, Source::Sessions(id), next_hop);
         }
         self.refresh_locals(id);
     }
@@ -500,21 +513,39 @@ impl Engine {
     /// PPP is negotiated anew: no traffic until it is authenticated again. When
     /// it is about to end, the link only stops sending: what the peer has sent
     /// is received until the grace time ends.
-    pub(super) fn suspend(&mut self, now: Duration, id: SessionId, authenticated: bool) {
+    pub(super) fn suspend(&mut self, now: Duration, id: SessionId) {
+        let Some(link) = self.links.get_mut(&id).filter(|link| !link.is_leaving()) else {
+            return;
+        };
+        link.spec.receive &= link.ppp.is_ending();
+        self.stop_sending(now, id, Phase::Negotiating);
+    }
+
+    /// An NCP is closed. With the last one, the link stops sending.
+    pub(super) fn network_down(&mut self, now: Duration, id: SessionId, family: Family) {
+        let Some(link) = self.links.get_mut(&id).filter(|link| !link.is_leaving()) else {
+            return;
+        };
+        match &mut link.phase {
+            Phase::Open { networks, .. } => networks.closed(family),
+            _ => return,
+        }
+        match link.phase {
+            Phase::Open { networks, .. } if !networks.is_empty() => {
+                log::info!("{}: {family} is down", self.link_name(id));
+                self.refresh_session(id);
+            }
+            _ => self.stop_sending(now, id, Phase::Authenticated),
+        }
+    }
+
+    fn stop_sending(&mut self, now: Duration, id: SessionId, phase: Phase) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        if link.is_leaving() {
-            return;
-        }
-        link.phase = if authenticated {
-            Phase::Authenticated
-        } else {
-            Phase::Negotiating
-        };
+        link.phase = phase;
         link.next_report = None;
         let ending = link.ppp.is_ending();
-        link.spec.receive &= authenticated || ending;
         let spec = Arc::new(link.spec.clone());
         let group = link.group;
         if let Some(group) = group {
@@ -599,50 +630,6 @@ impl Engine {
             .collect();
         for spec in changed {
             self.command(Command::SetSet(spec));
-        }
-    }
-
-    /// Good HA data came from another address: the peer is asked there, and our
-    /// packets follow once it answers.
-    pub(super) fn peer_moved(&mut self, now: Duration, id: SessionId, source: SocketAddr) {
-        let Some(link) = self.links.get_mut(&id) else {
-            return;
-        };
-        // Whoever comes first is asked: a flood of sources costs one echo a second.
-        let asked = link
-            .candidate
-            .is_some_and(|candidate| now < candidate.probed_at + CANDIDATE_RETRY);
-        if asked || !link.is_open() || source == link.spec.peer {
-            return;
-        }
-        link.candidate = Some(Candidate {
-            address: source,
-            probed_at: now,
-        });
-        link.ppp.send_echo(now);
-        self.settle_link(now, id);
-    }
-
-    /// The peer answered from its new address: the tunnel is there now, with
-    /// all its sessions.
-    pub(super) fn accept_peer(&mut self, id: SessionId, peer: SocketAddr) {
-        let Some(tunnel) = self.links.get(&id).map(|link| link.tunnel) else {
-            return;
-        };
-        let SocketAddr::V4(of_tunnel) = peer else {
-            return;
-        };
-        self.endpoint.set_peer(tunnel, of_tunnel);
-        let mut moved = Vec::new();
-        for link in self.links.values_mut() {
-            if link.tunnel == tunnel && !link.is_leaving() {
-                link.candidate = None;
-                link.spec.peer = peer;
-                moved.push(Arc::new(link.spec.clone()));
-            }
-        }
-        for spec in moved {
-            self.command(Command::SetSession(spec));
         }
     }
 }

@@ -14,6 +14,7 @@ mod dialer;
 mod group;
 mod link;
 mod membership;
+mod nat;
 mod report;
 mod rib;
 mod snapshot;

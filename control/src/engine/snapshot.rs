@@ -282,14 +282,9 @@ impl Engine {
         session.peer_session_id = link.spec.peer_session;
         session.mtu = link.spec.mtu;
         session.round_trip = round_trip(link);
-        if let Phase::Open {
-            local,
-            remote,
-            since,
-        } = link.phase
-        {
-            session.local_ip = Some(local);
-            session.remote_ip = Some(remote);
+        if let Phase::Open { networks, since } = link.phase {
+            session.local_ip = networks.ipv4.map(|ends| ends.local);
+            session.remote_ip = networks.ipv4.map(|ends| ends.remote);
             session.up_s = now.saturating_sub(since).as_secs();
         }
         session
@@ -317,12 +312,7 @@ impl Engine {
     }
 
     fn carries(&self, id: SessionId, group: Option<u32>) -> bool {
-        group
-            .map(|group| self.groups.get(group))
-            .is_some_and(|group| match group.next_hop() {
-                Some(NextHop::Session(carrier)) => carrier == id,
-                _ => group.members().contains(&id),
-            })
+        group.is_some_and(|group| self.groups.get(group).carries(id))
     }
 
     fn set(&self, group: &Group) -> Option<Set> {

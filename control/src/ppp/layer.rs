@@ -1,4 +1,4 @@
-//! What LCP and IPCP have in common: the automaton with its timer, counters
+//! What LCP and the NCPs have in common: the automaton with its timer, counters
 //! and identifiers, and the exchange of Configure packets.
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -178,6 +178,7 @@ impl<N: Negotiator> Layer<N> {
         self.state = State::Closed;
         self.deadline = None;
         self.pending = None;
+        self.naks_received = 0;
     }
 
     /// A reject from the peer that this layer cannot live with.

@@ -1,11 +1,11 @@
 //! PPP over L2TP, sans-IO: LCP (RFC 1661), PAP (RFC 1334), CHAP with MD5 (RFC
-//! 1994), IPCP (RFC 1332), and LCP echoes as keepalive.
+//! 1994), IPCP (RFC 1332), IPV6CP (RFC 5072), and LCP echoes as keepalive.
 //!
 //! One [`Session`] per L2TP session. The caller passes in the time and the
 //! frames, and takes [`Output`]s, strictly in order: an [`Event`] that
 //! stands before a frame is to be acted on before the frame leaves.
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +16,10 @@ mod chap;
 mod echo;
 mod fsm;
 mod ipcp;
+mod ipv6cp;
 mod layer;
 mod lcp;
+mod networks;
 mod option;
 mod packet;
 mod pap;
@@ -33,6 +35,9 @@ pub use session::Session;
 pub struct Config {
     /// Which end we are.
     pub role: Role,
+    /// Whether IPv6 is to be carried, too. One family does without the other:
+    /// the link is open while either is.
+    pub ipv6: bool,
     /// The largest information field we take, in octets; told to the peer when
     /// it is not 1500.
     pub mru: u16,
@@ -111,7 +116,7 @@ pub struct Timers {
     pub max_terminate: u32,
     /// Configure-Naks sent without an Ack before they become Rejects.
     pub max_failure: u32,
-    /// Longest time from the start, or from a renegotiation, to IP being up.
+    /// Longest time from the start, or from a renegotiation, to IPv4 or IPv6 being up.
     pub login: Duration,
 }
 
@@ -150,26 +155,88 @@ pub enum Event {
         /// Which of the server's logins it is; `None` on a client.
         login: Option<usize>,
     },
-    /// IPCP is open: IP may be sent.
-    Opened {
-        /// Our address.
-        local: Ipv4Addr,
-        /// The peer's address; 0.0.0.0 when it told none.
-        remote: Ipv4Addr,
-    },
-    /// What `Authenticated` or `Opened` allowed is withdrawn: the link is
-    /// being renegotiated, or is about to close.
-    Suspended {
-        /// Whether the peer is still authenticated: IP may be received, and
-        /// only a new `Opened` is missing. Else nothing may pass before a new
-        /// `Authenticated`.
-        authenticated: bool,
-    },
+    /// The network protocol's NCP is open: its packets may be sent.
+    Opened(Network),
+    /// What `Opened` allowed is withdrawn for one family; the link stays
+    /// authenticated.
+    NetworkDown(Family),
+    /// What `Authenticated` and `Opened` allowed is withdrawn: the link is being
+    /// renegotiated, or is about to close. Nothing may pass before a new
+    /// `Authenticated`.
+    Suspended,
     /// The session is over; it has no timers left.
     Closed {
         /// Why.
         reason: CloseReason,
     },
+}
+
+/// A network protocol that a link carries, and the ends' addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// By IPCP.
+    Ipv4 {
+        /// Our address.
+        local: Ipv4Addr,
+        /// The peer's address; 0.0.0.0 when it told none.
+        remote: Ipv4Addr,
+    },
+    /// By IPV6CP, which is about link-local addresses only.
+    Ipv6 {
+        /// Our address; `::` when the peer would not talk about it.
+        local: Ipv6Addr,
+        /// The peer's address; `::` when it told none.
+        remote: Ipv6Addr,
+    },
+}
+
+impl Network {
+    /// Which of the two it is.
+    #[must_use]
+    pub const fn family(&self) -> Family {
+        match self {
+            Self::Ipv4 { .. } => Family::Ipv4,
+            Self::Ipv6 { .. } => Family::Ipv6,
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ipv4 { local, remote } => write!(f, "{local} to {remote}"),
+            Self::Ipv6 { local, remote } => write!(f, "{local} to {remote}"),
+        }
+    }
+}
+
+/// A network protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// PPP protocol 0021.
+    Ipv4,
+    /// PPP protocol 0057.
+    Ipv6,
+}
+
+impl Family {
+    /// The family of an address.
+    #[must_use]
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::Ipv4,
+            IpAddr::V6(_) => Self::Ipv6,
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipv4 => "IPv4",
+            Self::Ipv6 => "IPv6",
+        })
+    }
 }
 
 /// Why a session closed.
@@ -185,8 +252,10 @@ pub enum CloseReason {
     EchoTimeout,
     /// The peer never agreed to LCP, or never answered.
     LcpFailed,
-    /// The peer never agreed to IPCP, or never answered.
+    /// The peer never agreed to IPCP, or never answered, and there is no IPv6.
     IpcpFailed,
+    /// The same of IPV6CP, and there is no IPv4.
+    Ipv6cpFailed,
     /// The peer rejected a protocol (its number) or a code we cannot do without.
     Rejected(u16),
     /// Our own frames come back.
@@ -220,6 +289,7 @@ impl fmt::Display for CloseReason {
             Self::EchoTimeout => f.write_str("LCP echoes are not answered"),
             Self::LcpFailed => f.write_str("LCP negotiation failed"),
             Self::IpcpFailed => f.write_str("IPCP negotiation failed"),
+            Self::Ipv6cpFailed => f.write_str("IPV6CP negotiation failed"),
             Self::Rejected(protocol) => write!(f, "peer rejected protocol {protocol:04x}"),
             Self::LoopedBack => f.write_str("link is looped back"),
             Self::AuthenticationRefused => f.write_str("peer refuses to authenticate itself"),

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 /// PPP protocol numbers (IANA "PPP DLL Protocol Numbers").
 pub(super) mod protocol {
     pub(in crate::ppp) const IPV4: u16 = 0x0021;
+    pub(in crate::ppp) const IPV6: u16 = 0x0057;
     pub(in crate::ppp) const IPCP: u16 = 0x8021;
+    pub(in crate::ppp) const IPV6CP: u16 = 0x8057;
     pub(in crate::ppp) const LCP: u16 = 0xc021;
     pub(in crate::ppp) const PAP: u16 = 0xc023;
     pub(in crate::ppp) const CHAP: u16 = 0xc223;
@@ -52,7 +54,7 @@ pub(super) enum PacketError {
     Length(u16),
 }
 
-/// One packet of LCP, IPCP, PAP or CHAP (RFC 1661 5).
+/// One packet of LCP, an NCP, PAP or CHAP (RFC 1661 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Packet<'a> {
     pub(super) code: u8,

@@ -1,6 +1,9 @@
 //! One PPP link: its phases (RFC 1661 3), and what goes on in each.
+mod network;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -9,15 +12,15 @@ use rand::{Rng, SeedableRng};
 use super::auth::{Auth, Credentials, Party, Step};
 use super::echo::{Due, Echo};
 use super::fsm::State;
-use super::ipcp::Ipcp;
 use super::layer::{Effect, Layer};
 use super::lcp::Lcp;
+use super::networks::{Networks, failure_of, family_of};
 use super::packet::{self, Packet, code, protocol};
 use super::{AuthProtocol, CloseReason, Config, EchoStatistics, Event, Output, Role, Timers};
 
 /// Frames kept for a phase that the peer is already in: what overtakes the
 /// packet that gets us there too.
-const MAX_EARLY_FRAMES: usize = 4;
+const MAX_EARLY_FRAMES: usize = 6;
 
 /// A frame longer than this is no early login packet.
 const MAX_EARLY_OCTETS: usize = 1024;
@@ -38,12 +41,13 @@ enum Phase {
 /// nothing itself.
 pub struct Session {
     role: Role,
+    ipv6: bool,
     timers: Timers,
     rng: StdRng,
     phase: Phase,
     lcp: Layer<Lcp>,
     auth: Auth,
-    ipcp: Option<Layer<Ipcp>>,
+    networks: Option<Networks>,
     echo: Echo,
     login_deadline: Option<Duration>,
     early: Vec<Vec<u8>>,
@@ -60,6 +64,7 @@ impl Session {
     pub fn new(config: Config, mut rng: StdRng) -> Self {
         let Config {
             role,
+            ipv6,
             mru,
             lcp_rate,
             lcp_timeout,
@@ -77,11 +82,12 @@ impl Session {
         Self {
             lcp: Layer::new(lcp, timers, rng.random()),
             role,
+            ipv6,
             timers,
             rng,
             phase: Phase::Dead,
             auth: Auth::None,
-            ipcp: None,
+            networks: None,
             echo: Echo::new(lcp_rate, lcp_timeout),
             login_deadline: None,
             early: Vec::new(),
@@ -116,8 +122,8 @@ impl Session {
     /// first: an echo may be among them that keeps the link.
     pub fn handle_timeout(&mut self, now: Duration) {
         self.lcp.handle_timeout(now);
-        if let Some(ipcp) = &mut self.ipcp {
-            ipcp.handle_timeout(now);
+        if let Some(networks) = &mut self.networks {
+            networks.handle_timeout(now);
         }
         self.pump(now);
         self.authentication_timeout(now);
@@ -130,10 +136,9 @@ impl Session {
 
     /// When [`Session::handle_timeout`] is to be called.
     pub fn next_timeout(&self) -> Option<Duration> {
-        let ipcp = self.ipcp.as_ref().and_then(Layer::deadline);
         [
             self.lcp.deadline(),
-            ipcp,
+            self.networks.as_ref().and_then(Networks::deadline),
             self.auth.deadline(),
             self.echo.deadline(),
             self.login_deadline,
@@ -178,11 +183,9 @@ impl Session {
         self.lcp.negotiator.peer().mru
     }
 
-    /// Whether IP may pass both ways.
+    /// Whether IPv4 or IPv6 may pass both ways.
     pub fn is_open(&self) -> bool {
-        self.ipcp
-            .as_ref()
-            .is_some_and(|ipcp| ipcp.state() == State::Opened)
+        self.networks.as_ref().is_some_and(Networks::any_is_open)
     }
 
     /// Whether the link has ended or is being terminated: it never comes up again.
@@ -211,25 +214,27 @@ impl Session {
             return;
         }
         match (self.phase, number) {
-            (Phase::Establish, protocol::PAP | protocol::CHAP | protocol::IPCP)
-                if self.lcp.state() == State::AckSent =>
-            {
-                self.keep_for_later(frame);
-            }
-            (Phase::Authenticate, protocol::IPCP) => self.keep_for_later(frame),
+            (
+                Phase::Establish,
+                protocol::PAP | protocol::CHAP | protocol::IPCP | protocol::IPV6CP,
+            ) if self.lcp.state() == State::AckSent => self.keep_for_later(frame),
+            (Phase::Authenticate, protocol::IPCP | protocol::IPV6CP) => self.keep_for_later(frame),
             (Phase::Authenticate | Phase::Network, protocol::PAP | protocol::CHAP) => {
                 if let Ok(packet) = Packet::parse(information) {
                     self.receive_authentication(now, number, packet);
                 }
             }
-            (Phase::Network, protocol::IPCP) => {
-                if let (Ok(packet), Some(ipcp)) = (Packet::parse(information), &mut self.ipcp) {
-                    ipcp.receive(now, packet);
-                }
-            }
             // The data plane's, or what slipped past it.
             (Phase::Network, protocol::IPV4) => {}
-            (Phase::Network, unknown) => self.reject_protocol(unknown, information),
+            (Phase::Network, protocol::IPV6) if self.ipv6 => {}
+            (Phase::Network, number) => match (family_of(number), &mut self.networks) {
+                (Some(family), Some(networks)) if networks.has(family) => {
+                    if let Ok(packet) = Packet::parse(information) {
+                        networks.receive(now, family, packet);
+                    }
+                }
+                _ => self.reject_protocol(number, information),
+            },
             _ => {}
         }
     }
@@ -301,9 +306,10 @@ impl Session {
                 self.reason.get_or_insert(CloseReason::Rejected(number));
                 self.lcp.rejected_for_good(now);
             }
-            // Without its one NCP the link is of no use.
-            protocol::IPCP if self.phase == Phase::Network => {
-                self.begin_close(now, CloseReason::Rejected(number));
+            protocol::IPCP | protocol::IPV6CP => {
+                if let Some(family) = family_of(number) {
+                    self.end_network(now, family, CloseReason::Rejected(number));
+                }
             }
             protocol::PAP | protocol::CHAP if self.phase == Phase::Authenticate => {
                 self.begin_close(now, CloseReason::Rejected(number));
@@ -343,15 +349,17 @@ impl Session {
                         self.finish();
                     }
                 }
-            } else if let Some(effect) = self.ipcp.as_mut().and_then(Layer::next_effect) {
+            } else if let Some((family, effect)) =
+                self.networks.as_mut().and_then(Networks::next_effect)
+            {
                 match effect {
                     Effect::Frame(frame) => self.output.push_back(Output::Frame(frame)),
-                    Effect::Up => self.ipcp_up(now),
-                    Effect::Down => self.ipcp_down(now),
-                    Effect::Finished => self.ipcp_finished(now),
+                    Effect::Up => self.network_up(now, family),
+                    Effect::Down => self.network_down(now, family),
+                    Effect::Finished => self.network_finished(now, family),
                 }
-            } else if self.ipcp.as_ref().is_some_and(Layer::diverges) {
-                self.begin_close(now, CloseReason::IpcpFailed);
+            } else if let Some(family) = self.networks.as_ref().and_then(Networks::diverging) {
+                self.end_network(now, family, failure_of(family));
             } else {
                 return;
             }
@@ -430,39 +438,6 @@ impl Session {
         }
     }
 
-    /// Authentication is done: told before `reply` tells the peer.
-    fn enter_network(
-        &mut self,
-        now: Duration,
-        username: String,
-        login: Option<usize>,
-        reply: Option<Vec<u8>>,
-    ) {
-        self.phase = Phase::Network;
-        self.login = login;
-        self.announced = true;
-        self.output
-            .push_back(Output::Event(Event::Authenticated { username, login }));
-        self.output.extend(reply.map(Output::Frame));
-        let ipcp = match &self.role {
-            Role::Client { local_ip, .. } => {
-                Ipcp::client(local_ip.unwrap_or(Ipv4Addr::UNSPECIFIED))
-            }
-            Role::Server {
-                logins, local_ip, ..
-            } => {
-                let assigned = login
-                    .and_then(|login| logins.get(login))
-                    .map(|login| login.remote_ip);
-                Ipcp::server(*local_ip, assigned.unwrap_or(Ipv4Addr::UNSPECIFIED))
-            }
-        };
-        let mut ipcp = Layer::new(ipcp, self.timers, self.rng.random());
-        ipcp.peer_mru = self.peer_mru();
-        ipcp.open(now);
-        self.ipcp = Some(ipcp);
-    }
-
     fn lcp_down(&mut self, now: Duration) {
         self.leave_network();
         match self.lcp.state() {
@@ -487,44 +462,14 @@ impl Session {
     /// Everything above LCP ends.
     fn leave_network(&mut self) {
         if std::mem::take(&mut self.announced) {
-            self.output.push_back(Output::Event(Event::Suspended {
-                authenticated: false,
-            }));
+            self.output.push_back(Output::Event(Event::Suspended));
         }
         self.auth = Auth::None;
-        self.ipcp = None;
+        self.networks = None;
         self.login = None;
         self.early.clear();
         self.echo.stop();
         self.lcp.peer_mru = super::layer::DEFAULT_MRU;
-    }
-
-    fn ipcp_up(&mut self, now: Duration) {
-        let Some(ipcp) = &self.ipcp else {
-            return;
-        };
-        let (local, remote) = (ipcp.negotiator.local(), ipcp.negotiator.remote());
-        if local.is_unspecified() {
-            return self.begin_close(now, CloseReason::NoAddress);
-        }
-        self.login_deadline = None;
-        self.output
-            .push_back(Output::Event(Event::Opened { local, remote }));
-    }
-
-    fn ipcp_down(&mut self, now: Duration) {
-        self.login_again(now);
-        self.output.push_back(Output::Event(Event::Suspended {
-            authenticated: true,
-        }));
-    }
-
-    /// IPCP has given up, unless the peer only took it down, and may bring it
-    /// up again in the time of a login.
-    fn ipcp_finished(&mut self, now: Duration) {
-        if self.ipcp.as_ref().is_some_and(|ipcp| !ipcp.ended_by_peer()) {
-            self.begin_close(now, CloseReason::IpcpFailed);
-        }
     }
 
     fn send_echo_request(&mut self, now: Duration) {
@@ -593,6 +538,3 @@ impl Session {
             .push_back(Output::Event(Event::Closed { reason }));
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,7 @@
 //! Two sessions over a network of a seed's making: loss, duplicates, delay,
 //! reordering, all in simulated time.
 use crate::seeds::seeds;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,6 +170,7 @@ fn client(password: &str) -> Config {
             password: password.into(),
             local_ip: None,
         },
+        ipv6: false,
         mru: 1500,
         lcp_rate: Duration::from_secs(1),
         lcp_timeout: Duration::from_secs(60),
@@ -197,15 +199,13 @@ fn server(protocols: &[AuthProtocol]) -> Config {
     }
 }
 
+const fn opened(local: Ipv4Addr, remote: Ipv4Addr) -> Event {
+    Event::Opened(Network::Ipv4 { local, remote })
+}
+
 const OPENED: [Event; 2] = [
-    Event::Opened {
-        local: ASSIGNED_IP,
-        remote: SERVER_IP,
-    },
-    Event::Opened {
-        local: SERVER_IP,
-        remote: ASSIGNED_IP,
-    },
+    opened(ASSIGNED_IP, SERVER_IP),
+    opened(SERVER_IP, ASSIGNED_IP),
 ];
 
 #[test]
@@ -239,8 +239,9 @@ fn patient() -> Timers {
     }
 }
 
-/// Two ends in weather of the seed's making, set up in as many ways as there are.
-fn storm(seed: u64, password: &str) -> World {
+/// Two ends in weather of the seed's making, set up in as many ways as there
+/// are, and whether both of them want IPv6.
+fn storm(seed: u64, password: &str) -> (World, bool) {
     use AuthProtocol::{Chap, Pap};
     let mut rng = StdRng::seed_from_u64(seed);
     let weather = Weather::of(&mut rng);
@@ -250,50 +251,83 @@ fn storm(seed: u64, password: &str) -> World {
     for config in &mut configs {
         config.timers = patient();
         config.mru = [1500, 1400, 1600][rng.random_range(0..3)];
+        config.ipv6 = rng.random_bool(0.7);
     }
     if let Role::Client { local_ip, .. } = &mut configs[CLIENT].role {
         *local_ip =
             [None, Some(ASSIGNED_IP), Some(Ipv4Addr::new(172, 16, 0, 1))][rng.random_range(0..3)];
     }
-    World::new(seed, weather, configs)
+    let ipv6 = configs.iter().all(|config| config.ipv6);
+    (World::new(seed, weather, configs), ipv6)
 }
 
 /// What may follow what: IP is never allowed before authentication, never
 /// withdrawn twice, and nothing comes after the end.
 fn assert_sensible(seed: u64, events: &[Event]) {
-    let (mut authenticated, mut opened, mut closed) = (false, false, false);
+    let (mut authenticated, mut open, mut closed) = (false, BTreeSet::new(), false);
     for event in events {
         assert!(!closed, "seed {seed}: after the end: {events:?}");
+        let sensible = match event {
+            Event::Authenticated { .. } => !std::mem::replace(&mut authenticated, true),
+            Event::Opened(network) => authenticated && open.insert(network.family()),
+            Event::NetworkDown(family) => authenticated && open.remove(family),
+            Event::Suspended => {
+                open.clear();
+                std::mem::take(&mut authenticated)
+            }
+            Event::Closed { .. } => {
+                closed = true;
+                true
+            }
+        };
+        assert!(sensible, "seed {seed}: {events:?}");
+    }
+}
+
+/// What is open after these events.
+fn networks(events: &[Event]) -> BTreeMap<Family, Network> {
+    let mut open = BTreeMap::new();
+    for event in events {
         match event {
-            Event::Authenticated { .. } => {
-                assert!(!authenticated, "seed {seed}: {events:?}");
-                authenticated = true;
-            }
-            Event::Opened { .. } => {
-                assert!(authenticated && !opened, "seed {seed}: {events:?}");
-                opened = true;
-            }
-            Event::Suspended {
-                authenticated: still,
-            } => {
-                assert!(
-                    authenticated && (opened || !still),
-                    "seed {seed}: {events:?}"
-                );
-                (authenticated, opened) = (*still, false);
-            }
-            Event::Closed { .. } => closed = true,
+            Event::Opened(network) => drop(open.insert(network.family(), *network)),
+            Event::NetworkDown(family) => drop(open.remove(family)),
+            Event::Suspended | Event::Closed { .. } => open.clear(),
+            Event::Authenticated { .. } => {}
         }
     }
+    open
+}
+
+/// Each end has what the other thinks it has.
+fn assert_agreed(seed: u64, world: &World) {
+    let [client, server] = [CLIENT, SERVER].map(|end| networks(&world.events[end]));
+    let Some(&Network::Ipv6 { local, remote }) = client.get(&Family::Ipv6) else {
+        return;
+    };
+    let mirrored = Network::Ipv6 {
+        local: remote,
+        remote: local,
+    };
+    assert_eq!(server[&Family::Ipv6], mirrored, "seed {seed}");
+    assert!(
+        local != remote && local.is_unicast_link_local(),
+        "seed {seed}: {local}"
+    );
 }
 
 #[test]
 fn any_weather_ends_with_both_open_and_the_same_addresses() {
+    let mut with_ipv6 = 0;
     for seed in seeds(1000) {
-        let mut world = storm(seed, "secret");
+        let (mut world, ipv6) = storm(seed, "secret");
+        with_ipv6 += u32::from(ipv6);
         world.start();
         // Open, and nothing on its way that could change it.
-        while !(world.both_open() && world.wire.is_empty()) {
+        let all_open = |world: &World| {
+            let count = |end: usize| networks(&world.events[end]).len();
+            [CLIENT, SERVER].map(count) == [1 + usize::from(ipv6); 2]
+        };
+        while !(all_open(&world) && world.wire.is_empty()) {
             world.run_until(world.now + Duration::from_millis(100));
             let (seconds, events) = (world.now.as_secs(), &world.events);
             assert!(seconds < 600, "seed {seed}: {:?} {events:?}", world.weather);
@@ -302,14 +336,14 @@ fn any_weather_ends_with_both_open_and_the_same_addresses() {
             assert_sensible(seed, &world.events[end]);
             let opened: Vec<_> = world.events[end]
                 .iter()
-                .filter(|event| matches!(event, Event::Opened { .. }))
+                .filter(|event| matches!(event, Event::Opened(Network::Ipv4 { .. })))
                 .collect();
             assert!(
                 opened.iter().all(|event| **event == OPENED[end]),
                 "seed {seed}: {opened:?}"
             );
-            assert_eq!(world.events[end].last(), Some(&OPENED[end]), "seed {seed}");
         }
+        assert_agreed(seed, &world);
 
         let closing = (seed % 2) as usize;
         world.ends[closing].close(world.now, CloseReason::Administrative);
@@ -331,6 +365,7 @@ fn any_weather_ends_with_both_open_and_the_same_addresses() {
         );
         assert_over(seed, &world);
     }
+    assert!(with_ipv6 > 300, "{with_ipv6}");
 }
 
 /// Both ends have closed, and nothing is left to happen.
@@ -351,7 +386,7 @@ fn assert_over(seed: u64, world: &World) {
 fn wrong_credentials_close_both_ends_in_any_weather() {
     let mut told = 0;
     for seed in seeds(600) {
-        let mut world = storm(seed, "wrong");
+        let (mut world, _) = storm(seed, "wrong");
         world.start();
         world.run_for(700);
         assert_over(seed, &world);

@@ -3,6 +3,7 @@ use super::super::*;
 use super::*;
 
 mod authentication;
+mod ipv6;
 mod negotiation;
 mod network;
 
@@ -21,6 +22,7 @@ const MAGIC: [u8; 6] = [5, 6, 1, 2, 3, 4];
 fn config(role: Role) -> Config {
     Config {
         role,
+        ipv6: false,
         mru: 1500,
         lcp_rate: Duration::from_secs(1),
         lcp_timeout: Duration::from_secs(5),
@@ -160,6 +162,11 @@ impl Script {
             .into_iter()
             .find(|f| f.protocol == protocol::IPCP)
             .unwrap();
+        self.finish_ipcp(&ours);
+    }
+
+    /// IPCP opens after this request of ours.
+    fn finish_ipcp(&mut self, ours: &Seen) {
         assert_eq!(ours.code, REQUEST);
         let (local, remote) = match self.session.role {
             Role::Client { .. } => (REMOTE, LOCAL),
@@ -232,6 +239,18 @@ impl Script {
             _ => None,
         }
     }
+}
+
+/// As it is, with IPv6 besides.
+fn with_ipv6(config: Config) -> Config {
+    Config {
+        ipv6: true,
+        ..config
+    }
+}
+
+fn opened(local: Ipv4Addr, remote: Ipv4Addr) -> Event {
+    Event::Opened(Network::Ipv4 { local, remote })
 }
 
 fn authenticated(login: Option<usize>) -> Event {

@@ -227,12 +227,7 @@ fn a_terminate_request_ends_the_link_at_once() {
         data: vec![],
     };
     assert_eq!(frame_of(&outputs[0]), Some(ack.clone()));
-    assert_eq!(
-        outputs[1],
-        Output::Event(Event::Suspended {
-            authenticated: false
-        })
-    );
+    assert_eq!(outputs[1], Output::Event(Event::Suspended));
     assert_eq!(
         script.closed(),
         Some(CloseReason::PeerTerminated("bye\u{fffd}".into()))
@@ -258,12 +253,7 @@ fn closing_tells_the_peer_and_waits_for_its_ack_for_a_while() {
         .session
         .close(script.now, CloseReason::Administrative);
     let outputs = script.outputs();
-    assert_eq!(
-        outputs[0],
-        Output::Event(Event::Suspended {
-            authenticated: false
-        })
-    );
+    assert_eq!(outputs[0], Output::Event(Event::Suspended));
     let request = frame_of(&outputs[1]).unwrap();
     assert_eq!((request.code, outputs.len()), (code::TERMINATE_REQUEST, 2));
     script.session.close(script.now, CloseReason::LcpFailed);

@@ -18,16 +18,7 @@ fn a_client_takes_the_address_it_is_given() {
     assert_eq!(frames[1].data, [3, 6, 10, 0, 0, 2]);
     script.send(protocol::IPCP, ACK, frames[1].id, &frames[1].data);
     script.outputs();
-    assert_eq!(
-        script.events,
-        [
-            authenticated(None),
-            Event::Opened {
-                local: REMOTE,
-                remote: LOCAL
-            }
-        ]
-    );
+    assert_eq!(script.events, [authenticated(None), opened(REMOTE, LOCAL)]);
 }
 
 #[test]
@@ -48,11 +39,8 @@ fn a_client_with_an_address_asks_for_it_and_without_one_at_the_end_closes() {
     script.send(protocol::IPCP, REQUEST, 1, &[]);
     script.send(protocol::IPCP, ACK, ask.id, &[]);
     script.outputs();
-    let opened = Event::Opened {
-        local: REMOTE,
-        remote: Ipv4Addr::UNSPECIFIED,
-    };
-    assert_eq!(script.events.last(), Some(&opened));
+    let up = opened(REMOTE, Ipv4Addr::UNSPECIFIED);
+    assert_eq!(script.events.last(), Some(&up));
 
     let mut script = Script::new(config(role(None)));
     script.open_lcp(&MAGIC);
@@ -131,13 +119,7 @@ fn a_server_assigns_the_logins_address() {
     script.send(protocol::IPCP, ACK, ours.id, &ours.data);
     script.send(protocol::IPCP, REQUEST, 6, &assigned);
     let outputs = script.outputs();
-    assert_eq!(
-        outputs[0],
-        Output::Event(Event::Opened {
-            local: LOCAL,
-            remote: REMOTE
-        })
-    );
+    assert_eq!(outputs[0], Output::Event(opened(LOCAL, REMOTE)));
     let ack = Seen {
         protocol: protocol::IPCP,
         code: ACK,
@@ -178,12 +160,7 @@ fn lcp_renegotiation_does_everything_again() {
     assert_eq!(script.events.len(), 2);
     script.lcp(REQUEST, 90, &MAGIC);
     let outputs = script.outputs();
-    assert_eq!(
-        outputs[0],
-        Output::Event(Event::Suspended {
-            authenticated: false
-        })
-    );
+    assert_eq!(outputs[0], Output::Event(Event::Suspended));
     let frames: Vec<_> = outputs[1..].iter().filter_map(frame_of).collect();
     assert_eq!((frames[0].code, frames[1].code), (REQUEST, ACK));
     script.send(protocol::IPCP, REQUEST, 91, &[]);
@@ -195,11 +172,8 @@ fn lcp_renegotiation_does_everything_again() {
     script.send(protocol::PAP, 1, 3, b"\x02me\x06secret");
     script.open_ipcp();
     script.outputs();
-    let opened = Event::Opened {
-        local: LOCAL,
-        remote: REMOTE,
-    };
-    assert_eq!(script.events[3..], [authenticated(Some(0)), opened]);
+    let up = opened(LOCAL, REMOTE);
+    assert_eq!(script.events[3..], [authenticated(Some(0)), up]);
 }
 
 #[test]
@@ -215,19 +189,8 @@ fn ipcp_renegotiation_leaves_authentication_alone() {
     );
     script.send(protocol::IPCP, ACK, frames[0].id, &frames[0].data);
     script.outputs();
-    let opened = Event::Opened {
-        local: REMOTE,
-        remote: Ipv4Addr::new(10, 0, 0, 7),
-    };
-    assert_eq!(
-        script.events[2..],
-        [
-            Event::Suspended {
-                authenticated: true
-            },
-            opened
-        ]
-    );
+    let up = opened(REMOTE, Ipv4Addr::new(10, 0, 0, 7));
+    assert_eq!(script.events[2..], [Event::NetworkDown(Family::Ipv4), up]);
 
     // The peer takes IPCP down, does not come back, and runs out of time.
     let mut script = Script::open_client();
@@ -296,6 +259,7 @@ fn any_frames() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let number = prop_oneof![
         4 => Just(protocol::LCP),
         3 => Just(protocol::IPCP),
+        3 => Just(protocol::IPV6CP),
         1 => Just(protocol::PAP),
         1 => Just(protocol::CHAP),
         1 => any::<u16>(),
@@ -318,19 +282,21 @@ fn any_frames() -> impl Strategy<Value = Vec<Vec<u8>>> {
 proptest! {
     #[test]
     fn no_frame_makes_a_session_panic_or_talk_without_end(
-        frames in any_frames(), which in 0..4, gap_ms in 0..4000u64,
+        frames in any_frames(), which in 0..6, gap_ms in 0..4000u64,
     ) {
         let mut script = match which {
             0 => Script::new(client()),
             1 => Script::new(server(&[])),
             2 => Script::open_client(),
-            _ => Script::open_server(),
+            3 => Script::open_server(),
+            4 => Script::new(with_ipv6(client())),
+            _ => ipv6::open_both(),
         };
         script.outputs();
         for frame in frames {
             script.session.handle_frame(script.now, &frame);
             let outputs = script.outputs();
-            prop_assert!(outputs.len() < 12, "{outputs:?}");
+            prop_assert!(outputs.len() < 16, "{outputs:?}");
             script.wait(Duration::from_millis(gap_ms));
             script.outputs();
         }
