@@ -2,8 +2,10 @@
 
 pub mod clamp_mss;
 pub mod fragment;
+pub mod fragment_ipv6;
 pub mod split;
 
 pub use clamp_mss::{clamp_mss, may_be_syn};
 pub use fragment::fragment;
+pub use fragment_ipv6::fragment_ipv6;
 pub use split::split;

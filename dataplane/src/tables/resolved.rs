@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::command::NextHop;
-use crate::headers::ethernet;
+use crate::headers::{ethernet, ipv6};
 
 use super::routes::{Routes, TableSlot};
 use super::shortcuts::Shortcuts;
@@ -23,6 +23,9 @@ pub(crate) struct HopPlace<A>(u16, PhantomData<A>);
 pub(crate) trait Address: Copy + Eq + Debug + Into<IpAddr> + 'static {
     const UNSPECIFIED: Self;
     const ETHER_TYPE: u16;
+    /// Octets of a packet that is carried everywhere, if need be in parts that
+    /// its sender knows nothing of.
+    const LEAST_MTU: u16;
 
     /// All bits, mixed into fewer.
     fn key(self) -> u32;
@@ -36,6 +39,8 @@ pub(crate) trait Address: Copy + Eq + Debug + Into<IpAddr> + 'static {
 impl Address for Ipv4Addr {
     const UNSPECIFIED: Self = Self::UNSPECIFIED;
     const ETHER_TYPE: u16 = ethernet::ETHER_TYPE_IPV4;
+    // Routers cut packets of any size.
+    const LEAST_MTU: u16 = 0;
 
     #[inline]
     fn key(self) -> u32 {
@@ -69,6 +74,7 @@ impl Address for Ipv4Addr {
 impl Address for Ipv6Addr {
     const UNSPECIFIED: Self = Self::UNSPECIFIED;
     const ETHER_TYPE: u16 = ethernet::ETHER_TYPE_IPV6;
+    const LEAST_MTU: u16 = ipv6::MIN_MTU;
 
     #[inline]
     fn key(self) -> u32 {

@@ -21,7 +21,7 @@ pub enum FragmentError {
     DontFragment,
     /// The MTU is below [`MIN_MTU`].
     MtuTooSmall,
-    /// It has no whole header, is shorter than its total length, or reaches
+    /// It has no whole header, one that cannot be taken, is shorter than its total length, or reaches
     /// past the end of the largest datagram.
     Malformed,
 }
@@ -36,6 +36,17 @@ pub struct Fragment {
 }
 
 impl Fragment {
+    /// One with these headers, of at most 60 octets.
+    pub(super) fn new(headers: &[u8], payload_range: Range<usize>) -> Self {
+        let mut header = [0; MAX_HEADER_OCTETS];
+        header[..headers.len()].copy_from_slice(headers);
+        Self {
+            header,
+            header_octets: headers.len(),
+            payload_range,
+        }
+    }
+
     /// The header, checksum and all.
     #[inline]
     #[must_use]

@@ -163,7 +163,9 @@ impl Worker {
                 let mtu = session.inner_mtu(link);
                 Ok(Way {
                     target: Target::Session(id),
-                    mtu,
+                    // No sender goes below the least: what does not fit is cut
+                    // on the outside (RFC 2473, 7.1).
+                    mtu: mtu.max(A::LEAST_MTU),
                     tcp_mtu: session.spec.tcp_mss_fix.then_some(mtu),
                 })
             }
@@ -180,7 +182,7 @@ impl Worker {
                 let whole_mtu = set.mtu;
                 Ok(Way {
                     target: Target::Set { id, whole_mtu },
-                    mtu: set.spec.mtu,
+                    mtu: set.spec.mtu.max(A::LEAST_MTU),
                     tcp_mtu: set.spec.tcp_mss_fix.then_some(whole_mtu),
                 })
             }

@@ -1,6 +1,6 @@
 //! Into the tunnels: cutting, encapsulation, numbers, replication.
 
-use dpdk::{BURST, Burst, Mbuf};
+use dpdk::{BURST, Burst, Mbuf, Mempool};
 
 use std::sync::atomic::Ordering;
 
@@ -13,7 +13,8 @@ use crate::headers::ha::{FLAG_MORE_PIECES, FLAG_NOT_FIRST_PIECE};
 use crate::headers::ppp::{self, PROTOCOL_OCTETS};
 use crate::headers::{ethernet, ipv4, ipv6};
 use crate::tables::{Link, Member};
-use crate::transform::split;
+use crate::transform::fragment::Fragment;
+use crate::transform::{fragment, fragment_ipv6, split};
 
 use super::forward::Origin;
 use super::io::Io;
@@ -84,8 +85,20 @@ impl Worker {
                 return;
             }
         }
-        let outer = encapsulate(&session.plain, link, packet, &copy);
-        let sent = send_outer(&mut self.io, link, outer);
+        let whole_mtu = session.inner_mtu(link);
+        let sent = if octets <= usize::from(whole_mtu) {
+            let outer = encapsulate(&session.plain, link, packet, &copy);
+            send_outer(&mut self.io, link, outer)
+        } else {
+            let copy = Copy {
+                sum: checksum::sum(&packet),
+                ..copy
+            };
+            let mtu = session.plain.octets() + usize::from(whole_mtu);
+            let make = |bare: &Link| encapsulate(&session.plain, bare, packet, &copy);
+            let identification = copy.identification;
+            send_cut(&mut self.io, &self.copies, link, mtu, identification, make)
+        };
         count_sent(&session.counters, sent, octets);
     }
 
@@ -457,6 +470,59 @@ fn request_checksums(frame: &mut Mbuf, template: &Template) -> bool {
     } else {
         frame.request_checksums(ETHERNET_OCTETS, ipv4::HEADER_OCTETS as u16)
     }
+}
+
+/// Sends the outer packet that is made for a link without Ethernet header in
+/// fragments that fit `mtu`. False when one was dropped, which is counted.
+#[cold]
+fn send_cut(
+    io: &mut Io,
+    copies: &Mempool,
+    link: &Link,
+    mtu: usize,
+    identification: u16,
+    make: impl FnOnce(&Link) -> Option<Mbuf>,
+) -> bool {
+    let bare = Link {
+        ethernet: None,
+        fills_in_checksums: false,
+        ..*link
+    };
+    let Some(outer) = make(&bare) else {
+        io.drop(link.port, Drop::NoBuffer);
+        return false;
+    };
+    // What fits no link is not so long.
+    let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
+    // No two packets at about the same time have the same one (RFC 8200, 4.5).
+    let identification = (io.now as u32) << 16 | u32::from(identification);
+    let mut send = |parts: &mut dyn Iterator<Item = Fragment>| {
+        let mut sent = true;
+        for part in parts {
+            sent &= send_outer(io, link, part_of(copies, link, &outer, &part));
+        }
+        sent
+    };
+    let sent = match ethernet::ether_type_of(&outer) {
+        ethernet::ETHER_TYPE_IPV6 => {
+            fragment_ipv6(&outer, mtu, identification).map(|mut parts| send(&mut parts))
+        }
+        _ => fragment(&outer, mtu).map(|mut parts| send(&mut parts)),
+    };
+    sent.unwrap_or_else(|_| {
+        io.drop(link.port, Drop::FragmentationNeeded);
+        false
+    })
+}
+
+/// One fragment of a packet in a buffer of its own.
+fn part_of(copies: &Mempool, link: &Link, packet: &[u8], part: &Fragment) -> Option<Mbuf> {
+    let mut copy = copies.alloc()?;
+    let ethernet = link.ethernet.as_ref().map_or(&[][..], |header| header);
+    let payload = packet.get(part.payload_range.clone())?;
+    let octets = [ethernet, part.header(), payload];
+    let whole = octets.iter().all(|octets| copy.extend_from_slice(octets));
+    whole.then_some(copy)
 }
 
 /// Sends an outer packet, or has the control thread find its neighbour. False

@@ -1,9 +1,9 @@
 //! MSS clamp and fragmentation.
 
 use crate::packets::{ipv4, ipv6, transport_checksum, transport_checksum_behind};
-use dataplane::headers::ipv4 as header;
-use dataplane::transform::clamp_mss;
+use dataplane::headers::{ipv4 as header, ipv6 as ipv6_header};
 use dataplane::transform::fragment::{FragmentError, fragment};
+use dataplane::transform::{clamp_mss, fragment_ipv6};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
@@ -304,6 +304,71 @@ fn fragments_of_a_fragment() {
     assert_eq!(words(&last), [MORE | 100, 110]);
 }
 
+/// The IPv6 packets that the fragments are, put together again by their offsets.
+fn reassembled_ipv6(packet: &[u8], mtu: u16, identification: u32) -> Vec<u8> {
+    let mut payload = vec![0xee; packet.len() - 40];
+    let mut octets = 0;
+    let parts: Vec<_> = fragment_ipv6(packet, mtu, identification)
+        .unwrap()
+        .collect();
+    for (number, part) in parts.iter().enumerate() {
+        let whole = [part.header(), &packet[part.payload_range.clone()]].concat();
+        assert!(whole.len() <= mtu.into());
+        let header = ipv6_header::parse(&whole).unwrap();
+        assert_eq!(header.total_octets, whole.len());
+        let upper = ipv6_header::upper_layer(&header, &whole).unwrap();
+        assert_eq!(upper.offset, 48);
+        let place = upper.fragment.unwrap();
+        assert_eq!(place.identification, identification);
+        assert_eq!(place.more_fragments, number + 1 < parts.len());
+        let at = place.fragment_offset_octets;
+        assert!(!place.more_fragments || (whole.len() - 48) % 8 == 0);
+        payload[at..at + whole.len() - 48].copy_from_slice(&whole[48..]);
+        octets += whole.len() - 48;
+    }
+    assert_eq!(octets, payload.len(), "nothing twice");
+    [&packet[..40], &payload].concat()
+}
+
+#[test]
+fn fragment_ipv6_golden() {
+    let payload: Vec<u8> = (0..1290u32).map(|at| at as u8).collect();
+    let packet = ipv6(17, &payload);
+    let parts: Vec<_> = fragment_ipv6(&packet, 1280, 0x0102_0304).unwrap().collect();
+    assert_eq!(parts.len(), 2);
+    // 1280 less 48 is 1232, a multiple of eight; 1232 + 8 = 0x4d8; 58 + 8 = 0x42.
+    let addresses = &packet[8..40];
+    let first = [
+        &[0x60, 0, 0, 0, 0x04, 0xd8, 44, 64][..],
+        addresses,
+        &[17, 0, 0, 1, 1, 2, 3, 4],
+    ];
+    let second = [
+        &[0x60, 0, 0, 0, 0, 0x42, 44, 64][..],
+        addresses,
+        &[17, 0, 0x04, 0xd0, 1, 2, 3, 4],
+    ];
+    assert_eq!(parts[0].header(), first.concat());
+    assert_eq!(parts[1].header(), second.concat());
+    assert_eq!(parts[0].payload_range, 40..40 + 1232);
+    assert_eq!(parts[1].payload_range, 40 + 1232..40 + 1290);
+}
+
+#[test]
+fn fragment_ipv6_refusals() {
+    let packet = ipv6(17, &[7; 100]);
+    let error = |packet: &[u8], mtu| fragment_ipv6(packet, mtu, 1).unwrap_err();
+    assert_eq!(error(&packet, 55), FragmentError::MtuTooSmall);
+    assert!(fragment_ipv6(&packet, 56, 1).is_ok());
+    for length in 0..packet.len() {
+        assert_eq!(error(&packet[..length], 1280), FragmentError::Malformed);
+    }
+    for next_header in [0, 43, 44] {
+        let packet = ipv6(next_header, &[0; 16]);
+        assert_eq!(error(&packet, 1280), FragmentError::Malformed);
+    }
+}
+
 #[test]
 fn what_fits_stays_whole() {
     for flags in [0, DONT, MORE | 3, 77] {
@@ -355,6 +420,16 @@ proptest! {
             prop_assert!(parsed.more_fragments);
             prop_assert_eq!((piece.len() - parsed.header_octets) % 8, 0);
         }
+    }
+
+    #[test]
+    fn reassembly_gives_the_original_of_ipv6(
+        payload in prop::collection::vec(any::<u8>(), 0..4000),
+        mtu in 56..1600u16,
+        identification: u32,
+    ) {
+        let packet = ipv6(17, &payload);
+        prop_assert_eq!(reassembled_ipv6(&packet, mtu, identification), packet);
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
+use dataplane::checksum;
 use dataplane::command::{Command, InterfaceId, NextHop, PortId, SessionId, SessionSpec, TableId};
 use dataplane::counters::Drop;
 use dataplane::event::{Event, IcmpCause};
-use dataplane::headers::ipv6;
+use dataplane::headers::{ipv4, ipv6};
 use dataplane::worker::Order;
 
 use crate::ipv6_rig::*;
@@ -242,6 +243,117 @@ fn what_is_larger_than_the_way_out_is_told() {
     assert_eq!(icmp(&mut rig), expected);
     assert_eq!(rig.drops(0, Drop::FragmentationNeeded), 1);
     assert!(rig.received(1).is_empty(), "nothing is cut into fragments");
+}
+
+/// The parts of one outer packet behind their Ethernet headers, put together.
+fn outer_of(frames: &[Vec<u8>], mtu: usize) -> Vec<u8> {
+    let mut whole = Vec::new();
+    for frame in frames {
+        let packet = &frame[14..];
+        assert!(packet.len() <= mtu);
+        let (offset, header_octets) = if packet[0] >> 4 == 6 {
+            let header = ipv6::parse(packet).expect("an IPv6 header");
+            let upper = ipv6::upper_layer(&header, packet).expect("a fragment");
+            let fragment = upper.fragment.expect("a fragment header");
+            (fragment.fragment_offset_octets, 48)
+        } else {
+            let header = ipv4::parse(packet).expect("an IPv4 header");
+            (header.fragment_offset_octets, 20)
+        };
+        assert_eq!(offset, whole.len(), "in order");
+        whole.extend(&packet[header_octets..]);
+    }
+    whole
+}
+
+#[test]
+fn a_link_below_the_least_mtu_carries_it_in_outer_fragments() {
+    let mut rig = Rig::with_ipv6();
+    let mut small = interface_ipv6(1);
+    small.mtu = 1280;
+    rig.command(Command::SetInterface(Arc::new(small)));
+    for over_ipv6 in [true, false] {
+        let mut spec = if over_ipv6 {
+            rig.session_over_ipv6(1)
+        } else {
+            rig.session_spec(1)
+        };
+        spec.set = None;
+        spec.tcp_mss_fix = true;
+        rig.command(Command::SetSession(Arc::new(spec)));
+        rig.route(0, FAR_NETWORK_IPV6, 48, NextHop::Session(SessionId(1)));
+        let packet = to_far(&[0x5a; 1280 - 48]);
+        rig.send(0, &frame(0, &packet));
+        let frames = rig.received(1);
+        assert_eq!(frames.len(), 2);
+        for frame in &frames {
+            assert_eq!(frame[..6], gateway_mac(1));
+        }
+        let datagram = outer_of(&frames, 1280);
+        assert_eq!(datagram[16..], delivered(&packet)[14..]);
+        let (source, destination) = (own_ipv6(1), *PEER_IPV6.ip());
+        let pseudo_header = if over_ipv6 {
+            let (source, destination) = (source.octets(), destination.octets());
+            let length = datagram.len() as u16;
+            checksum::pseudo_header_sum_ipv6(&source, &destination, 17, length)
+        } else {
+            let (source, destination) = (own_address(1).octets(), PEER.ip().octets());
+            checksum::pseudo_header_sum(source, destination, 17, datagram.len() as u16)
+        };
+        let sum = pseudo_header + checksum::sum(&datagram);
+        assert_eq!(checksum::finish(sum), 0);
+        // Beyond the least, the sender can do something about it.
+        rig.send(0, &frame(0, &to_far(&[0x5a; 1281 - 48])));
+        let cause = IcmpCause::FragmentationNeeded { mtu: 1280 };
+        assert_eq!(icmp(&mut rig).0, cause);
+        // TCP is held to what needs no cutting.
+        rig.send(0, &frame(0, &syn_ipv6(LAN_HOST_IPV6, FAR_HOST_IPV6, 1440)));
+        let sent = rig.one(1);
+        let headers = if over_ipv6 { 56 } else { 36 };
+        let mss = 1280 - headers as u16 - 60;
+        let at = 14 + headers + 62;
+        assert_eq!(sent[at..at + 2], mss.to_be_bytes());
+    }
+    // Two that are cut at the same moment are told apart.
+    let mut spec = rig.session_over_ipv6(1);
+    spec.set = None;
+    rig.command(Command::SetSession(Arc::new(spec)));
+    for _ in 0..2 {
+        rig.offer(0, 0, &frame(0, &to_far(&[0x5a; 1280 - 48])));
+    }
+    rig.poll();
+    let frames = rig.received(1);
+    let identification = |frame: &Vec<u8>| frame[14 + 44..14 + 48].to_vec();
+    assert_eq!(identification(&frames[0]), identification(&frames[1]));
+    assert_ne!(identification(&frames[1]), identification(&frames[2]));
+    assert_eq!(rig.all_drops(), 2, "those that were told about");
+}
+
+#[test]
+fn a_cut_packet_waits_for_its_neighbour_in_parts() {
+    let mut rig = Rig::on_filling_ports().and_ipv6();
+    let mut small = interface_ipv6(1);
+    small.mtu = 1280;
+    rig.command(Command::SetInterface(Arc::new(small)));
+    plain_session(&mut rig, |_| {});
+    let packet = to_far(&[0x5a; 1280 - 48]);
+    rig.send(0, &frame(0, &packet));
+    let expected = rig.received(1);
+    assert_eq!(expected.len(), 2, "also by a port that fills in checksums");
+    rig.command(Command::RemoveNeighbour {
+        interface: InterfaceId(1),
+        address: gateway_ipv6(1).into(),
+    });
+    rig.send(0, &frame(0, &packet));
+    let waiting: Vec<_> = rig
+        .events()
+        .into_iter()
+        .map(|event| match event {
+            Event::NeighbourMissing { packet, .. } => [&[0; 14], &packet[..]].concat(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(outer_of(&waiting, 1280), outer_of(&expected, 1280));
 }
 
 #[test]
