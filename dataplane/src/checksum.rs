@@ -18,10 +18,13 @@ pub fn sum(data: &[u8]) -> u32 {
 /// Whether a sum in the machine's order, checksum included, is that of a right
 /// checksum: 0 in ones-complement arithmetic, where numbers that differ by
 /// 0xffff are the same. Only for sums of something that is not all zeros.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub(crate) fn is_right(sum: u64) -> bool {
-    sum.is_multiple_of(0xffff)
+    // A multiple of 0xffff times its inverse modulo 2^64 is the quotient, and
+    // anything else is above all quotients: no division, whatever is around it.
+    const INVERSE: u64 = 0xfffe_fffe_fffe_ffff;
+    sum.wrapping_mul(INVERSE) <= u64::MAX / 0xffff
 }
 
 /// Brings a partial sum to 16 bits, carries added back in.

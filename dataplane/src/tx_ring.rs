@@ -75,41 +75,35 @@ impl TxRing {
         }
     }
 
-    /// Adds a frame at the end. False when it was dropped, which is counted.
-    #[inline]
-    pub(crate) fn push(&mut self, frame: Mbuf, counters: &PortCounters) -> bool {
+    /// Adds a frame that need not wait, or gives it back.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, frame: Mbuf) -> Result<(), Mbuf> {
         if !self.open {
-            return self.push_behind(frame, counters);
+            return Err(frame);
         }
         let octets = frame.len() as u64;
-        match self.next.push(frame) {
-            Ok(()) => {
-                self.next_octets += octets;
-                true
-            }
-            Err(frame) => {
-                self.flush(counters);
-                self.push_behind(frame, counters)
-            }
-        }
+        self.next.push(frame)?;
+        self.next_octets += octets;
+        Ok(())
     }
 
-    /// Adds a frame where it may have to wait.
-    #[cold]
-    fn push_behind(&mut self, frame: Mbuf, counters: &PortCounters) -> bool {
-        let reason = if !self.up {
-            Drop::PortDown
-        } else if self.open && !self.next.is_full() {
-            return self.push(frame, counters);
-        } else if self.room() > 0 && matches!(self.outlet, Outlet::Own { .. }) {
-            self.backlog.push_back(frame);
-            self.open = false;
-            return true;
-        } else {
-            Drop::TxRingFull
+    /// Adds a frame at the end, where it may have to wait, or drops it and says why.
+    pub(crate) fn push_behind(&mut self, frame: Mbuf, counters: &PortCounters) -> Result<(), Drop> {
+        if !self.up {
+            return Err(Drop::PortDown);
+        }
+        if self.open {
+            self.flush(counters);
+        }
+        let Err(frame) = self.push(frame) else {
+            return Ok(());
         };
-        counters.drops.add(reason, 1);
-        false
+        if self.room() == 0 || matches!(self.outlet, Outlet::HandOver(_)) {
+            return Err(Drop::TxRingFull);
+        }
+        self.backlog.push_back(frame);
+        self.open = false;
+        Ok(())
     }
 
     /// Takes what other workers handed over, and hands to the queue what it
@@ -128,7 +122,9 @@ impl TxRing {
             };
             work += burst.len();
             for frame in burst.drain(..) {
-                self.push(frame, counters);
+                if let Err(reason) = self.push_behind(frame, counters) {
+                    counters.drops.add(reason, 1);
+                }
             }
         }
         if self.next.is_empty() {
@@ -246,7 +242,7 @@ mod tests {
         let mut fill = |ring: &mut TxRing| loop {
             let mut frame = pool.alloc().expect("a buffer");
             assert!(frame.extend_from_slice(&number.to_be_bytes()));
-            if !ring.push(frame, &counters) {
+            if ring.push_behind(frame, &counters).is_err() {
                 return number;
             }
             number += 1;

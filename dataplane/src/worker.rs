@@ -9,6 +9,7 @@
 //! the way to the control thread. What only one worker can do for a set, its
 //! `owner` does; the others hand it over by the `inbox` of that worker.
 
+mod candidates;
 mod elimination;
 mod family;
 mod forward;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam::queue::ArrayQueue;
-use dpdk::{BURST, FragmentTable, Mbuf, Mempool, RxQueue};
+use dpdk::{FragmentTable, Mbuf, Mempool, RxQueue};
 
 use crate::Frame;
 use crate::command::{Command, InterfaceId, PortId, TableId};
@@ -41,7 +42,7 @@ use crate::tables::{PortState, Tables};
 use crate::tx_ring::TxRing;
 use crate::window::Access;
 
-use elimination::Candidate;
+use candidates::Candidates;
 use forward::Origin;
 use inbox::Mail;
 use io::Io;
@@ -155,7 +156,7 @@ pub struct Worker {
     /// Who marks numbers in the windows beside this worker.
     access: Access,
     /// HA data of the current burst that waits for its verdict.
-    candidates: Vec<Candidate>,
+    candidates: Candidates,
     mail: Mail,
     fragments: FragmentTable,
     reassembly: Reassembly<Piece>,
@@ -198,7 +199,7 @@ impl Worker {
             } else {
                 Access::Shared
             },
-            candidates: Vec::with_capacity(BURST),
+            candidates: Candidates::new(),
             mail: Mail::new(parts.index, parts.inboxes),
             fragments: parts.fragments,
             reassembly: Reassembly::new(Limits {
@@ -215,6 +216,11 @@ impl Worker {
     /// sends. `now` is the time stamp counter. Returns how much there was to
     /// do: 0 when idle.
     pub fn poll_once(&mut self, now: u64) -> usize {
+        simd::run(Poll { worker: self, now })
+    }
+
+    #[inline(always)]
+    fn poll(&mut self, now: u64) -> usize {
         self.io.now = now;
         let mut work = self.carry_out_orders() + self.receive_mail();
         for port in 0..self.receive.len() {
@@ -311,8 +317,24 @@ impl Worker {
     }
 }
 
+/// A worker's round, for the processor at hand: what is inlined into it is
+/// compiled for each kind.
+struct Poll<'a> {
+    worker: &'a mut Worker,
+    now: u64,
+}
+
+impl simd::Work for Poll<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run(self) -> usize {
+        self.worker.poll(self.now)
+    }
+}
+
 /// Keeps these octets of a packet, which are in it, and cuts the others off.
-#[inline]
+#[inline(always)]
 fn keep(packet: &mut Mbuf, range: Range<usize>) {
     let kept = packet.keep(range);
     debug_assert!(kept, "the range was checked against the packet");

@@ -104,27 +104,13 @@ const fn chunk<const N: usize>(octets: &[u8], at: usize) -> &[u8; N] {
 
 /// A length field.
 #[inline(always)]
-fn length(head: &[u8; LEAST_OCTETS], at: usize) -> u64 {
-    u64::from(u16::from_be_bytes(*chunk(head, at)))
-}
-
-/// Whether the UDP checksum is right, or absent. The lengths are known to be.
-#[inline(always)]
-fn udp_is_right(frame: &[u8], head: &[u8; LEAST_OCTETS]) -> bool {
-    const PROTOCOL: u16 = u16::from_ne_bytes([0, ipv4::PROTOCOL_UDP]);
-    if *chunk(head, UDP_CHECKSUM) == [0; 2] {
-        return true;
-    }
-    // The addresses, which stand before the UDP header, are part of the
-    // pseudo-header; so are the protocol and, once more, the length.
-    let length = u16::from_ne_bytes(*chunk(head, UDP_LENGTH));
-    let sum = simd::sum(&frame[ADDRESSES..]) + u64::from(length) + u64::from(PROTOCOL);
-    checksum::is_right(sum)
+fn length(head: &[u8; LEAST_OCTETS], at: usize) -> usize {
+    usize::from(u16::from_be_bytes(*chunk(head, at)))
 }
 
 /// Tunnel and session id of a frame that may be a copy, as one number; `None`
 /// when it is not one in our form.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn ids(frame: &[u8]) -> Option<u32> {
     let head: &[u8; LEAST_OCTETS] = frame.first_chunk()?;
@@ -134,12 +120,20 @@ pub fn ids(frame: &[u8]) -> Option<u32> {
 
 /// The headers of one session's copies in one epoch, as they arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(align(64))]
-pub struct Expected(Words);
+#[repr(C)]
+pub struct Expected {
+    headers: Words,
+    /// Sum of what the UDP checksum covers of them, pseudo-header included, in
+    /// the machine's order.
+    udp_sum: u64,
+}
 
 impl Expected {
     /// Expects what no frame has.
-    pub const NOTHING: Self = Self([u64::MAX; HEADERS_OCTETS / 8]);
+    pub const NOTHING: Self = Self {
+        headers: [u64::MAX; HEADERS_OCTETS / 8],
+        udp_sum: 0,
+    };
 
     /// What arrives on a session, at a port with this hardware address.
     #[must_use]
@@ -169,39 +163,63 @@ impl Expected {
         };
         put(HA, &ha.octets());
         put(PPP, &ppp::PROTOCOL_IPV4.to_be_bytes());
-        let mut words = words(&headers);
-        for (word, fixed) in words.iter_mut().zip(FIXED) {
+        // Of the epoch, two octets come with the number.
+        let [e0, e1, ..] = epoch.to_be_bytes();
+        let parts: [&[u8]; 5] = [
+            &headers[ADDRESSES..UDP_LENGTH],
+            &[0, ipv4::PROTOCOL_UDP],
+            &headers[L2TP..HA + 2],
+            &[e0, e1],
+            &headers[PPP..],
+        ];
+        let udp_sum = parts.into_iter().map(simd::sum).sum();
+        let mut headers = words(&headers);
+        for (word, fixed) in headers.iter_mut().zip(FIXED) {
             *word &= fixed;
         }
-        Self(words)
+        Self { headers, udp_sum }
     }
 
     /// The number of the copy in this frame, when it is as expected and
     /// everything about it is right: lengths, checksums, and the inner header
     /// without options. `udp_checked` says that the port has found the UDP
     /// checksum right.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn recognise(&self, frame: &[u8], udp_checked: bool) -> Option<u64> {
         let head: &[u8; LEAST_OCTETS] = frame.first_chunk()?;
         let mut different = 0;
-        for (at, (expected, fixed)) in self.0.iter().zip(FIXED).enumerate() {
+        for (at, (expected, fixed)) in self.headers.iter().zip(FIXED).enumerate() {
             let word = u64::from_ne_bytes(*chunk(head, 8 * at));
             different |= word & fixed ^ expected;
         }
-        // One jump for all of it: what comes here is nearly always right.
-        different |= length(head, TOTAL_LENGTH) ^ (frame.len() - IPV4) as u64;
-        different |= length(head, UDP_LENGTH) ^ (frame.len() - UDP) as u64;
-        different |= length(head, INNER_TOTAL_LENGTH) ^ (frame.len() - INNER) as u64;
-        different |= u64::from(head[INNER] ^ ipv4::FIRST_OCTET);
-        let wrong = (different != 0)
-            | !ipv4::is_right(chunk(head, IPV4))
-            | !ipv4::is_right(chunk(head, INNER))
-            | ipv4::is_martian_source(Ipv4Addr::from(*chunk(head, INNER_SOURCE)));
-        if wrong || !(udp_checked || udp_is_right(frame, head)) {
+        if different != 0
+            || length(head, TOTAL_LENGTH) != frame.len() - IPV4
+            || length(head, UDP_LENGTH) != frame.len() - UDP
+            || length(head, INNER_TOTAL_LENGTH) != frame.len() - INNER
+            || head[INNER] != ipv4::FIRST_OCTET
+            || ipv4::is_martian_source(Ipv4Addr::from(*chunk(head, INNER_SOURCE)))
+            || !ipv4::is_right(chunk(head, IPV4))
+            || !ipv4::is_right(chunk(head, INNER))
+            || !(udp_checked || self.udp_is_right(frame, head))
+        {
             return None;
         }
         let word = u64::from_be_bytes(*chunk(head, NUMBER - 2));
         Some(word & super::ha::NUMBER_MASK)
+    }
+
+    /// Whether the UDP checksum is right, or absent, of a frame in which all
+    /// else is right. The inner header need not be summed: its own checksum
+    /// makes it 0.
+    #[inline(always)]
+    fn udp_is_right(&self, frame: &[u8], head: &[u8; LEAST_OCTETS]) -> bool {
+        let checksum = u64::from(u16::from_ne_bytes(*chunk(head, UDP_CHECKSUM)));
+        let length = u64::from(u16::from_ne_bytes(*chunk(head, UDP_LENGTH)));
+        let number = u64::from_ne_bytes(*chunk(head, NUMBER - 2));
+        // The length stands in the pseudo-header too.
+        let headers =
+            self.udp_sum + checksum + 2 * length + (number >> 32) + (number & 0xffff_ffff);
+        checksum == 0 || checksum::is_right(headers + simd::sum_inline(&frame[LEAST_OCTETS..]))
     }
 }

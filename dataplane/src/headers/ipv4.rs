@@ -106,10 +106,11 @@ fn read(packet: &[u8], most_octets: usize) -> Result<Ipv4, Drop> {
 /// is known not to be zero.
 #[inline(always)]
 pub(crate) fn is_right(header: &[u8; HEADER_OCTETS]) -> bool {
-    let &[a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = header;
-    let low = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
-    let high = u64::from_ne_bytes([i, j, k, l, m, n, o, p]);
-    let last = u64::from(u32::from_ne_bytes([q, r, s, t]));
+    let (&low, rest) = header.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    let (&high, rest) = rest.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    let &last = rest.first_chunk().unwrap_or(&[0; 4]);
+    let (low, high) = (u64::from_ne_bytes(low), u64::from_ne_bytes(high));
+    let last = u64::from(u32::from_ne_bytes(last));
     // What is carried out of 64 bits goes back in at the end (RFC 1071, 2 B).
     let (sum, carry) = low.overflowing_add(high);
     let (sum, carry) = sum.overflowing_add(last + u64::from(carry));
@@ -144,7 +145,7 @@ fn fields(fixed: &[u8; HEADER_OCTETS]) -> Ipv4 {
 
 /// Whether no packet that is forwarded may have this source (RFC 1812, 5.3.7
 /// and 4.2.2.11): this network, loopback, multicast, reserved, broadcast.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn is_martian_source(source: Ipv4Addr) -> bool {
     let first = source.octets()[0];
@@ -154,11 +155,10 @@ pub fn is_martian_source(source: Ipv4Addr) -> bool {
 /// Takes one from the TTL of a packet that is forwarded, and mends the header
 /// checksum (RFC 1812 5.3.1, RFC 1624). Returns false, with nothing changed,
 /// when the TTL is used up (0 or 1) or there is no header.
-#[inline]
+#[inline(always)]
 pub fn decrement_ttl(packet: &mut [u8]) -> bool {
-    // What changes when the word of TTL and protocol loses 0x0100: the sum of
-    // the old word's complement and the new word.
-    const LESS: u32 = 0xffff - 0x0100;
+    // The word of TTL and protocol loses 0x0100, so the checksum gains it.
+    const GAIN: u32 = u16::from_ne_bytes([0x01, 0x00]) as u32;
     let Some([_, _, _, _, _, _, _, _, ttl, _, c0, c1, ..]) =
         packet.first_chunk_mut::<HEADER_OCTETS>()
     else {
@@ -168,8 +168,11 @@ pub fn decrement_ttl(packet: &mut [u8]) -> bool {
         return false;
     }
     *ttl -= 1;
-    let checksum = u16::from_be_bytes([*c0, *c1]);
-    [*c0, *c1] = checksum::finish(u32::from(!checksum) + LESS).to_be_bytes();
+    // In the machine's order, the carry added back in (RFC 1071, 2 B); 0xffff
+    // becomes 0, as it does in RFC 1624, 3, equation 3.
+    let checksum = u32::from(u16::from_ne_bytes([*c0, *c1])) + GAIN;
+    let carry = u32::from(checksum >= 0xffff);
+    [*c0, *c1] = ((checksum + carry) as u16).to_ne_bytes();
     true
 }
 

@@ -14,7 +14,7 @@ use super::{Hop, Set, TableSlot, Tables};
 
 /// A session of a set, as its copies arrive.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(crate) struct Inbound {
     /// Copies in the newest epoch, on the port that leads to the peer.
     pub(crate) expected: Expected,
@@ -59,10 +59,12 @@ impl Inbounds {
 
 impl Tables {
     /// The session of a set that the peer addresses by these ids, tunnel first.
-    #[inline]
-    pub(crate) fn inbound_by_wire(&mut self, ids: u32) -> Option<(SessionId, &Inbound)> {
+    /// `None` also when it has to be found again.
+    #[inline(always)]
+    pub(crate) fn inbound_by_wire(&self, ids: u32) -> Option<(SessionId, &Inbound)> {
         let id = self.sessions.wire_index().get(ids)?;
-        Some((id, self.inbound(id)?))
+        let inbound = self.inbounds.get(id)?;
+        (inbound.generation == self.generation).then_some((id, inbound))
     }
 
     /// A session of a set.

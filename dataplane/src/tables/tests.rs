@@ -324,6 +324,11 @@ fn a_copy_is_expected_where_its_session_may_receive_it() {
     let mut tables = tables();
     let inbound = |tables: &mut Tables| {
         let ids = 7 << 16 | 5;
+        assert!(
+            tables.inbound_by_wire(ids).is_none(),
+            "it was not found again"
+        );
+        tables.inbound(SessionId(3));
         let (id, inbound) = tables.inbound_by_wire(ids)?;
         let expects = inbound.expected != Expected::NOTHING;
         Some((id, inbound.port, inbound.epoch, expects))

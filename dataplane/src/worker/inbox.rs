@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crossbeam::queue::ArrayQueue;
 use dpdk::BURST;
 
-use super::elimination::Candidate;
+use super::candidates::Candidate;
 use super::fragments::Fragment;
 
 /// Bursts that may wait for one worker.

@@ -92,6 +92,7 @@ impl Io {
         self.drop_many(source, reason, 1);
     }
 
+    #[inline]
     pub(super) fn drop_many(&self, source: usize, reason: Drop, packets: u64) {
         self.sources[source].counters.drops.add(reason, packets);
     }
@@ -103,9 +104,26 @@ impl Io {
     }
 
     /// Puts a frame into the port's ring. False when it was dropped, which is counted.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, port: usize, frame: Mbuf) -> bool {
-        self.rings[port].push(frame, &self.sources[port].counters)
+        match self.rings[port].push(frame) {
+            Ok(()) => true,
+            Err(frame) => self.push_behind(port, frame),
+        }
+    }
+
+    /// Puts a frame where it may have to wait.
+    #[cold]
+    #[inline(never)]
+    fn push_behind(&mut self, port: usize, frame: Mbuf) -> bool {
+        let counters = &self.sources[port].counters;
+        match self.rings[port].push_behind(frame, counters) {
+            Ok(()) => true,
+            Err(reason) => {
+                counters.drops.add(reason, 1);
+                false
+            }
+        }
     }
 
     /// Takes what other workers handed over and gives all rings to their queues.

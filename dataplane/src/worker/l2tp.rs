@@ -21,7 +21,7 @@ use crate::reassembly::Place;
 use crate::tables::{Session, TableSlot};
 use crate::transform::clamp_mss;
 
-use super::elimination::Candidate;
+use super::candidates;
 use super::family::Header;
 use super::forward::Origin;
 use super::police::Class;
@@ -265,15 +265,14 @@ impl Worker {
             session.counters.peer_moved_packets.add(1);
             self.tell_moved(message.session, message.source);
         }
-        self.candidates.push(Candidate {
-            packet,
-            place,
-            port: port as u16,
+        let origin = candidates::Origin {
             session: message.session,
             set,
             epoch: ha.epoch,
-            number: ha.number,
-        });
+            port: port as u16,
+            place,
+        };
+        self.candidates.push(packet, origin, ha.number);
         Ok(())
     }
 

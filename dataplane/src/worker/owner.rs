@@ -7,7 +7,7 @@ use crate::counters::Drop;
 use crate::reassembly::{Key, Place};
 
 use super::Worker;
-use super::elimination::Candidate;
+use super::candidates::Candidate;
 use super::inbox::Handed;
 
 /// Bursts taken from the other workers between two looks at the ports.

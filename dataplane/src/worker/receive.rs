@@ -5,50 +5,35 @@ use std::ops::Range;
 
 use dpdk::{Burst, Mbuf};
 
-use crate::command::{PortId, SessionId, SetId};
+use crate::command::PortId;
 use crate::counters::Drop;
 use crate::event::Event;
+use crate::headers::decapsulation::{self, Expected};
 use crate::headers::ipv4::Ipv4;
 use crate::headers::ipv6::{self, Ipv6};
-use crate::headers::{decapsulation, ethernet, icmpv6, routable};
-use crate::tables::TableSlot;
+use crate::headers::{ethernet, icmpv6, routable};
+use crate::tables::{TableSlot, Tables};
 
-use super::elimination::Candidate;
+use super::candidates::{Origin, Run};
 use super::family::Header;
-use super::forward::Origin;
+use super::forward;
 use super::police::Class;
 use super::{Worker, keep};
 
-/// Whose copy was recognised, and which.
-struct Recognised {
-    session: SessionId,
-    set: SetId,
-    epoch: u32,
-    number: u64,
-}
-
 impl Worker {
     /// Takes one burst from each of the worker's queues of a port.
+    #[inline(always)]
     pub(super) fn receive_port(&mut self, port: usize) -> usize {
         let mut work = 0;
         for queue in 0..self.receive[port].queues.len() {
             let mut burst = Burst::new();
             let queue = &mut self.receive[port].queues[queue];
-            work += queue.rx_burst(&mut burst);
-            if burst.is_empty() {
+            let received = queue.rx_burst(&mut burst);
+            if received == 0 {
                 continue;
             }
-            let octets = burst.iter().map(|frame| frame.len() as u64).sum();
-            self.io.received_burst(port, burst.len() as u64, octets);
-            for frame in burst.drain(..) {
-                if let Some(copy) = self.recognise(port, &frame) {
-                    self.take_copy(port, frame, copy);
-                } else if let Some((table, range)) = self.routable(port, &frame) {
-                    self.take_routable(port, frame, table, range);
-                } else {
-                    self.receive_frame(port, frame);
-                }
-            }
+            work += received;
+            self.take_apart(port, &mut burst);
             self.eliminate(port);
             self.send_mail();
             self.number_all();
@@ -70,51 +55,93 @@ impl Worker {
         }
     }
 
-    /// Recognises a copy in the form that our far end writes. Whatever is not
-    /// one, or not quite right, goes the way of all frames.
-    #[inline]
-    fn recognise(&mut self, port: usize, frame: &Mbuf) -> Option<Recognised> {
-        let ids = decapsulation::ids(frame)?;
-        let (session, inbound) = self.tables.inbound_by_wire(ids)?;
-        if usize::from(inbound.port) != port {
-            return None;
+    /// Finds out what each frame of a burst is. Copies wait to be eliminated;
+    /// all others go on.
+    #[inline(always)]
+    fn take_apart(&mut self, port: usize, burst: &mut Burst) {
+        let count = burst.len() as u64;
+        let (copies, mut octets) = self.recognise_all(port, burst);
+        self.candidates.take(burst, copies);
+        let forwarding = self.tables.forwarding_table(port);
+        for frame in burst.drain(..) {
+            octets += frame.len() as u64;
+            self.take_frame(port, frame, forwarding);
         }
-        let number = inbound
-            .expected
-            .recognise(frame, frame.l4_checksum_good())?;
-        Some(Recognised {
-            session,
-            set: inbound.set,
-            epoch: inbound.epoch,
-            number,
-        })
+        self.io.received_burst(port, count, octets);
     }
 
-    #[inline]
-    fn take_copy(&mut self, port: usize, mut packet: Mbuf, copy: Recognised) {
-        let octets = packet.len();
-        keep(&mut packet, decapsulation::HEADERS_OCTETS..octets);
-        self.candidates.push(Candidate {
-            packet,
-            place: None,
-            port: port as u16,
-            session: copy.session,
-            set: copy.set,
-            epoch: copy.epoch,
-            number: copy.number,
-        });
+    /// Recognises the copies at the start of a burst, as long as there is
+    /// nothing but copies in the form that our far end writes. Notes their
+    /// numbers and runs, and cuts the headers off. Says how many they are, and
+    /// how many octets the frames had.
+    #[inline(always)]
+    fn recognise_all(&mut self, port: usize, burst: &mut Burst) -> (usize, u64) {
+        let (mut count, mut octets) = (0, 0);
+        let mut run = Run::none();
+        let mut last_ids = None;
+        let mut expected = None;
+        for frame in burst.iter_mut() {
+            let frame_octets = frame.len();
+            let Some(ids) = decapsulation::ids(frame) else {
+                break;
+            };
+            if last_ids != Some(ids) {
+                self.candidates.push_run(run);
+                run = Run::none();
+                (expected, run.origin) = match self::expected(&self.tables, ids, port) {
+                    Some((expected, origin)) => (Some(expected), origin),
+                    None => break,
+                };
+                last_ids = Some(ids);
+            }
+            let udp_checked = frame.l4_checksum_good();
+            let number = expected.and_then(|expected| expected.recognise(frame, udp_checked));
+            let Some(number) = number else {
+                break;
+            };
+            let inner_octets = frame_octets - decapsulation::HEADERS_OCTETS;
+            if !run.add(number, inner_octets) {
+                let origin = run.origin;
+                self.candidates.push_run(run);
+                run = Run::of(origin, number, inner_octets);
+            }
+            self.candidates.set_number(count, number);
+            keep(frame, decapsulation::HEADERS_OCTETS..frame_octets);
+            octets += frame_octets as u64;
+            count += 1;
+        }
+        self.candidates.push_run(run);
+        (count, octets)
     }
 
-    /// Recognises a packet of the usual form on a port that forwards. Gives the
-    /// table that it is routed in, and its place in the frame.
-    #[inline]
-    fn routable(&self, port: usize, frame: &Mbuf) -> Option<(TableSlot, Range<usize>)> {
-        let table = self.tables.forwarding_table(port)?;
-        let range = routable::recognise(frame, self.receive[port].mac)?;
-        Some((table, range))
+    #[inline(always)]
+    fn take_frame(&mut self, port: usize, frame: Mbuf, forwarding: Option<TableSlot>) {
+        if let Some(table) = forwarding
+            && let Some(range) = routable::recognise(&frame, self.receive[port].mac)
+        {
+            self.take_routable(port, frame, table, range);
+        } else if let Some((origin, number)) = self.recognise(port, &frame) {
+            self.take_copy(frame, origin, number);
+        } else {
+            self.receive_frame(port, frame);
+        }
     }
 
-    #[inline]
+    /// Recognises one copy among other frames.
+    fn recognise(&self, port: usize, frame: &Mbuf) -> Option<(Origin, u64)> {
+        let ids = decapsulation::ids(frame)?;
+        let (expected, origin) = expected(&self.tables, ids, port)?;
+        let number = expected.recognise(frame, frame.l4_checksum_good())?;
+        Some((origin, number))
+    }
+
+    fn take_copy(&mut self, mut packet: Mbuf, origin: Origin, number: u64) {
+        let frame_octets = packet.len();
+        keep(&mut packet, decapsulation::HEADERS_OCTETS..frame_octets);
+        self.candidates.push(packet, origin, number);
+    }
+
+    #[inline(always)]
     fn take_routable(
         &mut self,
         port: usize,
@@ -224,7 +251,7 @@ impl Worker {
             self.io.drop(port, Drop::NoInterface);
             return;
         };
-        let origin = Origin::port(port, interface, forward);
+        let origin = forward::Origin::port(port, interface, forward);
         self.forward(packet, &header, table, &origin);
     }
 
@@ -233,4 +260,19 @@ impl Worker {
             .cut_octets
             .is_some_and(|cut| frame_octets >= usize::from(cut))
     }
+}
+
+/// What copies with these ids must look like at this port, and where they come from.
+// Not inlined: once for most bursts, in a loop that needs all registers.
+#[inline(never)]
+fn expected(tables: &Tables, ids: u32, port: usize) -> Option<(&Expected, Origin)> {
+    let (session, inbound) = tables.inbound_by_wire(ids)?;
+    let origin = Origin {
+        session,
+        set: inbound.set,
+        epoch: inbound.epoch,
+        port: inbound.port,
+        place: None,
+    };
+    (usize::from(inbound.port) == port).then_some((&inbound.expected, origin))
 }

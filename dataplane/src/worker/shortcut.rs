@@ -24,28 +24,29 @@ impl Worker {
         table: TableSlot,
         source: usize,
     ) -> Result<(), Mbuf> {
-        let Some(&header) = packet.first_chunk::<{ ipv4::HEADER_OCTETS }>() else {
+        let (first, destination) = match packet.first_chunk::<{ ipv4::HEADER_OCTETS }>() {
+            Some(&[first, .., d0, d1, d2, d3]) => (first, Ipv4Addr::new(d0, d1, d2, d3)),
+            None => return Err(packet),
+        };
+        let Some(shortcut) = self.tables.shortcut(table, destination) else {
             return Err(packet);
         };
-        let [first, .., d0, d1, d2, d3] = header;
-        let destination = Ipv4Addr::new(d0, d1, d2, d3);
-        let Some(&shortcut) = self.tables.shortcut(table, destination) else {
-            return Err(packet);
-        };
-        let fits = packet.len() <= usize::from(shortcut.whole_mtu);
-        let usual = (first == ipv4::FIRST_OCTET) & fits & !may_be_syn(&packet);
-        if !usual || !ipv4::decrement_ttl(&mut packet) {
+        if first != ipv4::FIRST_OCTET
+            || packet.len() > usize::from(shortcut.whole_mtu)
+            || may_be_syn(&packet)
+            || !ipv4::decrement_ttl(&mut packet)
+        {
             return Err(packet);
         }
-        match shortcut.target {
-            ShortTarget::Set(id) => self.stage(id.into(), packet, shortcut.whole_mtu, source),
+        match &shortcut.target {
             ShortTarget::Port { port, ethernet } => match packet.prepend_array() {
                 None => self.io.drop(source, Drop::NoBuffer),
                 Some(octets) => {
-                    *octets = ethernet;
-                    self.io.push(port.into(), packet);
+                    *octets = *ethernet;
+                    self.io.push(usize::from(*port), packet);
                 }
             },
+            &ShortTarget::Set(id) => self.stage(id.into(), packet, shortcut.whole_mtu, source),
         }
         Ok(())
     }

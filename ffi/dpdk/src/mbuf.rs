@@ -100,7 +100,7 @@ impl Mbuf {
 
     /// Makes the packet longer at its front. The new octets hold anything; they
     /// are returned for writing. `None`, and no change, without the headroom.
-    #[inline]
+    #[inline(always)]
     pub fn prepend(&mut self, octets: usize) -> Option<&mut [u8]> {
         if octets > self.headroom() {
             return None;
@@ -157,7 +157,7 @@ impl Mbuf {
 
     /// Keeps these octets of the packet and cuts the others off; false, and no
     /// change, when it has not all of them.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn keep(&mut self, range: Range<usize>) -> bool {
         if range.start > range.end || range.end > self.len() {
@@ -174,7 +174,7 @@ impl Mbuf {
     }
 
     /// As [`prepend`](Self::prepend), for a number of octets that is known beforehand.
-    #[inline]
+    #[inline(always)]
     pub fn prepend_array<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
         self.prepend(N)?.first_chunk_mut()
     }

@@ -7,19 +7,60 @@
 #[inline]
 #[must_use]
 pub fn sum(data: &[u8]) -> u64 {
-    #[cfg(target_arch = "x86_64")]
-    if data.len() >= BLOCK && is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has been asked.
-        return unsafe { sum_avx2(data) };
-    }
-    sum_portable(data)
+    run(Sum(data))
 }
 
-/// Octets that are added up at a time with AVX2.
+struct Sum<'a>(&'a [u8]);
+
+impl Work for Sum<'_> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn run(self) -> u64 {
+        sum_inline(self.0)
+    }
+}
+
+/// Something to do that is compiled for several kinds of processor.
+pub trait Work {
+    type Output;
+
+    /// Does it. To be of use this has to be `#[inline(always)]`, as has whatever
+    /// it calls to do the work: what is not inlined is compiled for any processor.
+    fn run(self) -> Self::Output;
+}
+
+/// Does the work with the best instructions that this processor has.
+#[inline]
+pub fn run<W: Work>(work: W) -> W::Output {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("lzcnt")
+        && is_x86_feature_detected!("movbe")
+        && is_x86_feature_detected!("popcnt")
+    {
+        // SAFETY: the processor has been asked for all of them.
+        return unsafe { run_v3(work) };
+    }
+    work.run()
+}
+
+/// As on every x86-64 processor since about 2015 ("x86-64-v3").
+///
+/// # Safety
+/// The processor must have the features.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,movbe,popcnt")]
+unsafe fn run_v3<W: Work>(work: W) -> W::Output {
+    work.run()
+}
+
+/// Octets that are added up at a time.
 const BLOCK: usize = 32;
 
 /// Zeros, then ones: a window into it keeps the last octets of a block.
-#[cfg(target_arch = "x86_64")]
 static KEEP_LAST: [u8; 2 * BLOCK] = {
     let mut mask = [0; 2 * BLOCK];
     let mut at = BLOCK;
@@ -30,88 +71,69 @@ static KEEP_LAST: [u8; 2 * BLOCK] = {
     mask
 };
 
-/// # Safety
-/// The processor must have AVX2.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-unsafe fn sum_avx2(data: &[u8]) -> u64 {
-    use std::arch::x86_64::{
-        __m256i, _mm_add_epi64, _mm_cvtsi128_si64, _mm_unpackhi_epi64, _mm256_add_epi64,
-        _mm256_and_si256, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_loadu_si256,
-        _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_srli_epi64,
+/// [`sum`], for whatever processor the caller is compiled for: in lanes that
+/// the compiler makes vectors of.
+#[inline(always)]
+#[must_use]
+pub fn sum_inline(data: &[u8]) -> u64 {
+    let Some(end) = data.last_chunk::<BLOCK>() else {
+        return sum_short(data);
     };
-    let even = &data[..data.len() & !1];
-    let last = if data.len() % 2 == 1 {
-        u64::from(u16::from_ne_bytes([data[data.len() - 1], 0]))
-    } else {
-        0
-    };
-    let low_half = _mm256_set1_epi64x(0xffff_ffff);
-    let mut low = _mm256_setzero_si256();
-    let mut high = _mm256_setzero_si256();
-    let mut add = |block: __m256i| {
-        low = _mm256_add_epi64(low, _mm256_and_si256(block, low_half));
-        high = _mm256_add_epi64(high, _mm256_srli_epi64::<32>(block));
-    };
-    // SAFETY: a load without alignment from a block's own octets.
-    let load = |block: &[u8; BLOCK]| unsafe { _mm256_loadu_si256(block.as_ptr().cast()) };
-    let mut blocks = even.chunks_exact(BLOCK);
-    for block in &mut blocks {
-        if let Some(block) = block.first_chunk() {
-            add(load(block));
-        }
+    let mut lanes = [0; LANES];
+    let mut rest = data;
+    while let Some((block, behind)) = rest.split_first_chunk() {
+        add(&mut lanes, block, &[0xff; BLOCK]);
+        rest = behind;
     }
-    let rest = blocks.remainder().len();
-    // The last block again, without what was added already.
-    if let (Some(block), Some(mask)) = (even.last_chunk(), KEEP_LAST[rest..].first_chunk()) {
-        add(_mm256_and_si256(load(block), load(mask)));
+    // The last block again, without what was added already. With an odd number
+    // of octets its words begin one octet off, as if they were swapped.
+    let Some(mask) = KEEP_LAST[rest.len()..].first_chunk() else {
+        return 0;
+    };
+    if rest.len().is_multiple_of(2) {
+        add(&mut lanes, end, mask);
+        return lanes.iter().sum();
     }
-    let both = _mm256_add_epi64(low, high);
-    let half = _mm_add_epi64(
-        _mm256_castsi256_si128(both),
-        _mm256_extracti128_si256::<1>(both),
-    );
-    let total = _mm_add_epi64(half, _mm_unpackhi_epi64(half, half));
-    _mm_cvtsi128_si64(total) as u64 + last
+    let mut swapped = [0; LANES];
+    add(&mut swapped, end, mask);
+    lanes.iter().sum::<u64>() + (swapped.iter().sum::<u64>() << 8)
 }
 
-fn sum_portable(data: &[u8]) -> u64 {
-    // Two sums, since each waits for its carry; to a u128 the compiler adds
-    // with carry, which beats lanes of baseline SSE2.
-    let (mut even, mut odd) = (0_u128, 0_u128);
-    let mut blocks = data.chunks_exact(16);
-    for block in &mut blocks {
-        even += u128::from(word(block));
-        odd += u128::from(word(&block[8..]));
+const LANES: usize = BLOCK / 4;
+
+/// Adds those octets of a block that the mask keeps to the lanes.
+#[inline(always)]
+fn add(lanes: &mut [u64; LANES], block: &[u8; BLOCK], mask: &[u8; BLOCK]) {
+    let fours = block.chunks_exact(4).zip(mask.chunks_exact(4));
+    for (lane, (four, mask)) in lanes.iter_mut().zip(fours) {
+        *lane += four_octets(four) & four_octets(mask);
     }
-    let mut rest = blocks.remainder();
-    if rest.len() >= 8 {
-        even += u128::from(word(rest));
-        rest = &rest[8..];
-    }
-    if let Some((&four, tail)) = rest.split_first_chunk() {
-        odd += u128::from(u32::from_ne_bytes(four));
-        rest = tail;
-    }
-    if let Some((&two, tail)) = rest.split_first_chunk() {
-        even += u128::from(u16::from_ne_bytes(two));
-        rest = tail;
-    }
-    if let Some(&last) = rest.first() {
-        odd += u128::from(u16::from_ne_bytes([last, 0]));
-    }
-    let total = even + odd;
-    let (high, low) = ((total >> 64) as u64, total as u64);
-    // 2^32 and 2^64 are 1 in this arithmetic.
-    (low >> 32) + (low & 0xffff_ffff) + (high & 0xffff_ffff) + (high >> 32)
 }
 
-/// The first eight octets, in the machine's order.
-#[inline]
-fn word(octets: &[u8]) -> u64 {
+/// Fewer octets than a block.
+#[inline(always)]
+fn sum_short(data: &[u8]) -> u64 {
+    let fours = data.chunks_exact(4);
+    let last = match *fours.remainder() {
+        [] => 0,
+        [a] => word([a, 0]),
+        [a, b] => word([a, b]),
+        [a, b, c, ..] => word([a, b]) + word([c, 0]),
+    };
+    fours.map(four_octets).sum::<u64>() + last
+}
+
+#[inline(always)]
+fn word(octets: [u8; 2]) -> u64 {
+    u64::from(u16::from_ne_bytes(octets))
+}
+
+/// The first four octets.
+#[inline(always)]
+fn four_octets(octets: &[u8]) -> u64 {
     octets
         .first_chunk()
-        .map_or(0, |&octets| u64::from_ne_bytes(octets))
+        .map_or(0, |&four| u64::from(u32::from_ne_bytes(four)))
 }
 
 #[cfg(test)]
@@ -148,7 +170,7 @@ mod tests {
                     let part = &data[start..end];
                     let expected = fold(simple(part));
                     assert_eq!(fold(sum(part)), expected, "{start}..{end}");
-                    assert_eq!(fold(sum_portable(part)), expected, "{start}..{end}");
+                    assert_eq!(fold(sum_inline(part)), expected, "{start}..{end}");
                 }
             }
         }
@@ -158,6 +180,6 @@ mod tests {
     fn the_longest_packet_does_not_overflow() {
         let data = vec![0xff; 65_535];
         assert_eq!(fold(sum(&data)), fold(simple(&data)));
-        assert_eq!(fold(sum_portable(&data)), fold(simple(&data)));
+        assert_eq!(fold(sum_inline(&data)), fold(simple(&data)));
     }
 }

@@ -1,0 +1,231 @@
+//! The copies of one burst that wait for their verdict.
+
+use dpdk::{BURST, Burst, Mbuf};
+
+use crate::command::{SessionId, SetId};
+use crate::reassembly::Place;
+use crate::window::Group;
+
+/// A copy with everything right, apart from the others of its burst.
+pub(super) struct Candidate {
+    /// The inner packet, its header right and nothing behind its end; or a
+    /// piece of it.
+    pub(super) packet: Mbuf,
+    /// Of a piece, where it belongs; `None` for a whole packet.
+    pub(super) place: Option<Place>,
+    /// The port that it came in by.
+    pub(super) port: u16,
+    /// The session that it came over.
+    pub(super) session: SessionId,
+    pub(super) set: SetId,
+    /// One of the two that are received.
+    pub(super) epoch: u32,
+    pub(super) number: u64,
+}
+
+/// Where copies came from: what those of a [`Run`] have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) session: SessionId,
+    pub(super) set: SetId,
+    pub(super) epoch: u32,
+    pub(super) port: u16,
+    /// A piece is a run of its own.
+    pub(super) place: Option<Place>,
+}
+
+impl Origin {
+    const NOWHERE: Self = Self {
+        session: SessionId(0),
+        set: SetId(0),
+        epoch: 0,
+        port: 0,
+        place: None,
+    };
+
+    pub(super) fn candidate(&self, packet: Mbuf, number: u64) -> Candidate {
+        Candidate {
+            packet,
+            place: self.place,
+            port: self.port,
+            session: self.session,
+            set: self.set,
+            epoch: self.epoch,
+            number,
+        }
+    }
+}
+
+/// Consecutive copies of one origin whose numbers share a slot of the window:
+/// they are judged and counted together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    pub(super) origin: Origin,
+    pub(super) packets: usize,
+    /// Of the inner packets.
+    pub(super) octets: u64,
+    pub(super) group: Group,
+}
+
+impl Run {
+    /// One of no copies, and none will be added to it.
+    #[inline(always)]
+    pub(super) fn none() -> Self {
+        Self {
+            origin: Origin::NOWHERE,
+            packets: 0,
+            octets: 0,
+            group: Group {
+                index: u64::MAX,
+                bits: 0,
+            },
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn of(origin: Origin, number: u64, octets: usize) -> Self {
+        Self {
+            origin,
+            packets: 1,
+            octets: octets as u64,
+            group: Group::of(number),
+        }
+    }
+
+    /// Adds a copy of the same origin. False, and no change, when its number is
+    /// to be judged apart.
+    #[inline(always)]
+    pub(super) fn add(&mut self, number: u64, octets: usize) -> bool {
+        let added = self.group.add(number);
+        if added {
+            self.packets += 1;
+            self.octets += octets as u64;
+        }
+        added
+    }
+}
+
+/// Packets, numbers and runs apart, so that what is eliminated is freed as it
+/// lies there.
+pub(super) struct Candidates {
+    packets: Burst,
+    /// Of each packet.
+    numbers: [u64; BURST],
+    runs: [Run; BURST],
+    run_count: usize,
+}
+
+impl Candidates {
+    pub(super) fn new() -> Self {
+        Self {
+            packets: Burst::new(),
+            numbers: [0; BURST],
+            runs: [Run::none(); BURST],
+            run_count: 0,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    /// Adds a copy; it is dropped when there are as many as a burst has packets.
+    pub(super) fn push(&mut self, packet: Mbuf, origin: Origin, number: u64) {
+        let octets = packet.len();
+        let place = self.packets.len();
+        if self.packets.push(packet).is_err() {
+            return;
+        }
+        self.set_number(place, number);
+        if let Some(run) = self.runs[..self.run_count].last_mut()
+            && run.origin == origin
+            && origin.place.is_none()
+            && run.add(number, octets)
+        {
+            return;
+        }
+        self.push_run(Run::of(origin, number, octets));
+    }
+
+    /// Takes over the first packets of a burst, whose numbers and runs are here
+    /// already.
+    #[inline(always)]
+    pub(super) fn take(&mut self, burst: &mut Burst, count: usize) {
+        debug_assert!(self.is_empty(), "their places are taken");
+        if count == burst.len() {
+            std::mem::swap(&mut self.packets, burst);
+            return;
+        }
+        for packet in burst.drain(..count) {
+            // There is room for a burst.
+            let _ = self.packets.push(packet);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn set_number(&mut self, place: usize, number: u64) {
+        self.numbers[place % BURST] = number;
+    }
+
+    #[inline(always)]
+    pub(super) fn number(&self, place: usize) -> u64 {
+        self.numbers[place % BURST]
+    }
+
+    #[inline(always)]
+    pub(super) fn push_run(&mut self, run: Run) {
+        if run.packets > 0 {
+            self.runs[self.run_count % BURST] = run;
+            self.run_count += 1;
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn runs(&self) -> usize {
+        self.run_count
+    }
+
+    #[inline(always)]
+    pub(super) fn run(&self, index: usize) -> &Run {
+        &self.runs[index % BURST]
+    }
+
+    /// Places of a run's packets, of which the first is at `start`, whose
+    /// numbers are among these: a bit for each place of the burst.
+    #[inline(always)]
+    pub(super) fn places(&self, run: &Run, start: usize, numbers: u32) -> u64 {
+        if numbers == 0 {
+            return 0;
+        }
+        if numbers == run.group.bits {
+            return (u64::MAX >> (64 - run.packets)) << start;
+        }
+        let places = start..start + run.packets;
+        places.fold(0, |places, place| {
+            let bit = numbers >> (self.number(place) % 32) & 1;
+            places | u64::from(bit) << place
+        })
+    }
+
+    /// Octets of the packets in these places.
+    pub(super) fn octets(&self, places: u64) -> u64 {
+        let packets = self.packets.iter().enumerate();
+        let there = packets.filter(|&(place, _)| places >> place & 1 == 1);
+        there.map(|(_, packet)| packet.len() as u64).sum()
+    }
+
+    /// Frees all.
+    #[inline(always)]
+    pub(super) fn clear(&mut self) {
+        self.run_count = 0;
+        self.packets.clear();
+    }
+
+    /// Takes all packets out. Their numbers and runs stay until others come.
+    #[inline(always)]
+    pub(super) fn take_packets(&mut self) -> Burst {
+        self.run_count = 0;
+        std::mem::take(&mut self.packets)
+    }
+}
