@@ -33,6 +33,7 @@ use router::Router;
 
 mod addresses;
 mod appliance;
+mod blockade;
 mod config;
 mod guard;
 mod router;
@@ -396,6 +397,28 @@ impl Lab {
     pub fn carrier_up(&self, link: usize, site: Site) -> io::Result<()> {
         self.isp(link)
             .ip(&format!("link set dev {} up", site.name()))
+    }
+
+    /// What the appliance of a site sends on a link is neither delivered nor taken from its TX ring, or no longer. When that
+    /// ends, what had waited is gone.
+    ///
+    /// # Errors
+    /// Needs `tc` and the kernel's `ifb`; when an emulator does not answer.
+    pub fn set_transmit_blocked(
+        &mut self,
+        link: usize,
+        site: Site,
+        is_blocked: bool,
+    ) -> io::Result<()> {
+        let way = site.outbound();
+        if is_blocked {
+            // The emulator sees frames before they come to a standstill.
+            self.change_link(link, way, "outage=on")?;
+            blockade::begin(self.isp(link), site.name())
+        } else {
+            blockade::end(self.isp(link), site.name())?;
+            self.change_link(link, way, "outage=off")
+        }
     }
 
     /// The router at a link's remote end forgets its mappings; new ones get a UDP port among `ports`.

@@ -5,6 +5,7 @@
 //! - [`lab`]: two sites with their LAN hosts and uplinks in network namespaces, and everything that can be done to them.
 //! - [`traffic`], [`transfer`], [`ping`], [`iperf`]: what the LAN hosts send each other, and what arrived; [`snmp`]: what
 //!   their kernels counted.
+//! - [`plot`]: pictures of what was measured.
 //!
 //! It knows nothing of how an appliance works inside: it starts one, reads its status and looks at frames.
 
@@ -16,6 +17,7 @@ pub mod iperf;
 pub mod lab;
 pub mod netns;
 pub mod ping;
+pub mod plot;
 pub mod snmp;
 pub mod status;
 pub mod traffic;

@@ -72,6 +72,9 @@ pub struct Set {
     pub delivered_packets: u64,
     pub duplicates: u64,
     pub too_late: u64,
+    /// Packets that were sent in pieces, and that were put together.
+    pub split_packets: u64,
+    pub reassembled_packets: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -3,10 +3,13 @@
 
 mod around;
 mod cuts;
+mod families;
 mod messages;
 mod nat;
 mod ports;
 mod restart;
+mod sizes;
+mod stall;
 mod wire;
 
 use std::process::Command;
@@ -14,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use benches::lab::{Lab, LabConfig, Site};
 use benches::status::Status;
-use benches::traffic::{Flow, FlowConfig, FlowReport};
+use benches::traffic::{Flow, FlowConfig, FlowReport, Host};
 
 /// Longer than any path takes.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -52,11 +55,26 @@ impl Traffic {
     }
 
     fn sized(lab: &Lab, packets_per_s: u32, payload_octets: usize) -> Self {
-        let flows = Site::BOTH.map(|site| {
-            let (from, to) = (lab.host(site), lab.host(site.other()));
+        Self::on_port(lab, 5000, packets_per_s, payload_octets)
+    }
+
+    /// For several at a time.
+    fn on_port(lab: &Lab, port: u16, packets_per_s: u32, payload_octets: usize) -> Self {
+        let hosts = Site::BOTH.map(|site| lab.host(site));
+        Self::between(hosts, port, packets_per_s, payload_octets)
+    }
+
+    fn ipv6(lab: &Lab, port: u16, packets_per_s: u32, payload_octets: usize) -> Self {
+        let hosts = Site::BOTH.map(|site| lab.host_ipv6(site));
+        Self::between(hosts, port, packets_per_s, payload_octets)
+    }
+
+    fn between(hosts: [&Host; 2], port: u16, packets_per_s: u32, payload_octets: usize) -> Self {
+        let [head, remote] = hosts;
+        let flows = [(head, remote), (remote, head)].map(|(from, to)| {
             let flow = FlowConfig {
                 payload_octets,
-                ..FlowConfig::new(from, to, 5000, packets_per_s)
+                ..FlowConfig::new(from, to, port, packets_per_s)
             };
             Flow::start(flow).expect("the hosts have sockets")
         });
