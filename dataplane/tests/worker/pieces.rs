@@ -4,13 +4,14 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use dataplane::command::{Command, Epoch, InterfaceSpec, SetSpec};
+use dataplane::command::{Command, Epoch, InterfaceSpec, NextHop, SetSpec};
 use dataplane::counters::{Counter, Drop, SetCounters};
 use dataplane::headers::ipv4;
 use dataplane::reassembly::Place;
 use dataplane::window::Window;
 use proptest::prelude::*;
 
+use crate::ipv6_rig::*;
 use crate::rig::*;
 
 /// A packet of this many octets for the LAN host, DF set.
@@ -71,7 +72,11 @@ fn turned_round(uplink: u16, frame: &[u8]) -> Vec<u8> {
     let header = ipv4::parse(outer).expect("a right outer header");
     assert!(!header.dont_fragment);
     let datagram = dataplane::headers::udp::parse(&header, outer).expect("a right checksum");
-    let mut message = outer[datagram.payload_range].to_vec();
+    addressed_to_us(uplink, &outer[datagram.payload_range])
+}
+
+fn addressed_to_us(uplink: u16, message: &[u8]) -> Vec<u8> {
+    let mut message = message.to_vec();
     message[2..4].copy_from_slice(&(0x100 + uplink).to_be_bytes());
     message[4..6].copy_from_slice(&(0x200 + uplink).to_be_bytes());
     message[10..14].copy_from_slice(&PEER_EPOCH.to_be_bytes());
@@ -254,7 +259,7 @@ proptest! {
         let mut receiver = uneven(workers, [1500; 3]);
         let spec = SetSpec { mtu: 1500, owner, ..receiver.set_spec() };
         receiver.command(Command::SetSet(Arc::new(spec)));
-        receiver.route(0, FAR_HOST, 32, dataplane::command::NextHop::Interface {
+        receiver.route(0, FAR_HOST, 32, NextHop::Interface {
             interface: interface(0).id,
             via: Some(LAN_HOST.into()),
         });
@@ -479,4 +484,142 @@ fn a_flood_of_first_pieces_is_bounded_and_named() {
     rig.now += 2 * TSC_HZ;
     rig.poll();
     assert_eq!(rig.pool.available(), start, "every buffer came back");
+}
+
+#[test]
+fn a_piece_older_than_the_window_is_too_late() {
+    let mut rig = Rig::new();
+    let old = pieces(1, PEER_EPOCH, 70_000, &large(1500, 1), 1000);
+    rig.send(1, &l2tp_frame(1, &old[0]));
+    let new = 70_000 + 2 * Window::MIN_NUMBERS;
+    for message in pieces(1, PEER_EPOCH, new, &large(1500, 2), 1000) {
+        rig.send(1, &l2tp_frame(1, &message));
+    }
+    assert_eq!(rig.one(0), delivered(&large(1500, 2)));
+    rig.send(1, &l2tp_frame(1, &old[1]));
+    assert_eq!(rig.drops(1, Drop::TooLate), 1);
+    assert!(rig.received(0).is_empty());
+}
+
+/// IPv6 inside is cut the same way, over either family, where IPv6 itself
+/// would be answered with "packet too big".
+#[test]
+fn ipv6_is_cut_and_put_together_over_both_families() {
+    for over_ipv6 in [false, true] {
+        let mut sender = Rig::with_ipv6();
+        if over_ipv6 {
+            sender.go_over_ipv6();
+        }
+        let spec = SetSpec {
+            mtu: 1500,
+            ..sender.set_spec()
+        };
+        sender.command(Command::SetSet(Arc::new(spec)));
+        let spec = InterfaceSpec {
+            mtu: 1280,
+            ..interface_ipv6(2)
+        };
+        sender.command(Command::SetInterface(Arc::new(spec)));
+        let packet = udp_ipv6(LAN_HOST_IPV6, FAR_HOST_IPV6, &[9; 1452]);
+        assert_eq!(packet.len(), 1500);
+        sender.send(0, &frame(0, &packet));
+        assert!(sender.events().is_empty() && sender.all_drops() == 0);
+        let headers = if over_ipv6 { 14 + 40 + 8 } else { 14 + 20 + 8 };
+        let mut receiver = Rig::with_ipv6();
+        receiver.go_over_ipv6();
+        receiver.route(
+            0,
+            FAR_NETWORK_IPV6,
+            48,
+            NextHop::Interface {
+                interface: interface(0).id,
+                via: Some(LAN_HOST_IPV6.into()),
+            },
+        );
+        for link in [2_u16, 3, 1] {
+            let frames = sender.received(link.into());
+            assert_eq!(frames.len(), 2);
+            for frame in frames {
+                assert!(frame.len() <= 14 + 1280);
+                let message = addressed_to_us(link, &frame[headers..]);
+                receiver.send(link.into(), &l2tp_frame_ipv6(link, &message));
+            }
+        }
+        let received = receiver.one(0);
+        let mut expected = packet;
+        expected[7] -= 2;
+        assert_eq!(received[14..], expected);
+        assert_eq!(receiver.all_drops(), 4, "the other copies");
+    }
+}
+
+#[test]
+fn a_packet_that_does_not_fit_its_first_buffer_gets_a_larger_one() {
+    let mut rig = Rig::with_copies_of(4096);
+    let start = rig.copies.available();
+    let spec = SetSpec {
+        mtu: 4000,
+        ..rig.set_spec()
+    };
+    rig.command(Command::SetSet(Arc::new(spec)));
+    let spec = InterfaceSpec {
+        mtu: 4000,
+        ..interface(0)
+    };
+    rig.command(Command::SetInterface(Arc::new(spec)));
+    for (number, octets) in [(10, 4000), (20, 1900)] {
+        let packet = large(octets, 1);
+        for message in pieces(1, PEER_EPOCH, number, &packet, 1450) {
+            rig.send(1, &l2tp_frame(1, &message));
+        }
+        assert_eq!(rig.one(0), delivered(&packet));
+    }
+    assert_eq!(rig.all_drops(), 0);
+    // More than the buffers hold is refused before its number is marked.
+    let first = &pieces(1, PEER_EPOCH, 30, &large(4097, 1), 1450)[0];
+    rig.send(1, &l2tp_frame(1, first));
+    assert_eq!(rig.drops(1, Drop::BadPiece), 1);
+    assert_eq!(rig.copies.available(), start);
+}
+
+#[test]
+fn without_a_buffer_for_the_pieces_a_packet_is_dropped_by_name_and_takes_no_number() {
+    let mut rig = Rig::with_copies_of(2048);
+    let spec = SetSpec {
+        mtu: 1500,
+        ..rig.set_spec()
+    };
+    let next_number = Arc::clone(&spec.next_number);
+    rig.command(Command::SetSet(Arc::new(spec)));
+    let mut taken = Vec::new();
+    while let Some(buffer) = rig.copies.alloc() {
+        taken.push(buffer);
+    }
+    rig.send(0, &frame(0, &outward(1500, 1)));
+    assert_eq!(rig.drops(0, Drop::NoBuffer), 1);
+    assert_eq!(next_number.load(Ordering::Relaxed), FIRST_NUMBER);
+}
+
+#[test]
+fn an_inbox_that_is_full_costs_what_it_has_no_room_for_by_name() {
+    let mut rig = Rig::with(2, 4096, 16_384);
+    let spec = SetSpec {
+        owner: 1,
+        ..rig.set_spec()
+    };
+    rig.command(Command::SetSet(Arc::new(spec)));
+    rig.poll();
+    // The owner does nothing for a while.
+    for number in 0..600 {
+        let cut = pieces(1, PEER_EPOCH, 2 * number, &large(1500, 1), 1000);
+        rig.offer(1, 0, &l2tp_frame(1, &cut[0]));
+        rig.workers[0].poll_once(1);
+    }
+    let refused = rig.drops(1, Drop::HandOverFull);
+    assert_eq!(refused, 600 - 512);
+    rig.poll();
+    rig.now += 3 * TSC_HZ;
+    rig.poll();
+    let of_owner = rig.drops(1, Drop::ReassemblyTimeout) + rig.drops(1, Drop::ReassemblyFull);
+    assert_eq!(of_owner, 512);
 }

@@ -59,8 +59,13 @@ fn unique() -> u32 {
 }
 
 pub(crate) fn pool(count: u32) -> Mempool {
+    pool_of(count, 2048)
+}
+
+/// Buffers for packets of so many octets.
+fn pool_of(count: u32, octets: u16) -> Mempool {
     let name = format!("pool{}", unique());
-    Mempool::new(eal(), &name, count, 0, 2048 + dpdk::HEADROOM_OCTETS).expect("memory")
+    Mempool::new(eal(), &name, count, 0, octets + dpdk::HEADROOM_OCTETS).expect("memory")
 }
 
 /// The test's end of a port: a queue pair for each worker.
@@ -84,6 +89,7 @@ pub(crate) struct Rig {
     /// By session id - 1, then by worker.
     pub(crate) arrivals: Vec<Vec<Arc<Arrivals>>>,
     pub(crate) pool: Mempool,
+    pub(crate) copies: Mempool,
     pub(crate) now: u64,
 }
 
@@ -94,12 +100,20 @@ impl Rig {
     }
 
     pub(crate) fn with(workers: usize, ring_depth: u32, buffers: u32) -> Self {
-        Self::bare(workers, ring_depth, buffers, false).configured()
+        let pool = pool(buffers);
+        Self::bare(workers, ring_depth, (pool.clone(), pool), false).configured()
+    }
+
+    /// The same with buffers of so many octets, and of their own, for copies.
+    pub(crate) fn with_copies_of(octets: u16) -> Self {
+        let copies = pool_of(1024, octets);
+        Self::bare(1, 1024, (pool(4096), copies), false).configured()
     }
 
     /// The same with ports that are said to fill in checksums.
     pub(crate) fn on_filling_ports() -> Self {
-        Self::bare(1, 1024, 4096, true).configured()
+        let pool = pool(4096);
+        Self::bare(1, 1024, (pool.clone(), pool), true).configured()
     }
 
     fn configured(self) -> Self {
@@ -131,8 +145,12 @@ impl Rig {
         rig
     }
 
-    fn bare(workers: usize, ring_depth: u32, buffers: u32, fills_in_checksums: bool) -> Self {
-        let pool = pool(buffers);
+    fn bare(
+        workers: usize,
+        ring_depth: u32,
+        (pool, copies): (Mempool, Mempool),
+        fills_in_checksums: bool,
+    ) -> Self {
         let inboxes = Inbox::for_workers(workers);
         let channels: Vec<Channel> = (0..workers).map(|_| Channel::new(1024, 8192)).collect();
         let mut shares: Vec<Vec<WorkerPort>> = (0..workers).map(|_| Vec::new()).collect();
@@ -183,7 +201,7 @@ impl Rig {
                 index,
                 workers,
                 ports,
-                copies: pool.clone(),
+                copies: copies.clone(),
                 inboxes: inboxes.clone(),
                 fragments: fragment_table(eal(), TSC_HZ).expect("memory"),
                 reassembly_pieces: REASSEMBLY_PIECES,
@@ -209,6 +227,7 @@ impl Rig {
             first_times: Arc::default(),
             arrivals: (1..PORTS).map(|_| arrivals()).collect(),
             pool,
+            copies,
             now: 1,
         }
     }

@@ -4,9 +4,11 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use dataplane::command::{Command, NextHop, PortId, SessionId, SessionSpec, SetSpec};
+use dataplane::command::{
+    Command, InterfaceSpec, NextHop, PortId, SessionId, SessionSpec, SetSpec,
+};
 use dataplane::counters::Drop;
-use dataplane::event::Event;
+use dataplane::event::{Event, IcmpCause};
 
 use crate::rig::*;
 
@@ -239,4 +241,60 @@ fn a_syn_is_clamped_to_what_the_set_carries() {
     let sent = rig.one(1);
     assert_eq!(mss(&sent[64..]), 1410);
     assert!(tcp_checksum_is_right(&sent[64..]));
+}
+
+#[test]
+fn a_plain_session_answers_for_what_is_too_large_or_fragments_it() {
+    let mut rig = Rig::new();
+    plain_session(&mut rig, |spec| spec.mtu = 1300);
+    let sized = |octets: usize, flags: u8| {
+        let mut packet = udp(LAN_HOST, FAR_HOST, &vec![0x5a; octets - 28]);
+        packet[6] = flags;
+        packet[10..12].fill(0);
+        let checksum = dataplane::checksum::finish(dataplane::checksum::sum(&packet[..20]));
+        packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+        frame(0, &packet)
+    };
+    let refused = |rig: &mut Rig| match rig.one_event() {
+        Event::Icmp { cause, .. } => cause,
+        other => panic!("{other:?}"),
+    };
+    rig.send(0, &sized(1300, 0x40));
+    assert_eq!(rig.one(1).len(), 14 + 36 + 1300);
+    rig.send(0, &sized(1301, 0x40));
+    let cause = IcmpCause::FragmentationNeeded { mtu: 1300 };
+    assert_eq!(refused(&mut rig), cause);
+    rig.send(0, &sized(1500, 0));
+    let octets: Vec<usize> = rig.received(1).iter().map(Vec::len).collect();
+    // A multiple of eight behind the inner header.
+    assert_eq!(octets, [14 + 36 + 20 + 1280, 14 + 36 + 20 + 200]);
+    // The line counts as well as what PPP agreed on.
+    let spec = InterfaceSpec {
+        mtu: 1000,
+        ..interface(1)
+    };
+    rig.command(Command::SetInterface(Arc::new(spec)));
+    rig.send(0, &sized(965, 0x40));
+    let cause = IcmpCause::FragmentationNeeded { mtu: 964 };
+    assert_eq!(refused(&mut rig), cause);
+    rig.send(0, &sized(964, 0x40));
+    assert_eq!(rig.one(1).len(), 14 + 1000);
+}
+
+#[test]
+fn a_syn_is_clamped_to_what_a_plain_session_carries_both_ways() {
+    let mut rig = Rig::new();
+    plain_session(&mut rig, |spec| {
+        spec.tcp_mss_fix = true;
+        spec.mtu = 1300;
+    });
+    rig.send(0, &frame(0, &syn(LAN_HOST, FAR_HOST, 1460)));
+    let sent = rig.one(1);
+    assert_eq!(mss(&sent[50..]), 1260);
+    assert!(tcp_checksum_is_right(&sent[50..]));
+    let packet = ppp_ipv4(&syn(FAR_HOST, LAN_HOST, 1460));
+    rig.send(1, &l2tp_frame(1, &plain_message(1, &packet)));
+    let sent = rig.one(0);
+    assert_eq!(mss(&sent[14..]), 1260);
+    assert!(tcp_checksum_is_right(&sent[14..]));
 }
