@@ -193,6 +193,7 @@ impl Appliance {
             self.engine.handle_timeout(now);
         }
         let outputs = self.carry_out();
+        self.engine.handle_applied(now, self.dataplane.applied());
         let released = self.release();
         events + outputs + released > 0
     }

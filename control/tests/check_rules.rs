@@ -410,6 +410,27 @@ fn static_routes_and_neighbours() {
 }
 
 #[test]
+fn speeds() {
+    for (speed, message) in [
+        ("fast", "is not a speed"),
+        ("0", "is not a speed"),
+        ("20 M", "is not a speed"),
+        ("-1M", "is not a speed"),
+        ("99999G", "is not a speed"),
+        ("20m", "is not a speed"),
+    ] {
+        let tunnel = format!("lcp-timeout: 5\n      speed: {speed}");
+        error(
+            REMOTE,
+            &[("lcp-timeout: 5", &tunnel)],
+            "l2tp.outgoing[head1].speed",
+            speed,
+            message,
+        );
+    }
+}
+
+#[test]
 fn windows_and_memory() {
     for (window, message) in [
         ("100000", "not a power of two"),
@@ -426,7 +447,7 @@ fn windows_and_memory() {
             message,
         );
     }
-    // 2 epochs of 2^24 numbers take 8 MiB for each of five remotes: more than half of 64 MiB.
+    // 2 epochs of 2^24 numbers take 8 MiB for each of six remotes: more than half of 64 MiB.
     let mut matches = String::new();
     for remote in 10..15 {
         for link in 1..3 {
@@ -445,7 +466,7 @@ fn windows_and_memory() {
         &edits,
         "dataplane.memory",
         "memory: 64",
-        "take 48 MiB, more than half",
+        "take 49 MiB, more than half",
     );
 }
 

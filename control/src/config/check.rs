@@ -3,6 +3,7 @@
 //! A check looks only at what was read without error, so that one mistake is
 //! not reported again as its consequences.
 
+mod memory;
 mod tunnels;
 
 use std::collections::BTreeMap;
@@ -557,40 +558,6 @@ impl Checker<'_, '_, '_> {
                 );
             }
             seen.push((neighbour.interface, neighbour.address));
-        }
-    }
-
-    /// Two epochs of every remote have a window at a time (during a change).
-    fn memory(&mut self) {
-        const EPOCHS: u64 = 2;
-        // A slot of 8 octets holds 32 numbers.
-        const NUMBERS_PER_OCTET: u64 = 4;
-        const MIB: u64 = 1 << 20;
-        let config = self.config;
-        let memory = top("dataplane").key("memory");
-        if !self.problems.sound(&memory)
-            || !self.problems.sound(&top("ha-sets"))
-            || !self.links_known()
-        {
-            return;
-        }
-        let windows = config.ha_sets.iter().enumerate().map(|(index, set)| {
-            let remotes = self.remotes(index).len() as u64;
-            remotes * EPOCHS * set.window / NUMBERS_PER_OCTET
-        });
-        let octets: u64 = windows.sum();
-        // The packet buffers need the other half.
-        let room = u64::from(config.dataplane.memory_mib) * MIB / 2;
-        if octets > room {
-            let needed = octets.div_ceil(MIB);
-            self.problems.error(
-                &memory,
-                format!(
-                    "the windows of the sets take {needed} MiB, more than half of the {} MiB",
-                    config.dataplane.memory_mib
-                ),
-                format!("write {} or more, or smaller windows", 2 * needed),
-            );
         }
     }
 }

@@ -380,6 +380,31 @@ pub(crate) fn milliseconds(range: RangeInclusive<u64>) -> impl Fn(&Node) -> Read
     move |node| Ok(Duration::from_millis(read(node)?))
 }
 
+/// Bits per second: a whole number, with k, M or G behind it for thousands,
+/// millions and thousands of millions.
+pub(crate) fn speed(node: &Node) -> Read<u64> {
+    const SLOWEST_BIT_S: u64 = 8_000;
+    const FASTEST_BIT_S: u64 = 1_000_000_000_000;
+    let wanted = "a speed in bits per second, as 512k, 20M or 1G";
+    let (text, _) = scalar(node, wanted)?;
+    let scales = [("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000)];
+    let (digits, scale) = scales
+        .iter()
+        .find_map(|&(unit, scale)| Some((text.strip_suffix(unit)?, scale)))
+        .unwrap_or((text, 1));
+    let is_whole = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    is_whole
+        .then(|| digits.parse::<u64>().ok()?.checked_mul(scale))
+        .flatten()
+        .filter(|speed| (SLOWEST_BIT_S..=FASTEST_BIT_S).contains(speed))
+        .ok_or_else(|| {
+            Wrong::new(
+                format!("\"{}\" is not a speed", printable(text)),
+                format!("write {wanted}, from 8k to 1000G"),
+            )
+        })
+}
+
 /// One of a few words.
 pub(crate) fn choice<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&Node) -> Read<T> {
     move |node| {

@@ -177,6 +177,8 @@ pub struct Outgoing {
     pub udp_checksum: bool,
     /// Largest inner IP packet, octets; what fits the interface when not given.
     pub mtu: Option<u16>,
+    /// What is sent at most, bits per second of outer IP packets; all when not given.
+    pub speed: Option<u64>,
 }
 
 /// Who may set up tunnels to us, and what they get.
@@ -206,6 +208,9 @@ pub struct Incoming {
     pub udp_checksum: bool,
     pub comment: Option<String>,
     pub mtu: Option<u16>,
+    /// What is sent at most on a link whose match does not say, bits per second
+    /// of outer IP packets.
+    pub speed: Option<u64>,
 }
 
 /// One login, and the address and routes that come with it.
@@ -222,6 +227,9 @@ pub struct Match {
     /// Place in [`Config::ha_sets`]: the match's own, else that of the `incoming`.
     pub ha_set: Option<usize>,
     pub comment: Option<String>,
+    /// What is sent at most, bits per second of outer IP packets: the match's
+    /// own, else that of the `incoming`.
+    pub speed: Option<u64>,
 }
 
 /// A set of links that carry the same packets.

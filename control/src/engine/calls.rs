@@ -9,6 +9,7 @@ use dataplane::headers::encapsulation;
 
 use super::Engine;
 use super::dialer::{Failure, failure_of_call, failure_of_ppp, failure_of_tunnel};
+use super::hearing::Hearing;
 use super::link::{Link, Origin, Phase};
 use super::membership::Admission;
 use crate::config::Config;
@@ -246,7 +247,7 @@ impl Engine {
             mtu: config.mtu,
         };
         if self
-            .add_link(tunnel, call, settings, key, agreement)
+            .add_link(now, tunnel, call, settings, key, agreement)
             .is_none()
         {
             self.endpoint
@@ -289,7 +290,7 @@ impl Engine {
             mtu: config.mtu,
         };
         if self
-            .add_link(tunnel, call, settings, key, agreement)
+            .add_link(now, tunnel, call, settings, key, agreement)
             .is_some()
         {
             self.endpoint.connect_call(now, call);
@@ -298,6 +299,7 @@ impl Engine {
 
     fn add_link(
         &mut self,
+        now: Duration,
         tunnel: TunnelId,
         call: CallId,
         settings: LinkSettings,
@@ -306,7 +308,7 @@ impl Engine {
     ) -> Option<SessionId> {
         let ends = self.endpoint.tunnel(tunnel)?;
         let ids = self.endpoint.call(call)?;
-        self.free_ids(ends.local_id, ids.local_id);
+        self.free_ids(now, ends.local_id, ids.local_id);
         let set = key.map(|key| self.set_for(key));
         let id = SessionId(self.session_slots.take());
         let address_control = true;
@@ -357,9 +359,12 @@ impl Engine {
             set,
             peer_agreement,
             username: String::new(),
-            joined_number: 0,
+            joined: None,
             next_report: None,
+            reported_copies: None,
             peer_report: None,
+            hearing: Hearing::default(),
+            skew: Box::default(),
             candidate: None,
             scheduled: None,
             answered_echo_sent_at: None,
@@ -370,7 +375,7 @@ impl Engine {
 
     /// A closed call's ids may be given out again before its grace time is
     /// over: what comes with them is the new call's.
-    fn free_ids(&mut self, local_tunnel: u16, local_session: u16) {
+    fn free_ids(&mut self, now: Duration, local_tunnel: u16, local_session: u16) {
         let same = |link: &&Link| {
             link.is_leaving()
                 && link.spec.local_tunnel == local_tunnel
@@ -378,7 +383,7 @@ impl Engine {
         };
         let before = self.links.values().find(same).map(|link| link.id);
         if let Some(before) = before {
-            self.remove_link(before);
+            self.remove_link(now, before);
         }
     }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use super::carried::SetCarried;
 use super::link::Networks;
 use crate::management::status::Set;
 use crate::ppp::Family;
@@ -63,6 +64,8 @@ pub(super) struct Group {
     /// The instance whose members carry the traffic.
     pub(super) current: Option<SetId>,
     pub(super) conflict: Option<Conflict>,
+    /// What set instances carried that are not there any more.
+    pub(super) carried: SetCarried,
     open: Vec<OpenSession>,
 }
 
@@ -183,6 +186,7 @@ impl Groups {
                 offered_locals: BTreeSet::new(),
                 current: None,
                 conflict: None,
+                carried: SetCarried::default(),
                 open: Vec::new(),
             });
         }

@@ -7,12 +7,15 @@ use std::time::Duration;
 use dataplane::command::{SessionId, SessionSpec, SetId};
 use dataplane::counters::SessionCounters;
 
+use super::hearing::Hearing;
+use super::report::Given;
+use super::skew::LinkSkew;
 use crate::ha::Agreement;
 use crate::l2tp::{CallId, TunnelId};
 use crate::ppp::{self, Family, Network};
 
 /// Whose configuration a link follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Origin {
     /// We dialled this `outgoing`.
     Outgoing(usize),
@@ -90,11 +93,21 @@ impl Networks {
 pub(super) struct PeerReport {
     /// Copies that the peer says it handed to this link.
     pub(super) copies: u64,
-    /// Copies that had arrived when the report did.
-    pub(super) arrived: u64,
+    /// Those that its speed had no room for, and those that did not leave for another reason.
+    pub(super) over_speed: u64,
+    pub(super) not_sent: u64,
     /// The peer's clock, to be echoed.
     pub(super) sent_at_us: u64,
     pub(super) received_at: Duration,
+}
+
+/// A link's entry into its set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Joined {
+    /// The first number that was the link's to carry on every worker.
+    pub(super) number: u64,
+    /// What had become of its copies by then.
+    pub(super) given: Given,
 }
 
 pub(super) struct Link {
@@ -111,10 +124,14 @@ pub(super) struct Link {
     pub(super) set: Option<SetId>,
     pub(super) peer_agreement: Option<Agreement>,
     pub(super) username: String,
-    /// Number at which this link joined the set.
-    pub(super) joined_number: u64,
+    /// Since when all workers give it copies of the set's packets.
+    pub(super) joined: Option<Joined>,
     pub(super) next_report: Option<Duration>,
+    /// What the last report said of the copies.
+    pub(super) reported_copies: Option<u64>,
     pub(super) peer_report: Option<PeerReport>,
+    pub(super) hearing: Hearing,
+    pub(super) skew: Box<LinkSkew>,
     /// Where a NAT seems to have moved the peer; not believed until it answers there.
     pub(super) candidate: Option<Candidate>,
     /// When the engine's timer queue has this link.
@@ -142,12 +159,11 @@ impl Link {
         self.counters().iter().map(|counters| read(counters)).sum()
     }
 
-    /// Copies that the peer handed to this link and that had not arrived when
-    /// its last report did.
+    /// The books that this link is in: of its set instance and the peer's epoch.
     #[must_use]
-    pub(super) fn lost_packets(&self) -> u64 {
-        self.peer_report
-            .map_or(0, |report| report.copies.saturating_sub(report.arrived))
+    pub(super) fn books_key(&self) -> Option<(SetId, u32)> {
+        let set = self.spec.set?;
+        Some((set, self.peer_agreement.as_ref()?.epoch))
     }
 
     #[must_use]

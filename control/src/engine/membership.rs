@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use dataplane::arrivals::Arrivals;
 use dataplane::command::{Command, NextHop, Prefix, SessionId, SetId, TableId};
+use dataplane::speed::SpeedLimit;
 use dataplane::transform::split::MIN_MEMBER_MTU;
 
+use super::Engine;
+use super::carried::Carried;
 use super::dialer::Failure;
 use super::group::{Conflict, GroupKey, OpenSession};
 use super::link::{Link, Networks, Origin, Phase};
 use super::rib::Source;
-use super::{Engine, report, snapshot};
 use crate::config::Via;
 use crate::ha::Agreement;
 use crate::ha::instance::Key;
@@ -27,7 +29,7 @@ const HOLD: Duration = Duration::from_millis(1000);
 const CONFLICT: Duration = Duration::from_secs(60);
 /// A second box that has not come for so long is another one when it comes:
 /// longer than any pause between two attempts.
-const CONFLICT_FORGOTTEN: Duration = Duration::from_secs(180);
+pub(super) const CONFLICT_FORGOTTEN: Duration = Duration::from_secs(180);
 /// How long a leaving session of no set still receives.
 const GRACE_WITHOUT_SET: Duration = Duration::from_secs(2);
 
@@ -83,8 +85,12 @@ impl Engine {
 
     /// The group that an authenticated link belongs to, and its payload table.
     fn group_key(&self, id: SessionId) -> Option<(GroupKey, TableId)> {
-        let link = self.links.get(&id)?;
-        match link.origin {
+        self.key_of(self.links.get(&id)?.origin)
+    }
+
+    /// The same of a link of the configuration.
+    pub(super) fn key_of(&self, origin: Origin) -> Option<(GroupKey, TableId)> {
+        match origin {
             Origin::Outgoing(outgoing) => {
                 let config = &self.config.l2tp.outgoing[outgoing];
                 let key = match config.ha_set {
@@ -187,6 +193,14 @@ impl Engine {
         link.phase = Phase::Authenticated;
         link.spec.receive = true;
         link.spec.set = link.set;
+        link.spec.speed = match link.origin {
+            Origin::Outgoing(index) => self.config.l2tp.outgoing[index].speed,
+            Origin::Incoming { incoming, login } => login.and_then(|login| {
+                let matches = &self.config.l2tp.incoming[incoming].matches;
+                matches[login].speed
+            }),
+        }
+        .map(|speed_bit_s| Arc::new(SpeedLimit::new(speed_bit_s)));
         if let (Some(_), Some(agreement), true) = (
             link.set,
             &link.peer_agreement,
@@ -207,6 +221,7 @@ impl Engine {
             self.command(Command::SetSet(spec));
         }
         self.command(Command::SetSession(spec));
+        self.enter_books(now, id);
         self.settle_link(now, id);
     }
 
@@ -253,14 +268,8 @@ impl Engine {
         let mut replaced = self.replaced_by(id);
         if let (Some(set), Some(agreement)) = (set, agreement) {
             replaced.extend(self.make_current(now, group, set, &agreement));
-            let instance = self
-                .sets
-                .get(set)
-                .expect("a link's set lives as long as the link");
-            let joined = instance.next_number();
             if let Some(link) = self.links.get_mut(&id) {
-                link.joined_number = joined;
-                link.next_report = Some(now + report::FIRST_AFTER);
+                link.hearing.begin(now);
             }
         }
         let session = self.open_session(id, networks);
@@ -270,6 +279,7 @@ impl Engine {
             self.groups.get_mut(group).close(*old);
         }
         self.refresh_group(group);
+        self.moving.push_back((self.commands, id));
         if let Some(before) = before.filter(|&before| Some(before) != set) {
             self.retire_instance(group, before);
         }
@@ -503,10 +513,12 @@ impl Engine {
         link.phase = Phase::Leaving { until: now + grace };
         let group = link.group;
         self.by_call.remove(&link.call);
+        self.leave_books(now, id);
         if let Some(group) = group {
             self.groups.get_mut(group).close(id);
             self.refresh_group(group);
         }
+        self.moving.push_back((self.commands, id));
         self.reschedule(id);
     }
 
@@ -553,6 +565,7 @@ impl Engine {
             self.refresh_group(group);
         }
         self.command(Command::SetSession(spec));
+        self.moving.push_back((self.commands, id));
         if !ending {
             log::info!("{}: PPP is negotiated anew", self.link_name(id));
         }
@@ -574,20 +587,20 @@ impl Engine {
             return;
         };
         match link.phase {
-            Phase::Leaving { until } if until <= now => return self.remove_link(id),
+            Phase::Leaving { until } if until <= now => return self.remove_link(now, id),
             Phase::Held { until } if until <= now => self.hold_ended(now, id, until),
             Phase::Leaving { .. } | Phase::Held { .. } => (),
             _ => {
                 link.ppp.handle_timeout(now);
                 if link.next_report.is_some_and(|due| due <= now) {
-                    self.send_report(now, id);
+                    self.send_report(now, id, false);
                 }
             }
         }
         self.settle_link(now, id);
     }
 
-    pub(super) fn remove_link(&mut self, id: SessionId) {
+    pub(super) fn remove_link(&mut self, now: Duration, id: SessionId) {
         let name = self.link_name(id);
         let Some(link) = self.links.remove(&id) else {
             return;
@@ -595,10 +608,9 @@ impl Engine {
         if let Some(due) = link.scheduled {
             self.deadlines.remove(&(due, id));
         }
-        self.history
-            .entry(name)
-            .or_default()
-            .add(&snapshot::Carried::of(&link));
+        let books = self.close_books(now, &link);
+        let carried = Carried::of(&link, books);
+        self.history.entry(name).or_default().add(&carried);
         self.command(Command::RemoveSession(id));
         self.session_slots.give_back(id.0);
         if let Some(set) = link.set {
@@ -617,6 +629,7 @@ impl Engine {
             .is_some_and(|group| self.groups.get(group).current == Some(set));
         let used = self.links.values().any(|link| link.set == Some(set));
         if matches!(instance.key, Key::Incoming { .. }) && !current && !used {
+            self.drop_instance_books(set);
             self.sets.remove(set);
             self.command(Command::RemoveSet(set));
         }

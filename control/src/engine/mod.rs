@@ -9,14 +9,18 @@
 //! has applied the commands before it.
 
 mod answers;
+mod bookkeeping;
 mod calls;
+mod carried;
 mod dialer;
 mod group;
+mod hearing;
 mod link;
 mod membership;
 mod nat;
 mod report;
 mod rib;
+mod skew;
 mod snapshot;
 
 #[cfg(test)]
@@ -28,14 +32,16 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dataplane::command::{Command, InterfaceId, NextHop, PortId, Prefix, SessionId, TableId};
+use dataplane::command::{
+    Command, InterfaceId, NextHop, PortId, Prefix, SessionId, SetId, TableId,
+};
 use dataplane::event::Event;
 use dataplane::headers::ipv4;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::config::{Config, Via};
-use crate::ha::Sets;
+use crate::ha::{Books, Sets};
 use crate::host::{Icmp, Neighbours, link_local};
 use crate::l2tp::{self, CallId, Endpoint, TunnelId};
 use crate::slots::Slots;
@@ -93,11 +99,19 @@ pub struct Engine {
     deadlines: BTreeSet<(Duration, SessionId)>,
     groups: Groups,
     sets: Sets,
+    /// What was received of each epoch of a set instance.
+    books: BTreeMap<(SetId, u32), Books>,
+    next_look: Option<Duration>,
+    next_skew_look: Duration,
     rib: Rib,
     neighbours: Neighbours,
     icmp: Icmp,
     /// What earlier sessions of each link carried, by graph name.
-    history: BTreeMap<String, snapshot::Carried>,
+    history: BTreeMap<String, carried::Carried>,
+    /// Commands that were given.
+    commands: u64,
+    /// Links that join or leave their sets, each behind so many commands.
+    moving: VecDeque<(u64, SessionId)>,
     outputs: VecDeque<Output>,
     identification: u16,
     stopping: bool,
@@ -133,10 +147,15 @@ impl Engine {
             deadlines: BTreeSet::new(),
             groups: Groups::default(),
             sets: Sets::default(),
+            books: BTreeMap::new(),
+            next_look: None,
+            next_skew_look: Duration::ZERO,
             rib: Rib::default(),
             neighbours: Neighbours::default(),
             icmp: Icmp::default(),
             history: BTreeMap::new(),
+            commands: 0,
+            moving: VecDeque::new(),
             outputs: VecDeque::new(),
             identification: 0,
             stopping: false,
@@ -225,6 +244,7 @@ impl Engine {
         }
         self.dial_due(now);
         self.retire_epochs(now);
+        self.keep_books(now);
         self.neighbours.handle_timeout(now);
         self.settle_neighbours(now);
     }
@@ -242,6 +262,7 @@ impl Engine {
                 .filter_map(crate::ha::SetInstance::next_timeout)
                 .min(),
             self.neighbours.next_timeout(),
+            self.next_look,
         ]
         .into_iter()
         .flatten()
@@ -375,6 +396,7 @@ impl Engine {
     }
 
     fn command(&mut self, command: Command) {
+        self.commands += 1;
         self.outputs.push_back(Output::Command(command));
     }
 

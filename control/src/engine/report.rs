@@ -5,38 +5,87 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use dataplane::command::SessionId;
+use dataplane::counters::SessionCounters;
 use dataplane::headers::ha::Report;
 
 use super::Engine;
-use super::link::{Link, PeerReport};
+use super::link::{Joined, Link, PeerReport};
 
 /// Between two reports of a link.
 const PERIOD: Duration = Duration::from_secs(1);
+/// The same of a link that was given nothing meanwhile: reports alone prove
+/// its path, and some may be lost on it.
+const IDLE_PERIOD: Duration = Duration::from_millis(500);
 /// From a link's joining to its first report.
-pub(super) const FIRST_AFTER: Duration = Duration::from_millis(50);
+const FIRST_AFTER: Duration = Duration::from_millis(50);
 
 impl Engine {
-    pub(super) fn send_report(&mut self, now: Duration, id: SessionId) {
+    /// Every worker has carried out so many commands: who joined or left a
+    /// set before has done so for all of them, and the peer is told from which
+    /// number on.
+    pub fn handle_applied(&mut self, now: Duration, commands: u64) {
+        while let Some(&(behind, id)) = self.moving.front()
+            && behind <= commands
+        {
+            self.moving.pop_front();
+            if self.links.get(&id).is_some_and(Link::is_open) {
+                self.joined(now, id);
+            } else {
+                self.send_report(now, id, true);
+            }
+        }
+    }
+
+    fn joined(&mut self, now: Duration, id: SessionId) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
         let Some(instance) = link.set.and_then(|set| self.sets.get(set)) else {
-            link.next_report = None;
             return;
         };
-        link.next_report = Some(now + PERIOD);
+        link.joined = Some(Joined {
+            number: instance.next_number(),
+            given: Given::of(link),
+        });
+        link.next_report = Some(now + FIRST_AFTER);
+        self.reschedule(id);
+    }
+
+    /// Tells the peer what the link was given. `is_last` says that it is given nothing more.
+    pub(super) fn send_report(&mut self, now: Duration, id: SessionId, is_last: bool) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.next_report = None;
+        let Some(instance) = link.set.and_then(|set| self.sets.get(set)) else {
+            return;
+        };
+        let Some(joined) = &link.joined else { return };
+        // Before the counters: what is counted for later numbers is made up for by
+        // the next report, what is not counted yet would look like a loss until then.
+        let next_number = instance.next_number();
+        let given = Given::of(link).since(&joined.given);
         let report = Report {
             epoch: instance.ours.epoch,
-            next_number: instance.next_number(),
-            joined_number: link.joined_number,
-            copies: copies_sent(link),
+            next_number,
+            joined_number: joined.number,
+            copies: given.copies,
             sent_at_us: micros(now),
             echo_us: link.peer_report.map_or(0, |theirs| theirs.sent_at_us),
             echo_delay_us: link.peer_report.map_or(0, |theirs| {
                 u32::try_from(now.saturating_sub(theirs.received_at).as_micros())
                     .unwrap_or(u32::MAX)
             }),
+            over_speed: given.over_speed,
+            not_sent: given.not_sent,
+            is_last,
         };
+        if is_last {
+            link.joined = None;
+        } else {
+            let idle = link.reported_copies.replace(given.copies) == Some(given.copies);
+            link.next_report = Some(now + if idle { IDLE_PERIOD } else { PERIOD });
+        }
         let payload = report.message(link.spec.peer_tunnel, link.spec.peer_session, 0, 0);
         let (table, local, peer) = (link.spec.table, link.spec.local, link.spec.peer);
         self.send_udp(table, local, peer, &payload);
@@ -70,20 +119,49 @@ impl Engine {
             return;
         }
         self.endpoint.note_data(now, link.tunnel);
-        let arrived = link.total(|counters| counters.received_packets.read());
+        let received = link.total(|counters| counters.received_packets.read());
+        link.hearing.report(now, report.copies, received);
         link.peer_report = Some(PeerReport {
             copies: report.copies,
-            arrived,
+            over_speed: report.over_speed,
+            not_sent: report.not_sent,
             sent_at_us: report.sent_at_us,
             received_at: now,
         });
+        let key = link.books_key();
+        if let Some(books) = key.and_then(|key| self.books.get_mut(&key)) {
+            books.tell(now, id, &report);
+        }
     }
 }
 
-/// Copies that really were handed to the link: those that its port, ring or
-/// neighbour refused are known lost here and are the sender's own drops.
-fn copies_sent(link: &Link) -> u64 {
-    link.total(|counters| counters.sent_packets.read())
+/// What became of the copies that were a link's to carry.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Given {
+    /// Really handed to the link.
+    copies: u64,
+    over_speed: u64,
+    /// Refused by its port, ring or neighbour: known lost here.
+    not_sent: u64,
+}
+
+impl Given {
+    fn of(link: &Link) -> Self {
+        let total = |read: fn(&SessionCounters) -> u64| link.total(read);
+        Self {
+            copies: total(|counters| counters.sent_packets.read()),
+            over_speed: total(|counters| counters.over_speed_packets.read()),
+            not_sent: total(|counters| counters.send_dropped_packets.read()),
+        }
+    }
+
+    fn since(&self, earlier: &Self) -> Self {
+        Self {
+            copies: self.copies.saturating_sub(earlier.copies),
+            over_speed: self.over_speed.saturating_sub(earlier.over_speed),
+            not_sent: self.not_sent.saturating_sub(earlier.not_sent),
+        }
+    }
 }
 
 fn micros(time: Duration) -> u64 {

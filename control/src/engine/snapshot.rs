@@ -1,91 +1,22 @@
 //! What the engine tells the operator: its part of `status`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dataplane::command::{NextHop, SessionId};
-use dataplane::counters::{SessionCounters, SetCounters};
 
-use super::group::{Group, GroupKey};
+use super::carried::Carried;
+use super::group::{Conflict, Group, GroupKey};
 use super::link::{Link, Origin, Phase};
+use super::membership::CONFLICT_FORGOTTEN;
 use super::rib::Source;
 use super::{Engine, display_mac};
+use crate::ha::SetInstance;
 use crate::host::NeighbourState;
 use crate::l2tp::{TunnelId, TunnelState};
 use crate::management::status::{
-    Interface, Neighbour, Role, RoundTrip, Route, Session, SessionWorker, Set, Status, Tunnel,
+    Alarm, Interface, Neighbour, Peer, Role, RoundTrip, Route, Session, Set, Skew, Status, Tunnel,
 };
-
-/// What the sessions of one link carried, over all workers.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Carried {
-    sent_packets: u64,
-    sent_octets: u64,
-    send_dropped_packets: u64,
-    received_packets: u64,
-    received_octets: u64,
-    lost_packets: u64,
-    wins: u64,
-    duplicates: u64,
-    too_late: u64,
-    unknown_epoch: u64,
-    per_worker: Vec<SessionWorker>,
-    echo_sent: u64,
-    echo_lost: u64,
-}
-
-impl Carried {
-    pub(super) fn of(link: &Link) -> Self {
-        let total = |read: fn(&SessionCounters) -> u64| link.total(read);
-        let echo = link.ppp.echo_statistics();
-        Self {
-            sent_packets: total(|counters| counters.sent_packets.read()),
-            sent_octets: total(|counters| counters.sent_octets.read()),
-            send_dropped_packets: total(|counters| counters.send_dropped_packets.read()),
-            received_packets: total(|counters| counters.received_packets.read()),
-            received_octets: total(|counters| counters.received_octets.read()),
-            lost_packets: link.lost_packets(),
-            wins: total(|counters| counters.wins.read()),
-            duplicates: total(|counters| counters.duplicates.read()),
-            too_late: total(|counters| counters.too_late.read()),
-            unknown_epoch: total(|counters| counters.unknown_epoch.read()),
-            per_worker: link
-                .counters()
-                .iter()
-                .map(|counters| SessionWorker {
-                    received_packets: counters.received_packets.read(),
-                    wins: counters.wins.read(),
-                    duplicates: counters.duplicates.read(),
-                })
-                .collect(),
-            echo_sent: echo.sent,
-            echo_lost: echo.lost,
-        }
-    }
-
-    pub(super) fn add(&mut self, other: &Self) {
-        self.sent_packets += other.sent_packets;
-        self.sent_octets += other.sent_octets;
-        self.send_dropped_packets += other.send_dropped_packets;
-        self.received_packets += other.received_packets;
-        self.received_octets += other.received_octets;
-        self.lost_packets += other.lost_packets;
-        self.wins += other.wins;
-        self.duplicates += other.duplicates;
-        self.too_late += other.too_late;
-        self.unknown_epoch += other.unknown_epoch;
-        self.echo_sent += other.echo_sent;
-        self.echo_lost += other.echo_lost;
-        self.per_worker.resize_with(
-            self.per_worker.len().max(other.per_worker.len()),
-            SessionWorker::default,
-        );
-        for (mine, theirs) in self.per_worker.iter_mut().zip(&other.per_worker) {
-            mine.received_packets += theirs.received_packets;
-            mine.wins += theirs.wins;
-            mine.duplicates += theirs.duplicates;
-        }
-    }
-}
 
 /// A link of the configuration, whether it is up or not.
 struct ConfiguredLink<'a> {
@@ -94,28 +25,33 @@ struct ConfiguredLink<'a> {
     username: &'a str,
     ha_set: Option<usize>,
     origin: Origin,
+    /// Its sessions, the oldest first.
+    live: Vec<&'a Link>,
+    /// What all its sessions carried.
+    carried: Carried,
+}
+
+/// What the links of one group come to together.
+#[derive(Default)]
+struct LinksOfGroup {
+    /// Packets that the best single link delivered.
+    best_packets: u64,
+    unknown_epoch: u64,
 }
 
 impl Engine {
     /// Fills in everything of `status` but the ports and the workers.
     #[must_use]
     pub fn status(&self, now: Duration) -> Status {
+        let links = self.configured_links();
         Status {
             name: self.config.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: now.as_secs(),
             interfaces: self.interfaces(),
             tunnels: self.tunnels(now),
-            sessions: self
-                .configured_links()
-                .iter()
-                .map(|link| self.session(now, link))
-                .collect(),
-            sets: self
-                .groups
-                .iter()
-                .filter_map(|group| self.set(group))
-                .collect(),
+            sessions: links.iter().map(|link| self.session(now, link)).collect(),
+            sets: self.set_lines(now, &links),
             routes: self.route_lines(),
             neighbours: self.neighbour_lines(),
             ..Status::default()
@@ -205,56 +141,49 @@ impl Engine {
     }
 
     fn configured_links(&self) -> Vec<ConfiguredLink<'_>> {
-        let outgoing = self
-            .config
-            .l2tp
-            .outgoing
-            .iter()
-            .enumerate()
-            .map(|(index, outgoing)| ConfiguredLink {
-                graph: &outgoing.graph,
-                tunnel: &outgoing.name,
-                username: &outgoing.username,
-                ha_set: outgoing.ha_set,
-                origin: Origin::Outgoing(index),
-            });
-        let incoming =
-            self.config
-                .l2tp
-                .incoming
-                .iter()
-                .enumerate()
-                .flat_map(|(index, incoming)| {
-                    incoming
-                        .matches
-                        .iter()
-                        .enumerate()
-                        .map(move |(login, entry)| ConfiguredLink {
-                            graph: &entry.graph,
-                            tunnel: &incoming.name,
-                            username: &entry.username,
-                            ha_set: entry.ha_set,
-                            origin: Origin::Incoming {
-                                incoming: index,
-                                login: Some(login),
-                            },
-                        })
-                });
-        outgoing.chain(incoming).collect()
+        let mut live: BTreeMap<Origin, Vec<&Link>> = BTreeMap::new();
+        for link in self.links.values() {
+            live.entry(link.origin).or_default().push(link);
+        }
+        let mut named = |graph, tunnel, username, ha_set, origin| {
+            let live = live.remove(&origin).unwrap_or_default();
+            let mut carried = self.history.get(graph).cloned().unwrap_or_default();
+            for &link in &live {
+                carried.add(&Carried::of(link, self.link_totals(link)));
+            }
+            ConfiguredLink {
+                graph,
+                tunnel,
+                username,
+                ha_set,
+                origin,
+                live,
+                carried,
+            }
+        };
+        let mut links = Vec::new();
+        for (index, outgoing) in self.config.l2tp.outgoing.iter().enumerate() {
+            let (graph, tunnel, username) = (&outgoing.graph, &outgoing.name, &outgoing.username);
+            let origin = Origin::Outgoing(index);
+            links.push(named(graph, tunnel, username, outgoing.ha_set, origin));
+        }
+        for (index, incoming) in self.config.l2tp.incoming.iter().enumerate() {
+            for (login, entry) in incoming.matches.iter().enumerate() {
+                let origin = Origin::Incoming {
+                    incoming: index,
+                    login: Some(login),
+                };
+                let (graph, username) = (&entry.graph, &entry.username);
+                links.push(named(graph, &incoming.name, username, entry.ha_set, origin));
+            }
+        }
+        links
     }
 
     /// One link: its newest session, and all that its sessions carried.
     fn session(&self, now: Duration, of: &ConfiguredLink<'_>) -> Session {
-        let mut carried = self.history.get(of.graph).cloned().unwrap_or_default();
-        let live: Vec<&Link> = self
-            .links
-            .values()
-            .filter(|link| link.origin == of.origin)
-            .collect();
-        for link in &live {
-            carried.add(&Carried::of(link));
-        }
-        let newest = live.iter().rev().find(|link| !link.is_leaving());
+        let carried = &of.carried;
+        let newest = of.live.iter().rev().find(|link| !link.is_leaving());
         let mut session = Session {
             name: of.graph.to_owned(),
             tunnel: of.tunnel.to_owned(),
@@ -266,12 +195,19 @@ impl Engine {
             send_dropped_packets: carried.send_dropped_packets,
             received_packets: carried.received_packets,
             received_octets: carried.received_octets,
-            lost_packets: carried.lost_packets,
+            over_speed_packets: carried.over_speed_packets,
+            unique_packets: carried.books.unique_packets,
+            lost_packets: carried.books.lost_packets,
+            duplicated_packets: carried.books.duplicated_packets,
+            unknown_packets: carried.books.unknown_packets,
+            sole_packets: carried.books.sole_packets,
+            longest_outage_ms: millis(carried.books.longest_outage),
+            longest_outage_packets: carried.books.longest_outage_packets,
             wins: carried.wins,
             duplicates: carried.duplicates,
             too_late: carried.too_late,
             unknown_epoch: carried.unknown_epoch,
-            per_worker: carried.per_worker,
+            per_worker: carried.per_worker.clone(),
             echo_sent: carried.echo_sent,
             echo_lost: carried.echo_lost,
             ..Session::default()
@@ -282,6 +218,17 @@ impl Engine {
         session.peer_session_id = link.spec.peer_session;
         session.mtu = link.spec.mtu;
         session.round_trip = round_trip(link);
+        session.skew = skew(link);
+        session.speed_bit_s = link.spec.speed.as_ref().map(|it| it.speed_bit_s());
+        session.peer = link.peer_report.map(|report| Peer {
+            sent_packets: report.copies,
+            over_speed_packets: report.over_speed,
+            not_sent_packets: report.not_sent,
+        });
+        session.alarm = link.hearing.fault().map(|(fault, since)| Alarm {
+            text: fault.text().to_owned(),
+            for_s: now.saturating_sub(since).as_secs(),
+        });
         if let Phase::Open { networks, since } = link.phase {
             session.local_ip = networks.ipv4.map(|ends| ends.local);
             session.remote_ip = networks.ipv4.map(|ends| ends.remote);
@@ -315,7 +262,28 @@ impl Engine {
         group.is_some_and(|group| self.groups.get(group).carries(id))
     }
 
-    fn set(&self, group: &Group) -> Option<Set> {
+    fn set_lines(&self, now: Duration, links: &[ConfiguredLink<'_>]) -> Vec<Set> {
+        let mut of_groups: BTreeMap<GroupKey, LinksOfGroup> = BTreeMap::new();
+        for link in links {
+            let Some((key, _)) = self.key_of(link.origin) else {
+                continue;
+            };
+            let of_group = of_groups.entry(key).or_default();
+            let settled = link.carried.books.settled_packets;
+            of_group.best_packets = of_group.best_packets.max(settled);
+            of_group.unknown_epoch += link.carried.unknown_epoch;
+        }
+        let none = LinksOfGroup::default();
+        let groups = self.groups.iter();
+        groups
+            .filter_map(|group| {
+                let links = of_groups.get(&group.key).unwrap_or(&none);
+                self.set(now, group, links)
+            })
+            .collect()
+    }
+
+    fn set(&self, now: Duration, group: &Group, links: &LinksOfGroup) -> Option<Set> {
         let (set, remote) = match group.key {
             GroupKey::Set { set } => {
                 let server = self
@@ -339,15 +307,9 @@ impl Engine {
             _ => return None,
         };
         let instance = group.current.and_then(|current| self.sets.get(current));
-        let total = |read: fn(&SetCounters) -> u64| {
-            instance.map_or(0, |instance| {
-                instance
-                    .counters
-                    .iter()
-                    .map(|counters| read(counters))
-                    .sum()
-            })
-        };
+        let carried = self.set_carried(group);
+        let present = |conflict: &Conflict| now < conflict.seen + CONFLICT_FORGOTTEN;
+        let conflict = group.conflict.filter(present);
         Some(Set {
             name: self.config.ha_sets[set].name.clone(),
             remote,
@@ -357,16 +319,28 @@ impl Engine {
                 .into_iter()
                 .map(|id| self.link_name(id))
                 .collect(),
-            sent_packets: total(|counters| counters.sent_packets.read()),
-            sent_octets: total(|counters| counters.sent_octets.read()),
-            split_packets: total(|counters| counters.split_packets.read()),
-            split_pieces: total(|counters| counters.split_pieces.read()),
-            delivered_packets: total(|counters| counters.delivered_packets.read()),
-            delivered_octets: total(|counters| counters.delivered_octets.read()),
-            reassembled_packets: total(|counters| counters.reassembled_packets.read()),
-            reassembled_pieces: total(|counters| counters.reassembled_pieces.read()),
-            duplicates: total(|counters| counters.duplicates.read()),
-            too_late: total(|counters| counters.too_late.read()),
+            sent_packets: carried.sent_packets,
+            sent_octets: carried.sent_octets,
+            split_packets: carried.split_packets,
+            split_pieces: carried.split_pieces,
+            delivered_packets: carried.delivered_packets,
+            delivered_octets: carried.delivered_octets,
+            reassembled_packets: carried.reassembled_packets,
+            reassembled_pieces: carried.reassembled_pieces,
+            duplicates: carried.duplicates,
+            too_late: carried.too_late,
+            saved_packets: carried
+                .books
+                .delivered_packets
+                .saturating_sub(links.best_packets),
+            lost_packets: carried.books.lost_packets,
+            unknown_packets: carried.books.unknown_packets,
+            unknown_epoch: links.unknown_epoch,
+            next_best_skew_us: instance.and_then(SetInstance::next_best_skew_us),
+            alarm: conflict.map(|conflict| Alarm {
+                text: "two boxes use the same credentials".to_owned(),
+                for_s: now.saturating_sub(conflict.since).as_secs(),
+            }),
             send_epoch: instance
                 .map(|instance| format!("{:08x}", instance.ours.epoch))
                 .unwrap_or_default(),
@@ -445,6 +419,24 @@ fn tunnel_state(state: TunnelState) -> &'static str {
         TunnelState::Established => "established",
         TunnelState::Closed => "idle",
     }
+}
+
+fn skew(link: &Link) -> Skew {
+    let (total, live) = (link.skew.total(), link.skew.live());
+    let us = |ns: Option<u64>| ns.map(|ns| ns / 1000);
+    let arrivals = link.spec.arrivals.iter();
+    Skew {
+        min_us: us(total.min_ns()),
+        mean_us: us(total.mean_ns()),
+        p99_us: us(total.p99_ns()),
+        live_p99_us: us(live.p99_ns()),
+        samples: total.count(),
+        missed_samples: arrivals.map(|it| it.skew.missed()).sum(),
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn round_trip(link: &Link) -> RoundTrip {

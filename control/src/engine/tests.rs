@@ -1,5 +1,6 @@
 //! Whole engines over a seeded network. HAL2TP_SEEDS multiplies the seeds.
 
+mod books;
 mod chaos;
 mod nat;
 mod plain;

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dataplane::command::{Epoch, SessionId, SetId, SetSpec};
@@ -67,6 +67,8 @@ pub struct SetInstance {
     pub tcp_mss_fix: bool,
     pub counters: Vec<Arc<SetCounters>>,
     next_number: Arc<AtomicU64>,
+    /// 0 while it is not known.
+    next_best_skew_us: Arc<AtomicU64>,
     received: Vec<Received>,
 }
 
@@ -75,7 +77,21 @@ impl SetInstance {
     #[must_use]
     pub fn next_number(&self) -> u64 {
         // Relaxed: a report wants a recent value; the workers order nothing by it.
-        self.next_number.load(std::sync::atomic::Ordering::Relaxed)
+        self.next_number.load(Ordering::Relaxed)
+    }
+
+    /// Tells the workers how far the second quickest link is behind.
+    pub fn publish_next_best_skew(&self, skew_us: Option<u64>) {
+        // Relaxed: the workers order nothing by it.
+        self.next_best_skew_us
+            .store(skew_us.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// The same as it was last told.
+    #[must_use]
+    pub fn next_best_skew_us(&self) -> Option<u64> {
+        let skew_us = self.next_best_skew_us.load(Ordering::Relaxed);
+        (skew_us > 0).then_some(skew_us)
     }
 
     /// The peer's epochs that are received, first the one of the open links.
@@ -164,7 +180,7 @@ impl SetInstance {
                 .collect(),
             mtu: self.mtu,
             tcp_mss_fix: self.tcp_mss_fix,
-            next_best_skew_us: Arc::default(),
+            next_best_skew_us: Arc::clone(&self.next_best_skew_us),
             counters: self.counters.clone(),
         })
     }
@@ -222,6 +238,7 @@ impl Sets {
             tcp_mss_fix: false,
             counters: (0..parameters.workers).map(|_| Arc::default()).collect(),
             next_number: Arc::default(),
+            next_best_skew_us: Arc::default(),
             received: Vec::new(),
         })
     }

@@ -164,10 +164,31 @@ pub struct Session {
     pub sent_octets: u64,
     /// Copies that never left: ring full, port down, neighbour unknown.
     pub send_dropped_packets: u64,
+    /// Copies that the link's `speed` had no room for.
+    pub over_speed_packets: u64,
+    /// The configured `speed`, of outer IP packets; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed_bit_s: Option<u64>,
     pub received_packets: u64,
     pub received_octets: u64,
-    /// What the peer's reports say it handed over, minus what arrived.
+    /// Numbers of which a copy arrived. With those that the network made, and
+    /// those too late, they are the packets received.
+    pub unique_packets: u64,
+    /// Copies that the peer handed over and that did not arrive. Counted two
+    /// seconds after the peer's report, and taken back when one arrives later.
     pub lost_packets: u64,
+    /// Copies that the network made.
+    pub duplicated_packets: u64,
+    /// Copies of which it is not known whether they arrived (the books did not
+    /// keep up), or whether they were handed over (the link died).
+    pub unknown_packets: u64,
+    /// Packets of which the only copy to arrive came over this link, though
+    /// another one was there.
+    pub sole_packets: u64,
+    /// The longest time in which nothing of what the set carried arrived, from
+    /// the first packet that was missed to the last, and the most packets in a row.
+    pub longest_outage_ms: u64,
+    pub longest_outage_packets: u64,
     /// Copies that were the first of their number.
     pub wins: u64,
     pub duplicates: u64,
@@ -175,6 +196,14 @@ pub struct Session {
     pub unknown_epoch: u64,
     pub per_worker: Vec<SessionWorker>,
     pub round_trip: RoundTrip,
+    pub skew: Skew,
+    /// What the peer's last report says that it did with copies for this link
+    /// since it joined the set; absent before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<Peer>,
+    /// What is wrong with a link that is up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<Alarm>,
     pub echo_sent: u64,
     pub echo_lost: u64,
     pub up_s: u64,
@@ -187,6 +216,44 @@ pub struct SessionWorker {
     pub received_packets: u64,
     pub wins: u64,
     pub duplicates: u64,
+}
+
+/// What the far end did with copies for a link.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Peer {
+    pub sent_packets: u64,
+    /// Refused by the `speed` at the far end.
+    pub over_speed_packets: u64,
+    /// Copies that did not leave the far end for another reason.
+    pub not_sent_packets: u64,
+}
+
+/// How far a link's copies were behind the first ones of their numbers;
+/// sampled, absent until something was measured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Skew {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p99_us: Option<u64>,
+    /// The same of the last five to ten seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live_p99_us: Option<u64>,
+    pub samples: u64,
+    /// Samples that were behind by more than 65 536 numbers, and could not be measured.
+    pub missed_samples: u64,
+}
+
+/// Something that somebody should see to, though everything still works.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Alarm {
+    pub text: String,
+    pub for_s: u64,
 }
 
 /// Of LCP echoes; absent until one was answered.
@@ -228,6 +295,21 @@ pub struct Set {
     pub reassembled_pieces: u64,
     pub duplicates: u64,
     pub too_late: u64,
+    /// Packets that the best single link alone would not have delivered.
+    pub saved_packets: u64,
+    /// Packets that no link delivered. As for links: settled, and taken back.
+    pub lost_packets: u64,
+    /// Packets of which that is not known.
+    pub unknown_packets: u64,
+    /// Copies of a numbering that is not received.
+    pub unknown_epoch: u64,
+    /// How far the second quickest link is behind the first copies in 99 of
+    /// 100 cases, over the last seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_best_skew_us: Option<u64>,
+    /// Two boxes use the same credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<Alarm>,
     /// Our epoch, eight hexadecimal digits.
     pub send_epoch: String,
     /// The peer's epochs that are received, newest first.

@@ -1,12 +1,14 @@
 //! The status for people: aligned tables, once or every second.
 
+mod links;
+
 use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::socket::{self, ClientError};
-use super::status::{LinkState, Role, Route, Session, Set, Status};
+use super::status::{LinkState, Role, Route, Set, Status};
 
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -191,18 +193,35 @@ pub fn render(status: &Status, earlier: Earlier<'_>, colours: bool) -> String {
     );
     let tables = [
         sets(status, earlier),
-        sessions(status, earlier),
+        links::links(status, earlier),
+        links::arrivals(status),
         tunnels(status),
         ports(status),
         interfaces(status),
         routes(status),
         neighbours(status),
     ];
+    out.push_str(&alarms(status));
     for table in &tables {
         table.write(&mut out, colours);
     }
     out.push_str(&drops(status));
     out
+}
+
+/// What somebody should see to, though everything still works.
+fn alarms(status: &Status) -> String {
+    let links = status.sessions.iter();
+    let links = links.filter_map(|link| Some(("link", &link.name, link.alarm.as_ref()?)));
+    let sets = status.sets.iter();
+    let sets = sets.filter_map(|set| Some(("set", &set.name, set.alarm.as_ref()?)));
+    links
+        .chain(sets)
+        .map(|(what, name, alarm)| {
+            let lasts = duration(alarm.for_s);
+            format!("\nALARM  {what} {name}: {}, for {lasts}\n", alarm.text)
+        })
+        .collect()
 }
 
 /// Packets per second between two looks, from a growing counter.
@@ -236,6 +255,9 @@ fn sets(status: &Status, earlier: Earlier<'_>) -> Table {
             Cell::number(set.delivered_packets),
             rate(set.delivered_packets, past(|it| it.delivered_packets)),
             Cell::number(set.reassembled_packets),
+            Cell::number(set.saved_packets),
+            Cell::number(set.lost_packets).bad_unless_zero(set.lost_packets),
+            Cell::number(set.unknown_packets),
             Cell::number(set.duplicates),
             Cell::number(set.too_late).bad_unless_zero(set.too_late),
             Cell::text(&set.send_epoch),
@@ -255,71 +277,13 @@ fn sets(status: &Status, earlier: Earlier<'_>) -> Table {
             "delivered",
             "/s",
             "reassembled",
+            "saved",
+            "lost",
+            "unknown",
             "duplicates",
             "too late",
             "our epoch",
             "peer's epochs",
-        ],
-        rows: rows.collect(),
-    }
-}
-
-fn sessions(status: &Status, earlier: Earlier<'_>) -> Table {
-    let rows = status.sessions.iter().map(|session| {
-        let same = |other: &&Session| other.name == session.name && other.tunnel == session.tunnel;
-        let before = earlier
-            .and_then(|(earlier, passed)| Some((earlier.sessions.iter().find(same)?, passed)));
-        let past =
-            |count: fn(&Session) -> u64| before.map(|(before, passed)| (count(before), passed));
-        let mood = match session.state.as_str() {
-            "up" => Mood::Good,
-            "standby" => Mood::Uneasy,
-            _ => Mood::Bad,
-        };
-        let address = session
-            .remote_ip
-            .map_or_else(|| "-".to_owned(), |ip| ip.to_string());
-        vec![
-            Cell::text(&session.name),
-            Cell::text(session.set.as_deref().unwrap_or("-")),
-            Cell::text(&session.state).mood(mood),
-            Cell::text(address),
-            Cell::number(session.sent_packets),
-            rate(session.sent_packets, past(|it| it.sent_packets)),
-            Cell::number(session.received_packets),
-            rate(session.received_packets, past(|it| it.received_packets)),
-            Cell::number(session.wins),
-            Cell::number(session.duplicates),
-            Cell::number(session.lost_packets).bad_unless_zero(session.lost_packets),
-            Cell::number(session.send_dropped_packets)
-                .bad_unless_zero(session.send_dropped_packets),
-            Cell::right(milliseconds(session.round_trip.last_us)),
-            Cell::right(milliseconds(session.round_trip.min_us)),
-            Cell::right(milliseconds(session.round_trip.max_us)),
-            Cell::right(format!("{}/{}", session.echo_lost, session.echo_sent)),
-            Cell::text(duration(session.up_s)),
-        ]
-    });
-    Table {
-        title: "LINKS (round trip of LCP echoes in ms)",
-        head: &[
-            "link",
-            "set",
-            "state",
-            "remote",
-            "sent",
-            "/s",
-            "received",
-            "/s",
-            "won",
-            "duplicates",
-            "lost",
-            "not sent",
-            "rtt",
-            "min",
-            "max",
-            "echoes lost",
-            "up",
         ],
         rows: rows.collect(),
     }

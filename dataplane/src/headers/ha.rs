@@ -110,7 +110,7 @@ pub struct Report {
     pub epoch: u32,
     /// The number that the set's next packet will have (in the HA header's field).
     pub next_number: u64,
-    /// The first number that this link may have been given a copy of.
+    /// The first number from which on every one was this link's to carry.
     pub joined_number: u64,
     /// Copies handed to this link since then.
     pub copies: u64,
@@ -119,41 +119,63 @@ pub struct Report {
     pub echo_us: u64,
     /// Time from the arrival of that report to the sending of this one.
     pub echo_delay_us: u32,
+    /// Copies since `joined_number` that the link's `speed` had no room for.
+    pub over_speed: u64,
+    /// Copies since then that did not leave for another reason: a full ring, a port that is down.
+    pub not_sent: u64,
+    /// This link is given nothing from `next_number` on.
+    pub is_last: bool,
 }
 
 impl Report {
-    /// Octets of the offset padding: the HA header, then five fields.
-    pub const OCTETS: usize = OCTETS + 36;
+    /// Octets of the offset padding: the HA header, then eight fields.
+    pub const OCTETS: usize = Self::FIRST_OCTETS + 17;
+
+    /// The same of those that end with `echo_delay_us`.
+    const FIRST_OCTETS: usize = OCTETS + 36;
 
     /// Reads a report from an offset padding. Octets past the report are
-    /// skipped, so that a later version may say more.
+    /// skipped, so that a later version may say more. One that ends with
+    /// `echo_delay_us` says in all what was withheld, and not why.
     ///
     /// # Errors
     /// [`Drop::BadHaHeader`] when it is not a whole report.
     pub fn parse(padding: &[u8]) -> Result<Self, Drop> {
         let header = HaHeader::parse(padding)?;
-        let body = padding.get(OCTETS..Self::OCTETS).ok_or(Drop::BadHaHeader)?;
         if header.kind != Kind::Report {
             return Err(Drop::BadHaHeader);
         }
-        let (fields, rest) = body.split_at(32);
-        let mut fields = fields.chunks_exact(8).map(|field| {
-            field
-                .iter()
-                .fold(0, |value, &octet| value << 8 | u64::from(octet))
-        });
-        let mut next = || fields.next().unwrap_or_default();
+        let field = |at: usize| {
+            let octets = padding.get(at..)?.first_chunk();
+            octets.map(|&octets| u64::from_be_bytes(octets))
+        };
+        let first = |at| field(at).ok_or(Drop::BadHaHeader);
+        let delay = padding.get(44..).and_then(|octets| octets.first_chunk());
+        let (joined_number, copies) = (first(12)?, first(20)?);
+        let given = header.number.saturating_sub(joined_number);
+        let more = padding
+            .get(64)
+            .and_then(|&last| Some((field(48)?, field(56)?, last)));
+        let (over_speed, not_sent, last) =
+            more.unwrap_or_else(|| (0, given.saturating_sub(copies), 0));
         Ok(Self {
             epoch: header.epoch,
             next_number: header.number,
-            joined_number: next(),
-            copies: next(),
-            sent_at_us: next(),
-            echo_us: next(),
-            echo_delay_us: rest
-                .iter()
-                .fold(0, |value, &octet| value << 8 | u32::from(octet)),
+            joined_number,
+            copies,
+            sent_at_us: first(28)?,
+            echo_us: first(36)?,
+            echo_delay_us: u32::from_be_bytes(*delay.ok_or(Drop::BadHaHeader)?),
+            over_speed,
+            not_sent,
+            is_last: last & 1 == 1,
         })
+    }
+
+    /// Copies since `joined_number` that the peer kept to itself.
+    #[must_use]
+    pub fn withheld(&self) -> u64 {
+        self.over_speed.saturating_add(self.not_sent)
     }
 
     /// The offset padding: HA header and body.
@@ -171,7 +193,10 @@ impl Report {
         padding[20..28].copy_from_slice(&self.copies.to_be_bytes());
         padding[28..36].copy_from_slice(&self.sent_at_us.to_be_bytes());
         padding[36..44].copy_from_slice(&self.echo_us.to_be_bytes());
-        padding[44..].copy_from_slice(&self.echo_delay_us.to_be_bytes());
+        padding[44..48].copy_from_slice(&self.echo_delay_us.to_be_bytes());
+        padding[48..56].copy_from_slice(&self.over_speed.to_be_bytes());
+        padding[56..64].copy_from_slice(&self.not_sent.to_be_bytes());
+        padding[64] = u8::from(self.is_last);
         padding
     }
 

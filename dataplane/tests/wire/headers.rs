@@ -381,17 +381,28 @@ const REPORT: Report = Report {
     sent_at_us: 0x33,
     echo_us: 0x44,
     echo_delay_us: 0x55,
+    over_speed: 0x66,
+    not_sent: 0x77,
+    is_last: true,
 };
 
 #[test]
 fn report_golden() {
     let padding = hex("11 00 de ad be ef 01 23 45 67 89 ab \
         00 00 00 00 00 00 00 11 22 22 00 00 00 00 00 22 00 00 00 00 00 00 00 33 \
-        00 00 00 00 00 00 00 44 00 00 00 55");
+        00 00 00 00 00 00 00 44 00 00 00 55 00 00 00 00 00 00 00 66 00 00 00 00 00 00 00 77 01");
     assert_eq!(REPORT.encode()[..], padding);
     assert_eq!(Report::parse(&padding), Ok(REPORT));
-    for length in 0..padding.len() {
+    for length in 0..48 {
         assert_eq!(Report::parse(&padding[..length]), Err(Drop::BadHaHeader));
+    }
+    let mut short = padding.clone();
+    short[20..28].copy_from_slice(&0x1000_u64.to_be_bytes());
+    for length in 48..padding.len() {
+        let report = Report::parse(&short[..length]).expect("a report as it was first");
+        // What was numbered since the link joined, and is not among the copies.
+        assert_eq!(report.withheld(), REPORT.next_number - 0x11 - 0x1000);
+        assert!(!report.is_last && report.echo_delay_us == 0x55);
     }
     let mut longer = padding.clone();
     longer.extend([1, 2, 3]);
@@ -405,9 +416,9 @@ fn report_golden() {
 #[test]
 fn report_travels_as_a_data_message_with_a_discard_request() {
     let message = REPORT.message(0x1234, 0x5678, 0xcafe_f00d, 2);
-    assert_eq!(message[..8], hex("02 02 12 34 56 78 00 30"));
+    assert_eq!(message[..8], hex("02 02 12 34 56 78 00 41"));
     assert_eq!(
-        message[56..],
+        message[73..],
         hex("ff 03 c0 21 0b 00 00 0a ca fe f0 0d 00 00")
     );
     let Ok(L2tp::Data(data)) = l2tp::parse(&message) else {
@@ -419,8 +430,8 @@ fn report_travels_as_a_data_message_with_a_discard_request() {
     assert_eq!(ppp::protocol(frame), Some((ppp::PROTOCOL_LCP, 4)));
     let largest = REPORT.message(1, 2, 3, usize::MAX);
     assert!(largest.len() < 65_507);
-    let length = u16::from_be_bytes([largest[62], largest[63]]);
-    assert_eq!(usize::from(length), largest.len() - 60);
+    let length = u16::from_be_bytes([largest[79], largest[80]]);
+    assert_eq!(usize::from(length), largest.len() - 77);
 }
 
 #[test]

@@ -318,6 +318,9 @@ fn a_report_is_handed_over_whole() {
         sent_at_us: 1,
         echo_us: 2,
         echo_delay_us: 3,
+        over_speed: 4,
+        not_sent: 5,
+        is_last: false,
     };
     rig.send(1, &l2tp_frame(1, &report.message(0x101, 0x201, 1, 0)));
     let Event::Report { session, frame, .. } = rig.one_event() else {

@@ -7,7 +7,7 @@ use super::{
     UNSPECIFIED, link_mtu, table,
 };
 use crate::config::decode::{
-    Section, boolean, comment, host, name, number, prefix, reference, seconds, secret, text,
+    Section, boolean, comment, host, name, number, prefix, reference, seconds, secret, speed, text,
 };
 use crate::config::model::{Incoming, L2tp, Match, Outgoing};
 use crate::config::problem::Problems;
@@ -43,6 +43,7 @@ struct Link {
     udp_checksum: bool,
     comment: Option<String>,
     mtu: Option<u16>,
+    speed: Option<u64>,
 }
 
 fn link(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Names) -> Link {
@@ -67,6 +68,7 @@ fn link(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Names) -
         udp_checksum: section.or(problems, "udp-checksum", boolean, true),
         comment: section.optional(problems, "comment", comment),
         mtu: section.optional(problems, "mtu", link_mtu),
+        speed: section.optional(problems, "speed", speed),
     }
 }
 
@@ -124,13 +126,14 @@ fn outgoing(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Name
         hello_interval: link.hello_interval,
         udp_checksum: link.udp_checksum,
         mtu: link.mtu,
+        speed: link.speed,
     }
 }
 
 fn incoming(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Names) -> Incoming {
     let link = link(section, problems, names);
     let matches = section.each(problems, "match", |section, problems| {
-        login(section, problems, names, link.ha_set)
+        login(section, problems, names, &link)
     });
     if matches.is_empty() && !section.has("match") {
         problems.missing(
@@ -162,6 +165,7 @@ fn incoming(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Name
         udp_checksum: link.udp_checksum,
         comment: link.comment,
         mtu: link.mtu,
+        speed: link.speed,
     }
 }
 
@@ -169,7 +173,7 @@ fn login(
     section: &mut Section<'_>,
     problems: &mut Problems<'_>,
     names: &Names,
-    set_of_incoming: Option<usize>,
+    of_incoming: &Link,
 ) -> Match {
     let username = section.required(
         problems,
@@ -198,7 +202,10 @@ fn login(
         routes: section.list(problems, "routes", prefix).unwrap_or_default(),
         ha_set: section
             .optional(problems, "ha-set", reference("ha-set", &names.ha_sets))
-            .or(set_of_incoming),
+            .or(of_incoming.ha_set),
         comment: section.optional(problems, "comment", comment),
+        speed: section
+            .optional(problems, "speed", speed)
+            .or(of_incoming.speed),
     }
 }

@@ -19,6 +19,7 @@ fn random_line(world: &mut World) -> Line {
         loss: [0.0, 0.02, 0.1, 0.3][rng.random_range(0..4)],
         duplication: [0.0, 0.05, 0.3][rng.random_range(0..3)],
         reordering: [0.0, 0.05, 0.3][rng.random_range(0..3)],
+        ..Line::default()
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use dataplane::command::{NextHop, PortId, Prefix, SessionSpec, TableId};
 use dataplane::event::Event;
 use dataplane::headers::ha::HaHeader;
-use dataplane::window::Verdict;
+use dataplane::window::{Group, Verdict};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -69,6 +69,8 @@ pub(super) struct Site {
     pub(super) config: Config,
     pub(super) engine: Option<Engine>,
     started_at: Duration,
+    /// Commands that the workers have carried out.
+    commands: u64,
     pub(super) workers: Workers,
     /// Payload numbers that came out of a tunnel, and how often.
     pub(super) delivered: BTreeMap<u64, u32>,
@@ -102,6 +104,10 @@ struct Flight {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Line {
     pub(super) cut: bool,
+    /// What has an HA header vanishes, the rest passes.
+    pub(super) ha_cut: bool,
+    /// Only copies vanish.
+    pub(super) data_cut: bool,
     pub(super) loss: f64,
     pub(super) duplication: f64,
     /// How many packets are held up, so that later ones overtake them.
@@ -125,6 +131,16 @@ pub(super) struct World {
     pub(super) dropped_message_type: Option<u16>,
     next_payload: u64,
     pub(super) copies: u64,
+    /// What became of copies, by the site that they were for and their line.
+    pub(super) fates: BTreeMap<(usize, usize), Fate>,
+}
+
+/// What a line did to the copies of one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fate {
+    pub(super) sent: u64,
+    pub(super) lost: u64,
+    pub(super) doubled: u64,
 }
 
 impl World {
@@ -148,6 +164,7 @@ impl World {
             config,
             engine: None,
             started_at: Duration::ZERO,
+            commands: 0,
             workers: Workers::default(),
             delivered: BTreeMap::new(),
             refused: BTreeMap::new(),
@@ -165,6 +182,7 @@ impl World {
             dropped_message_type: None,
             next_payload: 0,
             copies: 0,
+            fates: BTreeMap::new(),
         }
     }
 
@@ -179,6 +197,7 @@ impl World {
         let of = &mut self.sites[site];
         of.workers = Workers::default();
         of.started_at = self.now;
+        of.commands = 0;
         of.engine = Some(Engine::new(
             self.now,
             of.config.clone(),
@@ -355,7 +374,11 @@ impl World {
             return false;
         };
         spec.counters[0].received_packets.add(1);
-        if epoch.window.observe(header.number) == Verdict::First {
+        let verdict = epoch.window.observe(header.number);
+        if verdict != Verdict::TooLate {
+            spec.arrivals[0].note(Group::of(header.number));
+        }
+        if verdict == Verdict::First {
             site.deliver(u64::from_be_bytes(
                 inner.try_into().expect("our own payload"),
             ));
@@ -406,12 +429,20 @@ impl World {
 
     fn carry_out(&mut self, from: usize) {
         loop {
+            let now = self.now;
             let site = &mut self.sites[from];
-            let Some(output) = site.engine.as_mut().and_then(Engine::poll_output) else {
+            let Some(engine) = &mut site.engine else {
+                return;
+            };
+            engine.handle_applied(now, site.commands);
+            let Some(output) = engine.poll_output() else {
                 return;
             };
             match output {
-                Output::Command(command) => site.workers.apply(command),
+                Output::Command(command) => {
+                    site.workers.apply(command);
+                    site.commands += 1;
+                }
                 Output::Ip { packet, .. } if packet[9] == 17 => {
                     let address = |at: usize| {
                         Ipv4Addr::new(packet[at], packet[at + 1], packet[at + 2], packet[at + 3])
@@ -455,10 +486,20 @@ impl World {
         let line = self.lines[link];
         let unwanted = self.dropped_message_type.is_some()
             && self.dropped_message_type == control_message_type(&payload);
-        if line.cut || unwanted || (line.loss > 0.0 && self.rng.random_bool(line.loss)) {
+        let (is_ha, is_data) = ha_frame(&payload);
+        let vanishes = line.cut || (line.ha_cut && is_ha) || (line.data_cut && is_data);
+        let lost = vanishes || unwanted || (line.loss > 0.0 && self.rng.random_bool(line.loss));
+        let doubled = !lost && self.rng.random_bool(line.duplication);
+        if is_data {
+            let fate = self.fates.entry((to, link)).or_default();
+            fate.sent += 1;
+            fate.lost += u64::from(lost);
+            fate.doubled += u64::from(doubled);
+        }
+        if lost {
             return;
         }
-        let copies = 1 + usize::from(self.rng.random_bool(line.duplication));
+        let copies = 1 + usize::from(doubled);
         for _ in 0..copies {
             let held_up = self.rng.random_bool(line.reordering);
             let jitter_us = self
@@ -587,6 +628,12 @@ impl World {
     pub(super) fn prefixes(&self, site: usize) -> Vec<(TableId, Prefix)> {
         self.sites[site].workers.routes.keys().copied().collect()
     }
+}
+
+/// Whether a message has an HA header, and whether a packet follows it.
+fn ha_frame(payload: &[u8]) -> (bool, bool) {
+    let is_ha = payload.get(..2) == Some(&[0x02, 0x02]);
+    (is_ha, is_ha && payload.get(6..8) == Some(&[0, 12]))
 }
 
 /// The value of the Message Type AVP, which comes first (RFC 2661, 4.4.1).

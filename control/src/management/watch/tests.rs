@@ -1,5 +1,5 @@
 use super::*;
-use crate::management::status::{Port, RoundTrip};
+use crate::management::status::{Alarm, Port, RoundTrip, Session};
 
 fn status() -> Status {
     Status {
@@ -101,4 +101,18 @@ fn a_small_screen_shows_what_stands_first() {
     let cut = first_rows("a\nb\nc\nd\n", 3);
     assert!(cut.starts_with("a\nb\n(2 more lines"), "{cut}");
     assert_eq!(cut.lines().count(), 3);
+}
+
+#[test]
+fn an_alarm_stands_above_everything() {
+    let mut status = status();
+    status.sessions[0].ha = true;
+    status.sessions[0].alarm = Some(Alarm {
+        text: "nothing arrives, not even reports".to_owned(),
+        for_s: 62,
+    });
+    let text = render(&status, None, false);
+    let alarm = "ALARM  link remote.1: nothing arrives, not even reports, for 00:01:02";
+    assert_eq!(text.lines().nth(2), Some(alarm), "{text}");
+    assert!(text.contains("WHAT ARRIVED"), "{text}");
 }

@@ -1,0 +1,177 @@
+//! Whether a link that is up delivers anything. Its LCP echoes may be answered
+//! while what the set sends over it vanishes: a fault that nobody feels as long
+//! as the other links carry, and that must be known before they fail.
+
+use std::time::Duration;
+
+/// Reports come every second at the latest: for so long a link may lose them.
+const SILENT_AFTER: Duration = Duration::from_millis(2500);
+/// So many copies in a row do not get lost by chance.
+const NO_DATA_AFTER_COPIES: u64 = 16;
+
+/// What is wrong with a link that is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Neither packets nor reports arrive.
+    Silent,
+    /// Reports arrive, and say that packets were sent, none of which arrives.
+    NoData,
+}
+
+impl Fault {
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::Silent => "nothing arrives, not even reports",
+            Self::NoData => "reports arrive, packets do not",
+        }
+    }
+}
+
+/// What was heard over a link, and when.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Hearing {
+    heard_at: Duration,
+    /// Packets that had arrived when last looked at.
+    received: u64,
+    /// The peer's count of copies, and ours of those that had arrived, at its last report.
+    at_report: Option<(u64, u64)>,
+    /// Copies that the peer has sent since one arrived.
+    in_vain: u64,
+    fault: Option<(Fault, Duration)>,
+}
+
+/// A fault that began or ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Began(Fault),
+    Ended { lasted: Duration },
+}
+
+impl Hearing {
+    /// The link is open from now on.
+    pub(super) fn begin(&mut self, now: Duration) {
+        *self = Self {
+            heard_at: now,
+            received: self.received,
+            ..Self::default()
+        };
+    }
+
+    /// A report came: so many copies were sent over the link, and so many
+    /// packets had arrived before it.
+    pub(super) fn report(&mut self, now: Duration, copies: u64, received: u64) {
+        self.heard_at = now;
+        if let Some((sent_before, received_before)) = self.at_report.replace((copies, received)) {
+            self.in_vain = if received == received_before {
+                self.in_vain + copies.saturating_sub(sent_before)
+            } else {
+                0
+            };
+        }
+    }
+
+    /// Looks whether packets came, and whether it has been too long. To be
+    /// called some times a second.
+    pub(super) fn look(&mut self, now: Duration, received: u64) -> Option<Change> {
+        if self.received != received {
+            self.received = received;
+            self.heard_at = now;
+            self.in_vain = 0;
+        }
+        let fault = if now >= self.heard_at + SILENT_AFTER {
+            Some(Fault::Silent)
+        } else if self.in_vain >= NO_DATA_AFTER_COPIES {
+            Some(Fault::NoData)
+        } else {
+            None
+        };
+        match (self.fault, fault) {
+            (None, Some(fault)) => {
+                self.fault = Some((fault, now));
+                Some(Change::Began(fault))
+            }
+            (Some((_, since)), None) => {
+                self.fault = None;
+                let lasted = now.saturating_sub(since);
+                Some(Change::Ended { lasted })
+            }
+            (Some((before, since)), Some(fault)) if before != fault => {
+                self.fault = Some((fault, since));
+                Some(Change::Began(fault))
+            }
+            _ => None,
+        }
+    }
+
+    /// What is wrong, and since when.
+    #[must_use]
+    pub(super) fn fault(&self) -> Option<(Fault, Duration)> {
+        self.fault
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn silence_is_a_fault_until_something_is_heard() {
+        let mut hearing = Hearing::default();
+        hearing.begin(ms(1000));
+        assert_eq!(hearing.look(ms(3400), 0), None);
+        assert_eq!(
+            hearing.look(ms(3500), 0),
+            Some(Change::Began(Fault::Silent))
+        );
+        assert_eq!(hearing.look(ms(3600), 0), None, "it is said once");
+        assert_eq!(hearing.fault(), Some((Fault::Silent, ms(3500))));
+        hearing.report(ms(5000), 0, 0);
+        let lasted = ms(1600);
+        assert_eq!(hearing.look(ms(5100), 0), Some(Change::Ended { lasted }));
+        assert_eq!(
+            hearing.look(ms(7400), 1),
+            None,
+            "a packet proves the path too"
+        );
+        assert_eq!(hearing.look(ms(9800), 1), None);
+        assert_eq!(
+            hearing.look(ms(9900), 1),
+            Some(Change::Began(Fault::Silent))
+        );
+    }
+
+    #[test]
+    fn packets_that_do_not_arrive_while_reports_do_are_a_fault() {
+        let mut hearing = Hearing::default();
+        hearing.begin(ms(0));
+        hearing.report(ms(1000), 1000, 1000);
+        // The last packets before it vanished.
+        hearing.report(ms(2000), 2000, 1300);
+        assert_eq!(hearing.look(ms(2000), 1300), None);
+        hearing.report(ms(3000), 3000, 1300);
+        assert_eq!(
+            hearing.look(ms(3000), 1300),
+            Some(Change::Began(Fault::NoData))
+        );
+        hearing.report(ms(4000), 4000, 1300);
+        assert_eq!(hearing.look(ms(4000), 1300), None);
+        let lasted = ms(1500);
+        assert_eq!(hearing.look(ms(4500), 1310), Some(Change::Ended { lasted }));
+    }
+
+    #[test]
+    fn who_sends_nothing_loses_nothing() {
+        let mut hearing = Hearing::default();
+        hearing.begin(ms(0));
+        for second in 1..100 {
+            let now = ms(second * 1000);
+            // A packet now and then is lost, but never all of them.
+            hearing.report(now, second, second / 10);
+            assert_eq!(hearing.look(now, second / 10), None);
+        }
+    }
+}

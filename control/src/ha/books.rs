@@ -1,0 +1,373 @@
+//! The books of one epoch of a peer's numbering: what each link delivered of
+//! it, what it lost, and what that came to for the set.
+//!
+//! Nothing is called lost when it is missed: a copy may still be on its way,
+//! on this link or another. What a report vouches for is settled
+//! [`SETTLE`] later, and what comes after that takes its count back. Nothing
+//! that the peer has not reported is ever counted as lost.
+
+mod groups;
+mod link;
+mod outage;
+mod timeline;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dataplane::arrivals::{Arrivals, GROUP_NUMBERS};
+use dataplane::command::SessionId;
+use dataplane::counters::SessionCounters;
+use dataplane::headers::ha::Report;
+
+pub use link::LinkTotals;
+
+use groups::{apart, common, count, group_of, groups_of, mask};
+use link::LinkBooks;
+use timeline::Timeline;
+
+/// From a report to the figures: above the worst difference in delay.
+const SETTLE: Duration = Duration::from_secs(2);
+/// A copy that comes so long after its number was settled still takes its count back.
+const RECALL: Duration = Duration::from_secs(10);
+/// Between two looks at the workers' rings. A ring of 65 536 numbers is seen
+/// whole up to 600 000 numbers a second.
+pub const LOOK_PERIOD: Duration = Duration::from_millis(100);
+/// Between two looks at all of a ring, for what comes very late.
+const WHOLE_LOOK_PERIOD: Duration = Duration::from_secs(1);
+/// Numbers that are kept, and that may be ahead of the last report.
+const NUMBERS_MAX: u64 = 1 << 22;
+/// A report that is so many numbers ahead of all that is known is not believed.
+const REPORT_AHEAD_MAX: u64 = 1 << 32;
+
+/// What is known of an epoch as a whole, of settled numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetTotals {
+    /// Numbers that came in over some link.
+    pub delivered_packets: u64,
+    /// Numbers that came in over none.
+    pub lost_packets: u64,
+    /// Numbers that may have come in over a link that was too fast for its books.
+    pub unknown_packets: u64,
+}
+
+impl SetTotals {
+    /// Adds what another epoch came to.
+    pub fn add(&mut self, other: &Self) {
+        self.delivered_packets += other.delivered_packets;
+        self.lost_packets += other.lost_packets;
+        self.unknown_packets += other.unknown_packets;
+    }
+}
+
+/// The books of one epoch.
+#[derive(Debug, Default)]
+pub struct Books {
+    links: BTreeMap<SessionId, LinkBooks>,
+    timeline: Timeline,
+    /// The next number, as far as was seen or told.
+    next: u64,
+    /// The next number by the last report.
+    told: Option<u64>,
+    /// Reports' next numbers that are not settled yet, with when they came.
+    unsettled: VecDeque<(Duration, u64)>,
+    /// The numbers that are settled: from the first one that counts.
+    settled: Option<Range<u64>>,
+    /// When which numbers were settled, as long as they can be taken back.
+    settlements: VecDeque<(Duration, u64)>,
+    totals: SetTotals,
+    next_whole_look: Duration,
+}
+
+impl Books {
+    /// A link is a member from now on; its first report says from which number on.
+    pub fn add(
+        &mut self,
+        id: SessionId,
+        arrivals: Vec<Arc<Arrivals>>,
+        counters: Vec<Arc<SessionCounters>>,
+    ) {
+        self.links
+            .entry(id)
+            .or_insert_with(|| LinkBooks::new(arrivals, counters));
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
+    /// The peer's report on a link came.
+    pub fn tell(&mut self, now: Duration, id: SessionId, report: &Report) {
+        let next = report.next_number;
+        let known = match self.told {
+            Some(_) => self.next,
+            None => next,
+        };
+        if report.joined_number > next || next > known.saturating_add(REPORT_AHEAD_MAX) {
+            return;
+        }
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.tell(now, report);
+        self.told = self.told.max(Some(next));
+        self.next = self.next.max(next);
+        self.timeline.note(now, self.next);
+        if self.unsettled.back().is_none_or(|&(_, last)| last < next) {
+            self.unsettled.push_back((now, next));
+        }
+    }
+
+    /// A link stops sending at our end: it is not missed from here on.
+    pub fn leave(&mut self, now: Duration, id: SessionId) {
+        self.look(now, false);
+        let next = self.next;
+        if let Some(link) = self.links.get_mut(&id) {
+            link.leave(next);
+        }
+    }
+
+    /// A link is gone; its last figures. What it was given after the peer's
+    /// last report is not known.
+    pub fn remove(&mut self, now: Duration, id: SessionId) -> Option<LinkTotals> {
+        self.look(now, true);
+        let mut link = self.links.remove(&id)?;
+        link.settle(Duration::MAX);
+        link.leave(self.next);
+        link.give_up_below(self.next);
+        Some(link.totals())
+    }
+
+    /// Looks at the workers' rings and settles what is due. To be called every
+    /// [`LOOK_PERIOD`] while links are there.
+    pub fn tick(&mut self, now: Duration) {
+        let whole = now >= self.next_whole_look;
+        if whole {
+            self.next_whole_look = now + WHOLE_LOOK_PERIOD;
+        }
+        self.look(now, whole);
+        let until = now.checked_sub(SETTLE);
+        let Some(until) = until else { return };
+        for link in self.links.values_mut() {
+            link.settle(until);
+        }
+        while self.unsettled.front().is_some_and(|&(at, _)| at <= until) {
+            if let Some((_, next)) = self.unsettled.pop_front() {
+                self.settle(now, next);
+            }
+        }
+        self.forget(now);
+    }
+
+    #[must_use]
+    pub fn totals(&self) -> SetTotals {
+        self.totals
+    }
+
+    #[must_use]
+    pub fn link_totals(&self, id: SessionId) -> Option<LinkTotals> {
+        self.links.get(&id).map(LinkBooks::totals)
+    }
+
+    fn look(&mut self, now: Duration, whole: bool) {
+        // Before the first report there is nothing to tell a number from a lie.
+        let Some(told) = self.told else { return };
+        let settled = self.settled.clone().unwrap_or(0..0);
+        let first = settled.end.saturating_sub(NUMBERS_MAX);
+        let believed = group_of(first)..group_of(told.saturating_add(NUMBERS_MAX));
+        let before = self.next;
+        let ids: Vec<SessionId> = self.links.keys().copied().collect();
+        for id in ids {
+            let Some(link) = self.links.get_mut(&id) else {
+                continue;
+            };
+            let late = link.harvest(&believed, settled.end, whole);
+            self.next = self.next.max(link.next());
+            for (group, fresh) in late {
+                self.take_back(id, group, fresh, &settled);
+            }
+        }
+        if self.next > before {
+            self.timeline.note(now, self.next);
+        } else {
+            self.timeline.look(now);
+        }
+    }
+
+    /// Numbers came in over a link after they were given up.
+    fn take_back(&mut self, id: SessionId, group: u64, fresh: u32, settled: &Range<u64>) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.take_back(group, fresh);
+        }
+        let fresh = fresh & mask(group, settled);
+        if fresh == 0 {
+            return;
+        }
+        let others = self.links.iter().filter(|&(&other, _)| other != id);
+        let (mut any, mut several) = (0, 0);
+        for numbers in others.map(|(_, link)| link.numbers(group)) {
+            several |= any & numbers;
+            any |= numbers;
+        }
+        let delivered = count(fresh & !any);
+        self.totals.delivered_packets += delivered;
+        let unsure = self.links.values().any(|link| link.is_unsure(group));
+        let figure = if unsure {
+            &mut self.totals.unknown_packets
+        } else {
+            &mut self.totals.lost_packets
+        };
+        *figure = figure.saturating_sub(delivered);
+        let expected = Expected::of(self.links.values(), group);
+        for (&other, link) in &mut self.links {
+            let with_others = expected.of_others(link.expected(group));
+            if other == id {
+                link.settled_packets += count(fresh);
+                link.sole_packets += count(fresh & !any & with_others);
+            } else {
+                let was_alone = link.numbers(group) & fresh & any & !several & with_others;
+                link.sole_packets = link.sole_packets.saturating_sub(count(was_alone));
+            }
+        }
+    }
+
+    /// Settles all numbers below `next`.
+    fn settle(&mut self, now: Duration, next: u64) {
+        let first = || {
+            self.links
+                .values()
+                .filter_map(LinkBooks::first_joined)
+                .min()
+        };
+        let settled = match &self.settled {
+            Some(settled) => settled.clone(),
+            None => {
+                let first = first().unwrap_or(next).min(next);
+                first..first
+            }
+        };
+        if next > settled.end {
+            self.settle_numbers(&(settled.end..next));
+        }
+        self.settled = Some(settled.start..next.max(settled.end));
+        self.settlements.push_back((now, next));
+        for link in self.links.values_mut() {
+            link.outages.measure(&self.timeline);
+        }
+    }
+
+    fn settle_numbers(&mut self, numbers: &Range<u64>) {
+        let stretches = self.links.values().filter_map(LinkBooks::stretch);
+        let stretch = stretches
+            .reduce(|one, other| one.start.min(other.start)..one.end.max(other.end))
+            .unwrap_or(0..0);
+        // Where no link has anything there may be very many.
+        let groups = common(&stretch, &groups_of(numbers));
+        let (start, end) = (groups.start * GROUP_NUMBERS, groups.end * GROUP_NUMBERS);
+        if groups.is_empty() {
+            return self.settle_missing(numbers);
+        }
+        self.settle_missing(&common(numbers, &(0..start)));
+        for group in groups {
+            self.settle_group(group, mask(group, numbers));
+        }
+        self.settle_missing(&common(numbers, &(end..u64::MAX)));
+    }
+
+    /// Settles numbers of which no link has any.
+    fn settle_missing(&mut self, numbers: &Range<u64>) {
+        if numbers.is_empty() {
+            return;
+        }
+        let unsure = self.links.values().flat_map(LinkBooks::unsure_groups);
+        let unsure = apart(unsure.cloned())
+            .map(|groups| groups.start * GROUP_NUMBERS..groups.end * GROUP_NUMBERS)
+            .map(|unsure| common(&unsure, numbers))
+            .map(|unsure| unsure.end - unsure.start);
+        let unknown: u64 = unsure.sum();
+        self.totals.unknown_packets += unknown;
+        self.totals.lost_packets += numbers.end - numbers.start - unknown;
+        for link in self.links.values_mut() {
+            let expected = link.expected_packets(numbers);
+            if expected > 0 {
+                link.outages.miss(numbers.start, numbers.end - 1, expected);
+            }
+        }
+    }
+
+    fn settle_group(&mut self, group: u64, settling: u32) {
+        let (mut any, mut several, mut unsure) = (0, 0, false);
+        for link in self.links.values() {
+            let numbers = link.numbers(group) & settling;
+            several |= any & numbers;
+            any |= numbers;
+            unsure |= link.is_unsure(group);
+        }
+        self.totals.delivered_packets += count(any);
+        let missing = count(settling & !any);
+        if unsure {
+            self.totals.unknown_packets += missing;
+        } else {
+            self.totals.lost_packets += missing;
+        }
+        let expected = Expected::of(self.links.values(), group);
+        for link in self.links.values_mut() {
+            let numbers = link.numbers(group) & settling;
+            let own = link.expected(group) & settling;
+            link.settled_packets += count(numbers);
+            link.sole_packets += count(numbers & !several & expected.of_others(own));
+            if !link.is_unsure(group) {
+                let first = group * GROUP_NUMBERS;
+                link.outages.group(first, own, numbers, &self.timeline);
+            }
+        }
+    }
+
+    /// Lets go what no copy can take back any more.
+    fn forget(&mut self, now: Duration) {
+        let Some(settled) = self.settled.clone() else {
+            return;
+        };
+        let mut from = settled.end.saturating_sub(NUMBERS_MAX);
+        let old = |&(at, _): &(Duration, u64)| at + RECALL <= now;
+        while self.settlements.front().is_some_and(old) {
+            if let Some((_, next)) = self.settlements.pop_front() {
+                from = from.max(next);
+            }
+        }
+        let give_up = settled.end.saturating_sub(NUMBERS_MAX);
+        for link in self.links.values_mut() {
+            link.give_up_below(give_up);
+            link.forget_below(group_of(from));
+        }
+        self.timeline.forget_below(settled.end);
+    }
+}
+
+/// The numbers of a group that links were to be given.
+struct Expected {
+    any: u32,
+    several: u32,
+}
+
+impl Expected {
+    fn of<'a>(links: impl Iterator<Item = &'a LinkBooks>, group: u64) -> Self {
+        let mut expected = Self { any: 0, several: 0 };
+        for link in links {
+            let own = link.expected(group);
+            expected.several |= expected.any & own;
+            expected.any |= own;
+        }
+        expected
+    }
+
+    /// Those that some link but the one with these was to be given.
+    fn of_others(&self, own: u32) -> u32 {
+        self.several | (self.any & !own)
+    }
+}
