@@ -61,7 +61,8 @@ drops! {
     UnknownEtherType = "unknown-ether-type",
     /// Wrong version, header length, total length or header checksum (RFC 1812, 5.2.2).
     BadIpv4 = "bad-ipv4",
-    /// Wrong version or lengths, or extension headers that cannot be (RFC 8200, 3 and 4).
+    /// Wrong version or lengths, or extension headers that cannot be, or are not
+    /// to be taken by a host (RFC 8200, 3 and 4).
     BadIpv6 = "bad-ipv6",
     /// A message of neighbour discovery from beyond the link: its hop limit is not 255 (RFC 4861, 7.1).
     ForeignNeighbourDiscovery = "foreign-neighbour-discovery",

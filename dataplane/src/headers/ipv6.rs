@@ -32,6 +32,8 @@ pub const MAX_EXTENSION_HEADERS: usize = 8;
 pub(crate) const PAYLOAD_LENGTH: usize = 4;
 const NEXT_HEADER: usize = 6;
 const HOP_LIMIT: usize = 7;
+/// In a routing header.
+const SEGMENTS_LEFT: usize = 3;
 
 /// A header whose lengths were right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,10 @@ pub struct UpperLayer {
     /// that is not the first, where there is no header.
     pub offset: usize,
     pub fragment: Option<Fragment>,
+    /// Whom the packet is for must discard it: an option asks that of who does
+    /// not know it (RFC 8200, 4.2), or a routing header sends it on to other
+    /// places (4.4, RFC 5095).
+    pub is_refused: bool,
 }
 
 /// A fragment header (RFC 8200, 4.5).
@@ -147,6 +153,7 @@ pub fn upper_layer(header: &Ipv6, packet: &[u8]) -> Result<UpperLayer, Drop> {
         named_at: NEXT_HEADER,
         offset: HEADER_OCTETS,
         fragment: None,
+        is_refused: false,
     };
     for place in 0..=MAX_EXTENSION_HEADERS {
         let extension = match upper.protocol {
@@ -172,12 +179,16 @@ pub fn upper_layer(header: &Ipv6, packet: &[u8]) -> Result<UpperLayer, Drop> {
             // In units of eight octets, without the first (RFC 8200, 4.3).
             _ => (usize::from(fixed[1]) + 1) * 8,
         };
+        let end = upper.offset + octets;
+        let extension = packet.get(upper.offset..end).ok_or(Drop::Truncated)?;
+        upper.is_refused |= match upper.protocol {
+            NEXT_ROUTING => fixed[SEGMENTS_LEFT] != 0,
+            NEXT_HOP_BY_HOP | NEXT_DESTINATION_OPTIONS => !options_are_fit(&extension[2..]),
+            _ => false,
+        };
         upper.protocol = fixed[0];
         upper.named_at = upper.offset;
-        upper.offset += octets;
-        if upper.offset > packet.len() {
-            return Err(Drop::Truncated);
-        }
+        upper.offset = end;
         // Nothing behind it is a header.
         if upper
             .fragment
@@ -187,6 +198,26 @@ pub fn upper_layer(header: &Ipv6, packet: &[u8]) -> Result<UpperLayer, Drop> {
         }
     }
     Err(Drop::BadIpv6)
+}
+
+/// Whether options are well formed and none asks who does not know it to
+/// discard the packet, by the high bits of its type (RFC 8200, 4.2). Padding is
+/// all that is known.
+fn options_are_fit(mut options: &[u8]) -> bool {
+    const PAD1: u8 = 0;
+    while let [kind, rest @ ..] = options {
+        if *kind == PAD1 {
+            options = rest;
+            continue;
+        }
+        match rest {
+            [length, rest @ ..] if kind >> 6 == 0 && usize::from(*length) <= rest.len() => {
+                options = &rest[usize::from(*length)..];
+            }
+            _ => return false,
+        }
+    }
+    true
 }
 
 fn fragment(octets: &[u8; 8], header_offset: usize) -> Fragment {

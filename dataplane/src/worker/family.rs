@@ -42,6 +42,7 @@ pub(super) trait Header: Copy {
     fn has_link_local_destination(&self) -> bool;
     /// Takes one from the hop limit of a packet that was parsed.
     fn decrement_hop_limit(packet: &mut [u8]) -> bool;
+    /// Of a packet to us.
     fn upper(&self, packet: &[u8]) -> Result<Upper, Drop>;
     /// Reads the UDP header at `offset`. The checksum is looked at unless the
     /// port did so.
@@ -208,6 +209,9 @@ impl Header for Ipv6 {
 
     fn upper(&self, packet: &[u8]) -> Result<Upper, Drop> {
         let upper = ipv6::upper_layer(self, packet)?;
+        if upper.is_refused {
+            return Err(Drop::BadIpv6);
+        }
         let fragment = upper.fragment.filter(|_| upper.is_fragment());
         Ok(Upper {
             protocol: upper.protocol,

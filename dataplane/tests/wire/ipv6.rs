@@ -141,6 +141,7 @@ fn extension_headers_are_walked() {
         named_at: 40 + 8 + 8 + 24 + 8,
         offset: 40 + 8 + 8 + 24 + 8 + 24,
         fragment: Some(fragment),
+        is_refused: false,
     };
     assert_eq!(upper, expected);
     assert!(!upper.is_fragment());
@@ -210,6 +211,52 @@ fn too_many_extension_headers_and_misplaced_ones() {
     ];
     let misplaced = packets::ipv6(ipv6::NEXT_DESTINATION_OPTIONS, &payload.concat());
     assert_eq!(walk(&misplaced), Err(Drop::BadIpv6));
+}
+
+#[test]
+fn a_routing_header_that_leads_on_is_refused() {
+    let is_refused = |kind: u8, segments_left: u8| {
+        let mut header = extension(ipv6::NEXT_NONE, &[0, 2, kind, segments_left, 0, 0, 0, 0]);
+        header.extend(SOURCE_IPV6.octets());
+        let packet = packets::ipv6(ipv6::NEXT_ROUTING, &header);
+        walk(&packet).unwrap().is_refused
+    };
+    for kind in [0, 2, 4] {
+        assert!(!is_refused(kind, 0), "{kind}: it is at its end");
+        assert!(is_refused(kind, 1), "{kind}");
+    }
+}
+
+#[test]
+fn options_that_must_be_known_are_not() {
+    let is_refused = |options: [u8; 6]| {
+        let header = [&[ipv6::NEXT_NONE, 0], &options[..]].concat();
+        let both = [ipv6::NEXT_DESTINATION_OPTIONS, ipv6::NEXT_HOP_BY_HOP]
+            .map(|kind| walk(&packets::ipv6(kind, &header)).unwrap().is_refused);
+        assert_eq!(both[0], both[1]);
+        both[0]
+    };
+    for fit in [
+        [0; 6],
+        [1, 4, 9, 9, 9, 9],
+        // Router alert, and one that nobody knows, to be skipped.
+        [5, 2, 0, 0, 1, 0],
+        [0x3e, 1, 7, 0x1e, 1, 7],
+    ] {
+        assert!(!is_refused(fit), "{fit:x?}");
+    }
+    for unfit in [
+        // To be discarded, with and without an answer.
+        [0x5e, 4, 0, 0, 0, 0],
+        [0x9e, 4, 0, 0, 0, 0],
+        [0xde, 4, 0, 0, 0, 0],
+        [0, 0, 0xc9, 2, 0, 0],
+        // Past the header, or without a length.
+        [1, 5, 0, 0, 0, 0],
+        [1, 3, 0, 0, 0, 1],
+    ] {
+        assert!(is_refused(unfit), "{unfit:x?}");
+    }
 }
 
 #[test]

@@ -185,6 +185,10 @@ fn l2tp_behind_extension_headers_is_found() {
     assert_eq!(rig.drops(1, Drop::Duplicate), 1);
     rig.send(1, &behind(60, &[17, 99, 1, 4, 0, 0, 0, 0]));
     assert_eq!(rig.drops(1, Drop::Truncated), 1);
+    // An option that must be known, and a routing header that leads on.
+    rig.send(1, &behind(60, &[17, 0, 0xc1, 4, 0, 0, 0, 0]));
+    rig.send(1, &behind(43, &[17, 0, 0, 1, 0, 0, 0, 0]));
+    assert_eq!(rig.drops(1, Drop::BadIpv6), 2);
 }
 
 #[test]
