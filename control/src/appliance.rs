@@ -380,6 +380,7 @@ fn dataplane_config(config: &Config) -> dataplane::Config {
         },
         memory_mib: config.dataplane.memory_mib,
         largest_packet_octets: config.ha_sets.iter().map(|set| set.mtu).max().unwrap_or(0),
+        ordering: config.ha_sets.iter().any(|set| set.ordering.is_some()),
         ports: config
             .ports
             .iter()

@@ -431,6 +431,49 @@ fn speeds() {
 }
 
 #[test]
+fn how_long_a_missing_packet_is_waited_for() {
+    for (ordering, key, message) in [
+        ("{ max-delay: 30 }", "max-delay", "not a time with its unit"),
+        ("{ max-delay: 0ms }", "max-delay", "from 1ms to 1s"),
+        ("{ max-delay: 1001ms }", "max-delay", "from 1ms to 1s"),
+        ("{ max-delay: -1ms }", "max-delay", "\"-1ms\" is not"),
+        ("{ max-delay: 1.5ms }", "max-delay", "\"1.5ms\" is not"),
+        ("{ max-delay: ms }", "max-delay", "\"ms\" is not"),
+        (
+            "{ max-delay: 99999999999999999999s }",
+            "max-delay",
+            "is not",
+        ),
+        ("{ max-delay: }", "max-delay", "is not a time"),
+        ("{ adaptive: true }", "max-delay", "missing"),
+        ("{ max-delay: 30ms, adaptive: no }", "adaptive", "not true"),
+        ("{ max-delay: 30ms, window: 3 }", "window", "unknown"),
+        ("30ms", "", "where keys with values belong"),
+    ] {
+        let path = format!("ha-sets[A].ordering.{key}");
+        error(
+            REMOTE,
+            &[(
+                "name: A, window: 262144",
+                &format!("name: A, ordering: {ordering}"),
+            )],
+            path.trim_end_matches('.'),
+            "name: A",
+            message,
+        );
+    }
+    for (written, max_delay_us) in [("1ms", 1000), ("1s", 1_000_000), ("2500us", 2500)] {
+        let set = format!("ordering: {{ max-delay: {written} }}");
+        let text = changed(REMOTE, &[("window: 262144", &set)]);
+        let (config, warnings) = Config::parse("f", &text).unwrap();
+        assert_eq!(warnings, []);
+        let ordering = config.ha_sets[0].ordering.unwrap();
+        assert_eq!(ordering.max_delay.as_micros(), max_delay_us);
+        assert!(ordering.adaptive);
+    }
+}
+
+#[test]
 fn windows_and_memory() {
     for (window, message) in [
         ("100000", "not a power of two"),

@@ -98,6 +98,15 @@ impl Arrivals {
         self.end_group.read()
     }
 
+    /// The highest number that came; `None` before the first.
+    #[must_use]
+    pub fn highest(&self) -> Option<u64> {
+        let group = self.end_group().checked_sub(1)?;
+        // The slot is written after the end: in between nothing can be said.
+        let bits = self.numbers(group).filter(|&bits| bits != 0)?;
+        Some(group * GROUP_NUMBERS + u64::from(bits.ilog2()))
+    }
+
     /// Which numbers of a group came; `None` when newer ones took its place.
     #[must_use]
     pub fn numbers(&self, group: u64) -> Option<u32> {
@@ -175,6 +184,16 @@ mod tests {
         assert_eq!(arrivals.untraced(), 1);
         assert_eq!(arrivals.numbers(0), None);
         assert_eq!(arrivals.numbers(Arrivals::GROUPS), Some(1 << 5));
+    }
+
+    #[test]
+    fn the_highest_number_is_known() {
+        let arrivals = Arrivals::new(7);
+        assert_eq!(arrivals.highest(), None);
+        for (number, highest) in [(5, 5), (3, 5), (64, 64), (70, 70), (66, 70), (40, 70)] {
+            arrivals.note(Group::of(number));
+            assert_eq!(arrivals.highest(), Some(highest));
+        }
     }
 
     #[test]

@@ -98,6 +98,8 @@ pub struct Config {
     /// The largest inner packet that is put together of its pieces: the
     /// largest MTU of a set.
     pub largest_packet_octets: u16,
+    /// Whether any set's packets are to be put into order, which takes buffers.
+    pub ordering: bool,
     pub ports: Vec<PortSpec>,
 }
 

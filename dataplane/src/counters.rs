@@ -184,6 +184,25 @@ pub struct SessionCounters {
     pub peer_moved_packets: Counter,
 }
 
+/// What the owner of a set did to put its packets into order.
+#[derive(Debug, Default)]
+pub struct OrderingCounters {
+    /// Packets that had to wait for those before them, and those of them that left since.
+    pub held_packets: Counter,
+    pub released_packets: Counter,
+    /// The most that waited at a time.
+    pub most_held_packets: Counter,
+    /// How long those that left had waited, all together, µs.
+    pub held_us: Counter,
+    /// Gaps that were given up: their time was up; every link had brought a
+    /// higher number; more waited than there was room for.
+    pub timed_out_gaps: Counter,
+    pub passed_gaps: Counter,
+    pub no_room_gaps: Counter,
+    /// Packets that came when a higher number had left, and left at once.
+    pub late_packets: Counter,
+}
+
 /// What one worker did with one set.
 #[derive(Debug, Default)]
 pub struct SetCounters {
@@ -202,6 +221,7 @@ pub struct SetCounters {
     /// Copies eliminated here.
     pub duplicates: Counter,
     pub too_late: Counter,
+    pub ordering: OrderingCounters,
 }
 
 /// What one worker did on one port.

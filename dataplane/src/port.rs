@@ -27,6 +27,8 @@ const CONTROL_BUFFERS: u32 = 2048;
 const MAX_CACHE: u32 = 256;
 /// Received pieces of packets, for each worker, that may wait for the others.
 const REASSEMBLY_PIECES: u32 = 4096;
+/// Received packets, for each worker, that may wait for those before them.
+const ORDERED_PACKETS: u32 = 8192;
 /// What AF_PACKET's slots hold besides the frame, when they are as the user said.
 const SLOT_OVERHEAD_OCTETS: u16 = 66;
 
@@ -60,6 +62,8 @@ pub(crate) struct Pools {
     pub(crate) control: Mempool,
     /// How many received buffers each worker may keep for reassembly.
     pub(crate) reassembly_pieces: usize,
+    /// The same for ordering.
+    pub(crate) ordered_packets: usize,
 }
 
 /// Finds or makes the device of a port.
@@ -231,9 +235,11 @@ impl Pools {
         config: &Config,
     ) -> Result<Self, StartError> {
         let workers = config.workers.len() as u32;
-        // In caches, in the hands of the control thread, and waiting for other pieces.
-        let spare = workers * (2 * MAX_CACHE + EVENTS as u32 + REASSEMBLY_PIECES + MAX_FRAGMENTS)
-            + MIN_BUFFERS;
+        let ordered = if config.ordering { ORDERED_PACKETS } else { 0 };
+        // In caches, in the hands of the control thread, and waiting: for other
+        // pieces, for other fragments, for other packets.
+        let waiting = REASSEMBLY_PIECES + MAX_FRAGMENTS + ordered;
+        let spare = workers * (2 * MAX_CACHE + EVENTS as u32 + waiting) + MIN_BUFFERS;
         let mut wanted: BTreeMap<u16, u32> = BTreeMap::new();
         let mut copies = workers * 2 * MAX_CACHE + MIN_BUFFERS;
         let mut copy_room = config
@@ -298,6 +304,7 @@ impl Pools {
             copies: make("copies".to_owned(), scaled(copies)?, copy_room)?,
             control: make("control".to_owned(), CONTROL_BUFFERS, copy_room)?,
             reassembly_pieces: part_of(REASSEMBLY_PIECES) as usize,
+            ordered_packets: part_of(ordered) as usize,
         })
     }
 }

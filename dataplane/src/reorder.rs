@@ -78,8 +78,11 @@ pub trait Owner<T> {
     /// How long gaps are waited for now.
     fn patience(&self, set: SetId, epoch: u32) -> Patience;
 
+    /// Whether the way out that a set's packets took last has room again.
+    fn has_room(&self, set: SetId) -> bool;
+
     /// Sends a packet on. False when there is no room for more behind it: what
-    /// can wait then waits for the next [`Reorder::check`].
+    /// may leave then waits for room, at most for as long again as for a gap.
     fn release(&mut self, packet: T, how: Release) -> bool;
 }
 

@@ -149,6 +149,7 @@ impl Dataplane {
                 inboxes: inboxes.clone(),
                 fragments: fragment_table(&eal, tsc_hz(&eal)).map_err(StartError::Pool)?,
                 reassembly_pieces: pools.reassembly_pieces,
+                ordered_packets: pools.ordered_packets,
                 tsc_hz: tsc_hz(&eal),
                 channel: channels[index].clone(),
             });

@@ -174,7 +174,8 @@ impl Tables {
     }
 
     fn set_set(&mut self, spec: Arc<SetSpec>) {
-        self.sets.set(Set::new(spec, self.worker));
+        let payload_table = self.routes.slot(spec.payload_table);
+        self.sets.set(Set::new(spec, self.worker, payload_table));
     }
 
     pub(crate) fn port_up(&self, port: usize) -> bool {

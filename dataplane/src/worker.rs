@@ -17,6 +17,7 @@ mod fragments;
 mod inbox;
 mod io;
 mod l2tp;
+mod order;
 mod owner;
 mod police;
 mod receive;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam::queue::ArrayQueue;
-use dpdk::{FragmentTable, Mbuf, Mempool, RxQueue};
+use dpdk::{BURST, FragmentTable, Mbuf, Mempool, RxQueue};
 
 use crate::Frame;
 use crate::command::{Command, InterfaceId, PortId, TableId};
@@ -44,7 +45,7 @@ use crate::window::Access;
 
 use candidates::Candidates;
 use forward::Origin;
-use inbox::Mail;
+use inbox::{Handed, Mail};
 use io::Io;
 use owner::Piece;
 use send::Stage;
@@ -131,6 +132,8 @@ pub struct Parts {
     pub fragments: FragmentTable,
     /// Pieces, each in a buffer of its own, that may wait for the others of their packets.
     pub reassembly_pieces: usize,
+    /// Packets that may wait for those before them, where order is asked for.
+    pub ordered_packets: usize,
     /// How fast the time stamp counter runs.
     pub tsc_hz: u64,
     pub channel: Channel,
@@ -159,6 +162,9 @@ pub struct Worker {
     candidates: Candidates,
     mail: Mail,
     fragments: FragmentTable,
+    /// What other workers had no room for.
+    refused: Vec<Handed>,
+    order: order::Order,
     reassembly: Reassembly<Piece>,
     /// The pieces of one packet, when they are all there.
     whole: Vec<Piece>,
@@ -202,6 +208,8 @@ impl Worker {
             candidates: Candidates::new(),
             mail: Mail::new(parts.index, parts.inboxes),
             fragments: parts.fragments,
+            refused: Vec::with_capacity(BURST * parts.workers),
+            order: order::Order::new(parts.ordered_packets, parts.tsc_hz),
             reassembly: Reassembly::new(Limits {
                 pieces: parts.reassembly_pieces,
                 timeout_ticks: REASSEMBLY_TIMEOUT_S * parts.tsc_hz,
@@ -254,6 +262,7 @@ impl Worker {
     }
 
     fn change(&mut self, command: Command) {
+        self.prepare_order(&command);
         // What was routed before the change goes by what was true then.
         self.number_all();
         let link = match command {

@@ -200,6 +200,7 @@ fn two_hosts_ping_each_other_through_the_appliance() {
         hugepages: HugePages::No,
         memory_mib: 256,
         largest_packet_octets: 1500,
+        ordering: false,
         ports: vec![
             port("a", "port0"),
             port("b", "port1"),

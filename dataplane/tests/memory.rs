@@ -28,6 +28,7 @@ fn pools_that_do_not_fit_the_memory_name_it() {
         hugepages: HugePages::No,
         memory_mib: 64,
         largest_packet_octets: 1500,
+        ordering: false,
         ports: vec![port("port0"), port("port1")],
     });
     let error = started

@@ -49,6 +49,10 @@ impl Owner<usize> for Log {
         self.patience
     }
 
+    fn has_room(&self, _: SetId) -> bool {
+        self.room > 0
+    }
+
     fn release(&mut self, packet: usize, how: Release) -> bool {
         self.sent.push((self.now, packet, how));
         self.room = self.room.saturating_sub(1);
@@ -193,9 +197,14 @@ fn what_finds_no_room_outside_waits_in_order() {
     log.room = 2;
     come(&mut reorder, &mut log, 2, &[8]);
     assert_eq!(log.ids(), [1, 2, 3, 4, 5], "they go before it");
-    log.room = usize::MAX;
     assert!(reorder.is_due(2));
-    come(&mut reorder, &mut log, 2, &[]);
+    come(&mut reorder, &mut log, 2 * HOLD, &[]);
+    assert_eq!(log.ids(), [1, 2, 3, 4, 5]);
+    // It is waited for room as long again as for a gap, and no longer.
+    come(&mut reorder, &mut log, 2 * HOLD + 1, &[]);
+    assert_eq!(log.ids(), [1, 2, 3, 4, 5, 6, 7]);
+    log.room = usize::MAX;
+    come(&mut reorder, &mut log, 2 * HOLD + 1, &[]);
     assert_eq!(log.ids(), [1, 2, 3, 4, 5, 6, 7, 8]);
 }
 
@@ -450,6 +459,9 @@ fn a_set_that_fills_its_share_does_not_hinder_another() {
                 hold_ticks: HOLD,
                 passed: 0,
             }
+        }
+        fn has_room(&self, _: SetId) -> bool {
+            true
         }
         fn release(&mut self, packet: (u32, u64), _: Release) -> bool {
             self.0.push(packet);

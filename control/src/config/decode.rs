@@ -375,6 +375,36 @@ pub(crate) fn seconds(range: RangeInclusive<u64>) -> impl Fn(&Node) -> Read<Dura
     }
 }
 
+/// A time with its unit: `500us`, `30ms` or `1s`.
+pub(crate) fn duration(
+    least: &'static str,
+    most: &'static str,
+) -> impl Fn(&Node) -> Read<Duration> {
+    move |node| {
+        let wanted = format!("a time with its unit, from {least} to {most}");
+        let (text, _) = scalar(node, &wanted)?;
+        let range = parse_duration(least).zip(parse_duration(most));
+        parse_duration(text)
+            .filter(|time| range.is_some_and(|(least, most)| (least..=most).contains(time)))
+            .ok_or_else(|| {
+                let message = format!("\"{}\" is not {wanted}", printable(text));
+                Wrong::new(message, format!("write {wanted}, as 30ms"))
+            })
+    }
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let units = [("us", 1), ("ms", 1000), ("s", 1_000_000)];
+    let (number, unit_us) = units
+        .into_iter()
+        .find_map(|(unit, us)| Some((text.strip_suffix(unit)?, us)))?;
+    if number.is_empty() || !number.bytes().all(|octet| octet.is_ascii_digit()) {
+        return None;
+    }
+    let us = number.parse::<u64>().ok()?.checked_mul(unit_us)?;
+    Some(Duration::from_micros(us))
+}
+
 pub(crate) fn milliseconds(range: RangeInclusive<u64>) -> impl Fn(&Node) -> Read<Duration> {
     let read = number::<u64>(range);
     move |node| Ok(Duration::from_millis(read(node)?))

@@ -244,6 +244,17 @@ pub struct HaSet {
     pub mtu: u16,
     /// The routes of all links, when they stand here once.
     pub routes: Option<Vec<Prefix>>,
+    /// What comes out of the set leaves in order; when not given, as it comes.
+    pub ordering: Option<Ordering>,
+}
+
+/// How what comes out of a set is put into order (RFC 9550).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ordering {
+    /// The longest that a missing packet is waited for.
+    pub max_delay: Duration,
+    /// Wait no longer than the second quickest link is behind.
+    pub adaptive: bool,
 }
 
 /// A static route.

@@ -10,12 +10,12 @@ use dataplane::command::Prefix;
 use dataplane::transform::split::{MAX_SET_MTU, MIN_MEMBER_MTU};
 
 use super::decode::{
-    Read, Section, Wrong, boolean, choice, host, interface_address, ipv4, mac, milliseconds, name,
-    not_yet, number, prefix, reference, text,
+    Read, Section, Wrong, boolean, choice, duration, host, interface_address, ipv4, mac,
+    milliseconds, name, not_yet, number, prefix, reference, text,
 };
 use super::model::{
-    Config, Dataplane, Device, HaSet, HugePages, Interface, Management, Neighbour, Poll, Port,
-    Route, Via,
+    Config, Dataplane, Device, HaSet, HugePages, Interface, Management, Neighbour, Ordering, Poll,
+    Port, Route, Via,
 };
 use super::problem::Problems;
 use super::tree::{Node, Path, Value, printable};
@@ -335,7 +335,26 @@ fn ha_set(section: &mut Section<'_>, problems: &mut Problems<'_>) -> HaSet {
         ),
         mtu: section.or(problems, "mtu", mtu, DEFAULT_SET_MTU),
         routes: section.list(problems, "routes", prefix),
+        ordering: ordering(section, problems),
     }
+}
+
+fn ordering(set: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<Ordering> {
+    let node = set.node("ordering")?;
+    let mut section = Section::open(problems, set.path.key("ordering"), Some(node));
+    let ordering = Ordering {
+        max_delay: section.required(
+            problems,
+            "max-delay",
+            // Below the silence after which the workers take any number as the next.
+            duration("1ms", "1s"),
+            "add `max-delay: ` and how long a missing packet is waited for, as 30ms",
+            Duration::ZERO,
+        ),
+        adaptive: section.or(problems, "adaptive", boolean, true),
+    };
+    section.close(problems);
+    Some(ordering)
 }
 
 /// A power of two that the elimination ring can have.

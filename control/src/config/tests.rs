@@ -73,6 +73,10 @@ fn known_keys() -> BTreeMap<String, BTreeSet<String>> {
             format!("l2tp:\n incoming:\n  - match:\n{}", with_strange("     - ")),
         ),
         (".ha-sets[]", format!("ha-sets:\n{}", with_strange(" - "))),
+        (
+            ".ha-sets[].ordering",
+            format!("ha-sets:\n - ordering:\n{}", with_strange("    ")),
+        ),
         (".routes[]", format!("routes:\n{}", with_strange(" - "))),
         (
             ".neighbours[]",

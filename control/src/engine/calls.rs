@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dataplane::command::{Command, Prefix, SessionId, SessionSpec, TableId};
+use dataplane::command::{Command, Ordering, Prefix, SessionId, SessionSpec, TableId};
 use dataplane::headers::encapsulation;
 
 use super::Engine;
@@ -582,12 +582,27 @@ impl Engine {
     }
 
     fn set_for(&mut self, key: Key) -> dataplane::command::SetId {
-        let (Key::Outgoing { set } | Key::Incoming { set, .. }) = key;
+        let (set, payload_table) = match key {
+            Key::Outgoing { set } => {
+                let mut links = self.config.l2tp.outgoing.iter();
+                let link = links.find(|link| link.ha_set == Some(set));
+                (set, link.map_or(0, |link| link.payload_table))
+            }
+            Key::Incoming { incoming, set, .. } => {
+                (set, self.config.l2tp.incoming[incoming].payload_table)
+            }
+        };
         let config = &self.config.ha_sets[set];
         let parameters = SetParameters {
             label: config.name.clone(),
             window: u32::try_from(config.window).expect("checked to be at most 2^24"),
             mtu: config.mtu,
+            payload_table: TableId(payload_table),
+            ordering: config.ordering.map(|ordering| Ordering {
+                max_delay_us: u32::try_from(ordering.max_delay.as_micros())
+                    .expect("checked to be at most a second"),
+                adaptive: ordering.adaptive,
+            }),
             workers: self.workers,
         };
         self.sets.instance_for(key, &parameters, &mut self.rng).id

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dataplane::command::{NextHop, SessionId};
+use dataplane::counters::SetCounters;
 
 use super::carried::Carried;
 use super::group::{Conflict, Group, GroupKey};
@@ -15,7 +16,8 @@ use crate::ha::SetInstance;
 use crate::host::NeighbourState;
 use crate::l2tp::{TunnelId, TunnelState};
 use crate::management::status::{
-    Alarm, Interface, Neighbour, Peer, Role, RoundTrip, Route, Session, Set, Skew, Status, Tunnel,
+    Alarm, Interface, Neighbour, Ordering, Peer, Role, RoundTrip, Route, Session, Set, Skew,
+    Status, Tunnel,
 };
 
 /// A link of the configuration, whether it is up or not.
@@ -353,6 +355,7 @@ impl Engine {
                 })
                 .unwrap_or_default(),
             mtu: instance.map_or(self.config.ha_sets[set].mtu, |instance| instance.mtu),
+            ordering: instance.and_then(ordering),
         })
     }
 
@@ -437,6 +440,33 @@ fn skew(link: &Link) -> Skew {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What the owner of a set did for its order.
+fn ordering(instance: &SetInstance) -> Option<Ordering> {
+    let ordering = instance.ordering?;
+    let total = |read: fn(&SetCounters) -> u64| -> u64 {
+        let counters = instance.counters.iter();
+        counters.map(|counters| read(counters)).sum()
+    };
+    // Before those that it is more than: workers count on while this reads.
+    let released = total(|counters| counters.ordering.released_packets.read());
+    let held = total(|counters| counters.ordering.held_packets.read());
+    let held_us = total(|counters| counters.ordering.held_us.read());
+    let delivered = total(|counters| counters.delivered_packets.read());
+    Some(Ordering {
+        max_delay_us: ordering.max_delay_us.into(),
+        hold_us: ordering.hold_us(instance.next_best_skew_us().unwrap_or(0)),
+        waiting_packets: held.saturating_sub(released),
+        most_waiting_packets: total(|counters| counters.ordering.most_held_packets.read()),
+        held_packets: held,
+        mean_held_us: held_us.checked_div(released).unwrap_or(0),
+        mean_delay_us: held_us.checked_div(delivered).unwrap_or(0),
+        timed_out_gaps: total(|counters| counters.ordering.timed_out_gaps.read()),
+        lost_gaps: total(|counters| counters.ordering.passed_gaps.read()),
+        no_room_gaps: total(|counters| counters.ordering.no_room_gaps.read()),
+        late_packets: total(|counters| counters.ordering.late_packets.read()),
+    })
 }
 
 fn round_trip(link: &Link) -> RoundTrip {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use dataplane::command::{Epoch, SessionId, SetId, SetSpec};
+use dataplane::command::{self, Epoch, SessionId, SetId, SetSpec, TableId};
 use dataplane::counters::SetCounters;
 use rand::Rng;
 
@@ -65,6 +65,9 @@ pub struct SetInstance {
     /// Largest inner packet that the set presents, octets, whatever its links carry.
     pub mtu: u16,
     pub tcp_mss_fix: bool,
+    /// Table in which the traffic inside is routed.
+    pub payload_table: TableId,
+    pub ordering: Option<command::Ordering>,
     pub counters: Vec<Arc<SetCounters>>,
     next_number: Arc<AtomicU64>,
     /// 0 while it is not known.
@@ -172,6 +175,8 @@ impl SetInstance {
             send_epoch: self.ours.epoch,
             next_number: Arc::clone(&self.next_number),
             owner: self.id.0 as usize,
+            payload_table: self.payload_table,
+            ordering: self.ordering,
             members: self.members.clone(),
             epochs: self
                 .received
@@ -194,6 +199,8 @@ pub struct SetParameters {
     /// Numbers that the elimination window holds.
     pub window: u32,
     pub mtu: u16,
+    pub payload_table: TableId,
+    pub ordering: Option<command::Ordering>,
     pub workers: usize,
 }
 
@@ -236,6 +243,8 @@ impl Sets {
             members: Vec::new(),
             mtu: parameters.mtu,
             tcp_mss_fix: false,
+            payload_table: parameters.payload_table,
+            ordering: parameters.ordering,
             counters: (0..parameters.workers).map(|_| Arc::default()).collect(),
             next_number: Arc::default(),
             next_best_skew_us: Arc::default(),
@@ -281,6 +290,8 @@ mod tests {
             label: "A".into(),
             window: 65_536,
             mtu: 1450,
+            payload_table: TableId(0),
+            ordering: None,
             workers: 2,
         }
     }

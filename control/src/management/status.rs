@@ -316,6 +316,33 @@ pub struct Set {
     pub receive_epochs: Vec<String>,
     /// Largest inner packet, octets; what no link carries whole goes in pieces.
     pub mtu: u16,
+    /// Absent when packets leave as they come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ordering: Option<Ordering>,
+}
+
+/// How the packets of a set were put into order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ordering {
+    /// The configuration's `max-delay`.
+    pub max_delay_us: u64,
+    /// How long a missing packet is waited for now.
+    pub hold_us: u64,
+    /// Packets that wait now, and the most that ever did at a time.
+    pub waiting_packets: u64,
+    pub most_waiting_packets: u64,
+    /// Packets that had to wait, and for how long in the mean: these, and all that were delivered.
+    pub held_packets: u64,
+    pub mean_held_us: u64,
+    pub mean_delay_us: u64,
+    /// Gaps in the numbers that were given up: not filled in time; lost on
+    /// every link; more waited than there was room for.
+    pub timed_out_gaps: u64,
+    pub lost_gaps: u64,
+    pub no_room_gaps: u64,
+    /// Packets that came after their gap was given up, and were forwarded all the same.
+    pub late_packets: u64,
 }
 
 impl Set {

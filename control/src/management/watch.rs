@@ -1,6 +1,7 @@
 //! The status for people: aligned tables, once or every second.
 
 mod links;
+mod order;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
@@ -193,6 +194,7 @@ pub fn render(status: &Status, earlier: Earlier<'_>, colours: bool) -> String {
     );
     let tables = [
         sets(status, earlier),
+        order::order(status),
         links::links(status, earlier),
         links::arrivals(status),
         tunnels(status),

@@ -65,7 +65,7 @@ impl Retired {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::{Epoch, SetSpec};
+    use crate::command::{Epoch, SetSpec, TableId};
     use crate::window::Window;
 
     fn set(window: &Arc<Window>) -> Command {
@@ -74,6 +74,8 @@ mod tests {
             send_epoch: 1,
             next_number: Arc::default(),
             owner: 0,
+            payload_table: TableId(0),
+            ordering: None,
             members: Vec::new(),
             epochs: vec![Epoch {
                 epoch: 2,

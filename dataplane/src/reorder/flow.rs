@@ -154,7 +154,7 @@ impl Flow {
             made_room = true;
             match self.lowest(cx.store, number - 1) {
                 Some(lowest) => {
-                    self.give_up_gap(cx, lowest, Cause::NoRoom);
+                    self.let_go(cx, lowest, Cause::NoRoom);
                     self.drain(cx);
                 }
                 None => self.next = number,
@@ -171,14 +171,17 @@ impl Flow {
     ) -> u64 {
         let settle_ticks = cx.limits.settle_ticks;
         self.passing.update(cx.now, patience.passed, settle_ticks);
-        while self.drain(cx) {
+        let mut room = cx.owner.has_room(self.set);
+        loop {
             let oldest = cx.store.oldest(&self.by_age);
             let lowest = self.lowest(cx.store, u64::MAX);
             let (Some(oldest), Some(lowest)) = (oldest, lowest) else {
                 return u64::MAX;
             };
             let due = oldest.saturating_add(patience.hold_ticks);
-            let cause = if lowest <= self.passing.settled {
+            let cause = if lowest == self.next {
+                Cause::InOrder
+            } else if lowest <= self.passing.settled {
                 Cause::Passed
             } else if cx.now >= due {
                 Cause::TimedOut
@@ -187,47 +190,35 @@ impl Flow {
                 self.next = self.next.max(self.passing.settled);
                 return due.min(cx.now.saturating_add(settle_ticks));
             };
-            if !self.give_up_gap(cx, lowest, cause) {
-                break;
+            if !room && cx.now < due.saturating_add(patience.hold_ticks) {
+                return cx.now;
             }
+            room = self.let_go(cx, lowest, cause);
         }
-        // Something that may go waits for room.
-        cx.now
     }
 
     /// Lets everything go, lowest first.
     pub(super) fn close<T, O: Owner<T>>(&mut self, cx: &mut Context<'_, T, O>) {
         while let Some(lowest) = self.lowest(cx.store, u64::MAX) {
-            self.give_up_gap(cx, lowest, Cause::Closed);
+            self.let_go(cx, lowest, Cause::Closed);
         }
     }
 
-    /// Lets go what continues the sequence. False when there was no room for more.
-    fn drain<T, O: Owner<T>>(&mut self, cx: &mut Context<'_, T, O>) -> bool {
-        while self.held > 0 {
-            let Some(held) = self.take(cx.store, self.next) else {
-                return true;
-            };
-            let end = held.end;
-            let room = release(cx, held, Cause::InOrder);
-            self.advance(cx, end);
-            if !room {
-                return false;
-            }
-        }
-        true
+    /// Lets go what continues the sequence, as long as there is room for it.
+    fn drain<T, O: Owner<T>>(&mut self, cx: &mut Context<'_, T, O>) {
+        while self.held > 0 && self.let_go(cx, self.next, Cause::InOrder) {}
     }
 
-    /// Lets the lowest packet go, and so gives up what is missing before it.
-    /// False when there was no room for more.
-    fn give_up_gap<T, O: Owner<T>>(
+    /// Lets a packet go before which none waits, and so gives up what is
+    /// missing before it. False when there is no room for more, or no packet.
+    fn let_go<T, O: Owner<T>>(
         &mut self,
         cx: &mut Context<'_, T, O>,
-        lowest: u64,
+        number: u64,
         cause: Cause,
     ) -> bool {
-        let Some(held) = self.take(cx.store, lowest) else {
-            return true;
+        let Some(held) = self.take(cx.store, number) else {
+            return false;
         };
         let end = held.end;
         let room = release(cx, held, cause);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::command::{Epoch, SessionId, SetId, SetSpec};
 use crate::counters::SetCounters;
 
-use super::Link;
+use super::{Link, TableSlot};
 
 /// Slots are dense: an id beyond this is refused rather than made room for.
 const MAX_SLOTS: usize = 1 << 20;
@@ -23,6 +23,9 @@ pub(crate) struct Set {
     pub(crate) counters: Arc<SetCounters>,
     /// Those of the specification: at hand.
     epochs: [Option<Epoch>; 2],
+    pub(crate) payload_table: TableSlot,
+    /// Packets leave in the order of their numbers.
+    pub(crate) ordered: bool,
     /// Members whose session is there, whose peer has a route and whose port is up.
     pub(crate) members: Vec<Member>,
     /// Those that would be, but carry less than a member must.
@@ -32,11 +35,13 @@ pub(crate) struct Set {
     /// Largest inner packet that every live member carries whole, octets.
     /// Larger ones, up to the set's own MTU, are cut into pieces.
     pub(crate) mtu: u16,
+    /// The port by which packets in order left last, when it had no room for more.
+    pub(crate) full_way_out: Option<u16>,
     pub(super) generation: u64,
 }
 
 impl Set {
-    pub(super) fn new(spec: Arc<SetSpec>, worker: usize) -> Self {
+    pub(super) fn new(spec: Arc<SetSpec>, worker: usize, payload_table: TableSlot) -> Self {
         Self {
             epochs: [0, 1].map(|place| spec.epochs.get(place).cloned()),
             counters: spec.counters.get(worker).cloned().unwrap_or_default(),
@@ -44,6 +49,9 @@ impl Set {
             absent: Vec::new(),
             too_small: Vec::with_capacity(spec.members.len()),
             mtu: spec.mtu,
+            payload_table,
+            ordered: spec.ordering.is_some(),
+            full_way_out: None,
             spec,
             generation: 0,
         }

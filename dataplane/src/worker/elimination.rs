@@ -132,8 +132,9 @@ impl Worker {
     #[inline(always)]
     fn direct_way(&mut self, run: usize) -> Option<(TableSlot, usize)> {
         let origin = self.candidates.run(run).origin;
-        let whole = origin.place.is_none();
-        let session = self.tables.inbound(origin.session).filter(|_| whole)?;
+        let ordered = self.tables.set(origin.set).is_some_and(|set| set.ordered);
+        let direct = origin.place.is_none() && !ordered;
+        let session = self.tables.inbound(origin.session).filter(|_| direct)?;
         Some((session.payload_table, origin.port.into()))
     }
 
@@ -143,21 +144,29 @@ impl Worker {
         let number = self.candidates.number(place);
         let origin = self.candidates.run(run).origin;
         let copy = origin.candidate(packet, number);
-        match copy.place {
-            None => self.deliver(copy),
-            Some(_) => self.hand_to_owner(copy),
+        let ordered = self.tables.set(copy.set).is_some_and(|set| set.ordered);
+        if ordered || copy.place.is_some() {
+            self.hand_to_owner(copy);
+        } else {
+            self.deliver(copy);
         }
     }
 
     /// Sends a whole inner packet on its way.
     pub(super) fn deliver(&mut self, copy: Candidate) {
         let port = usize::from(copy.port);
-        // On its way to the owner a command may have come before it.
-        let Some(session) = self.tables.inbound(copy.session) else {
-            self.io.drop(port, Drop::UnknownSession);
-            return;
+        // While it waited its link may have left.
+        let session = self.tables.inbound(copy.session);
+        let payload_table = match session.map(|session| session.payload_table) {
+            Some(table) => table,
+            None => match self.tables.set(copy.set) {
+                Some(set) => set.payload_table,
+                None => {
+                    self.io.drop(port, Drop::UnknownSession);
+                    return;
+                }
+            },
         };
-        let payload_table = session.payload_table;
         let Err(mut packet) = self.try_shortcut(copy.packet, payload_table, port) else {
             return;
         };

@@ -272,6 +272,7 @@ impl Worker {
             return;
         };
         octets.copy_from_slice(ethernet);
+        self.io.way_out = Some(link.port as u16);
         self.io.push(link.port, packet);
     }
 

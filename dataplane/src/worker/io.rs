@@ -31,6 +31,8 @@ pub(super) struct Io {
     tick_ns_32: u64,
     /// The time stamp counter at the start of this round.
     pub(super) now: u64,
+    /// The port by which the packet that was routed last left.
+    pub(super) way_out: Option<u16>,
 }
 
 impl Io {
@@ -57,7 +59,18 @@ impl Io {
             tsc_hz,
             tick_ns_32: (1_000_000_000 << 32) / tsc_hz.max(1),
             now: 0,
+            way_out: None,
         }
+    }
+
+    /// So many ticks, in microseconds.
+    pub(super) fn us(&self, ticks: u64) -> u64 {
+        (u128::from(ticks) * 1_000_000 / u128::from(self.tsc_hz.max(1))) as u64
+    }
+
+    /// So many microseconds, in ticks.
+    pub(super) fn ticks(&self, us: u64) -> u64 {
+        (u128::from(us) * u128::from(self.tsc_hz) / 1_000_000) as u64
     }
 
     /// The start of this round on a clock that all workers share, in nanoseconds.

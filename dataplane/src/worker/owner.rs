@@ -1,5 +1,6 @@
-//! What one worker does for all: putting together the packets of the sets that
-//! it owns that came in pieces, whichever links and workers the pieces came by.
+//! What one worker does for all, of the sets that it owns, whichever links and
+//! workers the copies came by: putting together the packets that came in
+//! pieces, then ordering (`order`).
 
 use dpdk::{Mbuf, Mempool};
 
@@ -39,19 +40,36 @@ impl Worker {
 
     /// Hands something over with the next [`Self::send_mail`].
     pub(super) fn hand_over(&mut self, worker: usize, handed: Handed) {
-        let io = &self.io;
-        let refuse = |handed: Handed| io.drop(handed.port(), Drop::HandOverFull);
-        self.mail.send(worker, handed, refuse);
+        let refused = &mut self.refused;
+        self.mail
+            .send(worker, handed, |handed| refused.push(handed));
+        self.carry_on_refused();
     }
 
     /// Hands over what is for other workers.
     pub(super) fn send_mail(&mut self) {
-        let io = &self.io;
-        self.mail
-            .send_all(|handed| io.drop(handed.port(), Drop::HandOverFull));
+        let refused = &mut self.refused;
+        self.mail.send_all(|handed| refused.push(handed));
+        self.carry_on_refused();
     }
 
-    /// Takes what other workers handed over, and gives up what waits too long.
+    /// What another worker has no room for: a whole packet leaves out of order,
+    /// with the rest nobody else can do anything.
+    fn carry_on_refused(&mut self) {
+        if self.refused.is_empty() {
+            return;
+        }
+        let mut refused = std::mem::take(&mut self.refused);
+        for handed in refused.drain(..) {
+            match handed {
+                Handed::Copy(copy) if copy.place.is_none() => self.deliver(copy),
+                other => self.io.drop(other.port(), Drop::HandOverFull),
+            }
+        }
+        self.refused = refused;
+    }
+
+    /// Takes what other workers handed over, and looks at what waits too long.
     pub(super) fn receive_mail(&mut self) -> usize {
         let mut work = 0;
         for _ in 0..BURSTS_PER_POLL {
@@ -70,6 +88,7 @@ impl Worker {
             self.mail.give_back(burst);
         }
         self.expire_fragments();
+        work += self.check_order();
         if work > 0 {
             self.send_mail();
             self.number_all();
@@ -86,7 +105,7 @@ impl Worker {
     /// A first copy of a set that this worker owns.
     fn own(&mut self, copy: Candidate) {
         match copy.place {
-            None => self.deliver(copy),
+            None => self.in_order(copy, 1),
             Some(place) => self.piece(copy, place),
         }
     }
@@ -111,7 +130,7 @@ impl Worker {
         self.whole = whole;
     }
 
-    /// Makes one packet of its pieces, which are in order, and delivers it.
+    /// Makes one packet of its pieces, which are in order, and lets it go on.
     fn put_together(&mut self, pieces: &mut Vec<Piece>) {
         let count = pieces.len() as u64;
         let octets = pieces.iter().map(|piece| piece.as_ref().len()).sum();
@@ -134,7 +153,7 @@ impl Worker {
             counters.delivered_packets.add(1);
             counters.delivered_octets.add(octets as u64);
         }
-        self.deliver(first);
+        self.in_order(first, count);
     }
 }
 

@@ -43,6 +43,7 @@ impl Worker {
                 None => self.io.drop(source, Drop::NoBuffer),
                 Some(octets) => {
                     *octets = *ethernet;
+                    self.io.way_out = Some(*port);
                     self.io.push(usize::from(*port), packet);
                 }
             },

@@ -358,6 +358,7 @@ fn a_worker_without_a_queue_hands_over() {
             inboxes: Inbox::for_workers(2),
             fragments: fragment_table(eal(), TSC_HZ).expect("memory"),
             reassembly_pieces: REASSEMBLY_PIECES,
+            ordered_packets: ORDERED_PACKETS,
             tsc_hz: TSC_HZ,
             channel: channel.clone(),
         });

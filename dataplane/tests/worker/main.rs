@@ -8,6 +8,7 @@ mod ipv6_rig;
 mod malformed;
 mod mirror;
 mod offload;
+mod ordering;
 mod pieces;
 mod receiving;
 mod rig;

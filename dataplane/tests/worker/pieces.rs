@@ -15,7 +15,7 @@ use crate::ipv6_rig::*;
 use crate::rig::*;
 
 /// A packet of this many octets for the LAN host, DF set.
-fn large(octets: usize, seed: u8) -> Vec<u8> {
+pub(crate) fn large(octets: usize, seed: u8) -> Vec<u8> {
     sized(FAR_HOST, LAN_HOST, octets, seed)
 }
 

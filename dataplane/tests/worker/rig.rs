@@ -37,6 +37,8 @@ pub(crate) const FIRST_NUMBER: u64 = 0x0102_0304_0506;
 pub(crate) const PEER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 1), 1701);
 pub(crate) const LAN_HOST: Ipv4Addr = Ipv4Addr::new(192, 168, 2, 10);
 pub(crate) const FAR_HOST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 20);
+/// Packets that each worker may keep for ordering.
+pub(crate) const ORDERED_PACKETS: usize = 512;
 pub(crate) const REASSEMBLY_PIECES: usize = 256;
 pub(crate) const SET: SetId = SetId(0);
 
@@ -205,6 +207,7 @@ impl Rig {
                 inboxes: inboxes.clone(),
                 fragments: fragment_table(eal(), TSC_HZ).expect("memory"),
                 reassembly_pieces: REASSEMBLY_PIECES,
+                ordered_packets: ORDERED_PACKETS,
                 tsc_hz: TSC_HZ,
                 channel: channels[index].clone(),
             })
@@ -261,6 +264,8 @@ impl Rig {
             send_epoch: SEND_EPOCH,
             next_number: Arc::new(FIRST_NUMBER.into()),
             owner: 0,
+            payload_table: TableId(0),
+            ordering: None,
             members: (1..PORTS as u32).map(SessionId).collect(),
             epochs: vec![Epoch {
                 epoch: PEER_EPOCH,

@@ -119,6 +119,7 @@ impl Bed {
             inboxes: Inbox::for_workers(1),
             fragments: fragment_table(eal, tsc_hz(eal))?,
             reassembly_pieces: 256,
+            ordered_packets: 256,
             tsc_hz: tsc_hz(eal),
             channel: channel.clone(),
         });
@@ -289,6 +290,8 @@ fn set(kind: SetKind) -> SetSpec {
         send_epoch: EPOCH,
         next_number: Arc::new(AtomicU64::new(0)),
         owner: 0,
+        payload_table: TableId(0),
+        ordering: None,
         members: (0..kind.links).map(|link| kind.session(link)).collect(),
         epochs: vec![Epoch::new(EPOCH, WINDOW_NUMBERS)],
         mtu: 1450,

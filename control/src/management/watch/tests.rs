@@ -1,5 +1,5 @@
 use super::*;
-use crate::management::status::{Alarm, Port, RoundTrip, Session};
+use crate::management::status::{Alarm, Ordering, Port, RoundTrip, Session};
 
 fn status() -> Status {
     Status {
@@ -115,4 +115,22 @@ fn an_alarm_stands_above_everything() {
     let alarm = "ALARM  link remote.1: nothing arrives, not even reports, for 00:01:02";
     assert_eq!(text.lines().nth(2), Some(alarm), "{text}");
     assert!(text.contains("WHAT ARRIVED"), "{text}");
+}
+
+#[test]
+fn sets_in_order_have_a_table() {
+    let mut status = status();
+    assert!(!render(&status, None, false).contains("ORDER"));
+    status.sets[0].ordering = Some(Ordering {
+        hold_us: 23_500,
+        held_packets: 1234,
+        late_packets: 5,
+        ..Ordering::default()
+    });
+    let text = render(&status, None, false);
+    let mut rows = text.lines().skip_while(|row| !row.starts_with("ORDER"));
+    let row = rows.nth(2).unwrap();
+    for cell in ["A", "192.168.1.2", "23.5", "1 234", "5"] {
+        assert!(row.contains(cell), "{text}");
+    }
 }
