@@ -5,6 +5,8 @@ mod forwarding;
 mod fragments;
 mod ipv6;
 mod ipv6_rig;
+#[path = "../machine/mod.rs"]
+mod machine;
 mod malformed;
 mod mirror;
 mod offload;

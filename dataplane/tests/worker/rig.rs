@@ -5,16 +5,16 @@
 //! 10.0.N.2/24 in table N with the gateway 10.0.N.1. Sessions 1 to 3, one on
 //! each uplink, make set 0, which is the route to 192.168.1.0/24.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use dataplane::Frame;
 use dataplane::arrivals::Arrivals;
 use dataplane::checksum;
 use dataplane::command::{
-    Command, Epoch, InterfaceId, InterfaceSpec, NextHop, PortId, Prefix, SessionId, SessionSpec,
-    SetId, SetSpec, TableId,
+    Command, Epoch, InterfaceId, InterfaceSpec, NextHop, PortId, SessionId, SessionSpec, SetId,
+    SetSpec, TableId,
 };
 use dataplane::counters::{Drop, PortCounters, SessionCounters, SetCounters};
 use dataplane::event::Event;
@@ -24,12 +24,10 @@ use dataplane::reassembly::Place;
 use dataplane::skew::FirstTimes;
 use dataplane::transform::split;
 use dataplane::window::Window;
-use dataplane::worker::{
-    Channel, HandOver, Inbox, Order, Outlet, Parts, Worker, WorkerPort, fragment_table,
-};
-use dpdk::{Burst, Eal, EalConfig, HugePages, Mempool, Port, PortConfig, RxQueue, TxQueue};
+use dpdk::Mempool;
 
-pub(crate) const TSC_HZ: u64 = 1_000_000_000;
+pub(crate) use crate::machine::{Machine, Shape, TSC_HZ, eal, pool, pool_of};
+
 pub(crate) const PORTS: usize = 4;
 pub(crate) const SEND_EPOCH: u32 = 0xaabb_ccdd;
 pub(crate) const PEER_EPOCH: u32 = 0x1122_3344;
@@ -42,47 +40,10 @@ pub(crate) const ORDERED_PACKETS: usize = 512;
 pub(crate) const REASSEMBLY_PIECES: usize = 256;
 pub(crate) const SET: SetId = SetId(0);
 
-pub(crate) fn eal() -> &'static Arc<Eal> {
-    static EAL: OnceLock<Arc<Eal>> = OnceLock::new();
-    EAL.get_or_init(|| {
-        Eal::init(&EalConfig {
-            program: "worker-tests".to_owned(),
-            memory_mib: 512,
-            hugepages: HugePages::No,
-            ..EalConfig::default()
-        })
-        .expect("the EAL starts without hugepages")
-    })
-}
-
-fn unique() -> u32 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
-pub(crate) fn pool(count: u32) -> Mempool {
-    pool_of(count, 2048)
-}
-
-/// Buffers for packets of so many octets.
-fn pool_of(count: u32, octets: u16) -> Mempool {
-    let name = format!("pool{}", unique());
-    Mempool::new(eal(), &name, count, 0, octets + dpdk::HEADROOM_OCTETS).expect("memory")
-}
-
-/// The test's end of a port: a queue pair for each worker.
-pub(crate) struct Wire {
-    receive: Vec<RxQueue>,
-    send: Vec<TxQueue>,
-    _ports: [Port; 2],
-}
-
+/// A machine, and what it was told.
 pub(crate) struct Rig {
-    pub(crate) workers: Vec<Worker>,
-    pub(crate) channels: Vec<Channel>,
-    pub(crate) wires: Vec<Wire>,
-    /// By port, then by worker.
-    pub(crate) counters: Vec<Vec<Arc<PortCounters>>>,
+    machine: Machine,
+    pub(crate) copies: Mempool,
     /// By session id - 1, then by worker.
     pub(crate) sessions: Vec<Vec<Arc<SessionCounters>>>,
     pub(crate) set: Vec<Arc<SetCounters>>,
@@ -90,9 +51,21 @@ pub(crate) struct Rig {
     pub(crate) first_times: Arc<FirstTimes>,
     /// By session id - 1, then by worker.
     pub(crate) arrivals: Vec<Vec<Arc<Arrivals>>>,
-    pub(crate) pool: Mempool,
-    pub(crate) copies: Mempool,
     pub(crate) now: u64,
+}
+
+impl Deref for Rig {
+    type Target = Machine;
+
+    fn deref(&self) -> &Machine {
+        &self.machine
+    }
+}
+
+impl DerefMut for Rig {
+    fn deref_mut(&mut self) -> &mut Machine {
+        &mut self.machine
+    }
 }
 
 impl Rig {
@@ -153,66 +126,16 @@ impl Rig {
         (pool, copies): (Mempool, Mempool),
         fills_in_checksums: bool,
     ) -> Self {
-        let inboxes = Inbox::for_workers(workers);
-        let channels: Vec<Channel> = (0..workers).map(|_| Channel::new(1024, 8192)).collect();
-        let mut shares: Vec<Vec<WorkerPort>> = (0..workers).map(|_| Vec::new()).collect();
-        let mut wires = Vec::new();
-        let mut all_counters = Vec::new();
-        for port in 0..PORTS as u16 {
-            let name = format!("wire{}", unique());
-            let (near, far) = eal()
-                .ring_pair(&name, workers as u16, ring_depth)
-                .expect("a ring pair");
-            let config = PortConfig {
-                rx_queues: workers as u16,
-                tx_queues: workers as u16,
-                rx_descriptors: 1024,
-                tx_descriptors: 1024,
-                mempool: pool.clone(),
-                mtu: None,
-                promiscuous: false,
-                rss: false,
-            };
-            let (near, near_receive, near_send) = Port::open(eal(), near, &config).expect("near");
-            let (far, receive, send) = Port::open(eal(), far, &config).expect("far");
-            let counters: Vec<Arc<PortCounters>> = (0..workers).map(|_| Arc::default()).collect();
-            let queues = near_receive.into_iter().zip(near_send);
-            for (worker, (receive, send)) in queues.enumerate() {
-                shares[worker].push(WorkerPort {
-                    mac: port_mac(port),
-                    up: true,
-                    receive: vec![receive],
-                    send: Outlet::Own {
-                        queue: send,
-                        handed_over: Arc::new(HandOver::new(2)),
-                    },
-                    counters: Arc::clone(&counters[worker]),
-                    cut_octets: Some(1800),
-                    fills_in_checksums,
-                });
-            }
-            all_counters.push(counters);
-            wires.push(Wire {
-                receive,
-                send,
-                _ports: [near, far],
-            });
-        }
-        let made = shares.into_iter().enumerate().map(|(index, ports)| {
-            Worker::new(Parts {
-                index,
-                workers,
-                ports,
-                copies: copies.clone(),
-                inboxes: inboxes.clone(),
-                fragments: fragment_table(eal(), TSC_HZ).expect("memory"),
-                reassembly_pieces: REASSEMBLY_PIECES,
-                ordered_packets: ORDERED_PACKETS,
-                tsc_hz: TSC_HZ,
-                channel: channels[index].clone(),
-            })
+        let machine = Machine::new(&Shape {
+            workers,
+            macs: &std::array::from_fn::<_, PORTS, _>(|port| port_mac(port as u16)),
+            ring_depth,
+            pool,
+            copies: copies.clone(),
+            reassembly_pieces: REASSEMBLY_PIECES,
+            ordered_packets: ORDERED_PACKETS,
+            fills_in_checksums,
         });
-        let workers_made = made.collect();
         let arrivals = || {
             (0..workers)
                 .map(|_| Arc::new(Arrivals::new(PEER_EPOCH)))
@@ -220,17 +143,13 @@ impl Rig {
         };
         let of_session = || (0..workers).map(|_| Arc::default()).collect();
         Self {
-            workers: workers_made,
-            channels,
-            wires,
-            counters: all_counters,
+            machine,
+            copies,
             sessions: (1..PORTS).map(|_| of_session()).collect(),
             set: (0..workers).map(|_| Arc::default()).collect(),
             window: Arc::new(Window::new(Window::MIN_NUMBERS)),
             first_times: Arc::default(),
             arrivals: (1..PORTS).map(|_| arrivals()).collect(),
-            pool,
-            copies,
             now: 1,
         }
     }
@@ -279,40 +198,12 @@ impl Rig {
         }
     }
 
-    pub(crate) fn command(&mut self, command: Command) {
-        for channel in &self.channels {
-            let pushed = channel.orders.push(Order::Change(command.clone()));
-            assert!(pushed.is_ok(), "the ring holds what a test asks for");
-        }
-    }
-
-    pub(crate) fn route(
-        &mut self,
-        table: u32,
-        address: impl Into<IpAddr>,
-        length: u8,
-        next_hop: NextHop,
-    ) {
-        self.command(Command::SetRoute {
-            table: TableId(table),
-            prefix: Prefix::new(address, length),
-            next_hop,
-        });
-    }
-
-    pub(crate) fn neighbour(&mut self, interface: u16, address: impl Into<IpAddr>, mac: [u8; 6]) {
-        self.command(Command::SetNeighbour {
-            interface: InterfaceId(interface),
-            address: address.into(),
-            mac,
-        });
-    }
-
     /// Every worker runs until it is idle.
     pub(crate) fn poll(&mut self) {
         loop {
             let now = self.now;
             let work: usize = self
+                .machine
                 .workers
                 .iter_mut()
                 .map(|worker| worker.poll_once(now))
@@ -323,33 +214,10 @@ impl Rig {
         }
     }
 
-    /// Puts a frame on the wire to a worker's queue of a port.
-    pub(crate) fn offer(&mut self, port: usize, worker: usize, frame: &[u8]) {
-        let mut mbuf = self.pool.alloc().expect("a buffer");
-        assert!(mbuf.extend_from_slice(frame));
-        let mut burst = Burst::new();
-        burst.push(mbuf).expect("room in a new burst");
-        let sent = self.wires[port].send[worker].tx_burst(&mut burst);
-        assert_eq!(sent, 1, "room on the wire");
-    }
-
     /// Sends a frame to a port and lets worker 0 deal with it.
     pub(crate) fn send(&mut self, port: usize, frame: &[u8]) {
         self.offer(port, 0, frame);
         self.poll();
-    }
-
-    /// Everything that came out of a port.
-    pub(crate) fn received(&mut self, port: usize) -> Vec<Vec<u8>> {
-        let mut frames = Vec::new();
-        for queue in &mut self.wires[port].receive {
-            let mut burst = Burst::new();
-            while queue.rx_burst(&mut burst) > 0 {
-                frames.extend(burst.iter().map(|frame| frame.to_vec()));
-                burst.clear();
-            }
-        }
-        frames
     }
 
     /// The one frame that came out of a port.
@@ -359,24 +227,10 @@ impl Rig {
         frames.remove(0)
     }
 
-    pub(crate) fn events(&mut self) -> Vec<Event<Frame>> {
-        let pop = |channel: &Channel| std::iter::from_fn(|| channel.events.pop()).collect();
-        self.channels
-            .iter()
-            .flat_map(|channel| -> Vec<_> { pop(channel) })
-            .collect()
-    }
-
     pub(crate) fn one_event(&mut self) -> Event<Frame> {
         let mut events = self.events();
         assert_eq!(events.len(), 1, "{events:?}");
         events.remove(0)
-    }
-
-    /// How often a port gave this reason.
-    pub(crate) fn drops(&self, port: usize, reason: Drop) -> u64 {
-        let of_port = self.counters[port].iter();
-        of_port.map(|counters| counters.drops.read(reason)).sum()
     }
 
     pub(crate) fn all_drops(&self) -> u64 {
