@@ -5,7 +5,7 @@
 //! - [`lab`]: two sites with their LAN hosts and uplinks in network namespaces, and everything that can be done to them.
 //! - [`traffic`], [`transfer`], [`ping`], [`iperf`]: what the LAN hosts send each other, and what arrived; [`snmp`]: what
 //!   their kernels counted.
-//! - [`plot`]: pictures of what was measured.
+//! - [`histogram`], [`plot`]: what was measured, in numbers and pictures.
 //!
 //! It knows nothing of how an appliance works inside: it starts one, reads its status and looks at frames.
 
@@ -13,6 +13,7 @@
 
 pub mod emulator;
 pub mod frame_socket;
+pub mod histogram;
 pub mod iperf;
 pub mod lab;
 pub mod netns;

@@ -15,7 +15,6 @@ use crate::netns::{Namespace, joined};
 use crate::traffic::receipt::Receipt;
 use crate::traffic::timeline::Timeline;
 
-mod histogram;
 mod receipt;
 pub mod timeline;
 

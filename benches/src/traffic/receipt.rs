@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::histogram::Histogram;
 use super::timeline::Timeline;
 use super::{FlowReport, Latency};
+use crate::histogram::Histogram;
 
 /// No flow sends as many; keeps a damaged number from asking for all memory.
 const MAX_NUMBER: u64 = 1 << 32;

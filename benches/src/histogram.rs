@@ -1,12 +1,13 @@
-//! Times in buckets whose width grows with the value, so that hours of traffic take a few kilobytes.
+//! Numbers in buckets whose width grows with the value, so that hours of traffic take a few kilobytes.
 
 /// 32 buckets per power of two: a value is known to about 3 %.
 const STEPS_PER_OCTAVE_BITS: u32 = 5;
 const STEPS: u64 = 1 << STEPS_PER_OCTAVE_BITS;
 const BUCKETS: usize = ((64 - STEPS_PER_OCTAVE_BITS as usize) + 1) << STEPS_PER_OCTAVE_BITS;
 
-/// A histogram of nanoseconds.
-pub(super) struct Histogram {
+/// A histogram: of nanoseconds, or of what else is counted.
+#[derive(Clone, Debug)]
+pub struct Histogram {
     buckets: Vec<u64>,
     count: u64,
     sum: u128,
@@ -27,7 +28,7 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    pub(super) fn record(&mut self, value: u64) {
+    pub fn record(&mut self, value: u64) {
         self.buckets[bucket(value)] += 1;
         self.count += 1;
         self.sum += u128::from(value);
@@ -35,20 +36,24 @@ impl Histogram {
         self.most = self.most.max(value);
     }
 
-    pub(super) fn least(&self) -> u64 {
+    pub fn least(&self) -> u64 {
         self.least.min(self.most)
     }
 
-    pub(super) fn most(&self) -> u64 {
+    pub fn most(&self) -> u64 {
         self.most
     }
 
-    pub(super) fn mean(&self) -> u64 {
+    pub fn mean(&self) -> u64 {
         (self.sum / u128::from(self.count.max(1))) as u64
     }
 
-    /// A value that `share` of all values do not exceed.
-    pub(super) fn quantile(&self, share: f64) -> u64 {
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// A value that `share` of all values do not exceed, 3 % above the true one at most.
+    pub fn quantile(&self, share: f64) -> u64 {
         let wanted = (self.count as f64 * share).ceil() as u64;
         let mut seen = 0;
         for (index, count) in self.buckets.iter().enumerate() {
