@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod bed;
+mod latency;
 mod report;
 mod testpmd;
 mod walk;
@@ -51,6 +52,9 @@ struct Arguments {
     /// Only cases whose name holds this, and no testpmd; for profilers
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Measure how long packets take instead, with the worker on a core of its own; needs a second one for the tester
+    #[arg(long)]
+    latency: bool,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -83,6 +87,9 @@ fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         main_core: Some(core),
         ..EalConfig::default()
     })?;
+    if arguments.latency {
+        return measure_latency(&eal, arguments, core);
+    }
     // Outlives the buffers, which go back to its caches.
     let _lcore = lcore::register(Some(core))?;
     let mut bed = Bed::new(&eal)?;
@@ -90,6 +97,19 @@ fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         Some(part) => profile(&mut bed, arguments, part),
         None => compare(&eal, &mut bed, arguments, core),
     }
+}
+
+fn measure_latency(eal: &Arc<Eal>, arguments: &Arguments, core: u32) -> Result<(), Box<dyn Error>> {
+    let tester = core
+        .checked_sub(1)
+        .ok_or("the tester takes the CPU below")?;
+    let results = latency::measure(eal, core, tester)?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&results)?);
+    } else {
+        print!("{}", latency::text(&results));
+    }
+    Ok(())
 }
 
 fn cases() -> Vec<Case> {

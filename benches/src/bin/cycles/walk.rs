@@ -7,9 +7,10 @@ use std::net::SocketAddrV4;
 use dataplane::headers::encapsulation::{Fields, HA_OCTETS, Template};
 use dataplane::headers::ethernet::{self, Ethernet};
 use dataplane::headers::{ipv4, ppp, udp};
-use dpdk::{BURST, Burst, Mempool, tsc};
+use dpdk::{BURST, Burst, Mbuf, Mempool, tsc};
 
 use crate::bed::{Bed, LINKS, SetKind, far_end, lan_host, mac, neighbour_mac, plain_host};
+use crate::wire::Wire;
 
 /// Bursts before the clock counts, in every round.
 const WARM_UP: usize = 200;
@@ -164,6 +165,32 @@ impl Walk {
         })
     }
 
+    /// Sends one packet of the burst, over every link, as one that was made now. What a wire has no room for is lost.
+    pub(crate) fn send_one(
+        &self,
+        index: usize,
+        number: u64,
+        frames: &Mempool,
+        wires: &mut [Wire],
+    ) -> Result<(), &'static str> {
+        let mut burst = Burst::new();
+        for input in &self.inputs {
+            input
+                .fill_one(&mut burst, frames, index, number)
+                .ok_or("no buffers for frames")?;
+            if !wires[input.wire].send(&mut burst) {
+                burst.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// How many frames come out for one packet.
+    pub(crate) fn frames_a_packet(&self) -> u64 {
+        let frames = self.expected.iter().map(|(frames, _)| frames);
+        frames.sum::<u64>() / BURST as u64
+    }
+
     fn refill(&self, bed: &mut Bed) -> Result<(), &'static str> {
         for input in &self.inputs {
             let mut burst = Burst::new();
@@ -200,26 +227,41 @@ impl Input {
             return None;
         }
         for ((frame, packet), number) in burst.iter_mut().zip(&self.packets).zip(first..) {
-            if !frame.extend_from_slice(packet) {
-                return None;
-            }
-            if let Some((template, epoch)) = &self.tunnel {
-                let fields = Fields {
-                    inner_octets: packet.len(),
-                    inner_sum: dataplane::checksum::sum(packet),
-                    protocol: ppp::PROTOCOL_IPV4,
-                    flags: 0,
-                    epoch: *epoch,
-                    number,
-                    identification: number as u16,
-                };
-                let header = frame.prepend(template.octets())?;
-                template.write(header, &fields).then_some(())?;
-            }
-            frame
-                .prepend(self.ethernet.len())?
-                .copy_from_slice(&self.ethernet);
+            frame.extend_from_slice(packet).then_some(())?;
+            self.wrap(frame, number)?;
         }
+        Some(())
+    }
+
+    /// Makes one frame that ends in the time at which it is made.
+    fn fill_one(&self, burst: &mut Burst, pool: &Mempool, index: usize, number: u64) -> Option<()> {
+        pool.alloc_bulk(burst, 1).then_some(())?;
+        let frame = &mut burst[0];
+        frame
+            .extend_from_slice(&self.packets[index])
+            .then_some(())?;
+        *frame.last_chunk_mut()? = tsc().to_be_bytes();
+        self.wrap(frame, number)
+    }
+
+    /// Writes the headers around a packet.
+    fn wrap(&self, frame: &mut Mbuf, number: u64) -> Option<()> {
+        if let Some((template, epoch)) = &self.tunnel {
+            let fields = Fields {
+                inner_octets: frame.len(),
+                inner_sum: dataplane::checksum::sum(frame),
+                protocol: ppp::PROTOCOL_IPV4,
+                flags: 0,
+                epoch: *epoch,
+                number,
+                identification: number as u16,
+            };
+            let header = frame.prepend(template.octets())?;
+            template.write(header, &fields).then_some(())?;
+        }
+        frame
+            .prepend(self.ethernet.len())?
+            .copy_from_slice(&self.ethernet);
         Some(())
     }
 }
