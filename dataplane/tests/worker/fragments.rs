@@ -149,6 +149,20 @@ fn fragments_over_ipv6_make_the_packet() {
     assert_eq!(rig.drops(1, Drop::BadFragment), 1);
 }
 
+/// Fragments in fragments would be work for nothing that anybody sends.
+#[test]
+fn a_datagram_that_is_a_fragment_itself_is_refused() {
+    let mut rig = Rig::with_ipv6();
+    rig.go_over_ipv6();
+    let message = ha_message(1, PEER_EPOCH, 1, &ppp_ipv6(&inner_ipv6(&[3; 1300])));
+    let inside = cut_ipv6(&l2tp_packet_ipv6(1, &message), 512, 77);
+    for part in inside.iter().flat_map(|part| cut_ipv6(part, 256, 78)) {
+        rig.send(1, &frame(1, &part));
+    }
+    assert!(rig.received(0).is_empty());
+    assert_eq!(rig.drops(1, Drop::BadFragment), inside.len() as u64);
+}
+
 #[test]
 fn whatever_is_to_us_reaches_the_control_thread_whole() {
     let mut rig = Rig::new();
