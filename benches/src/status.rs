@@ -1,6 +1,6 @@
 //! What this crate reads of `hal2tp status --json`. More fields than these are there and are left out.
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 
 use serde::Deserialize;
 
@@ -43,7 +43,7 @@ pub struct Tunnel {
     /// The routing table its packets travel in: in the lab, the link's number.
     pub table: u32,
     pub state: String,
-    pub peer_address: Option<SocketAddrV4>,
+    pub peer_address: Option<SocketAddr>,
     pub up_s: u64,
 }
 

@@ -190,6 +190,39 @@ fn the_two_ends_must_fit_together() {
     assert_eq!(pair("right", &[], &[]), []);
 }
 
+/// IPv6 at one end of the links only.
+#[test]
+fn the_two_ends_must_carry_the_same_families() {
+    let here = [
+        (
+            "routes: [192.168.1.0/24]  #",
+            "routes: [192.168.1.0/24, 2001:db8:1::/64]  #",
+        ),
+        (
+            "routes: [192.168.1.0/24]\n",
+            "routes: [192.168.1.0/24, 2001:db8:1::/64]\n",
+        ),
+    ];
+    let there = [(
+        "routes: [192.168.2.0/24]",
+        "routes: [192.168.2.0/24, 2001:db8:2::/64]",
+    ); 2];
+    let told = |name: &str, head: &[(&str, &str)], remote: &[(&str, &str)], message: &str| {
+        let problems = pair(name, head, remote);
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        for (problem, link) in problems.iter().zip(["head1", "head2"]) {
+            assert_eq!(problem.key, format!("l2tp.outgoing[{link}].routes"));
+            assert!(problem.message.contains(message), "{problem}");
+        }
+    };
+    told("six-here", &[], &here, "the far end has none");
+    told("six-there", &there, &[], "there is none here");
+    assert_eq!(pair("six-both", &there, &here), []);
+    // Addresses on the far end's LAN are enough.
+    let lan = [("[192.168.1.1/24]", "[192.168.1.1/24, 2001:db8:1::1/64]")];
+    assert_eq!(pair("six-lan", &lan, &here), []);
+}
+
 #[test]
 fn what_cannot_be_read_is_said_so() {
     let problems = Config::load(Path::new("/nonexistent/x.yaml")).unwrap_err();

@@ -56,7 +56,7 @@ fn the_two_sites_load() {
     let remote = load("remote.yaml");
     assert_eq!(head.l2tp.incoming[0].secret, remote.l2tp.outgoing[0].secret);
     assert_eq!(
-        remote.interfaces[1].gateway,
-        Some(Ipv4Addr::new(198, 51, 100, 1))
+        remote.interfaces[1].gateways,
+        [Ipv4Addr::new(198, 51, 100, 1)]
     );
 }

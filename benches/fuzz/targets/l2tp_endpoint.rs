@@ -3,7 +3,7 @@
 //! clock, and decides what becomes of calls.
 #![no_main]
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use control::l2tp::header::ControlHeader;
@@ -17,9 +17,10 @@ use libfuzzer_sys::fuzz_target;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-const ADDRESSES: [SocketAddrV4; 2] = [
-    SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 2), 1701),
-    SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 1), 1701),
+/// One of each family: the endpoint does not care.
+const ADDRESSES: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 2)), 1701),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), 1701),
 ];
 /// Datagrams in one run: two endpoints that disagree may go on for long.
 const MOST_DATAGRAMS: usize = 500;

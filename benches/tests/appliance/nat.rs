@@ -1,6 +1,6 @@
 //! The remote's first link passes a kernel router with NAT.
 
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ fn behind_a_router() -> LabConfig {
 }
 
 /// The remote as the head sees it on link 1, and for how long the tunnel has been up.
-fn peer(lab: &Lab) -> (SocketAddrV4, u64) {
+fn peer(lab: &Lab) -> (SocketAddr, u64) {
     let status = status(lab, Site::Head);
     let mut tunnels = status.tunnels.iter().filter(|tunnel| tunnel.table == 1);
     let tunnel = tunnels.next().expect("a tunnel on link 1");
@@ -38,7 +38,8 @@ fn peer(lab: &Lab) -> (SocketAddrV4, u64) {
 
 fn assert_peer_port(lab: &Lab, ports: &RangeInclusive<u16>) {
     let (peer, _) = peer(lab);
-    assert_eq!(peer.ip().octets(), [10, 1, 0, 2], "the router's address");
+    let router = Ipv4Addr::new(10, 1, 0, 2);
+    assert_eq!(peer.ip(), router, "the router's address");
     assert!(ports.contains(&peer.port()), "{peer}, not in {ports:?}");
 }
 

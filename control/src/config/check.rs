@@ -3,19 +3,20 @@
 //! A check looks only at what was read without error, so that one mistake is
 //! not reported again as its consequences.
 
+mod interfaces;
 mod memory;
 mod tunnels;
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use dataplane::command::Prefix;
 
-use super::InterfaceAddress;
+use super::addresses::is_link_local;
 use super::model::{Config, Device, Interface, Via};
 use super::problem::Problems;
 use super::resolve::connected;
-use super::sections::DEFAULT_ROUTE;
+use super::sections::{DEFAULT_ROUTE, DEFAULT_ROUTE_IPV6};
 use super::tree::{Node, Path};
 
 /// Reports everything that does not fit together.
@@ -212,97 +213,12 @@ impl Checker<'_, '_, '_> {
         }
     }
 
-    fn interfaces(&mut self) {
-        let config = self.config;
-        for (index, interface) in config.interfaces.iter().enumerate() {
-            let path = top("interfaces").index(index);
-            let earlier = &config.interfaces[..index];
-            let port = path.key("port");
-            let shared = earlier
-                .iter()
-                .position(|other| other.port == interface.port);
-            if let Some(shared) = shared.filter(|_| self.problems.sound(&port))
-                && self
-                    .problems
-                    .sound(&top("interfaces").index(shared).key("port"))
-            {
-                let name = &earlier[shared].name;
-                self.problems.error(
-                        &port,
-                        format!("the port already has the interface \"{name}\", and VLANs are not carried yet"),
-                        format!("add the addresses to \"{name}\", or use another port"),
-                    );
-            }
-            self.networks(index, interface);
-            self.gateway(&path, interface);
-        }
-    }
-
-    /// Networks of one table must not overlap, or replies would go astray.
-    fn networks(&mut self, index: usize, interface: &Interface) {
-        let config = self.config;
-        let path = top("interfaces").index(index);
-        if !self.problems.sound(&path.key("table")) {
-            return;
-        }
-        let mut earlier: Vec<(&Interface, InterfaceAddress)> = Vec::new();
-        let others = config.interfaces[..index].iter();
-        for other in others.filter(|other| other.table == interface.table) {
-            earlier.extend(other.addresses.iter().map(|address| (other, *address)));
-        }
-        for (place, own) in interface.addresses.iter().enumerate() {
-            let hit = earlier
-                .iter()
-                .find(|(_, other)| overlap(own.network(), other.network()));
-            if let Some((other, address)) = hit {
-                let message = format!(
-                    "{} overlaps {} of interface \"{}\" in table {}",
-                    show(own.network()),
-                    show(address.network()),
-                    other.name,
-                    interface.table
-                );
-                self.problems.error(
-                    &path.key("addresses").index(place),
-                    message,
-                    "put one of the two interfaces into another table, or renumber it",
-                );
-            }
-            // Several addresses of one network on one interface are fine.
-        }
-    }
-
-    fn gateway(&mut self, path: &Path, interface: &Interface) {
-        let (Some(gateway), key) = (interface.gateway, path.key("gateway")) else {
-            return;
-        };
-        if !self.problems.sound(&path.key("addresses")) || !self.problems.sound(&key) {
-            return;
-        }
-        let mut addresses = interface.addresses.iter();
-        if interface.addresses.iter().any(|own| own.address == gateway) {
-            self.problems.error(
-                &key,
-                format!("{gateway} is this interface's own address"),
-                "write the address of the ISP's router",
-            );
-        } else if !addresses.any(|own| own.network().contains(gateway)) {
-            let networks = interface.addresses.iter().map(|own| show(own.network()));
-            let networks: Vec<String> = networks.collect();
-            self.problems.error(
-                &key,
-                format!("{gateway} is in no network of this interface"),
-                format!("write an address in {}", networks.join(" or ")),
-            );
-        }
-    }
-
     /// Whether what is known of a table's interfaces is all true.
     fn interfaces_sound(&self) -> bool {
         self.problems.sound(&top("interfaces"))
     }
 
-    fn is_own(&self, address: Ipv4Addr) -> Option<&Interface> {
+    fn is_own(&self, address: IpAddr) -> Option<&Interface> {
         let has =
             |interface: &&Interface| interface.addresses.iter().any(|own| own.address == address);
         self.config.interfaces.iter().find(has)
@@ -317,6 +233,19 @@ impl Checker<'_, '_, '_> {
                 continue;
             }
             match route.via {
+                Via::Gateway { address, .. } if address.is_ipv4() != route.to.address.is_ipv4() => {
+                    self.problems.error(
+                        &via,
+                        format!(
+                            "{} and {address} are not of the same family",
+                            show(route.to)
+                        ),
+                        "write a neighbour's address of the network's own family",
+                    );
+                }
+                Via::Gateway { interface, address } if is_link_local(address) => {
+                    self.route_via_interface(&via, interface, route.table);
+                }
                 Via::Gateway { address, .. } => {
                     let found = connected(&config.interfaces, route.table, address);
                     if found.is_none() && self.interfaces_sound() {
@@ -331,21 +260,25 @@ impl Checker<'_, '_, '_> {
                     }
                 }
                 Via::Interface(interface) => {
-                    let interface = &config.interfaces[interface];
-                    if interface.table != route.table && self.interfaces_sound() {
-                        self.problems.error(
-                            &via,
-                            format!(
-                                "interface \"{}\" is in table {}, the route in table {}",
-                                interface.name, interface.table, route.table
-                            ),
-                            "use an interface of the route's own table",
-                        );
-                    }
+                    self.route_via_interface(&via, interface, route.table);
                 }
                 Via::HaSet(set) => self.route_via_set(&via, set),
                 Via::Blackhole => {}
             }
+        }
+    }
+
+    fn route_via_interface(&mut self, via: &Path, interface: usize, table: u32) {
+        let interface = &self.config.interfaces[interface];
+        if interface.table != table && self.interfaces_sound() {
+            self.problems.error(
+                via,
+                format!(
+                    "interface \"{}\" is in table {}, the route in table {table}",
+                    interface.name, interface.table
+                ),
+                "use an interface of the route's own table",
+            );
         }
     }
 
@@ -451,8 +384,13 @@ impl Checker<'_, '_, '_> {
             for own in &interface.addresses {
                 push(own.network(), Owner::Connected(index), "addresses");
             }
-            if interface.gateway.is_some() {
-                push(DEFAULT_ROUTE, Owner::Gateway(index), "gateway");
+            for gateway in &interface.gateways {
+                let everything = if gateway.is_ipv4() {
+                    DEFAULT_ROUTE
+                } else {
+                    DEFAULT_ROUTE_IPV6
+                };
+                push(everything, Owner::Gateway(index), "gateway");
             }
         }
     }
@@ -521,43 +459,6 @@ impl Checker<'_, '_, '_> {
                 show(prefix)
             );
             self.problems.error(&route.place, message, remedy);
-        }
-    }
-
-    fn neighbours(&mut self) {
-        let config = self.config;
-        let mut seen = Vec::new();
-        for (index, neighbour) in config.neighbours.iter().enumerate() {
-            let path = top("neighbours").index(index);
-            if !self.problems.sound(&path) || !self.interfaces_sound() {
-                continue;
-            }
-            let address = path.key("address");
-            let interface = &config.interfaces[neighbour.interface];
-            let mut networks = interface.addresses.iter().map(InterfaceAddress::network);
-            if self.is_own(neighbour.address).is_some() {
-                self.problems.error(
-                    &address,
-                    format!("{} is our own address", neighbour.address),
-                    "write the address of another host",
-                );
-            } else if !networks.any(|network| network.contains(neighbour.address)) {
-                self.problems.error(
-                    &address,
-                    format!(
-                        "{} is in no network of interface \"{}\"",
-                        neighbour.address, interface.name
-                    ),
-                    "write an address of one of its networks, or another interface",
-                );
-            } else if seen.contains(&(neighbour.interface, neighbour.address)) {
-                self.problems.error(
-                    &address,
-                    format!("{} stands here a second time", neighbour.address),
-                    "keep one of the two",
-                );
-            }
-            seen.push((neighbour.interface, neighbour.address));
         }
     }
 }

@@ -2,13 +2,9 @@
 //! What is wrong is noted and reading goes on with a stand-in, which nobody
 //! sees because a file with errors gives no configuration.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use dataplane::command::Prefix;
-
-use super::model::{InterfaceAddress, network_mask};
 use super::problem::Problems;
 use super::tree::{Entry, Node, Path, Value, printable};
 use crate::secret::Secret;
@@ -171,6 +167,7 @@ impl<'t> Section<'t> {
     pub(crate) fn close(&mut self, problems: &mut Problems<'_>) {
         let Some(node) = self.node else { return };
         self.asked.sort_unstable();
+        self.asked.dedup();
         let mut seen: Vec<&Entry> = Vec::new();
         for entry in node.entries() {
             // A key that is not a word was reported when the tree was built.
@@ -283,7 +280,7 @@ fn distance(one: &str, two: &str) -> usize {
 }
 
 /// The text of a scalar, quoted or not, exactly as it stands.
-fn scalar<'n>(node: &'n Node, wanted: &str) -> Read<(&'n str, bool)> {
+pub(crate) fn scalar<'n>(node: &'n Node, wanted: &str) -> Read<(&'n str, bool)> {
     match &node.value {
         Value::Scalar { text, plain } if *plain && text.is_empty() => {
             Err(Wrong::new("there is no value", format!("write {wanted}")))
@@ -471,108 +468,6 @@ pub(crate) fn reference<'n>(
             )
         })
     }
-}
-
-pub(crate) fn ipv4(node: &Node) -> Read<Ipv4Addr> {
-    let (text, _) = scalar(node, "an IPv4 address")?;
-    if text.is_empty() {
-        return Err(Wrong::new("the address is empty", "write an IPv4 address"));
-    }
-    parse_ipv4(text)
-}
-
-fn parse_ipv4(text: &str) -> Read<Ipv4Addr> {
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    if text.parse::<Ipv6Addr>().is_ok() {
-        return Err(Wrong::new(
-            format!("\"{text}\" is an IPv6 address, which is not carried yet"),
-            "write an IPv4 address",
-        ));
-    }
-    if text.contains('/') {
-        return Err(Wrong::new(
-            format!("\"{}\" is a network, not an address", printable(text)),
-            "write the address alone, without /length",
-        ));
-    }
-    Err(Wrong::new(
-        format!("\"{}\" is not an IPv4 address", printable(text)),
-        "write four numbers from 0 to 255, as in 192.0.2.1",
-    ))
-}
-
-fn with_length(node: &Node, example: &str) -> Read<(Ipv4Addr, u8)> {
-    let (text, _) = scalar(node, example)?;
-    let Some((address, length)) = text.split_once('/') else {
-        let address = parse_ipv4(text)?;
-        return Err(Wrong::new(
-            format!("\"{address}\" has no prefix length"),
-            format!("write {address}/24, or whatever the length is"),
-        ));
-    };
-    let address = parse_ipv4(address)?;
-    let digits = length.len() <= 2 && length.bytes().all(|b| b.is_ascii_digit());
-    let length = digits
-        .then(|| length.parse::<u8>().ok())
-        .flatten()
-        .filter(|length| *length <= 32);
-    length.map(|length| (address, length)).ok_or_else(|| {
-        Wrong::new(
-            format!("\"{}\" has no prefix length from 0 to 32", printable(text)),
-            format!("write it as in {example}"),
-        )
-    })
-}
-
-/// A network: all host bits are zero.
-pub(crate) fn prefix(node: &Node) -> Read<Prefix> {
-    let (address, length) = with_length(node, "192.0.2.0/24")?;
-    let network = Ipv4Addr::from_bits(address.to_bits() & network_mask(length));
-    if network != address {
-        return Err(Wrong::new(
-            format!("{address}/{length} is an address in a network, not a network"),
-            format!("write {network}/{length}, or {address}/32 for the one address"),
-        ));
-    }
-    Ok(Prefix::new(address, length))
-}
-
-/// An own address with the length of its network's prefix.
-pub(crate) fn interface_address(node: &Node) -> Read<InterfaceAddress> {
-    let (address, prefix_length) = with_length(node, "192.0.2.1/24")?;
-    let own = InterfaceAddress {
-        address,
-        prefix_length,
-    };
-    let host_bits = address.to_bits() & !network_mask(prefix_length);
-    let is_network = prefix_length < 31 && host_bits == 0;
-    let is_broadcast = prefix_length < 31 && host_bits == !network_mask(prefix_length);
-    if prefix_length == 0 || is_network || is_broadcast || !is_host(address) {
-        return Err(Wrong::new(
-            format!("{address}/{prefix_length} is no address that an interface can have"),
-            "write a host's address and its network's length, as in 192.0.2.1/24",
-        ));
-    }
-    Ok(own)
-}
-
-/// An address that one host can have (RFC 1122, 3.2.1.3).
-pub(crate) fn host(node: &Node) -> Read<Ipv4Addr> {
-    let address = ipv4(node)?;
-    if is_host(address) {
-        return Ok(address);
-    }
-    Err(Wrong::new(
-        format!("{address} is no address that a host can have"),
-        "write a unicast address",
-    ))
-}
-
-fn is_host(address: Ipv4Addr) -> bool {
-    let first = address.octets()[0];
-    first != 0 && !address.is_loopback() && first < 224
 }
 
 pub(crate) fn mac(node: &Node) -> Read<[u8; 6]> {

@@ -1,10 +1,11 @@
 //! The configuration file: one YAML file for one appliance.
 //!
 //! `tree` reads YAML into a tree that knows its lines, `sections` takes a
-//! [`Config`] from it with the help of `decode`, `resolve` fills in defaults
+//! [`Config`] from it with the help of `decode` and `addresses`, `resolve` fills in defaults
 //! that depend on other parts, `check` sees whether the parts fit together and
 //! `pair` whether two files do, and `problem` says what is wrong where.
 
+mod addresses;
 mod check;
 mod decode;
 mod load;
@@ -18,7 +19,7 @@ mod tree;
 pub use load::check_files;
 pub use model::{
     Config, Dataplane, Device, HaSet, HugePages, Incoming, Interface, InterfaceAddress, L2tp,
-    Management, Match, Neighbour, Outgoing, Poll, Port, Route, Via, network_mask,
+    Management, Match, Neighbour, Outgoing, Poll, Port, Route, Via,
 };
 pub use problem::{Problem, Severity, Warning};
 pub use sections::{

@@ -2,7 +2,7 @@
 //! underscores), with defaults filled in and names resolved to places in the
 //! lists here. `configs/reference.yaml` explains every word.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +23,29 @@ pub struct Config {
     pub ha_sets: Vec<HaSet>,
     pub routes: Vec<Route>,
     pub neighbours: Vec<Neighbour>,
+}
+
+impl Config {
+    /// Whether anything of IPv6 may be routed into a link with these routes, of
+    /// this set: when it or a static route is there, or hosts that may use it.
+    #[must_use]
+    pub fn carries_ipv6<'r>(
+        &self,
+        payload_table: u32,
+        set: Option<usize>,
+        mut routes: impl Iterator<Item = &'r Prefix>,
+    ) -> bool {
+        let into_set = |route: &&Route| set.is_some_and(|set| route.via == Via::HaSet(set));
+        let statics = self.routes.iter().filter(into_set);
+        let own = self
+            .interfaces
+            .iter()
+            .filter(|interface| interface.table == payload_table)
+            .flat_map(|interface| &interface.addresses);
+        routes.any(|route| route.address.is_ipv6())
+            || statics.into_iter().any(|route| route.to.address.is_ipv6())
+            || own.into_iter().any(|own| own.address.is_ipv6())
+    }
 }
 
 /// Threads and memory of the packet path.
@@ -96,8 +119,9 @@ pub struct Interface {
     pub port: usize,
     pub table: u32,
     pub addresses: Vec<InterfaceAddress>,
-    /// Where the default route of the table leads.
-    pub gateway: Option<Ipv4Addr>,
+    /// Where the default routes of the table lead, `gateway` in the file: at most
+    /// one of each family.
+    pub gateways: Vec<IpAddr>,
     /// Largest IP packet that leaves here, octets; the port's own MTU when not given.
     pub mtu: Option<u16>,
     /// Whether packets that arrive here may be routed onwards. When the file
@@ -109,7 +133,7 @@ pub struct Interface {
 /// An own address and the network it is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InterfaceAddress {
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     pub prefix_length: u8,
 }
 
@@ -119,14 +143,6 @@ impl InterfaceAddress {
     pub fn network(&self) -> Prefix {
         Prefix::new(self.address, self.prefix_length)
     }
-}
-
-/// The mask of a prefix length; everything above 32 counts as 32.
-#[must_use]
-pub fn network_mask(prefix_length: u8) -> u32 {
-    u32::MAX
-        .checked_shl(32 - u32::from(prefix_length.min(32)))
-        .unwrap_or(0)
 }
 
 /// The tunnels.
@@ -146,7 +162,7 @@ pub struct Outgoing {
     pub hostname: String,
     /// Shared secret of tunnel authentication (RFC 2661, 5.1.1).
     pub secret: Option<Secret>,
-    pub server: Ipv4Addr,
+    pub server: IpAddr,
     /// The link's name in status and graphs; the tunnel's `name` when not given.
     pub graph: String,
     /// Table in which the tunnel's own packets travel.
@@ -164,11 +180,11 @@ pub struct Outgoing {
     /// Place in [`Config::ha_sets`].
     pub ha_set: Option<usize>,
     /// What is routed into the tunnel: its own `routes`, else the set's, else
-    /// the default route.
+    /// the default route of each family that the payload table has addresses of.
     pub routes: Vec<Prefix>,
     pub comment: Option<String>,
     /// Our end of the tunnel; the table's own address nearest to the server when not given.
-    pub source: Option<Ipv4Addr>,
+    pub source: Option<IpAddr>,
     /// PPP address to ask for; the peer's choice when not given.
     pub local_ip: Option<Ipv4Addr>,
     /// Silence after which a HELLO is sent (RFC 2661, 6.5).
@@ -186,7 +202,7 @@ pub struct Outgoing {
 pub struct Incoming {
     pub name: String,
     /// Own addresses that are listened on; empty means all.
-    pub listen: Vec<Ipv4Addr>,
+    pub listen: Vec<IpAddr>,
     /// Table in which the tunnel's own packets travel; the table that the
     /// peer's first message came in by when not given.
     pub table: Option<u32>,
@@ -271,7 +287,7 @@ pub enum Via {
     /// A neighbour on a connected network: `interface` is a place in [`Config::interfaces`].
     Gateway {
         interface: usize,
-        address: Ipv4Addr,
+        address: IpAddr,
     },
     /// Straight out of an interface: a place in [`Config::interfaces`].
     Interface(usize),
@@ -285,6 +301,6 @@ pub enum Via {
 pub struct Neighbour {
     /// Place in [`Config::interfaces`].
     pub interface: usize,
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     pub mac: [u8; 6],
 }

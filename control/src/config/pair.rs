@@ -1,7 +1,9 @@
 //! Whether the two ends of a tunnel fit together, when both files are there:
 //! what no file alone can show.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
+
+use dataplane::command::Prefix;
 
 use super::model::{Config, Incoming, Match, Outgoing};
 use super::problem::Problems;
@@ -98,7 +100,59 @@ fn findings(files: &[File<'_>], index: usize, place: usize) -> Vec<Finding> {
     found
 }
 
-fn has_address(config: &Config, address: Ipv4Addr) -> bool {
+/// Whether what is to go through a link of IPv6 is let through at its other end.
+fn families(
+    files: &[File<'_>],
+    index: usize,
+    number: usize,
+    far: Far,
+    login: usize,
+) -> Option<Finding> {
+    let (path, far_path) = (outgoing_path(number), match_path(far.incoming, login));
+    let (ours, theirs) = (&files[index], &files[far.file]);
+    let key = path.key("routes");
+    let tunnel = &ours.config.l2tp.outgoing[number];
+    let incoming = incoming_of(files, far);
+    let link = &incoming.matches[login];
+    // A broken part may be the one that is missed.
+    let sound = |file: &File<'_>, keys: &[Path]| {
+        let known = ["interfaces", "routes", "ha-sets"].map(|key| Path::default().key(key));
+        keys.iter()
+            .chain(&known)
+            .all(|key| file.problems.sound(key))
+    };
+    if !sound(ours, &[key.clone(), path.key("payload-table")])
+        || !sound(
+            theirs,
+            &[
+                far_path.clone(),
+                incoming_path(far.incoming).key("payload-table"),
+            ],
+        )
+    {
+        return None;
+    }
+    let is_ipv6 = |routes: &[Prefix]| routes.iter().any(|route| route.address.is_ipv6());
+    let we_do = ours
+        .config
+        .carries_ipv6(tunnel.payload_table, tunnel.ha_set, tunnel.routes.iter());
+    let they_do =
+        theirs
+            .config
+            .carries_ipv6(incoming.payload_table, link.ha_set, link.routes.iter());
+    let at = place(files, far.file, &far_path);
+    let message = if is_ipv6(&tunnel.routes) && !they_do {
+        format!("IPv6 is routed into this link, and the far end has none for it ({at})")
+    } else if is_ipv6(&link.routes) && !we_do {
+        format!("the far end routes IPv6 into this link ({at}), and there is none here")
+    } else {
+        return None;
+    };
+    let remedy = "write IPv6 `routes` at both ends, or IPv6 addresses on the interfaces of both payload tables";
+    Some((key, message, remedy.to_owned()))
+}
+
+fn has_address(config: &Config, address: IpAddr) -> bool {
     let mut interfaces = config.interfaces.iter();
     interfaces.any(|interface| interface.addresses.iter().any(|own| own.address == address))
 }
@@ -215,7 +269,7 @@ fn logins(files: &[File<'_>], index: usize, number: usize, far: Far) -> Vec<Find
             format!("the usernames there are: {}", names.join(", ")),
         )];
     };
-    let mut found = Vec::new();
+    let mut found = Vec::from_iter(families(files, index, number, far, login));
     let far_path = match_path(far.incoming, login);
     let far_problems = &files[far.file].problems;
     let both = |key: &str| problems.sound(&path.key(key)) && far_problems.sound(&far_path.key(key));

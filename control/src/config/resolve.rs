@@ -1,9 +1,11 @@
 //! Defaults that depend on other parts of the file.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
+
+use dataplane::command::Prefix;
 
 use super::model::{Config, Interface, InterfaceAddress, Via};
-use super::sections::DEFAULT_ROUTE;
+use super::sections::{DEFAULT_ROUTE, DEFAULT_ROUTE_IPV6};
 use super::tree::Node;
 
 /// Fills in what depends on other parts of the file.
@@ -13,7 +15,9 @@ pub(crate) fn resolve(config: &mut Config, root: &Node) {
     resolve_incoming(config);
     let interfaces = &config.interfaces;
     for route in &mut config.routes {
-        if let Via::Gateway { interface, address } = &mut route.via {
+        if let Via::Gateway { interface, address } = &mut route.via
+            && *interface == usize::MAX
+        {
             // `check` reports an address that is on no connected network.
             *interface = connected(interfaces, route.table, *address).unwrap_or(usize::MAX);
         }
@@ -21,7 +25,7 @@ pub(crate) fn resolve(config: &mut Config, root: &Node) {
 }
 
 /// The interface of `table` on whose network an address is.
-pub(crate) fn connected(interfaces: &[Interface], table: u32, address: Ipv4Addr) -> Option<usize> {
+pub(crate) fn connected(interfaces: &[Interface], table: u32, address: IpAddr) -> Option<usize> {
     interfaces.iter().position(|interface| {
         let mut networks = interface.addresses.iter().map(InterfaceAddress::network);
         interface.table == table && networks.any(|network| network.contains(address))
@@ -51,9 +55,11 @@ fn resolve_routes(config: &mut Config, root: &Node) {
         l2tp.and_then(|node| node.get(key))
             .map_or(&[][..], Node::items)
     };
+    let interfaces = &config.interfaces;
     for (tunnel, item) in config.l2tp.outgoing.iter_mut().zip(list("outgoing")) {
         if item.get("routes").is_none() {
-            tunnel.routes = of_set(tunnel.ha_set).unwrap_or_else(|| vec![DEFAULT_ROUTE]);
+            tunnel.routes = of_set(tunnel.ha_set)
+                .unwrap_or_else(|| default_routes(interfaces, tunnel.payload_table));
         }
     }
     for (tunnel, item) in config.l2tp.incoming.iter_mut().zip(list("incoming")) {
@@ -66,6 +72,22 @@ fn resolve_routes(config: &mut Config, root: &Node) {
     }
 }
 
+/// The default route of each family that a table has own addresses of.
+fn default_routes(interfaces: &[Interface], table: u32) -> Vec<Prefix> {
+    let own = interfaces
+        .iter()
+        .filter(|interface| interface.table == table)
+        .flat_map(|interface| &interface.addresses);
+    match (
+        own.clone().any(|own| own.address.is_ipv4()),
+        own.clone().any(|own| own.address.is_ipv6()),
+    ) {
+        (true, true) => vec![DEFAULT_ROUTE, DEFAULT_ROUTE_IPV6],
+        (false, true) => vec![DEFAULT_ROUTE_IPV6],
+        (_, false) => vec![DEFAULT_ROUTE],
+    }
+}
+
 fn resolve_incoming(config: &mut Config) {
     for tunnel in &mut config.l2tp.incoming {
         if tunnel.local_hostname.is_empty() {
@@ -73,12 +95,16 @@ fn resolve_incoming(config: &mut Config) {
         }
         if tunnel.local_ip.is_unspecified() {
             let table = tunnel.payload_table;
-            let mut remotes = tunnel.matches.iter().map(|login| login.remote_ip);
+            let mut remotes = tunnel.matches.iter().map(|login| login.remote_ip.into());
             let near = remotes.find_map(|remote| connected(&config.interfaces, table, remote));
-            let first = || config.interfaces.iter().position(|i| i.table == table);
-            let interface = near.or_else(first).and_then(|i| config.interfaces.get(i));
-            if let Some(own) = interface.and_then(|interface| interface.addresses.first()) {
-                tunnel.local_ip = own.address;
+            let of_table = |interface: &&Interface| interface.table == table;
+            let near = near.and_then(|place| config.interfaces.get(place));
+            let interfaces = near
+                .into_iter()
+                .chain(config.interfaces.iter().filter(of_table));
+            let own = interfaces.flat_map(|interface| &interface.addresses);
+            if let Some(IpAddr::V4(own)) = own.map(|own| own.address).find(IpAddr::is_ipv4) {
+                tunnel.local_ip = own;
             }
         }
     }

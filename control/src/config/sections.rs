@@ -2,16 +2,17 @@
 
 mod tunnels;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use dataplane::command::Prefix;
 use dataplane::transform::split::{MAX_SET_MTU, MIN_MEMBER_MTU};
 
+use super::addresses::{self, interface_address, is_link_local, prefix, with_interface};
 use super::decode::{
-    Read, Section, Wrong, boolean, choice, duration, host, interface_address, ipv4, mac,
-    milliseconds, name, not_yet, number, prefix, reference, text,
+    Read, Section, Wrong, boolean, choice, duration, mac, milliseconds, name, not_yet, number,
+    reference, suggest, text,
 };
 use super::model::{
     Config, Dataplane, Device, HaSet, HugePages, Interface, Management, Neighbour, Ordering, Poll,
@@ -38,9 +39,14 @@ pub const DEFAULT_HELLO_INTERVAL: Duration = Duration::from_secs(60);
 /// MiB for packet buffers when the file does not say.
 pub const DEFAULT_MEMORY_MIB: u32 = 512;
 
-/// Every destination.
+/// Every destination of IPv4.
 pub(crate) const DEFAULT_ROUTE: Prefix = Prefix {
     address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    length: 0,
+};
+/// Every destination of IPv6.
+pub(crate) const DEFAULT_ROUTE_IPV6: Prefix = Prefix {
+    address: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     length: 0,
 };
 /// Stands for an address that could not be read, or is settled later.
@@ -290,7 +296,7 @@ fn interface(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Nam
     if addresses.is_none() && !section.has("addresses") {
         problems.missing(
             &section.path.key("addresses"),
-            "add `addresses: [192.0.2.1/24]` with this interface's own address",
+            "add `addresses: [192.0.2.1/24]` with this interface's own addresses",
         );
     }
     Interface {
@@ -310,10 +316,22 @@ fn interface(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Nam
         ),
         table: section.or(problems, "table", table, 0),
         addresses: addresses.unwrap_or_default(),
-        gateway: section.optional(problems, "gateway", host),
+        gateways: gateways(section, problems),
         mtu: section.optional(problems, "mtu", mtu),
         // Settled in `resolve` when the file does not say.
         forward: section.or(problems, "forward", boolean, true),
+    }
+}
+
+/// One address, or a list of them.
+fn gateways(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Vec<IpAddr> {
+    let node = section.node("gateway");
+    if node.is_some_and(|node| matches!(node.value, Value::Sequence(_))) {
+        let list = section.list(problems, "gateway", addresses::neighbour);
+        list.unwrap_or_default()
+    } else {
+        let one = section.optional(problems, "gateway", addresses::neighbour);
+        one.into_iter().collect()
     }
 }
 
@@ -381,7 +399,7 @@ fn route(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Names) 
             problems,
             "to",
             prefix,
-            "add `to: ` and a network, as 192.0.2.0/24",
+            "add `to: ` and a network, as 192.0.2.0/24 or 2001:db8::/64",
             DEFAULT_ROUTE,
         ),
         via: section.required(
@@ -408,18 +426,55 @@ fn via(node: &Node, names: &Names) -> Read<Via> {
         )),
         (Some(interface), None) => Ok(Via::Interface(interface)),
         (None, Some(set)) => Ok(Via::HaSet(set)),
+        (None, None) => via_address(node, &given, names),
+    }
+}
+
+/// A neighbour's address; a link-local one says on which interface.
+fn via_address(node: &Node, given: &str, names: &Names) -> Read<Via> {
+    if let Some((address, name)) = with_interface(given) {
+        let place = names
+            .interfaces
+            .iter()
+            .position(|n| n.as_deref() == Some(name));
+        return place.map_or_else(
+            || {
+                let all: Vec<&str> = names
+                    .interfaces
+                    .iter()
+                    .flatten()
+                    .map(String::as_str)
+                    .collect();
+                Err(Wrong::new(
+                    format!("there is no interface \"{}\"", printable(name)),
+                    suggest(name, &all, "the file has"),
+                ))
+            },
+            |interface| {
+                Ok(Via::Gateway {
+                    interface,
+                    address: address.into(),
+                })
+            },
+        );
+    }
+    match addresses::neighbour(node) {
+        Ok(address) if is_link_local(address) => Err(Wrong::new(
+            format!("{address} may be on any interface"),
+            format!("write the interface's name, too: {address}%LAN"),
+        )),
         // The interface is found in `resolve`.
-        (None, None) => match host(node) {
-            Ok(address) => Ok(Via::Gateway {
-                interface: usize::MAX,
-                address,
-            }),
-            Err(wrong) if given.starts_with(|c: char| c.is_ascii_digit()) => Err(wrong),
-            Err(_) => Err(Wrong::new(
-                format!("there is no interface or set \"{}\"", printable(&given)),
-                "write an address, the name of an interface or of a set, or blackhole",
-            )),
-        },
+        Ok(address) => Ok(Via::Gateway {
+            interface: usize::MAX,
+            address,
+        }),
+        Err(wrong) if given.contains(':') || given.starts_with(|c: char| c.is_ascii_digit()) => {
+            Err(wrong)
+        }
+        Err(_) => Err(Wrong::new(
+            format!("there is no interface or set \"{}\"", printable(given)),
+            "write an address, the name of an interface or of a set, or blackhole",
+        )),
     }
 }
 
@@ -435,9 +490,9 @@ fn neighbour(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Nam
         address: section.required(
             problems,
             "address",
-            ipv4,
-            "add `address: ` and the neighbour's IPv4 address",
-            UNSPECIFIED,
+            addresses::neighbour,
+            "add `address: ` and the neighbour's address",
+            UNSPECIFIED.into(),
         ),
         mac: section.required(
             problems,

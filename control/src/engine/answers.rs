@@ -1,7 +1,7 @@
 //! What the appliance says as a host and router of its networks: ICMP, and
 //! what the neighbour tables want done.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use dataplane::command::{Command, InterfaceId, TableId};
@@ -14,13 +14,14 @@ use crate::host::{Action, link_local};
 impl Engine {
     /// Our address in a table, for packets that need one of the family of
     /// `towards`: the nearest to it.
-    pub(super) fn own_address(&self, table: u32, towards: Ipv4Addr) -> Option<Ipv4Addr> {
+    pub(super) fn own_address(&self, table: u32, towards: IpAddr) -> Option<IpAddr> {
         let own = || {
             self.config
                 .interfaces
                 .iter()
                 .filter(move |interface| interface.table == table)
                 .flat_map(|interface| &interface.addresses)
+                .filter(move |own| own.address.is_ipv4() == towards.is_ipv4())
         };
         own()
             .find(|own| own.network().contains(towards))
@@ -61,8 +62,7 @@ impl Engine {
             IpAddr::V6(address) if address.is_unicast_link_local() => {
                 interface.map(|id| link_local(self.interface_mac(id)).into())
             }
-            IpAddr::V4(sender) => self.own_address(table.0, sender).map(IpAddr::from),
-            IpAddr::V6(_) => None,
+            _ => self.own_address(table.0, sender),
         };
         let Some(source) = source else { return };
         if let Some(error) = self.icmp.handle_cause(now, cause, packet, source) {
@@ -128,7 +128,7 @@ impl Engine {
     }
 }
 
-fn is_link_local(address: IpAddr) -> bool {
+pub(super) fn is_link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 

@@ -1,10 +1,10 @@
 //! From dialling to an open PPP session, on both ends.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dataplane::command::{Command, Ordering, Prefix, SessionId, SessionSpec, TableId};
+use dataplane::command::{Command, Ordering, SessionId, SessionSpec, TableId};
 use dataplane::headers::encapsulation;
 
 use super::Engine;
@@ -92,8 +92,8 @@ impl Engine {
                 hostname: outgoing.hostname.clone(),
                 secret: outgoing.secret.clone(),
                 table: outgoing.table,
-                source: SocketAddrV4::new(source, l2tp::PORT),
-                server: SocketAddrV4::new(outgoing.server, l2tp::PORT),
+                source: SocketAddr::new(source, l2tp::PORT),
+                server: SocketAddr::new(outgoing.server, l2tp::PORT),
                 hello_interval: outgoing.hello_interval,
                 tie_breaker: false,
             },
@@ -118,7 +118,7 @@ impl Engine {
                     source,
                     destination,
                     payload,
-                }) => self.send_udp(TableId(table), source.into(), destination.into(), &payload),
+                }) => self.send_udp(TableId(table), source, destination, &payload),
                 Some(l2tp::Output::Event(event)) => self.handle_l2tp(now, event),
                 None => match self.connected.pop_front() {
                     Some(id) => self.start_ppp(now, id),
@@ -238,7 +238,10 @@ impl Engine {
                 login: None,
             },
             role,
-            ipv6: carries_ipv6(config.matches.iter().flat_map(|login| &login.routes)),
+            ipv6: config.matches.iter().any(|login| {
+                let (table, routes) = (config.payload_table, login.routes.iter());
+                self.config.carries_ipv6(table, login.ha_set, routes)
+            }),
             payload_table: config.payload_table,
             lcp_rate: config.lcp_rate,
             lcp_timeout: config.lcp_timeout,
@@ -281,7 +284,11 @@ impl Engine {
                 password: config.password.clone(),
                 local_ip: config.local_ip,
             },
-            ipv6: carries_ipv6(&config.routes),
+            ipv6: self.config.carries_ipv6(
+                config.payload_table,
+                config.ha_set,
+                config.routes.iter(),
+            ),
             payload_table: config.payload_table,
             lcp_rate: config.lcp_rate,
             lcp_timeout: config.lcp_timeout,
@@ -312,12 +319,12 @@ impl Engine {
         let set = key.map(|key| self.set_for(key));
         let id = SessionId(self.session_slots.take());
         let address_control = true;
-        let mtu = self.link_mtu(ends.table, *ends.local.ip(), set.is_some(), settings.mtu);
+        let mtu = self.link_mtu(ends.table, ends.local.ip(), set.is_some(), settings.mtu);
         let spec = SessionSpec {
             id,
             table: TableId(ends.table),
-            local: ends.local.into(),
-            peer: ends.peer.into(),
+            local: ends.local,
+            peer: ends.peer,
             local_tunnel: ends.local_id,
             local_session: ids.local_id,
             peer_tunnel: ends.peer_id,
@@ -388,7 +395,7 @@ impl Engine {
     }
 
     /// Largest inner packet that fits the path of a tunnel whole.
-    fn link_mtu(&self, table: u32, local: Ipv4Addr, ha: bool, configured: Option<u16>) -> u16 {
+    fn link_mtu(&self, table: u32, local: IpAddr, ha: bool, configured: Option<u16>) -> u16 {
         let place = self.config.interfaces.iter().position(|interface| {
             interface.table == table && interface.addresses.iter().any(|own| own.address == local)
         });
@@ -397,6 +404,10 @@ impl Engine {
             encapsulation::HA_OCTETS
         } else {
             encapsulation::PLAIN_MAX_OCTETS
+        };
+        let overhead = match local {
+            IpAddr::V4(_) => overhead,
+            IpAddr::V6(_) => overhead + encapsulation::IPV6_EXTRA_OCTETS,
         };
         let fits = path.saturating_sub(u16::try_from(overhead).unwrap_or(u16::MAX));
         configured.map_or(fits, |mtu| mtu.min(fits))
@@ -651,11 +662,6 @@ struct LinkSettings {
     tcp_mss_fix: bool,
     udp_checksum: bool,
     mtu: Option<u16>,
-}
-
-/// Whether anything of IPv6 is to be routed into a link.
-fn carries_ipv6<'r>(routes: impl IntoIterator<Item = &'r Prefix>) -> bool {
-    routes.into_iter().any(|route| route.address.is_ipv6())
 }
 
 fn no_facilities(why: &str) -> l2tp::CallClose {

@@ -27,7 +27,7 @@ mod snapshot;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ use dataplane::command::{
     Command, InterfaceId, NextHop, PortId, Prefix, SessionId, SetId, TableId,
 };
 use dataplane::event::Event;
-use dataplane::headers::ipv4;
+use dataplane::headers::{ipv4, ipv6};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -45,6 +45,7 @@ use crate::ha::{Books, Sets};
 use crate::host::{Icmp, Neighbours, link_local};
 use crate::l2tp::{self, CallId, Endpoint, TunnelId};
 use crate::slots::Slots;
+use answers::is_link_local;
 use calls::Dialled;
 use dialer::Dialer;
 use group::Groups;
@@ -187,11 +188,8 @@ impl Engine {
                 destination,
                 payload,
             } => {
-                let (SocketAddr::V4(source), SocketAddr::V4(destination)) = (source, destination)
-                else {
-                    return;
-                };
-                if self.stopping && is_unaddressed(&payload) {
+                // No table leads to who asks for a tunnel between link-local addresses.
+                if is_link_local(destination.ip()) || (self.stopping && is_unaddressed(&payload)) {
                     return;
                 }
                 self.endpoint
@@ -297,18 +295,12 @@ impl Engine {
         for (place, interface) in self.config.interfaces.clone().iter().enumerate() {
             let id = interface_id(place);
             let port = &self.ports[interface.port];
-            let addresses: Vec<(IpAddr, u8)> = interface
-                .addresses
-                .iter()
-                .map(|own| (own.address.into(), own.prefix_length))
-                .collect();
-            let link_local = (link_local(port.mac).into(), LINK_LOCAL_LENGTH);
             let table = TableId(interface.table);
             let spec = dataplane::command::InterfaceSpec {
                 id,
                 port: port.id,
                 table,
-                addresses: addresses.iter().copied().chain([link_local]).collect(),
+                addresses: self.interface_addresses(place),
                 mtu: self.interface_mtu(place),
                 forward: interface.forward,
             };
@@ -317,7 +309,11 @@ impl Engine {
                 port: port.id,
                 table,
                 mac: port.mac,
-                addresses,
+                addresses: interface
+                    .addresses
+                    .iter()
+                    .map(|own| (own.address, own.prefix_length))
+                    .collect(),
                 forward: interface.forward,
             };
             self.command(Command::SetInterface(Arc::new(spec)));
@@ -329,7 +325,7 @@ impl Engine {
                 };
                 let network = own.network();
                 self.offer(table, network, Source::Connected, connected);
-                if network.length < 31 {
+                if network.address.is_ipv4() && network.length < 31 {
                     for broadcast in [network.address, network.last()] {
                         self.offer(
                             table,
@@ -346,24 +342,20 @@ impl Engine {
                     NextHop::Local,
                 );
             }
-            if let Some(via) = interface.gateway {
+            for &via in &interface.gateways {
                 let next_hop = NextHop::Interface {
                     interface: id,
-                    via: Some(via.into()),
+                    via: Some(via),
                 };
-                self.offer(
-                    table,
-                    Prefix::new(Ipv4Addr::UNSPECIFIED, 0),
-                    Source::Static,
-                    next_hop,
-                );
+                // Every destination of its family.
+                self.offer(table, Prefix::new(via, 0), Source::Static, next_hop);
             }
         }
         for neighbour in self.config.neighbours.clone() {
             self.neighbours.set_static(
                 now,
                 interface_id(neighbour.interface),
-                neighbour.address.into(),
+                neighbour.address,
                 neighbour.mac,
             );
         }
@@ -376,7 +368,7 @@ impl Engine {
             let next_hop = match route.via {
                 Via::Gateway { interface, address } => NextHop::Interface {
                     interface: interface_id(interface),
-                    via: Some(address.into()),
+                    via: Some(address),
                 },
                 Via::Interface(interface) => NextHop::Interface {
                     interface: interface_id(interface),
@@ -387,6 +379,17 @@ impl Engine {
             };
             self.offer(TableId(route.table), route.to, Source::Static, next_hop);
         }
+    }
+
+    /// Own addresses of an interface, each with its prefix length, the
+    /// link-local one last.
+    fn interface_addresses(&self, place: usize) -> Vec<(IpAddr, u8)> {
+        let interface = &self.config.interfaces[place];
+        let link_local = link_local(self.ports[interface.port].mac);
+        let own = interface.addresses.iter();
+        own.map(|own| (own.address, own.prefix_length))
+            .chain([(link_local.into(), LINK_LOCAL_LENGTH)])
+            .collect()
     }
 
     fn interface_mtu(&self, place: usize) -> u16 {
@@ -436,11 +439,17 @@ impl Engine {
         destination: SocketAddr,
         payload: &[u8],
     ) {
-        let (SocketAddr::V4(source), SocketAddr::V4(destination)) = (source, destination) else {
-            return;
+        let packet = match (source, destination) {
+            (SocketAddr::V4(source), SocketAddr::V4(destination)) => {
+                self.identification = self.identification.wrapping_add(1);
+                ipv4::udp_packet(source, destination, payload, self.identification)
+            }
+            (SocketAddr::V6(source), SocketAddr::V6(destination)) => {
+                ipv6::udp_packet(source, destination, payload)
+            }
+            // The two ends of a tunnel are of one family.
+            _ => return,
         };
-        self.identification = self.identification.wrapping_add(1);
-        let packet = ipv4::udp_packet(source, destination, payload, self.identification);
         self.outputs.push_back(Output::Ip { table, packet });
     }
 

@@ -42,10 +42,7 @@ impl Engine {
         let Some(tunnel) = self.links.get(&id).map(|link| link.tunnel) else {
             return;
         };
-        let SocketAddr::V4(of_tunnel) = peer else {
-            return;
-        };
-        self.endpoint.set_peer(tunnel, of_tunnel);
+        self.endpoint.set_peer(tunnel, peer);
         let mut moved = Vec::new();
         for link in self.links.values_mut() {
             if link.tunnel == tunnel && !link.is_leaving() {

@@ -19,6 +19,7 @@ use crate::management::status::{
     Alarm, Interface, Neighbour, Ordering, Peer, Role, RoundTrip, Route, Session, Set, Skew,
     Status, Tunnel,
 };
+use crate::ppp::Family;
 
 /// A link of the configuration, whether it is up or not.
 struct ConfiguredLink<'a> {
@@ -69,12 +70,12 @@ impl Engine {
                 name: interface.name.clone(),
                 port: self.config.ports[interface.port].name.clone(),
                 table: interface.table,
-                addresses: interface
-                    .addresses
+                addresses: self
+                    .interface_addresses(place)
                     .iter()
-                    .map(|own| format!("{}/{}", own.address, own.prefix_length))
+                    .map(|(own, length)| format!("{own}/{length}"))
                     .collect(),
-                gateway: interface.gateway,
+                gateways: interface.gateways.clone(),
                 mtu: self.interface_mtu(place),
                 forward: interface.forward,
             })
@@ -234,6 +235,11 @@ impl Engine {
         if let Phase::Open { networks, since } = link.phase {
             session.local_ip = networks.ipv4.map(|ends| ends.local);
             session.remote_ip = networks.ipv4.map(|ends| ends.remote);
+            session.networks = [Family::Ipv4, Family::Ipv6]
+                .into_iter()
+                .filter(|&family| networks.has(family))
+                .map(|family| family.to_string())
+                .collect();
             session.up_s = now.saturating_sub(since).as_secs();
         }
         session

@@ -2,6 +2,8 @@
 
 mod books;
 mod chaos;
+mod families;
+mod ipv6;
 mod nat;
 mod plain;
 mod remotes;

@@ -1,10 +1,11 @@
 //! All tunnels of the appliance: which tunnel a datagram is for, who may set
 //! one up, and when each wants to be woken.
 
-use core::net::SocketAddrV4;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use dataplane::command::Prefix;
 use rand::rngs::StdRng;
 
 use super::avp::VendorAvp;
@@ -48,6 +49,15 @@ pub struct Endpoint {
     outputs: VecDeque<Output>,
     refusals: Refusals,
     statistics: Statistics,
+}
+
+/// Whom a request came from: who has one address of an IPv6 network has as many
+/// of them as it likes.
+fn source_of(path: &Path) -> Prefix {
+    match path.peer.ip() {
+        IpAddr::V4(address) => Prefix::host(address),
+        IpAddr::V6(address) => Prefix::new(address, 64),
+    }
 }
 
 /// Limits how many refusals are sent in one second.
@@ -201,7 +211,7 @@ impl Endpoint {
     }
 
     /// Follows a peer whose NAT gave it another address.
-    pub fn set_peer(&mut self, tunnel: TunnelId, peer: SocketAddrV4) {
+    pub fn set_peer(&mut self, tunnel: TunnelId, peer: SocketAddr) {
         if let Some(tunnel) = self.tunnels.get_mut(&tunnel) {
             tunnel.set_peer(peer);
         }
@@ -231,8 +241,8 @@ impl Endpoint {
         &mut self,
         now: Duration,
         table: u32,
-        source: SocketAddrV4,
-        destination: SocketAddrV4,
+        source: SocketAddr,
+        destination: SocketAddr,
         payload: &[u8],
     ) {
         let path = Path {
@@ -364,7 +374,7 @@ impl Endpoint {
             .find(|(_, incoming)| {
                 let named = incoming.remote_hostname.as_ref();
                 named.is_none_or(|name| name.as_bytes() == host_name)
-                    && (incoming.listen.is_empty() || incoming.listen.contains(path.local.ip()))
+                    && (incoming.listen.is_empty() || incoming.listen.contains(&path.local.ip()))
                     && incoming.table.is_none_or(|table| table == path.table)
             })
     }
@@ -389,10 +399,10 @@ impl Endpoint {
     fn make_room(&mut self, path: &Path) {
         let limits = &self.config.limits;
         let half_open = self.tunnels.values().filter(|tunnel| tunnel.is_half_open());
-        let source = path.peer.ip();
+        let source = source_of(path);
         let from_source = half_open
             .clone()
-            .filter(|tunnel| tunnel.path().peer.ip() == source);
+            .filter(|tunnel| source_of(tunnel.path()) == source);
         let oldest = if from_source.clone().count() >= limits.half_open_per_source {
             from_source.map(Tunnel::handle).next()
         } else if half_open.clone().count() >= limits.half_open {

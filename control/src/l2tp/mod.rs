@@ -20,7 +20,7 @@ pub mod hiding;
 pub mod message;
 mod tunnel;
 
-use core::net::{Ipv4Addr, SocketAddrV4};
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 pub use avp::VendorAvp;
@@ -54,7 +54,7 @@ pub struct Incoming {
     /// the peer's challenge is answered with and hidden AVPs are read with.
     pub secret: Option<Secret>,
     /// Our addresses this holds for; all when empty.
-    pub listen: Vec<Ipv4Addr>,
+    pub listen: Vec<IpAddr>,
     /// The routing table the request must arrive in; any when `None`.
     pub table: Option<u32>,
     /// Idle time after which HELLO is sent; never when zero.
@@ -70,7 +70,7 @@ pub struct Limits {
     /// Incoming tunnels that are not established yet; a request beyond takes
     /// the place of the oldest.
     pub half_open: usize,
-    /// The same from one source address.
+    /// The same from one source address, or of IPv6 from one network of 64 bits.
     pub half_open_per_source: usize,
     /// Calls in one tunnel, counted when the peer asks for another.
     pub calls_per_tunnel: usize,
@@ -153,9 +153,9 @@ pub struct Dial {
     pub secret: Option<Secret>,
     /// The routing table the tunnel's packets travel in.
     pub table: u32,
-    /// Our address and port.
-    pub source: SocketAddrV4,
-    pub server: SocketAddrV4,
+    /// Our address and port, of the server's family.
+    pub source: SocketAddr,
+    pub server: SocketAddr,
     /// Idle time after which HELLO is sent; never when zero.
     pub hello_interval: Duration,
     /// Ask for a single tunnel between the two addresses: when the server dials
@@ -170,8 +170,8 @@ pub enum Output {
     /// Send a UDP datagram in routing table `table`.
     Transmit {
         table: u32,
-        source: SocketAddrV4,
-        destination: SocketAddrV4,
+        source: SocketAddr,
+        destination: SocketAddr,
         payload: Vec<u8>,
     },
     Event(Event),
@@ -287,8 +287,8 @@ pub struct TunnelInfo {
     /// Index of the [`Incoming`], `None` for a dialled tunnel.
     pub incoming: Option<usize>,
     pub table: u32,
-    pub local: SocketAddrV4,
-    pub peer: SocketAddrV4,
+    pub local: SocketAddr,
+    pub peer: SocketAddr,
     /// The tunnel id in what we receive.
     pub local_id: u16,
     /// The tunnel id in what we send; 0 until the peer assigned one.

@@ -1,7 +1,7 @@
 //! Two endpoints over a seeded network that loses, repeats, delays and
 //! reorders: the main test of the control connection.
 
-use core::net::{Ipv4Addr, SocketAddrV4};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 use std::collections::BTreeMap;
 
@@ -16,8 +16,9 @@ mod life;
 mod script;
 mod storm;
 
-pub(super) const LAC: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 2), PORT);
-pub(super) const LNS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 1), PORT);
+pub(super) const LAC: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 2)), PORT);
+pub(super) const LNS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1)), PORT);
 pub(super) const TABLE: u32 = 1;
 
 pub(super) fn secret(text: &str) -> Option<Secret> {
@@ -30,7 +31,7 @@ pub(super) fn incoming(secret_text: &str) -> Incoming {
         remote_hostname: Some("remote".to_owned()),
         local_hostname: "head".to_owned(),
         secret: secret(secret_text),
-        listen: vec![*LNS.ip()],
+        listen: vec![LNS.ip()],
         table: Some(TABLE),
         hello_interval: Duration::from_secs(60),
     }
@@ -104,14 +105,14 @@ impl Weather {
 /// A datagram on its way.
 #[derive(Debug, Clone)]
 pub(super) struct Datagram {
-    pub(super) source: SocketAddrV4,
-    pub(super) destination: SocketAddrV4,
+    pub(super) source: SocketAddr,
+    pub(super) destination: SocketAddr,
     pub(super) payload: Vec<u8>,
 }
 
 /// An appliance: an endpoint and what its owner does with the events.
 pub(super) struct Site {
-    pub(super) address: Ipv4Addr,
+    pub(super) address: IpAddr,
     pub(super) endpoint: Endpoint,
     /// Everything that happened, for assertions.
     pub(super) events: Vec<Event>,
@@ -120,10 +121,10 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) fn new(address: SocketAddrV4, incoming: Vec<Incoming>, seed: u64) -> Self {
+    pub(super) fn new(address: SocketAddr, incoming: Vec<Incoming>, seed: u64) -> Self {
         let config = EndpointConfig::new("hal2tp".to_owned(), 1, incoming);
         Self {
-            address: *address.ip(),
+            address: address.ip(),
             endpoint: Endpoint::new(config, StdRng::seed_from_u64(seed)),
             events: Vec::new(),
             answers: true,
@@ -271,7 +272,7 @@ impl World {
                 destination,
                 payload,
             } = entry.remove();
-            let to_lac = destination.ip() == &self.lac.address;
+            let to_lac = destination.ip() == self.lac.address;
             let site = if to_lac { &mut self.lac } else { &mut self.lns };
             site.endpoint
                 .handle_datagram(self.now, TABLE, source, destination, &payload);

@@ -1,7 +1,7 @@
 //! The control connection (RFC 2661 section 7.2): set-up, authentication,
 //! keepalive and clearing of one tunnel.
 
-use core::net::SocketAddrV4;
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
@@ -38,8 +38,8 @@ pub enum TunnelState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Path {
     pub(super) table: u32,
-    pub(super) local: SocketAddrV4,
-    pub(super) peer: SocketAddrV4,
+    pub(super) local: SocketAddr,
+    pub(super) peer: SocketAddr,
 }
 
 pub(super) struct Tunnel {
@@ -172,7 +172,7 @@ impl Tunnel {
                 && self.path.peer.ip() == path.peer.ip())
     }
 
-    pub(super) const fn set_peer(&mut self, peer: SocketAddrV4) {
+    pub(super) const fn set_peer(&mut self, peer: SocketAddr) {
         self.path.peer = peer;
     }
 
@@ -234,7 +234,7 @@ impl Tunnel {
     pub(super) fn handle_packet(
         &mut self,
         cx: &mut Context<'_>,
-        source: SocketAddrV4,
+        source: SocketAddr,
         header: ControlHeader,
         body: &[u8],
     ) {
@@ -262,7 +262,7 @@ impl Tunnel {
         self.flush(cx);
     }
 
-    fn handle_body(&mut self, cx: &mut Context<'_>, source: SocketAddrV4, packet: &Packet) {
+    fn handle_body(&mut self, cx: &mut Context<'_>, source: SocketAddr, packet: &Packet) {
         let decoded = Message::decode(&packet.body, self.secret());
         if self.state == TunnelState::Closed {
             self.handle_while_closed(cx, decoded);
@@ -321,7 +321,7 @@ impl Tunnel {
     fn handle_message(
         &mut self,
         cx: &mut Context<'_>,
-        source: SocketAddrV4,
+        source: SocketAddr,
         session_id: u16,
         message: &Message,
     ) {

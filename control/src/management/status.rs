@@ -5,7 +5,7 @@
 //! the name. What is absent is not written. Readers must allow for more fields.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -88,10 +88,10 @@ pub struct Interface {
     pub name: String,
     pub port: String,
     pub table: u32,
-    /// Own addresses with prefix length.
+    /// Own addresses with prefix length, the link-local one of IPv6 last.
     pub addresses: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gateway: Option<Ipv4Addr>,
+    /// Where the default routes lead, one of each family at most.
+    pub gateways: Vec<IpAddr>,
     pub mtu: u16,
     pub forward: bool,
 }
@@ -117,9 +117,9 @@ pub struct Tunnel {
     pub state: String,
     pub table: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub local_address: Option<SocketAddrV4>,
+    pub local_address: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub peer_address: Option<SocketAddrV4>,
+    pub peer_address: Option<SocketAddr>,
     /// The id that the peer writes into packets to us; 0 while there is none.
     pub local_tunnel_id: u16,
     pub peer_tunnel_id: u16,
@@ -156,6 +156,8 @@ pub struct Session {
     pub local_ip: Option<Ipv4Addr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_ip: Option<Ipv4Addr>,
+    /// What it carries, `IPv4`, `IPv6` or both.
+    pub networks: Vec<String>,
     pub local_session_id: u16,
     pub peer_session_id: u16,
     /// Largest inner packet that fits, octets.

@@ -4,6 +4,7 @@ mod links;
 mod order;
 
 use std::io::{self, IsTerminal as _, Write};
+use std::net::IpAddr;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -298,7 +299,7 @@ fn tunnels(status: &Status) -> Table {
         } else {
             Mood::Bad
         };
-        let address = |address: Option<std::net::SocketAddrV4>| {
+        let address = |address: Option<std::net::SocketAddr>| {
             address.map_or_else(|| "-".to_owned(), |address| address.to_string())
         };
         let mut remark = tunnel.last_result.clone().unwrap_or_default();
@@ -361,15 +362,17 @@ fn ports(status: &Status) -> Table {
 
 fn interfaces(status: &Status) -> Table {
     let rows = status.interfaces.iter().map(|interface| {
-        let gateway = interface
-            .gateway
-            .map_or_else(|| "-".to_owned(), |ip| ip.to_string());
+        let gateways: Vec<String> = interface.gateways.iter().map(IpAddr::to_string).collect();
         vec![
             Cell::text(&interface.name),
             Cell::text(&interface.port),
             Cell::right(interface.table.to_string()),
             Cell::text(interface.addresses.join(" ")),
-            Cell::text(gateway),
+            Cell::text(if gateways.is_empty() {
+                "-".to_owned()
+            } else {
+                gateways.join(" ")
+            }),
             Cell::right(interface.mtu.to_string()),
             Cell::text(if interface.forward { "yes" } else { "no" }),
         ]

@@ -1,19 +1,18 @@
 //! Checks of the tunnels, their logins and their sets.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use dataplane::command::Prefix;
+use dataplane::headers::{encapsulation, ipv6};
 
 use super::{Checker, incoming, login, outgoing, show, top};
-use crate::config::model::{Incoming, Interface, Match, Outgoing};
+use crate::config::model::{Incoming, Interface, Match, Outgoing, Via};
 use crate::config::tree::Path;
 
 /// A link that takes longer to be known dead keeps its share of the copies,
 /// and its set believes itself protected.
 const SLOW_LCP_TIMEOUT: Duration = Duration::from_secs(10);
-/// IPv4 20, UDP 8, L2TP with offset 8, HA header 12, PPP 2.
-const OVERHEAD_OCTETS: u16 = 50;
 
 impl Checker<'_, '_, '_> {
     pub(super) fn tunnels(&mut self) {
@@ -64,9 +63,9 @@ impl Checker<'_, '_, '_> {
             );
             return;
         }
-        self.source(&path.key("source"), tunnel);
-        self.server(&path, tunnel);
-        self.link_mtu(&path.key("mtu"), tunnel.mtu, &interfaces);
+        self.source(&path, tunnel);
+        self.server(&path, tunnel, &interfaces);
+        self.link_mtu(&path, tunnel, &interfaces);
     }
 
     fn secret(&mut self, path: &Path, given: bool) {
@@ -108,10 +107,22 @@ impl Checker<'_, '_, '_> {
         }
     }
 
-    fn source(&mut self, key: &Path, tunnel: &Outgoing) {
+    fn source(&mut self, path: &Path, tunnel: &Outgoing) {
+        let key = &path.key("source");
         let Some(source) = tunnel.source.filter(|_| self.problems.sound(key)) else {
             return;
         };
+        if self.problems.sound(&path.key("server")) && source.is_ipv4() != tunnel.server.is_ipv4() {
+            self.problems.error(
+                key,
+                format!(
+                    "{source} and the server {} are not of the same family",
+                    tunnel.server
+                ),
+                "use an own address of the server's family, or take the key away",
+            );
+            return;
+        }
         match self.is_own(source) {
             Some(interface) if interface.table == tunnel.table => {}
             Some(interface) => {
@@ -130,7 +141,7 @@ impl Checker<'_, '_, '_> {
         }
     }
 
-    fn server(&mut self, path: &Path, tunnel: &Outgoing) {
+    fn server(&mut self, path: &Path, tunnel: &Outgoing, interfaces: &[&Interface]) {
         let key = path.key("server");
         if !self.problems.sound(&key) {
             return;
@@ -140,6 +151,16 @@ impl Checker<'_, '_, '_> {
                 &key,
                 format!("{} is our own address", tunnel.server),
                 "write the public address of the far end",
+            );
+            return;
+        }
+        let family = family(tunnel.server);
+        let mut own = interfaces.iter().flat_map(|interface| &interface.addresses);
+        if !own.any(|own| own.address.is_ipv4() == tunnel.server.is_ipv4()) {
+            self.problems.error(
+                &key,
+                format!("{} is of {family}, and table {} has no address of {family} to send from", tunnel.server, tunnel.table),
+                format!("add an address of {family} to the ISP's interface, or write a server of the other family"),
             );
             return;
         }
@@ -174,7 +195,7 @@ impl Checker<'_, '_, '_> {
     }
 
     /// Length of the longest route to an address that is not into a tunnel.
-    fn reach(&self, table: u32, address: Ipv4Addr) -> Option<u8> {
+    fn reach(&self, table: u32, address: IpAddr) -> Option<u8> {
         let config = self.config;
         let interfaces = config
             .interfaces
@@ -184,7 +205,9 @@ impl Checker<'_, '_, '_> {
         for interface in interfaces {
             let networks = interface.addresses.iter().map(|own| own.network());
             lengths.extend(networks.filter(|n| n.contains(address)).map(|n| n.length));
-            lengths.extend(interface.gateway.map(|_| 0));
+            let mut gateways = interface.gateways.iter();
+            let by_gateway = gateways.any(|gateway| gateway.is_ipv4() == address.is_ipv4());
+            lengths.extend(by_gateway.then_some(0));
         }
         let routes = config.routes.iter().filter(|route| route.table == table);
         let routes = routes.filter(|route| route.to.contains(address));
@@ -192,19 +215,27 @@ impl Checker<'_, '_, '_> {
         lengths.into_iter().max()
     }
 
-    fn link_mtu(&mut self, key: &Path, mtu: Option<u16>, interfaces: &[&Interface]) {
-        let Some(mtu) = mtu.filter(|_| self.problems.sound(key)) else {
+    fn link_mtu(&mut self, path: &Path, tunnel: &Outgoing, interfaces: &[&Interface]) {
+        let key = path.key("mtu");
+        let sound = self.problems.sound(&key) && self.problems.sound(&path.key("server"));
+        let Some(mtu) = tunnel.mtu.filter(|_| sound) else {
             return;
+        };
+        // Address, UDP, L2TP with offset, HA header, PPP.
+        let overhead = match tunnel.server {
+            IpAddr::V4(_) => encapsulation::HA_OCTETS,
+            IpAddr::V6(_) => encapsulation::HA_OCTETS + encapsulation::IPV6_EXTRA_OCTETS,
         };
         let room = interfaces
             .iter()
             .filter_map(|interface| interface.mtu)
+            .map(usize::from)
             .max();
-        if let Some(room) = room.filter(|room| mtu > room.saturating_sub(OVERHEAD_OCTETS)) {
+        if let Some(room) = room.filter(|room| usize::from(mtu) > room.saturating_sub(overhead)) {
             self.problems.error(
-                key,
-                format!("packets of {mtu} octets, and {OVERHEAD_OCTETS} around them, do not fit the interface's mtu of {room}"),
-                format!("write {} or less", room.saturating_sub(OVERHEAD_OCTETS)),
+                &key,
+                format!("packets of {mtu} octets, and {overhead} around them, do not fit the interface's mtu of {room}"),
+                format!("write {} or less", room.saturating_sub(overhead)),
             );
         }
     }
@@ -279,7 +310,7 @@ impl Checker<'_, '_, '_> {
             self.problems.error(
                 &path.key("local-ip"),
                 format!(
-                    "payload table {table} has no own address that could be ours inside the tunnel"
+                    "payload table {table} has no own IPv4 address that could be ours inside the tunnel"
                 ),
                 "add `local-ip: ` and an address, or write the LAN's table as `payload-table`",
             );
@@ -290,7 +321,7 @@ impl Checker<'_, '_, '_> {
         if !self.problems.sound(key) || !self.interfaces_sound() {
             return;
         }
-        if link.remote_ip == tunnel.local_ip || self.is_own(link.remote_ip).is_some() {
+        if link.remote_ip == tunnel.local_ip || self.is_own(link.remote_ip.into()).is_some() {
             self.problems.error(
                 key,
                 format!("{} is our own address", link.remote_ip),
@@ -431,6 +462,7 @@ impl Checker<'_, '_, '_> {
             .filter(|(_, tunnel)| tunnel.ha_set == Some(set))
             .collect();
         self.number_of_links(set, links.len());
+        self.set_mtu(set);
         for (index, tunnel) in &links {
             self.routes_of_set(set, &outgoing(*index).key("routes"), &tunnel.routes);
         }
@@ -446,6 +478,44 @@ impl Checker<'_, '_, '_> {
                 self.pair_of_links((*index, tunnel), (*other_index, other));
             }
         }
+    }
+
+    /// RFC 8200, 5: what IPv6 is routed into carries packets of 1280 octets.
+    fn set_mtu(&mut self, set: usize) {
+        let (path, mtu) = (top("ha-sets").index(set), self.config.ha_sets[set].mtu);
+        let sound = ["routes", "mtu"].map(|key| self.problems.sound(&path.key(key)));
+        if mtu >= ipv6::MIN_MTU || sound.contains(&false) || !self.links_known() {
+            return;
+        }
+        let routes = self.routes_into(set);
+        if let Some(route) = routes.iter().find(|route| route.address.is_ipv6()) {
+            self.problems.error(
+                &path.key("mtu"),
+                format!(
+                    "{mtu} octets are too few for IPv6, and {} leads here",
+                    show(*route)
+                ),
+                format!("write {} or more", ipv6::MIN_MTU),
+            );
+        }
+    }
+
+    /// Everything that is routed into a set.
+    fn routes_into(&self, set: usize) -> Vec<Prefix> {
+        let config = self.config;
+        let outgoing = config.l2tp.outgoing.iter();
+        let outgoing = outgoing
+            .filter(|tunnel| tunnel.ha_set == Some(set))
+            .flat_map(|tunnel| &tunnel.routes);
+        let matches = config.l2tp.incoming.iter().flat_map(|it| &it.matches);
+        let matches = matches
+            .filter(|link| link.ha_set == Some(set))
+            .flat_map(|link| &link.routes);
+        let statics = config.routes.iter();
+        let statics = statics
+            .filter(|route| route.via == Via::HaSet(set))
+            .map(|route| &route.to);
+        outgoing.chain(matches).chain(statics).copied().collect()
     }
 
     fn number_of_links(&mut self, set: usize, outgoing: usize) {
@@ -513,6 +583,13 @@ impl Checker<'_, '_, '_> {
                 "put each ISP's interface into a table of its own and each link into another table",
             );
         }
+    }
+}
+
+fn family(address: IpAddr) -> &'static str {
+    match address {
+        IpAddr::V4(_) => "IPv4",
+        IpAddr::V6(_) => "IPv6",
     }
 }
 

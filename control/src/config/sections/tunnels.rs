@@ -6,8 +6,9 @@ use super::{
     DEFAULT_HELLO_INTERVAL, DEFAULT_LCP_RATE, DEFAULT_LCP_TIMEOUT, DEFAULT_VENDOR_ID, Names,
     UNSPECIFIED, link_mtu, table,
 };
+use crate::config::addresses::{host, host_ipv4, prefix};
 use crate::config::decode::{
-    Section, boolean, comment, host, name, number, prefix, reference, seconds, secret, speed, text,
+    Section, boolean, comment, name, number, reference, seconds, secret, speed, text,
 };
 use crate::config::model::{Incoming, L2tp, Match, Outgoing};
 use crate::config::problem::Problems;
@@ -97,7 +98,7 @@ fn outgoing(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Name
             "server",
             host,
             "add `server: ` and the public address of the far end",
-            UNSPECIFIED,
+            UNSPECIFIED.into(),
         ),
         table: section.or(problems, "table", table, 0),
         payload_table: link.payload_table,
@@ -122,7 +123,7 @@ fn outgoing(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Name
         routes: section.list(problems, "routes", prefix).unwrap_or_default(),
         comment: link.comment,
         source: section.optional(problems, "source", host),
-        local_ip: section.optional(problems, "local-ip", host),
+        local_ip: section.optional(problems, "local-ip", host_ipv4),
         hello_interval: link.hello_interval,
         udp_checksum: link.udp_checksum,
         mtu: link.mtu,
@@ -152,7 +153,7 @@ fn incoming(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Name
         listen: section.list(problems, "listen", host).unwrap_or_default(),
         table: section.optional(problems, "table", table),
         // Settled in `resolve` when the file does not say.
-        local_ip: section.or(problems, "local-ip", host, UNSPECIFIED),
+        local_ip: section.or(problems, "local-ip", host_ipv4, UNSPECIFIED),
         remote_hostname: section.optional(problems, "remote-hostname", name),
         local_hostname: section.or(problems, "local-hostname", name, String::new()),
         secret: link.secret,
@@ -195,7 +196,7 @@ fn login(
         remote_ip: section.required(
             problems,
             "remote-ip",
-            host,
+            host_ipv4,
             "add `remote-ip: ` and the address that the far end is to have inside the tunnel",
             UNSPECIFIED,
         ),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rand::Rng;
 
+use super::families;
 use super::world::{HEAD, LINKS, Line, REMOTE, World, milliseconds, seconds};
 
 /// From the last fault until all links are up: an echo timeout, a pause
@@ -63,7 +64,7 @@ fn any_faults_and_restarts_are_recovered_from() {
     let mut longest = Duration::ZERO;
     for seed in seeds(200) {
         println!("seed {seed}");
-        let mut world = World::new(seed);
+        let mut world = families::world(seed);
         world.run_for(seconds(5));
         assert!(world.all_up());
         let prefixes = [HEAD, REMOTE].map(|site| world.prefixes(site).len());
@@ -99,7 +100,7 @@ fn any_faults_and_restarts_are_recovered_from() {
 fn one_sound_line_is_enough() {
     for seed in seeds(80) {
         println!("seed {seed}");
-        let mut world = World::new(seed);
+        let mut world = families::world(seed);
         world.run_for(seconds(5));
         assert!(world.all_up());
         let prefixes = [HEAD, REMOTE].map(|site| world.prefixes(site).len());

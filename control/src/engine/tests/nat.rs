@@ -1,13 +1,13 @@
 //! A NAT that gives a link another port, and one who only pretends.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use super::workers::copy;
+use super::workers::{PPP_IPV4, copy};
 use super::world::{HEAD, REMOTE, World, milliseconds, seconds};
 
-const REMOTE_ON_LINE_1: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 2);
-const HEAD_ON_LINE_1: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 1, 0, 1), 1701);
+const REMOTE_ON_LINE_1: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 0, 2));
+const HEAD_ON_LINE_1: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 1, 0, 1)), 1701);
 
 fn behind_nat(seed: u64) -> World {
     let mut world = World::new(seed);
@@ -27,7 +27,7 @@ fn packets_follow_a_moved_peer_once_it_has_answered_there() {
     for with_traffic in [true, false] {
         let mut world = behind_nat(21);
         let sessions = world.engine(HEAD).links.keys().copied().collect::<Vec<_>>();
-        let moved = SocketAddrV4::new(REMOTE_ON_LINE_1, 40_002);
+        let moved = SocketAddr::new(REMOTE_ON_LINE_1, 40_002);
         for _ in 0..3 {
             world.mappings.insert(REMOTE_ON_LINE_1, moved.port());
             if with_traffic {
@@ -36,7 +36,7 @@ fn packets_follow_a_moved_peer_once_it_has_answered_there() {
             } else {
                 world.run_for(seconds(3));
             }
-            assert!(peers(&world).contains(&moved.into()), "{:?}", peers(&world));
+            assert!(peers(&world).contains(&moved), "{:?}", peers(&world));
             let before = world.to_old_mappings;
             world.traffic_for(seconds(20));
             assert_eq!(
@@ -60,19 +60,19 @@ fn packets_follow_a_moved_peer_once_it_has_answered_there() {
 fn a_spoofed_source_captures_nothing_and_is_asked_once_a_second_at_most() {
     let mut world = behind_nat(22);
     let before = peers(&world);
-    let nobody = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 66), 1701);
+    let nobody = SocketAddr::new(Ipv4Addr::new(198, 51, 100, 66).into(), 1701);
     let workers = &world.sites[REMOTE].workers;
     let set = workers.sets.values().next().expect("one set");
     let member = workers
         .sessions
         .values()
-        .find(|spec| spec.peer == HEAD_ON_LINE_1.into())
+        .find(|spec| spec.peer == HEAD_ON_LINE_1)
         .expect("line 1 is up");
     // What the attacker has seen on the line, under numbers of its own.
     let (set, member) = (Arc::clone(set), Arc::clone(member));
     let rounds = 100;
     for round in 0..rounds {
-        let forged = copy(&set, &member, 1_000_000 + round, u64::MAX - round);
+        let forged = copy(&set, &member, 1_000_000 + round, PPP_IPV4, u64::MAX - round);
         world.inject(nobody, HEAD_ON_LINE_1, forged);
         let mut reply = vec![0x00, 0x02];
         reply.extend(member.peer_tunnel.to_be_bytes());

@@ -3,7 +3,7 @@
 
 use crate::seeds::seeds;
 use std::cell::RefCell;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use super::world::{HEAD, REMOTE, World, config, host, milliseconds, remote_at, seconds};
 use crate::config::Config;
@@ -128,7 +128,7 @@ fn links_to(world: &World, site: usize) -> usize {
     let own = world.sites[site].config.interfaces.iter();
     let own: Vec<_> = own
         .flat_map(|of| &of.addresses)
-        .map(|of| IpAddr::from(of.address))
+        .map(|of| of.address)
         .collect();
     let engine = world.engine(HEAD);
     let members = engine.groups.iter().flat_map(|group| group.members());
@@ -205,14 +205,10 @@ fn another_head_on_one_link_disturbs_no_other() {
         println!("seed {seed}");
         let (mut stranger, mut remote) = (config("head"), config("remote"));
         let elsewhere = Ipv4Addr::new(10, 1, 0, 9);
-        for interface in &mut stranger.interfaces {
-            for own in &mut interface.addresses {
-                if own.address.octets()[0] == 10 {
-                    own.address = Ipv4Addr::new(10, own.address.octets()[1], 0, 9);
-                }
-            }
+        for (line, interface) in (1..).zip(&mut stranger.interfaces[1..]) {
+            interface.addresses[0].address = Ipv4Addr::new(10, line, 0, 9).into();
         }
-        remote.l2tp.outgoing[0].server = elsewhere;
+        remote.l2tp.outgoing[0].server = elsewhere.into();
         let mut world = World::stopped(seed, vec![config("head"), remote, stranger]);
         world.start(HEAD);
         world.start(REMOTE);

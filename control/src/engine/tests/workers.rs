@@ -2,7 +2,7 @@
 //! would hurt real ones.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use dataplane::command::{
@@ -69,7 +69,8 @@ impl Workers {
         self.closed.contains(&ids)
     }
 
-    pub(super) fn route(&self, address: Ipv4Addr) -> Option<NextHop> {
+    pub(super) fn route(&self, address: impl Into<IpAddr>) -> Option<NextHop> {
+        let address = address.into();
         self.routes
             .iter()
             .filter(|((table, prefix), _)| *table == TableId(0) && prefix.contains(address))
@@ -78,8 +79,18 @@ impl Workers {
     }
 }
 
+/// PPP protocol fields.
+pub(super) const PPP_IPV4: [u8; 2] = [0x00, 0x21];
+pub(super) const PPP_IPV6: [u8; 2] = [0x00, 0x57];
+
 /// An HA data message (the design's 2.1).
-pub(super) fn copy(set: &SetSpec, member: &SessionSpec, sequence: u64, number: u64) -> Vec<u8> {
+pub(super) fn copy(
+    set: &SetSpec,
+    member: &SessionSpec,
+    sequence: u64,
+    protocol: [u8; 2],
+    number: u64,
+) -> Vec<u8> {
     let mut payload = vec![0x02, 0x02];
     payload.extend(member.peer_tunnel.to_be_bytes());
     payload.extend(member.peer_session.to_be_bytes());
@@ -93,7 +104,7 @@ pub(super) fn copy(set: &SetSpec, member: &SessionSpec, sequence: u64, number: u
     }
     .write(&mut header);
     payload.extend(header);
-    payload.extend([0x00, 0x21]);
+    payload.extend(protocol);
     payload.extend(number.to_be_bytes());
     payload
 }

@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,7 +15,8 @@ use dataplane::window::{Group, Verdict};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::workers::{Workers, copy};
+use super::families::{datagram, host_ipv6, line_of};
+use super::workers::{PPP_IPV4, PPP_IPV6, Workers, copy};
 use crate::config::Config;
 use crate::engine::{Engine, Output, PortFacts};
 
@@ -50,10 +51,13 @@ pub(super) fn remote_at(host: u8, lan: u8) -> Config {
     let mut config = config("remote");
     for interface in &mut config.interfaces {
         for own in &mut interface.addresses {
-            let [a, b, c, _] = own.address.octets();
+            let IpAddr::V4(address) = own.address else {
+                panic!("the demo is IPv4");
+            };
+            let [a, b, c, _] = address.octets();
             own.address = match a {
-                10 => Ipv4Addr::new(a, b, c, host),
-                _ => Ipv4Addr::new(a, b, lan, 1),
+                10 => Ipv4Addr::new(a, b, c, host).into(),
+                _ => Ipv4Addr::new(a, b, lan, 1).into(),
             };
         }
     }
@@ -95,8 +99,8 @@ struct Flight {
     order: u64,
     to: usize,
     link: usize,
-    source: SocketAddrV4,
-    destination: SocketAddrV4,
+    source: SocketAddr,
+    destination: SocketAddr,
     payload: Vec<u8>,
 }
 
@@ -122,7 +126,7 @@ pub(super) struct World {
     order: u64,
     pub(super) lines: [Line; LINKS],
     /// The UDP port that a NAT gives to an address's port 1701.
-    pub(super) mappings: BTreeMap<Ipv4Addr, u16>,
+    pub(super) mappings: BTreeMap<IpAddr, u16>,
     /// Datagrams to a port that a NAT has given up.
     pub(super) to_old_mappings: u64,
     /// Datagrams to an address that nobody has.
@@ -131,6 +135,8 @@ pub(super) struct World {
     pub(super) dropped_message_type: Option<u16>,
     next_payload: u64,
     pub(super) copies: u64,
+    /// Every other packet of the traffic is IPv6.
+    pub(super) ipv6_traffic: bool,
     /// What became of copies, by the site that they were for and their line.
     pub(super) fates: BTreeMap<(usize, usize), Fate>,
 }
@@ -183,6 +189,7 @@ impl World {
             next_payload: 0,
             copies: 0,
             fates: BTreeMap::new(),
+            ipv6_traffic: false,
         }
     }
 
@@ -296,7 +303,6 @@ impl World {
             link,
             ..
         } = flight;
-        let (source, destination) = (source.into(), destination.into());
         if payload[0] & 0x80 != 0 {
             let event = Event::L2tpControl {
                 table: TableId(u32::try_from(link).expect("small") + 1),
@@ -320,7 +326,7 @@ impl World {
         let session = spec.id;
         let event = if flags & 0x0200 == 0 {
             let at = if payload[6..8] == [0xff, 0x03] { 8 } else { 6 };
-            if payload[at..at + 2] == [0x00, 0x21] {
+            if [PPP_IPV4, PPP_IPV6].contains(&[payload[at], payload[at + 1]]) {
                 return Self::receive_plain(site, &spec, &payload[at + 2..]);
             }
             let frame = payload[at..].to_vec();
@@ -388,7 +394,12 @@ impl World {
 
     /// A LAN packet with a number of its own, which is answered if it was routed
     /// into a tunnel.
-    pub(super) fn send_payload(&mut self, from: usize, towards: Ipv4Addr) -> Option<u64> {
+    pub(super) fn send_payload(&mut self, from: usize, towards: impl Into<IpAddr>) -> Option<u64> {
+        let towards = towards.into();
+        let protocol = match towards {
+            IpAddr::V4(_) => PPP_IPV4,
+            IpAddr::V6(_) => PPP_IPV6,
+        };
         let workers = &self.sites[from].workers;
         let number = self.next_payload;
         match workers.route(towards)? {
@@ -398,7 +409,7 @@ impl World {
                 let sequence = set.next_number.fetch_add(1, Ordering::Relaxed);
                 for id in &set.members {
                     let member = Arc::clone(&self.sites[from].workers.sessions[id]);
-                    let payload = copy(&set, &member, sequence, number);
+                    let payload = copy(&set, &member, sequence, protocol, number);
                     self.send_copy(&member, payload);
                 }
             }
@@ -408,7 +419,8 @@ impl World {
                 let mut payload = vec![0x00, 0x02];
                 payload.extend(session.peer_tunnel.to_be_bytes());
                 payload.extend(session.peer_session.to_be_bytes());
-                payload.extend([0xff, 0x03, 0x00, 0x21]);
+                payload.extend([0xff, 0x03]);
+                payload.extend(protocol);
                 payload.extend(number.to_be_bytes());
                 self.send_copy(&session, payload);
             }
@@ -421,10 +433,7 @@ impl World {
     fn send_copy(&mut self, session: &SessionSpec, payload: Vec<u8>) {
         session.counters[0].sent_packets.add(1);
         self.copies += 1;
-        let (SocketAddr::V4(local), SocketAddr::V4(peer)) = (session.local, session.peer) else {
-            panic!("the lines are IPv4");
-        };
-        self.transmit(local, peer, payload);
+        self.transmit(session.local, session.peer, payload);
     }
 
     fn carry_out(&mut self, from: usize) {
@@ -443,22 +452,18 @@ impl World {
                     site.workers.apply(command);
                     site.commands += 1;
                 }
-                Output::Ip { packet, .. } if packet[9] == 17 => {
-                    let address = |at: usize| {
-                        Ipv4Addr::new(packet[at], packet[at + 1], packet[at + 2], packet[at + 3])
-                    };
-                    let port = |at: usize| u16::from_be_bytes([packet[at], packet[at + 1]]);
-                    let source = SocketAddrV4::new(address(12), port(20));
-                    let destination = SocketAddrV4::new(address(16), port(22));
-                    self.transmit(source, destination, packet[28..].to_vec());
+                Output::Ip { packet, .. } => {
+                    if let Some((source, destination, payload)) = datagram(&packet) {
+                        self.transmit(source, destination, payload);
+                    }
                 }
                 _ => (),
             }
         }
     }
 
-    fn transmit(&mut self, mut source: SocketAddrV4, destination: SocketAddrV4, payload: Vec<u8>) {
-        if let Some(&port) = self.mappings.get(source.ip()) {
+    fn transmit(&mut self, mut source: SocketAddr, destination: SocketAddr, payload: Vec<u8>) {
+        if let Some(&port) = self.mappings.get(&source.ip()) {
             source.set_port(port);
         }
         self.inject(source, destination, payload);
@@ -467,22 +472,22 @@ impl World {
     /// Puts a datagram on the line that its destination is on, behind any NAT.
     pub(super) fn inject(
         &mut self,
-        source: SocketAddrV4,
-        mut destination: SocketAddrV4,
+        source: SocketAddr,
+        mut destination: SocketAddr,
         payload: Vec<u8>,
     ) {
-        if let Some(&port) = self.mappings.get(destination.ip()) {
+        if let Some(&port) = self.mappings.get(&destination.ip()) {
             if destination.port() != port {
                 self.to_old_mappings += 1;
                 return;
             }
             destination.set_port(1701);
         }
-        let Some(to) = self.site_of(*destination.ip()) else {
+        let Some(to) = self.site_of(destination.ip()) else {
             self.to_nobody += 1;
             return;
         };
-        let link = usize::from(destination.ip().octets()[1]) - 1;
+        let link = line_of(destination.ip());
         let line = self.lines[link];
         let unwanted = self.dropped_message_type.is_some()
             && self.dropped_message_type == control_message_type(&payload);
@@ -518,7 +523,7 @@ impl World {
         }
     }
 
-    fn site_of(&self, address: Ipv4Addr) -> Option<usize> {
+    fn site_of(&self, address: IpAddr) -> Option<usize> {
         let has = |site: &Site| {
             let own = site.config.interfaces.iter().flat_map(|of| &of.addresses);
             own.clone().any(|own| own.address == address)
@@ -563,7 +568,12 @@ impl World {
         let (mut sent, end) = ([Vec::new(), Vec::new()], self.now + time);
         while self.now < end {
             for (site, lan) in [(HEAD, 2), (REMOTE, 1)] {
-                sent[site].extend(self.send_payload(site, host(lan)));
+                let number = if self.ipv6_traffic && self.next_payload % 2 == 1 {
+                    self.send_payload(site, host_ipv6(lan))
+                } else {
+                    self.send_payload(site, host(lan))
+                };
+                sent[site].extend(number);
             }
             self.run_for(period.min(end - self.now));
         }

@@ -174,7 +174,7 @@ fn an_unknown_host_name_is_refused_once_and_nothing_is_kept() {
 #[test]
 fn the_address_and_the_table_choose_the_incoming_too() {
     let elsewhere = Incoming {
-        listen: vec![Ipv4Addr::new(203, 0, 113, 9)],
+        listen: vec![Ipv4Addr::new(203, 0, 113, 9).into()],
         ..incoming("")
     };
     let other_table = Incoming {
@@ -301,7 +301,7 @@ fn replies_come_from_the_address_that_was_hit_and_go_where_the_request_came_from
     assert_eq!((sent.source, sent.destination), (LNS, script.peer));
     script.tunnel_id = script.only_tunnel().local_id;
     // Two behind one NAT with the same id of theirs are two tunnels.
-    let mut second = SocketAddrV4::new(*script.peer.ip(), OTHER_PORT + 1);
+    let mut second = SocketAddr::new(script.peer.ip(), OTHER_PORT + 1);
     core::mem::swap(&mut script.peer, &mut second);
     (script.ns, script.tunnel_id) = (0, 0);
     script.request(Vec::new());
@@ -313,7 +313,7 @@ fn a_tunnel_hears_only_its_peer_until_the_peer_is_moved() {
     let mut script = Script::established();
     let tunnel = script.endpoint.tunnels().next().unwrap();
     let hello = message(MessageType::Hello, Vec::new());
-    let moved = SocketAddrV4::new(*LAC.ip(), OTHER_PORT);
+    let moved = SocketAddr::new(LAC.ip(), OTHER_PORT);
     script.peer = moved;
     script.say(0, &hello);
     script.wait(Duration::from_millis(200));
@@ -331,11 +331,11 @@ fn a_tunnel_hears_only_its_peer_until_the_peer_is_moved() {
 fn the_server_may_answer_from_another_port_once() {
     let (mut script, tunnel, _) = Script::dialling(dial(""));
     let reply = start(MessageType::Sccrp, "head", Vec::new());
-    script.peer = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 2), PORT);
+    script.peer = SocketAddr::new(Ipv4Addr::new(203, 0, 113, 2).into(), PORT);
     script.say(0, &reply);
     assert!(script.messages().is_empty(), "another host may not");
     script.ns = 0;
-    script.peer = SocketAddrV4::new(*LNS.ip(), OTHER_PORT);
+    script.peer = SocketAddr::new(LNS.ip(), OTHER_PORT);
     script.say(0, &reply);
     assert_eq!(script.sent()[0].destination, script.peer);
     assert_eq!(script.endpoint.tunnel(tunnel).unwrap().peer, script.peer);
@@ -358,7 +358,7 @@ fn a_silent_peer_gets_three_sccrps_and_is_forgotten_without_a_word() {
 fn half_open_tunnels_are_limited_and_the_oldest_makes_room() {
     let mut script = Script::new(vec![incoming("")]);
     for host in 0..200 {
-        script.peer = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, host), PORT);
+        script.peer = SocketAddr::new(Ipv4Addr::new(192, 0, 2, host).into(), PORT);
         (script.ns, script.tunnel_id) = (0, 0);
         script.request(Vec::new());
     }
@@ -379,6 +379,19 @@ fn half_open_tunnels_are_limited_and_the_oldest_makes_room() {
     }
     assert_eq!(script.endpoint.tunnels().count(), 16);
     assert_eq!(script.endpoint.statistics().limited, 99 - 16);
+
+    // Of IPv6, whoever has a network of 64 bits is one source.
+    for (hosts, networks, expected) in [(99, 1, 16), (99, 99, 64)] {
+        let mut script = Script::new(vec![incoming("")]);
+        for number in 0..99 {
+            let (network, host) = (number % networks, number % hosts);
+            let address = Ipv6Addr::new(0x2001, 0xdb8, 0, network, host, 0, 0, 1);
+            script.peer = SocketAddr::new(address.into(), PORT);
+            (script.ns, script.tunnel_id) = (0, 0);
+            script.request(Vec::new());
+        }
+        assert_eq!(script.endpoint.tunnels().count(), expected);
+    }
 }
 
 #[test]

@@ -12,8 +12,8 @@ pub(super) const PEER_SESSION: u16 = 0x2222;
 /// A datagram the endpoint sent, taken apart.
 #[derive(Debug, Clone)]
 pub(super) struct Sent {
-    pub(super) destination: SocketAddrV4,
-    pub(super) source: SocketAddrV4,
+    pub(super) destination: SocketAddr,
+    pub(super) source: SocketAddr,
     pub(super) header: ControlHeader,
     /// `None` for a ZLB.
     pub(super) message: Option<Message>,
@@ -23,8 +23,8 @@ pub(super) struct Script {
     pub(super) endpoint: Endpoint,
     pub(super) now: Duration,
     /// Where the endpoint is, and where the scripted peer is.
-    pub(super) local: SocketAddrV4,
-    pub(super) peer: SocketAddrV4,
+    pub(super) local: SocketAddr,
+    pub(super) peer: SocketAddr,
     /// What the peer sends in the next header.
     pub(super) tunnel_id: u16,
     pub(super) ns: u16,

@@ -1,7 +1,7 @@
 //! Setting a tunnel up: requests, replies and authentication (RFC 2661
 //! sections 5.1 and 6.1 to 6.3).
 
-use core::net::SocketAddrV4;
+use core::net::SocketAddr;
 use core::num::NonZeroU16;
 
 use rand::{Rng, RngCore};
@@ -140,7 +140,7 @@ impl Tunnel {
     pub(super) fn handle_sccrp(
         &mut self,
         cx: &mut Context<'_>,
-        source: SocketAddrV4,
+        source: SocketAddr,
         message: &Message,
     ) {
         // From here on the port the server chose is its port (8.1).
