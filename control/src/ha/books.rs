@@ -3,7 +3,7 @@
 //!
 //! Nothing is called lost when it is missed: a copy may still be on its way,
 //! on this link or another. What a report vouches for is settled
-//! [`SETTLE`] later, and what comes after that takes its count back. Nothing
+//! `SETTLE` later, and what comes after that takes its count back. Nothing
 //! that the peer has not reported is ever counted as lost.
 
 mod groups;
