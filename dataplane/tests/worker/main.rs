@@ -5,6 +5,7 @@ mod forwarding;
 mod fragments;
 mod ipv6;
 mod ipv6_rig;
+mod live;
 #[path = "../machine/mod.rs"]
 mod machine;
 mod malformed;
