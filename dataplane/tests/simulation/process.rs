@@ -25,7 +25,7 @@ use crate::plan::{self, DIALLED};
 use crate::scenario::Scenario;
 
 /// What may wait for the rest of its packet: more than ever does.
-const REASSEMBLY_PIECES: usize = 1024;
+const REASSEMBLY_PIECES: usize = 4096;
 
 /// What may wait for those before it.
 const ORDERED_PACKETS: usize = 512;
