@@ -35,11 +35,15 @@ pub struct Pieces {
 }
 
 /// Cuts a packet of so many octets into pieces of `mtu` octets at most. `None`
-/// when it fits whole, and when it takes more than [`MAX_PIECES`].
+/// when it fits whole, when it takes more than [`MAX_PIECES`], and when nothing
+/// is carried at all.
 #[inline]
 #[must_use]
 pub fn split(packet_octets: usize, mtu: u16) -> Option<Pieces> {
-    let count = packet_octets.div_ceil(usize::from(mtu).max(1));
+    let count = match usize::from(mtu) {
+        0 => return None,
+        mtu => packet_octets.div_ceil(mtu),
+    };
     (2..=MAX_PIECES).contains(&count).then(|| Pieces {
         piece_octets: packet_octets.div_ceil(count),
         rest: 0..packet_octets,
