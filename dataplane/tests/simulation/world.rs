@@ -17,7 +17,7 @@ use crate::packets::{self, Copy};
 use crate::process::Process;
 use crate::scenario::{Loss, Outage, Restart, Scenario};
 
-const BUFFERS: u32 = 4096;
+const BUFFERS: u32 = 8192;
 /// Workers look at their queues this often; whatever comes in between comes together.
 pub(crate) const POLL: Duration = Duration::from_micros(100);
 /// And this often even when nothing comes in, where packets wait for their turn.
