@@ -8,8 +8,13 @@
 #[inline]
 #[must_use]
 pub fn sum(data: &[u8]) -> u32 {
-    // Taken in the machine's order and swapped back (RFC 1071, 2 B).
-    let sum = simd::sum(data);
+    in_network_order(simd::sum(data))
+}
+
+/// A [`simd::sum`], which is in the machine's order, as [`sum`] has it: swapped
+/// back (RFC 1071, 2 B).
+#[inline]
+pub(crate) fn in_network_order(sum: u64) -> u32 {
     let sum = (sum >> 32) + (sum & 0xffff_ffff);
     let sum = (sum >> 32) as u32 + (sum & 0xffff_ffff) as u32;
     u32::from(u16::from_be(fold(sum)))

@@ -8,6 +8,7 @@ pub mod decapsulation;
 pub mod encapsulation;
 pub mod ethernet;
 pub mod ha;
+pub mod ha_frame;
 pub mod icmpv6;
 pub mod ipv4;
 pub mod ipv6;

@@ -375,11 +375,9 @@ impl Tables {
             return;
         };
         set.generation = self.generation;
-        set.members.clear();
-        set.absent.clear();
-        set.too_small.clear();
-        set.mtu = set.spec.mtu;
-        for &session in &set.spec.members {
+        set.clear_members();
+        let spec = Arc::clone(&set.spec);
+        for &session in &spec.members {
             let link = self.session_link(session).copied();
             let Some(of_session) = self.sessions.get(session) else {
                 continue;
@@ -387,12 +385,11 @@ impl Tables {
             match link.filter(|link| self.port_up(link.port)) {
                 Some(link) if of_session.spec.set == Some(id) => {
                     let mtu = of_session.inner_mtu(&link);
-                    let member = Member { session, link };
+                    let member = Member::new(of_session, link, spec.send_epoch);
                     if mtu < MIN_MEMBER_MTU {
                         set.too_small.push(member);
                     } else {
-                        set.mtu = set.mtu.min(mtu);
-                        set.members.push(member);
+                        set.push_member(member, mtu);
                     }
                 }
                 _ => set.absent.push(session),

@@ -5,12 +5,14 @@
 //! The walk of a packet: `receive` looks at the Ethernet and IP headers,
 //! `l2tp` takes tunnels apart, `elimination` finds the first copies, `forward` routes
 //! what no `shortcut` leads to,
-//! `send` encapsulates, numbers and replicates, `io` has the TX rings and
+//! `outgoing` collects what goes to one set, `send` numbers and replicates it with
+//! the headers of `encapsulate` or prebuilt ones, `io` has the TX rings and
 //! the way to the control thread. What only one worker can do for a set, its
 //! `owner` does; the others hand it over by the `inbox` of that worker.
 
 mod candidates;
 mod elimination;
+mod encapsulate;
 mod family;
 mod forward;
 mod fragments;
@@ -18,6 +20,7 @@ mod inbox;
 mod io;
 mod l2tp;
 mod order;
+mod outgoing;
 mod owner;
 mod police;
 mod receive;
@@ -47,14 +50,11 @@ use candidates::Candidates;
 use forward::Origin;
 use inbox::{Handed, Mail};
 use io::Io;
+use outgoing::Outgoing;
 use owner::Piece;
-use send::Stage;
 
 /// Orders carried out between two looks at the ports.
 const ORDERS_PER_POLL: usize = 64;
-
-/// Sets that can collect packets of one burst at the same time.
-const STAGES: usize = 4;
 
 /// How long a packet's pieces wait for each other, or its fragments, seconds:
 /// above the worst difference in delay between two links.
@@ -169,7 +169,7 @@ pub struct Worker {
     /// The pieces of one packet, when they are all there.
     whole: Vec<Piece>,
     /// Packets of the current burst that wait for their numbers.
-    stages: [Stage; STAGES],
+    outgoing: Outgoing,
     identification: Identification,
 }
 
@@ -215,7 +215,7 @@ impl Worker {
                 timeout_ticks: REASSEMBLY_TIMEOUT_S * parts.tsc_hz,
             }),
             whole: Vec::with_capacity(MAX_PIECES),
-            stages: std::array::from_fn(|_| Stage::default()),
+            outgoing: Outgoing::new(),
             identification: Identification::new(parts.index, parts.workers),
         }
     }

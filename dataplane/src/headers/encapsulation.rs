@@ -131,6 +131,16 @@ impl Template {
         matches!(self.form, Form::Ha(_) | Form::HaIpv6(_))
     }
 
+    /// The headers of the form with HA over IPv4, if they are of it: zero where
+    /// packets differ.
+    #[must_use]
+    pub(super) fn ha_over_ipv4(&self) -> Option<&[u8; HA_OCTETS]> {
+        match &self.form {
+            Form::Ha(octets) => Some(octets),
+            _ => None,
+        }
+    }
+
     #[inline]
     #[must_use]
     pub fn is_over_ipv6(&self) -> bool {

@@ -1,20 +1,48 @@
 //! HA sets and their live members.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use crate::command::{Epoch, SessionId, SetId, SetSpec};
-use crate::counters::SetCounters;
+use crate::counters::{SessionCounters, SetCounters};
+use crate::headers::ha_frame::HaFrame;
+use crate::speed::SpeedLimit;
 
-use super::{Link, TableSlot};
+use super::{Link, Session, TableSlot};
 
 /// Slots are dense: an id beyond this is refused rather than made room for.
 const MAX_SLOTS: usize = 1 << 20;
 
 /// A session that gets a copy, and how it leaves.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Member {
-    pub(crate) session: SessionId,
+    /// All headers, when they are of the usual form, the neighbour is known and
+    /// the checksums are ours to make.
+    pub(crate) frame: Option<HaFrame>,
+    pub(crate) counters: Arc<SessionCounters>,
+    pub(crate) speed: Option<Arc<SpeedLimit>>,
     pub(crate) link: Link,
+    pub(crate) session: SessionId,
+    /// Before the inner packet, without Ethernet's.
+    pub(crate) headers_octets: u16,
+    needs_sum: bool,
+}
+
+impl Member {
+    pub(super) fn new(session: &Session, link: Link, epoch: u32) -> Self {
+        let ethernet = link.ethernet.filter(|_| !link.fills_in_checksums);
+        let frame = |ethernet| HaFrame::new(&session.template, &ethernet, epoch);
+        Self {
+            frame: ethernet.and_then(frame),
+            counters: Arc::clone(&session.counters),
+            speed: session.spec.speed.clone(),
+            session: session.spec.id,
+            headers_octets: session.template.octets() as u16,
+            needs_sum: session.template.has_udp_checksum() && !link.fills_in_checksums,
+            link,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -26,6 +54,11 @@ pub(crate) struct Set {
     pub(crate) payload_table: TableSlot,
     /// Packets leave in the order of their numbers.
     pub(crate) ordered: bool,
+    pub(crate) next_number: Arc<AtomicU64>,
+    /// Some member has a prebuilt frame.
+    pub(crate) has_frames: bool,
+    /// Some member's UDP checksums are ours to make.
+    pub(crate) needs_sums: bool,
     /// Members whose session is there, whose peer has a route and whose port is up.
     pub(crate) members: Vec<Member>,
     /// Those that would be, but carry less than a member must.
@@ -45,6 +78,9 @@ impl Set {
         Self {
             epochs: [0, 1].map(|place| spec.epochs.get(place).cloned()),
             counters: spec.counters.get(worker).cloned().unwrap_or_default(),
+            next_number: Arc::clone(&spec.next_number),
+            has_frames: false,
+            needs_sums: false,
             members: Vec::with_capacity(spec.members.len()),
             absent: Vec::new(),
             too_small: Vec::with_capacity(spec.members.len()),
@@ -55,6 +91,24 @@ impl Set {
             spec,
             generation: 0,
         }
+    }
+
+    /// Adds a member that gets copies.
+    pub(super) fn push_member(&mut self, member: Member, mtu: u16) {
+        self.mtu = self.mtu.min(mtu);
+        self.has_frames |= member.frame.is_some();
+        self.needs_sums |= member.needs_sum;
+        self.members.push(member);
+    }
+
+    /// Forgets all members.
+    pub(super) fn clear_members(&mut self) {
+        self.members.clear();
+        self.absent.clear();
+        self.too_small.clear();
+        self.has_frames = false;
+        self.needs_sums = false;
+        self.mtu = self.spec.mtu;
     }
 
     /// What is received of this epoch.

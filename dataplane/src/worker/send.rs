@@ -1,64 +1,23 @@
-//! Into the tunnels: cutting, encapsulation, numbers, replication.
-
-use dpdk::{BURST, Burst, Mbuf, Mempool};
+//! Into the tunnels: numbers and replication.
 
 use std::sync::atomic::Ordering;
 
-use crate::checksum;
-use crate::command::{SessionId, SetId};
-use crate::counters::{Drop, SessionCounters};
-use crate::event::Event;
-use crate::headers::encapsulation::{Fields, Template};
-use crate::headers::ha::{FLAG_MORE_PIECES, FLAG_NOT_FIRST_PIECE};
-use crate::headers::ppp::{self, PROTOCOL_OCTETS};
-use crate::headers::{ethernet, ipv4, ipv6};
-use crate::tables::{Link, Member};
-use crate::transform::fragment::Fragment;
-use crate::transform::{fragment, fragment_ipv6, split};
+use dpdk::{BURST, Burst, Mbuf, Mempool};
 
+use crate::checksum;
+use crate::command::SessionId;
+use crate::counters::Drop;
+use crate::headers::ha::{FLAG_MORE_PIECES, FLAG_NOT_FIRST_PIECE};
+use crate::headers::ha_frame::{HaFrame, Inner};
+use crate::headers::{ipv4, ppp};
+use crate::tables::{Link, Member, Set, Tables};
+use crate::window::Access;
+
+use super::encapsulate::{Copy, encapsulate, needs_sum, send_cut, send_outer, without_protocol};
 use super::forward::Origin;
 use super::io::Io;
-use super::police::Class;
-use super::{Worker, keep};
-
-/// Packets of one burst that wait for the numbers of their set.
-pub(super) struct Stage {
-    set: SetId,
-    packets: Vec<Mbuf>,
-    /// Of each packet, what the HA header says of pieces.
-    flags: [u8; BURST],
-}
-
-impl Default for Stage {
-    fn default() -> Self {
-        Self {
-            set: SetId(u32::MAX),
-            packets: Vec::with_capacity(BURST),
-            flags: [0; BURST],
-        }
-    }
-}
-
-impl Stage {
-    /// Adds a packet or a piece; there is room for it.
-    fn push(&mut self, packet: Mbuf, flags: u8) {
-        if let Some(place) = self.flags.get_mut(self.packets.len()) {
-            *place = flags;
-            self.packets.push(packet);
-        }
-    }
-}
-
-/// What the headers of one copy say of its packet.
-struct Copy {
-    number: u64,
-    epoch: u32,
-    /// Of the HA header: which piece it is, if it is one.
-    flags: u8,
-    /// Sum of the inner packet, or of the piece.
-    sum: u32,
-    identification: u16,
-}
+use super::outgoing::Group;
+use super::{Identification, Worker};
 
 impl Worker {
     /// Sends a packet into one session, without an HA header.
@@ -69,11 +28,12 @@ impl Worker {
             self.io.drop(origin.source, Drop::NoRoute);
             return;
         };
+        let summed = needs_sum(&session.plain, link);
         let copy = Copy {
             number: 0,
             epoch: 0,
             flags: 0,
-            sum: inner_sum(needs_sum(&session.plain, link), &packet),
+            sum: if summed { checksum::sum(&packet) } else { 0 },
             identification: self.identification.take(),
         };
         let octets = packet.len();
@@ -99,447 +59,367 @@ impl Worker {
             let identification = copy.identification;
             send_cut(&mut self.io, &self.copies, link, mtu, identification, make)
         };
-        count_sent(&session.counters, sent, octets);
-    }
-
-    /// Keeps a packet until its burst is through, so that all that go to one
-    /// set take their numbers at once. One that is larger than `whole_mtu` is
-    /// cut first.
-    #[inline]
-    pub(super) fn stage(&mut self, set: SetId, packet: Mbuf, whole_mtu: u16, source: usize) {
-        if packet.len() <= usize::from(whole_mtu) {
-            self.stage_with_room(set, 1).push(packet, 0);
-        } else if let Err(reason) = self.stage_pieces(set, packet, whole_mtu) {
-            self.io.drop(source, reason);
+        let counters = &session.counters;
+        if sent {
+            counters.sent_packets.add(1);
+            counters.sent_octets.add(octets as u64);
+        } else {
+            counters.send_dropped_packets.add(1);
         }
-    }
-
-    /// Cuts a packet. The first piece keeps its buffer, the others get copies.
-    fn stage_pieces(&mut self, set: SetId, mut packet: Mbuf, mtu: u16) -> Result<(), Drop> {
-        let mut cut = split(packet.len(), mtu).ok_or(Drop::FragmentationNeeded)?;
-        let first = cut.next().ok_or(Drop::FragmentationNeeded)?;
-        let mut later = Burst::new();
-        let count = cut.len();
-        if !self.copies.alloc_bulk(&mut later, count) {
-            return Err(Drop::NoBuffer);
-        }
-        for (buffer, piece) in later.iter_mut().zip(cut.clone()) {
-            if !buffer.extend_from_slice(&packet[piece.range]) {
-                return Err(Drop::NoBuffer);
-            }
-        }
-        keep(&mut packet, first.range);
-        let stage = self.stage_with_room(set, 1 + count);
-        stage.push(packet, first.place.flags());
-        for (buffer, piece) in later.drain(..).zip(cut) {
-            stage.push(buffer, piece.place.flags());
-        }
-        Ok(())
-    }
-
-    /// Where packets of this set wait, with room for some more.
-    fn stage_with_room(&mut self, set: SetId, room: usize) -> &mut Stage {
-        let of_set = |stage: &Stage| !stage.packets.is_empty() && stage.set == set;
-        let place = self
-            .stages
-            .iter()
-            .position(of_set)
-            .or_else(|| {
-                self.stages
-                    .iter()
-                    .position(|stage| stage.packets.is_empty())
-            })
-            .unwrap_or(0);
-        if self.stages[place].packets.len() + room > BURST || !of_set(&self.stages[place]) {
-            self.number(place);
-        }
-        let stage = &mut self.stages[place];
-        stage.set = set;
-        stage
-    }
-
-    pub(super) fn number_all(&mut self) {
-        for place in 0..self.stages.len() {
-            self.number(place);
-        }
-    }
-
-    fn number(&mut self, place: usize) {
-        if self.stages[place].packets.is_empty() {
-            return;
-        }
-        let Stage { set, flags, .. } = self.stages[place];
-        let mut packets = std::mem::take(&mut self.stages[place].packets);
-        self.replicate(set, &mut packets, flags);
-        packets.clear();
-        self.stages[place].packets = packets;
     }
 
     /// Numbers the packets of a set and sends a copy of each to every live
     /// member; the originals go to the last one.
-    fn replicate(&mut self, id: SetId, packets: &mut Vec<Mbuf>, flags: [u8; BURST]) {
-        let Some(set) = self.tables.live_set(id) else {
+    #[inline(always)]
+    pub(super) fn replicate(&mut self, group: Group) {
+        if self.tables.live_set(group.set).is_none() {
+            return;
+        }
+        let Some(set) = self.tables.set(group.set) else {
             return;
         };
-        // Put back below: the tables stay free for other lookups.
-        let members = std::mem::take(&mut set.members);
-        self.refuse_surplus(&members, packets, &flags);
-        if let (Some((last, others)), false) = (members.split_last(), packets.is_empty()) {
-            let burst = self.take_numbers(id, &members, packets, flags);
-            for member in others {
-                self.send_copies(member, packets, &burst);
-            }
-            let count = packets.len();
-            self.send_originals(last, packets, &burst);
-            self.count_absent(id, count);
+        let replication = Replication {
+            tables: &self.tables,
+            set,
+            io: &mut self.io,
+            copies: &self.copies,
+            identification: &mut self.identification,
+            access: self.access,
+        };
+        replication.run(group);
+    }
+}
+
+/// What it takes to send a group of packets.
+struct Replication<'a> {
+    tables: &'a Tables,
+    set: &'a Set,
+    io: &'a mut Io,
+    copies: &'a Mempool,
+    identification: &'a mut Identification,
+    access: Access,
+}
+
+/// A group's numbers, and what else all members' copies have in common.
+struct Numbered {
+    first: u64,
+    /// Of each packet, what the HA header says of pieces.
+    flags: [u8; BURST],
+    /// Of each packet, in the machine's order.
+    sums: [u64; BURST],
+    /// Of each packet, for members with a prebuilt frame; `None` when the group
+    /// is not for them.
+    inner: Option<[Inner; BURST]>,
+}
+
+/// What became of a member's copies.
+#[derive(Default)]
+struct Tally {
+    sent_packets: u64,
+    sent_octets: u64,
+    dropped_packets: u64,
+}
+
+impl Replication<'_> {
+    #[inline(always)]
+    fn run(mut self, group: Group) {
+        let Group {
+            mut packets, flags, ..
+        } = group;
+        self.refuse_surplus(&mut packets, &flags);
+        let (Some((last, others)), false) = (self.set.members.split_last(), packets.is_empty())
+        else {
+            return;
+        };
+        let numbered = self.number(&packets, flags);
+        let count = packets.len();
+        for member in others {
+            self.send_copies(member, &packets, &numbered);
         }
-        if let Some(set) = self.tables.live_set(id) {
-            set.members = members;
-        }
+        self.send_originals(last, packets, &numbered);
+        self.count_absent(count);
     }
 
     /// Drops those packets for which no member has room, before they get
     /// numbers: a number that is never sent would look like a loss. A packet
     /// goes with all its pieces or not at all.
-    fn refuse_surplus(&self, members: &[Member], packets: &mut Vec<Mbuf>, flags: &[u8; BURST]) {
-        let room = |member: &Member| match member.link.ethernet {
-            Some(_) => self.io.room(member.link.port),
-            None => usize::MAX,
-        };
-        let mut most = members.iter().map(room).max().unwrap_or(0);
-        if most >= packets.len() {
-            return;
+    #[inline(always)]
+    fn refuse_surplus(&self, packets: &mut Burst, flags: &[u8; BURST]) {
+        let has_room = |member: &Member| self.room(member) >= packets.len();
+        if !self.set.members.iter().any(has_room) {
+            self.drop_surplus(packets, flags);
         }
+    }
+
+    #[cold]
+    fn drop_surplus(&self, packets: &mut Burst, flags: &[u8; BURST]) {
+        let rooms = self.set.members.iter().map(|member| self.room(member));
+        let mut most = rooms.max().unwrap_or(0);
         while flags[most] & FLAG_NOT_FIRST_PIECE != 0 {
             most -= 1;
         }
         let surplus = packets.len() - most;
-        packets.truncate(most);
-        for member in members {
+        packets.drain(most..);
+        for member in &self.set.members {
             let port = member.link.port;
             self.io.drop_many(port, Drop::TxRingFull, surplus as u64);
-            self.count_dropped(member, surplus);
+            member.counters.send_dropped_packets.add(surplus as u64);
         }
     }
 
-    fn take_numbers(
-        &mut self,
-        id: SetId,
-        members: &[Member],
-        packets: &[Mbuf],
-        flags: [u8; BURST],
-    ) -> Numbered {
+    /// How many copies a member's port takes now. What waits for a neighbour
+    /// needs no room there.
+    #[inline(always)]
+    fn room(&self, member: &Member) -> usize {
+        match member.link.ethernet {
+            Some(_) => self.io.room(member.link.port),
+            None => usize::MAX,
+        }
+    }
+
+    #[inline(always)]
+    fn number(&self, packets: &Burst, flags: [u8; BURST]) -> Numbered {
+        let count = packets.len() as u64;
+        let next_number = &self.set.next_number;
+        // Relaxed: the numbers need to be distinct, and order nothing else.
+        let first = match self.access {
+            Access::Shared => next_number.fetch_add(count, Ordering::Relaxed),
+            Access::Alone => {
+                let first = next_number.load(Ordering::Relaxed);
+                next_number.store(first.wrapping_add(count), Ordering::Relaxed);
+                first
+            }
+        };
         let mut numbered = Numbered {
-            first: 0,
-            epoch: 0,
+            first,
             flags,
             sums: [0; BURST],
+            inner: None,
         };
-        let summed = members.iter().any(|member| {
-            self.tables
-                .session(member.session)
-                .is_some_and(|session| needs_sum(&session.template, &member.link))
-        });
+        let whole = flags[..packets.len()].iter().all(|&flags| flags == 0);
+        let mut inner = [Inner::default(); BURST];
+        let mut fit = whole && self.set.has_frames;
         let mut octets = 0;
-        let places = numbered.sums.iter_mut().zip(flags);
-        for ((sum, flags), packet) in places.zip(packets) {
-            *sum = inner_sum(summed, without_protocol(packet, flags));
+        for (place, packet) in packets.iter().enumerate() {
             octets += packet.len() as u64;
-        }
-        if let Some(set) = self.tables.set(id) {
-            let count = packets.len() as u64;
-            // Relaxed: the numbers need to be distinct, and order nothing else.
-            numbered.first = set.spec.next_number.fetch_add(count, Ordering::Relaxed);
-            numbered.epoch = set.spec.send_epoch;
-            let later = count_flagged(&flags[..packets.len()], FLAG_NOT_FIRST_PIECE);
-            set.counters.sent_packets.add(count - later);
-            set.counters.sent_octets.add(octets);
-            if later > 0 {
-                let pieces = FLAG_NOT_FIRST_PIECE | FLAG_MORE_PIECES;
-                let pieces = count_flagged(&flags[..packets.len()], pieces);
-                set.counters.split_packets.add(pieces - later);
-                set.counters.split_pieces.add(pieces);
+            if self.set.needs_sums {
+                numbered.sums[place] = if whole {
+                    sum_of_packet(packet)
+                } else {
+                    simd::sum(without_protocol(packet, flags[place]))
+                };
+            }
+            if fit {
+                let protocol = ppp::protocol_of(packet);
+                let number = first.wrapping_add(place as u64);
+                let sum = numbered.sums[place];
+                match Inner::new(packet.len(), sum, protocol, 0, number) {
+                    Some(made) => inner[place] = made,
+                    None => fit = false,
+                }
             }
         }
+        numbered.inner = fit.then_some(inner);
+        self.count_numbered(&flags[..packets.len()], whole, octets);
         numbered
     }
 
-    fn send_copies(&mut self, member: &Member, packets: &[Mbuf], burst: &Numbered) {
+    #[inline(always)]
+    fn count_numbered(&self, flags: &[u8], whole: bool, octets: u64) {
+        let count = flags.len() as u64;
+        let counters = &self.set.counters;
+        counters.sent_octets.add(octets);
+        if whole {
+            counters.sent_packets.add(count);
+            return;
+        }
+        let later = count_flagged(flags, FLAG_NOT_FIRST_PIECE);
+        let pieces = count_flagged(flags, FLAG_NOT_FIRST_PIECE | FLAG_MORE_PIECES);
+        counters.sent_packets.add(count - later);
+        counters.split_packets.add(pieces - later);
+        counters.split_pieces.add(pieces);
+    }
+
+    #[inline(always)]
+    fn send_copies(&mut self, member: &Member, packets: &Burst, numbered: &Numbered) {
         let passing = self.within_speed(member, packets);
         let wanted = passing.count_ones() as usize;
-        let room = match member.link.ethernet {
-            Some(_) => self.io.room(member.link.port).min(wanted),
-            None => wanted,
-        };
+        let room = self.room(member).min(wanted);
         let mut fresh = Burst::new();
         if !self.copies.alloc_bulk(&mut fresh, room) {
             // Too few for all: as many as there are.
             while fresh.len() < room && self.copies.alloc_bulk(&mut fresh, 1) {}
         }
+        let mut tally = Tally::default();
+        let no_buffer = room - fresh.len();
         let mut fresh = fresh.drain(..);
-        let packets = packets.iter().enumerate();
-        let passing = packets.filter(|&(index, _)| passes(passing, index));
-        for (place, (index, packet)) in passing.enumerate() {
-            let copy = fresh
-                .next()
-                .and_then(|mut copy| copy.extend_from_slice(packet).then_some(copy));
-            if let Some(copy) = copy {
-                self.send_copy(member, copy, burst, index);
+        for (place, packet) in packets.iter().enumerate() {
+            if !passes(passing, place) {
                 continue;
             }
-            let reason = if place < room {
-                Drop::NoBuffer
-            } else {
-                Drop::TxRingFull
+            let Some(mut copy) = fresh.next() else {
+                break;
             };
-            self.io.drop(member.link.port, reason);
-            self.count_dropped(member, 1);
+            if copy.extend_from_mbuf(packet) {
+                self.send_copy(member, copy, numbered, place, &mut tally);
+            } else {
+                self.io.drop(member.link.port, Drop::NoBuffer);
+                tally.dropped_packets += 1;
+            }
+        }
+        let no_room = wanted - room;
+        if no_buffer + no_room > 0 {
+            let port = member.link.port;
+            self.io.drop_many(port, Drop::NoBuffer, no_buffer as u64);
+            self.io.drop_many(port, Drop::TxRingFull, no_room as u64);
+            tally.dropped_packets += (no_buffer + no_room) as u64;
+        }
+        tally.count(member);
+    }
+
+    #[inline(always)]
+    fn send_originals(&mut self, member: &Member, mut packets: Burst, numbered: &Numbered) {
+        let passing = self.within_speed(member, &packets);
+        let mut tally = Tally::default();
+        for (place, packet) in packets.drain(..).enumerate() {
+            if passes(passing, place) {
+                self.send_copy(member, packet, numbered, place, &mut tally);
+            }
+        }
+        tally.count(member);
+    }
+
+    /// Puts a member's headers before a copy, and sends it.
+    #[inline(always)]
+    fn send_copy(
+        &mut self,
+        member: &Member,
+        packet: Mbuf,
+        numbered: &Numbered,
+        place: usize,
+        tally: &mut Tally,
+    ) {
+        let octets = packet.len() as u64;
+        let sent = match (&member.frame, &numbered.inner) {
+            (Some(frame), Some(inner)) => {
+                self.send_framed(member, frame, packet, &inner[place % BURST])
+            }
+            _ => self.send_unusual(member, packet, numbered, place),
+        };
+        if sent {
+            tally.sent_packets += 1;
+            tally.sent_octets += octets;
+        } else {
+            tally.dropped_packets += 1;
         }
     }
 
-    fn send_originals(&mut self, member: &Member, packets: &mut Vec<Mbuf>, burst: &Numbered) {
-        let passing = self.within_speed(member, packets);
-        for (index, packet) in packets.drain(..).enumerate() {
-            if passes(passing, index) {
-                self.send_copy(member, packet, burst, index);
-            }
-        }
+    #[inline(always)]
+    fn send_framed(
+        &mut self,
+        member: &Member,
+        frame: &HaFrame,
+        mut packet: Mbuf,
+        inner: &Inner,
+    ) -> bool {
+        let identification = self.identification.take();
+        let Some(header) = packet.prepend_array() else {
+            self.io.drop(member.link.port, Drop::NoBuffer);
+            return false;
+        };
+        frame.write(header, inner, identification);
+        self.io.push(member.link.port, packet)
+    }
+
+    /// Of any form, to any neighbour.
+    #[inline(never)]
+    fn send_unusual(
+        &mut self,
+        member: &Member,
+        packet: Mbuf,
+        numbered: &Numbered,
+        place: usize,
+    ) -> bool {
+        let Some(session) = self.tables.session(member.session) else {
+            return false;
+        };
+        let copy = Copy {
+            number: numbered.first.wrapping_add(place as u64),
+            epoch: self.set.spec.send_epoch,
+            flags: numbered.flags[place],
+            sum: checksum::in_network_order(numbered.sums[place]),
+            identification: self.identification.take(),
+        };
+        let outer = encapsulate(&session.template, &member.link, packet, &copy);
+        send_outer(self.io, &member.link, outer)
     }
 
     /// Which packets of a burst the speed of a link lets pass, as bits. The
     /// others are counted here.
-    fn within_speed(&self, member: &Member, packets: &[Mbuf]) -> u64 {
-        // A burst has no more packets than there are bits.
-        let unused = u64::BITS.saturating_sub(packets.len() as u32);
-        let all = u64::MAX.checked_shr(unused).unwrap_or(0);
-        let Some(session) = self.tables.session(member.session) else {
+    #[inline(always)]
+    fn within_speed(&self, member: &Member, packets: &Burst) -> u64 {
+        let all = u64::MAX >> (u64::BITS as usize - packets.len());
+        let Some(limit) = &member.speed else {
             return all;
         };
-        let Some(limit) = &session.spec.speed else {
-            return all;
-        };
-        let headers = session.template.octets();
+        let headers = usize::from(member.headers_octets);
         let octets = packets.iter().map(|packet| headers + packet.len());
         let passing = limit.admit(self.io.now_ns(), octets);
-        let refused = packets.len() as u64 - u64::from(passing.count_ones());
+        let refused = u64::from((all & !passing).count_ones());
         if refused > 0 {
-            session.counters.over_speed_packets.add(refused);
-            self.io
-                .drop_many(member.link.port, Drop::OverSpeed, refused);
+            member.counters.over_speed_packets.add(refused);
+            let port = member.link.port;
+            self.io.drop_many(port, Drop::OverSpeed, refused);
         }
         passing
     }
 
     /// Members that have no way now, or one that is too small, get no copies,
     /// which the far end must know from losses of the line.
-    fn count_absent(&self, id: SetId, packets: usize) {
-        let Some(set) = self.tables.set(id) else {
-            return;
-        };
-        for member in &set.too_small {
+    fn count_absent(&self, packets: usize) {
+        let packets = packets as u64;
+        for member in &self.set.too_small {
             let port = member.link.port;
-            self.io.drop_many(port, Drop::LinkTooSmall, packets as u64);
-            self.count_dropped(member, packets);
+            self.io.drop_many(port, Drop::LinkTooSmall, packets);
+            member.counters.send_dropped_packets.add(packets);
         }
-        for &session in &set.absent {
+        for &session in &self.set.absent {
             if let Some(session) = self.tables.session(session) {
-                let dropped = &session.counters.send_dropped_packets;
-                dropped.add(packets as u64);
+                session.counters.send_dropped_packets.add(packets);
             }
         }
     }
+}
 
-    fn send_copy(&mut self, member: &Member, packet: Mbuf, burst: &Numbered, index: usize) {
-        let Some(session) = self.tables.session(member.session) else {
-            return;
-        };
-        let copy = Copy {
-            number: burst.first + index as u64,
-            epoch: burst.epoch,
-            flags: burst.flags.get(index).copied().unwrap_or(0),
-            sum: burst.sums.get(index).copied().unwrap_or(0),
-            identification: self.identification.take(),
-        };
-        let octets = packet.len();
-        let outer = encapsulate(&session.template, &member.link, packet, &copy);
-        let sent = send_outer(&mut self.io, &member.link, outer);
-        count_sent(&session.counters, sent, octets);
-    }
-
-    fn count_dropped(&self, member: &Member, packets: usize) {
-        if let Some(session) = self.tables.session(member.session) {
-            let dropped = &session.counters.send_dropped_packets;
-            dropped.add(packets as u64);
+impl Tally {
+    #[inline(always)]
+    fn count(&self, member: &Member) {
+        let counters = &member.counters;
+        counters.sent_packets.add(self.sent_packets);
+        counters.sent_octets.add(self.sent_octets);
+        if self.dropped_packets > 0 {
+            counters.send_dropped_packets.add(self.dropped_packets);
         }
     }
 }
 
-/// The numbers of one burst of a set.
-struct Numbered {
-    first: u64,
-    epoch: u32,
-    /// See [`Stage`].
-    flags: [u8; BURST],
-    /// Sum of each packet.
-    sums: [u32; BURST],
+/// What the outer UDP checksum needs of a packet. An IPv4 header without
+/// options need not be summed: its own checksum makes it 0.
+#[inline(always)]
+fn sum_of_packet(packet: &[u8]) -> u64 {
+    match packet.split_first_chunk::<{ ipv4::HEADER_OCTETS }>() {
+        Some((&[ipv4::FIRST_OCTET, ..], payload)) => simd::sum_inline(payload),
+        _ => simd::sum_inline(packet),
+    }
 }
 
 /// Whether the packet at this place of a burst is among those that pass.
-#[inline]
-fn passes(passing: u64, index: usize) -> bool {
-    passing >> index & 1 == 1
+#[inline(always)]
+fn passes(passing: u64, place: usize) -> bool {
+    passing >> place & 1 == 1
 }
 
 /// How many have one of these flags.
 fn count_flagged(flags: &[u8], wanted: u8) -> u64 {
     flags.iter().filter(|&flags| flags & wanted != 0).count() as u64
-}
-
-#[inline]
-fn count_sent(counters: &SessionCounters, sent: bool, octets: usize) {
-    if sent {
-        counters.sent_packets.add(1);
-        counters.sent_octets.add(octets as u64);
-    } else {
-        counters.send_dropped_packets.add(1);
-    }
-}
-
-/// Whether the UDP checksum of what goes out here is ours to make.
-#[inline]
-fn needs_sum(template: &Template, link: &Link) -> bool {
-    template.has_udp_checksum() && !link.fills_in_checksums
-}
-
-/// What the outer UDP checksum needs of a packet, if there is to be one.
-#[inline]
-fn inner_sum(wanted: bool, packet: &[u8]) -> u32 {
-    if wanted { checksum::sum(packet) } else { 0 }
-}
-
-/// What follows the PPP protocol, or what stands in its place in a later piece.
-#[inline]
-fn without_protocol(packet: &[u8], flags: u8) -> &[u8] {
-    match packet.split_at_checked(PROTOCOL_OCTETS) {
-        Some((_, rest)) if flags & FLAG_NOT_FIRST_PIECE != 0 => rest,
-        _ => packet,
-    }
-}
-
-/// Puts the session's headers before a packet, and the Ethernet header if the
-/// neighbour is known. `None` when there is no room.
-#[inline]
-fn encapsulate(template: &Template, link: &Link, mut packet: Mbuf, copy: &Copy) -> Option<Mbuf> {
-    let later_piece = copy.flags & FLAG_NOT_FIRST_PIECE != 0;
-    // A later piece has no PPP protocol: its own first octets stand there.
-    let (protocol, in_place_octets) = match packet.first_chunk() {
-        Some(&octets) if later_piece => (u16::from_be_bytes(octets), octets.len()),
-        _ => (ppp::protocol_of(&packet), 0),
-    };
-    let fields = Fields {
-        inner_octets: packet.len() - in_place_octets,
-        inner_sum: copy.sum,
-        protocol,
-        flags: copy.flags,
-        epoch: copy.epoch,
-        number: copy.number,
-        identification: copy.identification,
-    };
-    let ethernet_octets = link.ethernet.map_or(0, |header| header.len());
-    let header_octets = ethernet_octets + template.octets();
-    packet.prepend(header_octets - in_place_octets)?;
-    let (ethernet, outer) = packet.split_at_mut_checked(ethernet_octets)?;
-    if let Some(octets) = &link.ethernet {
-        ethernet.copy_from_slice(octets);
-    }
-    if !template.write(outer, &fields) {
-        return None;
-    }
-    if link.fills_in_checksums && template.has_udp_checksum() {
-        template.leave_checksums(outer);
-        request_checksums(&mut packet, template).then_some(())?;
-    }
-    Some(packet)
-}
-
-/// Has the port fill in the checksums of a frame.
-fn request_checksums(frame: &mut Mbuf, template: &Template) -> bool {
-    const ETHERNET_OCTETS: u8 = ethernet::HEADER_OCTETS as u8;
-    if template.is_over_ipv6() {
-        frame.request_checksum_ipv6(ETHERNET_OCTETS, ipv6::HEADER_OCTETS as u16)
-    } else {
-        frame.request_checksums(ETHERNET_OCTETS, ipv4::HEADER_OCTETS as u16)
-    }
-}
-
-/// Sends the outer packet that is made for a link without Ethernet header in
-/// fragments that fit `mtu`. False when one was dropped, which is counted.
-#[cold]
-fn send_cut(
-    io: &mut Io,
-    copies: &Mempool,
-    link: &Link,
-    mtu: usize,
-    identification: u16,
-    make: impl FnOnce(&Link) -> Option<Mbuf>,
-) -> bool {
-    let bare = Link {
-        ethernet: None,
-        fills_in_checksums: false,
-        ..*link
-    };
-    let Some(outer) = make(&bare) else {
-        io.drop(link.port, Drop::NoBuffer);
-        return false;
-    };
-    // What fits no link is not so long.
-    let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
-    // No two packets at about the same time have the same one (RFC 8200, 4.5).
-    let identification = (io.now as u32) << 16 | u32::from(identification);
-    let mut send = |parts: &mut dyn Iterator<Item = Fragment>| {
-        let mut sent = true;
-        for part in parts {
-            sent &= send_outer(io, link, part_of(copies, link, &outer, &part));
-        }
-        sent
-    };
-    let sent = match ethernet::ether_type_of(&outer) {
-        ethernet::ETHER_TYPE_IPV6 => {
-            fragment_ipv6(&outer, mtu, identification).map(|mut parts| send(&mut parts))
-        }
-        _ => fragment(&outer, mtu).map(|mut parts| send(&mut parts)),
-    };
-    sent.unwrap_or_else(|_| {
-        io.drop(link.port, Drop::FragmentationNeeded);
-        false
-    })
-}
-
-/// One fragment of a packet in a buffer of its own.
-fn part_of(copies: &Mempool, link: &Link, packet: &[u8], part: &Fragment) -> Option<Mbuf> {
-    let mut copy = copies.alloc()?;
-    let ethernet = link.ethernet.as_ref().map_or(&[][..], |header| header);
-    let payload = packet.get(part.payload_range.clone())?;
-    let octets = [ethernet, part.header(), payload];
-    let whole = octets.iter().all(|octets| copy.extend_from_slice(octets));
-    whole.then_some(copy)
-}
-
-/// Sends an outer packet, or has the control thread find its neighbour. False
-/// when it was dropped, which is counted.
-#[inline]
-fn send_outer(io: &mut Io, link: &Link, outer: Option<Mbuf>) -> bool {
-    let Some(packet) = outer else {
-        io.drop(link.port, Drop::NoBuffer);
-        return false;
-    };
-    if link.ethernet.is_some() {
-        return io.push(link.port, packet);
-    }
-    let event = Event::NeighbourMissing {
-        interface: link.interface,
-        next_hop: link.next_hop,
-        packet: packet.into(),
-    };
-    io.punt(link.port, Class::Neighbour, event)
 }

@@ -11,6 +11,7 @@ use dataplane::headers::encapsulation::{
     Fields, HA_OCTETS, IPV6_EXTRA_OCTETS, PLAIN_MAX_OCTETS, PLAIN_OCTETS, Template,
 };
 use dataplane::headers::ha::{self, HaHeader, Kind};
+use dataplane::headers::ha_frame::{HaFrame, Inner};
 use dataplane::headers::l2tp::{self, L2tp};
 use dataplane::headers::{ipv4, ipv6, ppp, udp};
 use proptest::prelude::*;
@@ -364,5 +365,55 @@ proptest! {
         prop_assert_eq!(protocol, expected);
         prop_assert_eq!(skipped, if address_control && !in_set { 4 } else { 2 });
         prop_assert_eq!(&frame[skipped..], inner);
+    }
+}
+
+proptest! {
+    /// The prebuilt frame writes what the template writes behind the Ethernet header.
+    #[test]
+    fn a_frame_has_the_templates_headers(
+        octets in prop_oneof![0..1600_usize, 65_480..65_490_usize],
+        sum in any::<u32>(),
+        ipv6 in any::<bool>(),
+        flags in 0..4_u8,
+        number in 0..1_u64 << 48,
+        epoch in any::<u32>(),
+        identification in any::<u16>(),
+        udp_checksum in any::<bool>(),
+    ) {
+        let mut spec = session(true, IPV4_PEER);
+        spec.udp_checksum = udp_checksum;
+        let template = template_of(&spec);
+        let protocol = if ipv6 { ppp::PROTOCOL_IPV6 } else { ppp::PROTOCOL_IPV4 };
+        let ethernet = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+        let fields = Fields {
+            inner_octets: octets,
+            inner_sum: sum,
+            protocol,
+            flags,
+            epoch,
+            number,
+            identification,
+        };
+        let mut expected = [0; 64];
+        expected[..14].copy_from_slice(&ethernet);
+        let fits = template.write(&mut expected[14..], &fields);
+        // In the machine's order.
+        let sum = u64::from(checksum::fold(sum).to_be());
+        let inner = Inner::new(octets, sum, protocol, flags, number);
+        prop_assert_eq!(inner.is_some(), fits);
+        if let Some(inner) = inner {
+            let frame = HaFrame::new(&template, &ethernet, epoch).expect("of this form");
+            let mut header = [0xff; 64];
+            frame.write(&mut header, &inner, identification);
+            prop_assert_eq!(header, expected);
+        }
+    }
+}
+
+#[test]
+fn other_forms_have_no_frame() {
+    for spec in [session(false, IPV4_PEER), session(true, IPV6_PEER)] {
+        assert!(HaFrame::new(&template_of(&spec), &[0; 14], 1).is_none());
     }
 }

@@ -1,0 +1,158 @@
+//! Packets of one burst on their way into sets: they wait until the burst is
+//! through, so that all that go to one set take their numbers at once.
+
+use std::array;
+
+use dpdk::{BURST, Burst, Mbuf};
+
+use crate::command::SetId;
+use crate::counters::Drop;
+use crate::transform::split;
+
+use super::{Worker, keep};
+
+/// What waits, in order.
+pub(super) struct Outgoing {
+    packets: Burst,
+    /// Of each packet, where it goes.
+    sets: [SetId; BURST],
+    /// Of each packet, what the HA header says of pieces.
+    flags: [u8; BURST],
+}
+
+/// Packets of one set, in order.
+pub(super) struct Group {
+    pub(super) set: SetId,
+    pub(super) packets: Burst,
+    /// Of each packet, what the HA header says of pieces.
+    pub(super) flags: [u8; BURST],
+}
+
+impl Outgoing {
+    pub(super) fn new() -> Self {
+        Self {
+            packets: Burst::new(),
+            sets: [SetId(0); BURST],
+            flags: [0; BURST],
+        }
+    }
+
+    #[inline(always)]
+    fn room(&self) -> usize {
+        BURST - self.packets.len()
+    }
+
+    /// Adds a packet or a piece; there is room for it.
+    #[inline(always)]
+    fn push(&mut self, set: SetId, packet: Mbuf, flags: u8) {
+        let place = self.packets.len();
+        if self.packets.push(packet).is_ok() {
+            self.sets[place] = set;
+            self.flags[place] = flags;
+        }
+    }
+}
+
+/// Places that hold this set, a bit for each.
+#[inline(always)]
+fn places(sets: &[SetId; BURST], set: SetId) -> u32 {
+    let places = sets.iter().enumerate();
+    let of_set = places.map(|(place, &other)| u32::from(other == set) << place);
+    of_set.fold(0, |places, place| places | place)
+}
+
+impl Worker {
+    /// Keeps a packet until its burst is through. One that is larger than
+    /// `whole_mtu` is cut first.
+    #[inline(always)]
+    pub(super) fn stage(&mut self, set: SetId, packet: Mbuf, whole_mtu: u16, source: usize) {
+        if packet.len() > usize::from(whole_mtu) {
+            if let Err(reason) = self.stage_pieces(set, packet, whole_mtu) {
+                self.io.drop(source, reason);
+            }
+            return;
+        }
+        if self.outgoing.room() == 0 {
+            self.number_all();
+        }
+        self.outgoing.push(set, packet, 0);
+    }
+
+    /// Cuts a packet. The first piece keeps its buffer, the others get copies.
+    #[inline(never)]
+    fn stage_pieces(&mut self, set: SetId, mut packet: Mbuf, mtu: u16) -> Result<(), Drop> {
+        let mut cut = split(packet.len(), mtu).ok_or(Drop::FragmentationNeeded)?;
+        let first = cut.next().ok_or(Drop::FragmentationNeeded)?;
+        let mut later = Burst::new();
+        let count = cut.len();
+        if !self.copies.alloc_bulk(&mut later, count) {
+            return Err(Drop::NoBuffer);
+        }
+        for (buffer, piece) in later.iter_mut().zip(cut.clone()) {
+            if !buffer.extend_from_slice(&packet[piece.range]) {
+                return Err(Drop::NoBuffer);
+            }
+        }
+        keep(&mut packet, first.range);
+        if self.outgoing.room() < 1 + count {
+            self.number_all();
+        }
+        self.outgoing.push(set, packet, first.place.flags());
+        for (buffer, piece) in later.drain(..).zip(cut) {
+            self.outgoing.push(set, buffer, piece.place.flags());
+        }
+        Ok(())
+    }
+
+    /// Numbers what waits and sends it.
+    #[inline(always)]
+    pub(super) fn number_all(&mut self) {
+        let count = self.outgoing.packets.len();
+        if count == 0 {
+            return;
+        }
+        let all = u32::MAX >> (BURST - count);
+        let first = self.outgoing.sets[0];
+        if places(&self.outgoing.sets, first) & all == all {
+            let packets = std::mem::take(&mut self.outgoing.packets);
+            let flags = self.outgoing.flags;
+            self.replicate(Group {
+                set: first,
+                packets,
+                flags,
+            });
+        } else {
+            self.number_sets(all);
+        }
+    }
+
+    /// Numbers and sends the packets in these places, set by set.
+    #[inline(never)]
+    fn number_sets(&mut self, mut left: u32) {
+        let (sets, flags) = (self.outgoing.sets, self.outgoing.flags);
+        let mut waiting = std::mem::take(&mut self.outgoing.packets);
+        let mut drained = waiting.drain(..);
+        let mut packets: [_; BURST] = array::from_fn(|_| drained.next());
+        while left != 0 {
+            let set = sets[left.trailing_zeros() as usize];
+            let mut of_set = places(&sets, set) & left;
+            left &= !of_set;
+            let mut group = Group {
+                set,
+                packets: Burst::new(),
+                flags: [0; BURST],
+            };
+            while of_set != 0 {
+                let place = of_set.trailing_zeros() as usize;
+                of_set &= of_set - 1;
+                let Some(packet) = packets[place].take() else {
+                    continue;
+                };
+                group.flags[group.packets.len() % BURST] = flags[place];
+                // There is room for a burst.
+                let _ = group.packets.push(packet);
+            }
+            self.replicate(group);
+        }
+    }
+}
