@@ -19,6 +19,7 @@ pub mod headers;
 mod port;
 pub mod reassembly;
 pub mod reorder;
+mod ring;
 pub mod skew;
 pub mod speed;
 mod start;

@@ -8,6 +8,7 @@ use crossbeam::queue::ArrayQueue;
 use dpdk::{BURST, Burst, Mbuf, TxQueue};
 
 use crate::counters::{Drop, PortCounters};
+use crate::ring;
 
 /// Frames that may wait. Some milliseconds of a slow link; more would only
 /// make late copies.
@@ -108,6 +109,7 @@ impl TxRing {
 
     /// Takes what other workers handed over, and hands to the queue what it
     /// takes; the others keep their places. Says how much there was to do.
+    #[inline(always)]
     pub(crate) fn send(&mut self, counters: &PortCounters) -> usize {
         let mut work = 0;
         for _ in 0..BURSTS_PER_ROUND {
@@ -117,7 +119,7 @@ impl TxRing {
             if self.up && self.room() < BURST {
                 break;
             }
-            let Some(mut burst) = handed_over.pop() else {
+            let Some(mut burst) = ring::pop(handed_over) else {
                 break;
             };
             work += burst.len();
@@ -133,6 +135,7 @@ impl TxRing {
         work + self.flush(counters)
     }
 
+    #[inline(never)]
     fn flush(&mut self, counters: &PortCounters) -> usize {
         match &self.outlet {
             Outlet::Own { .. } => self.flush_to_queue(counters),

@@ -42,6 +42,7 @@ use crate::event::Event;
 use crate::headers::ethernet::{self, Ethernet};
 use crate::headers::{ipv4, ipv6};
 use crate::reassembly::{Limits, MAX_PIECES, Reassembly};
+use crate::ring;
 use crate::tables::{PortState, Tables};
 use crate::tx_ring::TxRing;
 use crate::window::Access;
@@ -52,6 +53,7 @@ use inbox::{Handed, Mail};
 use io::Io;
 use outgoing::Outgoing;
 use owner::Piece;
+use send::Common;
 
 /// Orders carried out between two looks at the ports.
 const ORDERS_PER_POLL: usize = 64;
@@ -170,6 +172,7 @@ pub struct Worker {
     whole: Vec<Piece>,
     /// Packets of the current burst that wait for their numbers.
     outgoing: Outgoing,
+    common: Box<Common>,
     identification: Identification,
 }
 
@@ -216,6 +219,7 @@ impl Worker {
             }),
             whole: Vec::with_capacity(MAX_PIECES),
             outgoing: Outgoing::new(),
+            common: Box::new(Common::new()),
             identification: Identification::new(parts.index, parts.workers),
         }
     }
@@ -223,6 +227,8 @@ impl Worker {
     /// Carries out orders, takes one burst from each queue all the way, and
     /// sends. `now` is the time stamp counter. Returns how much there was to
     /// do: 0 when idle.
+    // A name for profilers.
+    #[inline(never)]
     pub fn poll_once(&mut self, now: u64) -> usize {
         simd::run(Poll { worker: self, now })
     }
@@ -240,7 +246,7 @@ impl Worker {
     fn carry_out_orders(&mut self) -> usize {
         let mut count = 0;
         while count < ORDERS_PER_POLL {
-            let Some(order) = self.channel.orders.pop() else {
+            let Some(order) = ring::pop(&self.channel.orders) else {
                 break;
             };
             count += 1;

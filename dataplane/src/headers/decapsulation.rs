@@ -104,8 +104,8 @@ const fn chunk<const N: usize>(octets: &[u8], at: usize) -> &[u8; N] {
 
 /// A length field.
 #[inline(always)]
-fn length(head: &[u8; LEAST_OCTETS], at: usize) -> usize {
-    usize::from(u16::from_be_bytes(*chunk(head, at)))
+fn length(head: &[u8; LEAST_OCTETS], at: usize) -> u16 {
+    u16::from_be_bytes(*chunk(head, at))
 }
 
 /// Tunnel and session id of a frame that may be a copy, as one number; `None`
@@ -188,15 +188,16 @@ impl Expected {
     #[must_use]
     pub fn recognise(&self, frame: &[u8], udp_checked: bool) -> Option<u64> {
         let head: &[u8; LEAST_OCTETS] = frame.first_chunk()?;
+        let octets = u16::try_from(frame.len()).ok()?;
         let mut different = 0;
         for (at, (expected, fixed)) in self.headers.iter().zip(FIXED).enumerate() {
             let word = u64::from_ne_bytes(*chunk(head, 8 * at));
             different |= word & fixed ^ expected;
         }
         if different != 0
-            || length(head, TOTAL_LENGTH) != frame.len() - IPV4
-            || length(head, UDP_LENGTH) != frame.len() - UDP
-            || length(head, INNER_TOTAL_LENGTH) != frame.len() - INNER
+            || length(head, TOTAL_LENGTH) != octets - IPV4 as u16
+            || length(head, UDP_LENGTH) != octets - UDP as u16
+            || length(head, INNER_TOTAL_LENGTH) != octets - INNER as u16
             || head[INNER] != ipv4::FIRST_OCTET
             || ipv4::is_martian_source(Ipv4Addr::from(*chunk(head, INNER_SOURCE)))
             || !ipv4::is_right(chunk(head, IPV4))

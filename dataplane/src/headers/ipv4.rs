@@ -149,7 +149,8 @@ fn fields(fixed: &[u8; HEADER_OCTETS]) -> Ipv4 {
 #[must_use]
 pub fn is_martian_source(source: Ipv4Addr) -> bool {
     let first = source.octets()[0];
-    first == 0 || first == 127 || first >= 224
+    // 0 is above all others here.
+    first.wrapping_sub(1) >= 223 || first == 127
 }
 
 /// Takes one from the TTL of a packet that is forwarded, and mends the header

@@ -6,7 +6,7 @@ use crate::command::{SessionId, SetId};
 use crate::reassembly::Place;
 use crate::window::Group;
 
-/// A copy with everything right, apart from the others of its burst.
+/// A copy with everything right, apart from the others of its burst and cut out of its frame.
 pub(super) struct Candidate {
     /// The inner packet, its header right and nothing behind its end; or a
     /// piece of it.
@@ -64,6 +64,8 @@ pub(super) struct Run {
     pub(super) packets: usize,
     /// Of the inner packets.
     pub(super) octets: u64,
+    /// What still stands before the inner packets: only the first copies are cut.
+    pub(super) headers_octets: usize,
     pub(super) group: Group,
 }
 
@@ -75,6 +77,7 @@ impl Run {
             origin: Origin::NOWHERE,
             packets: 0,
             octets: 0,
+            headers_octets: 0,
             group: Group {
                 index: u64::MAX,
                 bits: 0,
@@ -83,11 +86,12 @@ impl Run {
     }
 
     #[inline(always)]
-    pub(super) fn of(origin: Origin, number: u64, octets: usize) -> Self {
+    pub(super) fn of(origin: Origin, number: u64, octets: usize, headers_octets: usize) -> Self {
         Self {
             origin,
             packets: 1,
             octets: octets as u64,
+            headers_octets,
             group: Group::of(number),
         }
     }
@@ -141,11 +145,12 @@ impl Candidates {
         if let Some(run) = self.runs[..self.run_count].last_mut()
             && run.origin == origin
             && origin.place.is_none()
+            && run.headers_octets == 0
             && run.add(number, octets)
         {
             return;
         }
-        self.push_run(Run::of(origin, number, octets));
+        self.push_run(Run::of(origin, number, octets, 0));
     }
 
     /// Takes over the first packets of a burst, whose numbers and runs are here
@@ -208,7 +213,7 @@ impl Candidates {
         })
     }
 
-    /// Octets of the packets in these places.
+    /// Octets of the packets in these places, with what stands before them.
     pub(super) fn octets(&self, places: u64) -> u64 {
         let packets = self.packets.iter().enumerate();
         let there = packets.filter(|&(place, _)| places >> place & 1 == 1);

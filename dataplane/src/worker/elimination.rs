@@ -9,9 +9,9 @@ use crate::tables::TableSlot;
 use crate::transform::clamp_mss;
 use crate::window::{Verdict, Verdicts};
 
-use super::Worker;
 use super::candidates::{Candidate, Run};
 use super::forward::Origin;
+use super::{Worker, keep};
 
 impl Worker {
     /// Looks at the numbers of the burst's copies, and lets the first of each go on.
@@ -79,7 +79,7 @@ impl Worker {
                     run.octets
                 } else {
                     let firsts = self.candidates.places(run, start, verdicts.first());
-                    self.candidates.octets(firsts)
+                    self.candidates.octets(firsts) - wins * run.headers_octets as u64
                 };
                 set.counters.delivered_packets.add(wins);
                 set.counters.delivered_octets.add(octets);
@@ -103,10 +103,11 @@ impl Worker {
         let (runs, mut run, mut left) = (self.candidates.runs(), 0, 0);
         let mut packets = self.candidates.take_packets();
         let mut duplicates = Burst::new();
-        let mut way = None;
+        let (mut way, mut headers_octets) = (None, 0);
         for (place, packet) in packets.drain(..).enumerate() {
             if left == 0 && run < runs {
-                left = self.candidates.run(run).packets;
+                let next = self.candidates.run(run);
+                (left, headers_octets) = (next.packets, next.headers_octets);
                 way = self.direct_way(run);
                 run += 1;
             }
@@ -118,10 +119,12 @@ impl Worker {
             }
             let packet = match way {
                 None => packet,
-                Some((table, port)) => match self.try_shortcut(packet, table, port) {
-                    Ok(()) => continue,
-                    Err(packet) => packet,
-                },
+                Some((table, port)) => {
+                    match self.try_shortcut(packet, headers_octets, table, port) {
+                        Ok(()) => continue,
+                        Err(packet) => packet,
+                    }
+                }
             };
             self.first_copy(packet, run - 1, place);
         }
@@ -140,9 +143,15 @@ impl Worker {
 
     /// The first copy of its number. Nothing from here on may differ between copies.
     #[cold]
-    fn first_copy(&mut self, packet: Mbuf, run: usize, place: usize) {
+    fn first_copy(&mut self, mut packet: Mbuf, run: usize, place: usize) {
         let number = self.candidates.number(place);
-        let origin = self.candidates.run(run).origin;
+        let &Run {
+            origin,
+            headers_octets,
+            ..
+        } = self.candidates.run(run);
+        let octets = packet.len();
+        keep(&mut packet, headers_octets..octets);
         let copy = origin.candidate(packet, number);
         let ordered = self.tables.set(copy.set).is_some_and(|set| set.ordered);
         if ordered || copy.place.is_some() {
@@ -167,7 +176,7 @@ impl Worker {
                 }
             },
         };
-        let Err(mut packet) = self.try_shortcut(copy.packet, payload_table, port) else {
+        let Err(mut packet) = self.try_shortcut(copy.packet, 0, payload_table, port) else {
             return;
         };
         let set = self.tables.live_set(copy.set);

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use crossbeam::queue::ArrayQueue;
 use dpdk::BURST;
 
+use crate::ring;
+
 use super::candidates::Candidate;
 use super::fragments::Fragment;
 
@@ -113,7 +115,7 @@ impl Mail {
 
     /// The oldest burst that was handed to this worker; to be given back.
     pub(super) fn receive(&self) -> Option<Vec<Handed>> {
-        self.inboxes.get(self.own)?.full.pop()
+        ring::pop(&self.inboxes.get(self.own)?.full)
     }
 
     /// Takes the vector of a burst back, whose contents were taken out.

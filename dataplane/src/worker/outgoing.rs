@@ -20,14 +20,6 @@ pub(super) struct Outgoing {
     flags: [u8; BURST],
 }
 
-/// Packets of one set, in order.
-pub(super) struct Group {
-    pub(super) set: SetId,
-    pub(super) packets: Burst,
-    /// Of each packet, what the HA header says of pieces.
-    pub(super) flags: [u8; BURST],
-}
-
 impl Outgoing {
     pub(super) fn new() -> Self {
         Self {
@@ -114,13 +106,9 @@ impl Worker {
         let all = u32::MAX >> (BURST - count);
         let first = self.outgoing.sets[0];
         if places(&self.outgoing.sets, first) & all == all {
-            let packets = std::mem::take(&mut self.outgoing.packets);
+            let mut packets = std::mem::take(&mut self.outgoing.packets);
             let flags = self.outgoing.flags;
-            self.replicate(Group {
-                set: first,
-                packets,
-                flags,
-            });
+            self.replicate(first, &mut packets, &flags);
         } else {
             self.number_sets(all);
         }
@@ -137,22 +125,18 @@ impl Worker {
             let set = sets[left.trailing_zeros() as usize];
             let mut of_set = places(&sets, set) & left;
             left &= !of_set;
-            let mut group = Group {
-                set,
-                packets: Burst::new(),
-                flags: [0; BURST],
-            };
+            let (mut group, mut group_flags) = (Burst::new(), [0; BURST]);
             while of_set != 0 {
                 let place = of_set.trailing_zeros() as usize;
                 of_set &= of_set - 1;
                 let Some(packet) = packets[place].take() else {
                     continue;
                 };
-                group.flags[group.packets.len() % BURST] = flags[place];
+                group_flags[group.len() % BURST] = flags[place];
                 // There is room for a burst.
-                let _ = group.packets.push(packet);
+                let _ = group.push(packet);
             }
-            self.replicate(group);
+            self.replicate(set, &mut group, &group_flags);
         }
     }
 }

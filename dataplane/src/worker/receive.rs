@@ -71,42 +71,40 @@ impl Worker {
     }
 
     /// Recognises the copies at the start of a burst, as long as there is
-    /// nothing but copies in the form that our far end writes. Notes their
-    /// numbers and runs, and cuts the headers off. Says how many they are, and
-    /// how many octets the frames had.
+    /// nothing but copies in the form that our far end writes, and notes their
+    /// numbers and runs. Says how many they are, and how many octets the frames
+    /// had.
     #[inline(always)]
-    fn recognise_all(&mut self, port: usize, burst: &mut Burst) -> (usize, u64) {
+    fn recognise_all(&mut self, port: usize, burst: &Burst) -> (usize, u64) {
+        const HEADERS_OCTETS: usize = decapsulation::HEADERS_OCTETS;
         let (mut count, mut octets) = (0, 0);
         let mut run = Run::none();
-        let mut last_ids = None;
-        let mut expected = None;
-        for frame in burst.iter_mut() {
+        let mut expected = &Expected::NOTHING;
+        // Of no session.
+        let mut last_ids = u64::MAX;
+        for frame in burst {
             let frame_octets = frame.len();
             let Some(ids) = decapsulation::ids(frame) else {
                 break;
             };
-            if last_ids != Some(ids) {
+            if u64::from(ids) != last_ids {
                 self.candidates.push_run(run);
                 run = Run::none();
-                (expected, run.origin) = match self::expected(&self.tables, ids, port) {
-                    Some((expected, origin)) => (Some(expected), origin),
-                    None => break,
+                let Some(found) = self::expected(&self.tables, ids, port) else {
+                    break;
                 };
-                last_ids = Some(ids);
+                (expected, run.origin) = found;
+                last_ids = u64::from(ids);
             }
-            let udp_checked = frame.l4_checksum_good();
-            let number = expected.and_then(|expected| expected.recognise(frame, udp_checked));
-            let Some(number) = number else {
+            let Some(number) = expected.recognise(frame, frame.l4_checksum_good()) else {
                 break;
             };
-            let inner_octets = frame_octets - decapsulation::HEADERS_OCTETS;
+            let inner_octets = frame_octets - HEADERS_OCTETS;
             if !run.add(number, inner_octets) {
-                let origin = run.origin;
                 self.candidates.push_run(run);
-                run = Run::of(origin, number, inner_octets);
+                run = Run::of(run.origin, number, inner_octets, HEADERS_OCTETS);
             }
             self.candidates.set_number(count, number);
-            keep(frame, decapsulation::HEADERS_OCTETS..frame_octets);
             octets += frame_octets as u64;
             count += 1;
         }
@@ -145,13 +143,17 @@ impl Worker {
     fn take_routable(
         &mut self,
         port: usize,
-        mut packet: Mbuf,
+        mut frame: Mbuf,
         table: TableSlot,
         range: Range<usize>,
     ) {
-        let frame_octets = packet.len();
-        keep(&mut packet, range);
-        if let Err(packet) = self.try_shortcut(packet, table, port) {
+        let frame_octets = frame.len();
+        if range.end < frame_octets {
+            // Ethernet's padding.
+            keep(&mut frame, 0..range.end);
+        }
+        if let Err(mut packet) = self.try_shortcut(frame, range.start, table, port) {
+            keep(&mut packet, range);
             self.receive_packet::<Ipv4>(port, packet, frame_octets);
         }
     }

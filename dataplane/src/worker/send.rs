@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use dpdk::{BURST, Burst, Mbuf, Mempool};
 
 use crate::checksum;
-use crate::command::SessionId;
+use crate::command::{SessionId, SetId};
 use crate::counters::Drop;
 use crate::headers::ha::{FLAG_MORE_PIECES, FLAG_NOT_FIRST_PIECE};
 use crate::headers::ha_frame::{HaFrame, Inner};
@@ -16,7 +16,6 @@ use crate::window::Access;
 use super::encapsulate::{Copy, encapsulate, needs_sum, send_cut, send_outer, without_protocol};
 use super::forward::Origin;
 use super::io::Io;
-use super::outgoing::Group;
 use super::{Identification, Worker};
 
 impl Worker {
@@ -70,23 +69,28 @@ impl Worker {
 
     /// Numbers the packets of a set and sends a copy of each to every live
     /// member; the originals go to the last one.
+    ///
+    /// `flags` say of each packet what the HA header says of pieces.
     #[inline(always)]
-    pub(super) fn replicate(&mut self, group: Group) {
-        if self.tables.live_set(group.set).is_none() {
+    pub(super) fn replicate(&mut self, set: SetId, packets: &mut Burst, flags: &[u8; BURST]) {
+        if self.tables.live_set(set).is_none() {
             return;
         }
-        let Some(set) = self.tables.set(group.set) else {
+        let Some(set) = self.tables.set(set) else {
             return;
         };
-        let replication = Replication {
+        let mut replication = Replication {
             tables: &self.tables,
             set,
             io: &mut self.io,
             copies: &self.copies,
             identification: &mut self.identification,
             access: self.access,
+            common: &mut self.common,
+            first_number: 0,
+            framed: false,
         };
-        replication.run(group);
+        replication.run(packets, flags);
     }
 }
 
@@ -98,18 +102,31 @@ struct Replication<'a> {
     copies: &'a Mempool,
     identification: &'a mut Identification,
     access: Access,
+    common: &'a mut Common,
+    first_number: u64,
+    /// The packets are for members with a prebuilt frame.
+    framed: bool,
 }
 
-/// A group's numbers, and what else all members' copies have in common.
-struct Numbered {
-    first: u64,
-    /// Of each packet, what the HA header says of pieces.
+/// What all copies of a packet have in common, for each packet of a group. The
+/// place is kept from one to the next: it is too large to be made empty for each.
+pub(super) struct Common {
+    /// What the HA header says of pieces.
     flags: [u8; BURST],
-    /// Of each packet, in the machine's order.
+    /// Sums of the packets, in the machine's order.
     sums: [u64; BURST],
-    /// Of each packet, for members with a prebuilt frame; `None` when the group
-    /// is not for them.
-    inner: Option<[Inner; BURST]>,
+    /// For members with a prebuilt frame.
+    inner: [Inner; BURST],
+}
+
+impl Common {
+    pub(super) fn new() -> Self {
+        Self {
+            flags: [0; BURST],
+            sums: [0; BURST],
+            inner: [Inner::default(); BURST],
+        }
+    }
 }
 
 /// What became of a member's copies.
@@ -122,21 +139,19 @@ struct Tally {
 
 impl Replication<'_> {
     #[inline(always)]
-    fn run(mut self, group: Group) {
-        let Group {
-            mut packets, flags, ..
-        } = group;
-        self.refuse_surplus(&mut packets, &flags);
+    fn run(&mut self, packets: &mut Burst, flags: &[u8; BURST]) {
+        self.refuse_surplus(packets, flags);
         let (Some((last, others)), false) = (self.set.members.split_last(), packets.is_empty())
         else {
             return;
         };
-        let numbered = self.number(&packets, flags);
+        self.common.flags = *flags;
+        self.number(packets);
         let count = packets.len();
         for member in others {
-            self.send_copies(member, &packets, &numbered);
+            self.send_copies(member, packets);
         }
-        self.send_originals(last, packets, &numbered);
+        self.send_originals(last, packets);
         self.count_absent(count);
     }
 
@@ -178,11 +193,11 @@ impl Replication<'_> {
     }
 
     #[inline(always)]
-    fn number(&self, packets: &Burst, flags: [u8; BURST]) -> Numbered {
+    fn number(&mut self, packets: &Burst) {
         let count = packets.len() as u64;
         let next_number = &self.set.next_number;
         // Relaxed: the numbers need to be distinct, and order nothing else.
-        let first = match self.access {
+        self.first_number = match self.access {
             Access::Shared => next_number.fetch_add(count, Ordering::Relaxed),
             Access::Alone => {
                 let first = next_number.load(Ordering::Relaxed);
@@ -190,43 +205,51 @@ impl Replication<'_> {
                 first
             }
         };
-        let mut numbered = Numbered {
-            first,
-            flags,
-            sums: [0; BURST],
-            inner: None,
-        };
-        let whole = flags[..packets.len()].iter().all(|&flags| flags == 0);
-        let mut inner = [Inner::default(); BURST];
-        let mut fit = whole && self.set.has_frames;
-        let mut octets = 0;
-        for (place, packet) in packets.iter().enumerate() {
-            octets += packet.len() as u64;
-            if self.set.needs_sums {
-                numbered.sums[place] = if whole {
-                    sum_of_packet(packet)
-                } else {
-                    simd::sum(without_protocol(packet, flags[place]))
-                };
-            }
-            if fit {
-                let protocol = ppp::protocol_of(packet);
-                let number = first.wrapping_add(place as u64);
-                let sum = numbered.sums[place];
-                match Inner::new(packet.len(), sum, protocol, 0, number) {
-                    Some(made) => inner[place] = made,
-                    None => fit = false,
-                }
-            }
+        let flags = &self.common.flags[..packets.len()];
+        let whole = flags.iter().all(|&flags| flags == 0);
+        self.count_numbered(flags, whole, packets);
+        self.framed = whole && self.set.has_frames;
+        if self.set.needs_sums {
+            self.add_up(packets, whole);
+        } else {
+            self.common.sums = [0; BURST];
         }
-        numbered.inner = fit.then_some(inner);
-        self.count_numbered(&flags[..packets.len()], whole, octets);
-        numbered
+        if self.framed {
+            self.show(packets);
+        }
     }
 
     #[inline(always)]
-    fn count_numbered(&self, flags: &[u8], whole: bool, octets: u64) {
+    fn add_up(&mut self, packets: &Burst, whole: bool) {
+        let Common { sums, flags, .. } = &mut *self.common;
+        for ((packet, sum), &flags) in packets.iter().zip(sums).zip(&*flags) {
+            *sum = if whole {
+                sum_of_packet(packet)
+            } else {
+                simd::sum(without_protocol(packet, flags))
+            };
+        }
+    }
+
+    /// Makes what the prebuilt frames show of the packets.
+    #[inline(always)]
+    fn show(&mut self, packets: &Burst) {
+        let numbers = self.first_number..;
+        let Common { sums, inner, .. } = &mut *self.common;
+        let common = sums.iter().zip(inner);
+        for ((packet, (&sum, inner)), number) in packets.iter().zip(common).zip(numbers) {
+            let protocol = ppp::protocol_of(packet);
+            match Inner::new(packet.len(), sum, protocol, 0, number) {
+                Some(made) => *inner = made,
+                None => self.framed = false,
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn count_numbered(&self, flags: &[u8], whole: bool, packets: &Burst) {
         let count = flags.len() as u64;
+        let octets = packets.iter().map(|packet| packet.len() as u64).sum();
         let counters = &self.set.counters;
         counters.sent_octets.add(octets);
         if whole {
@@ -241,7 +264,7 @@ impl Replication<'_> {
     }
 
     #[inline(always)]
-    fn send_copies(&mut self, member: &Member, packets: &Burst, numbered: &Numbered) {
+    fn send_copies(&mut self, member: &Member, packets: &Burst) {
         let passing = self.within_speed(member, packets);
         let wanted = passing.count_ones() as usize;
         let room = self.room(member).min(wanted);
@@ -261,7 +284,7 @@ impl Replication<'_> {
                 break;
             };
             if copy.extend_from_mbuf(packet) {
-                self.send_copy(member, copy, numbered, place, &mut tally);
+                self.send_copy(member, copy, place, &mut tally);
             } else {
                 self.io.drop(member.link.port, Drop::NoBuffer);
                 tally.dropped_packets += 1;
@@ -278,12 +301,12 @@ impl Replication<'_> {
     }
 
     #[inline(always)]
-    fn send_originals(&mut self, member: &Member, mut packets: Burst, numbered: &Numbered) {
-        let passing = self.within_speed(member, &packets);
+    fn send_originals(&mut self, member: &Member, packets: &mut Burst) {
+        let passing = self.within_speed(member, packets);
         let mut tally = Tally::default();
         for (place, packet) in packets.drain(..).enumerate() {
             if passes(passing, place) {
-                self.send_copy(member, packet, numbered, place, &mut tally);
+                self.send_copy(member, packet, place, &mut tally);
             }
         }
         tally.count(member);
@@ -291,20 +314,11 @@ impl Replication<'_> {
 
     /// Puts a member's headers before a copy, and sends it.
     #[inline(always)]
-    fn send_copy(
-        &mut self,
-        member: &Member,
-        packet: Mbuf,
-        numbered: &Numbered,
-        place: usize,
-        tally: &mut Tally,
-    ) {
+    fn send_copy(&mut self, member: &Member, packet: Mbuf, place: usize, tally: &mut Tally) {
         let octets = packet.len() as u64;
-        let sent = match (&member.frame, &numbered.inner) {
-            (Some(frame), Some(inner)) => {
-                self.send_framed(member, frame, packet, &inner[place % BURST])
-            }
-            _ => self.send_unusual(member, packet, numbered, place),
+        let sent = match &member.frame {
+            Some(frame) if self.framed => self.send_framed(member, frame, packet, place),
+            _ => self.send_unusual(member, packet, place),
         };
         if sent {
             tally.sent_packets += 1;
@@ -320,34 +334,28 @@ impl Replication<'_> {
         member: &Member,
         frame: &HaFrame,
         mut packet: Mbuf,
-        inner: &Inner,
+        place: usize,
     ) -> bool {
         let identification = self.identification.take();
         let Some(header) = packet.prepend_array() else {
             self.io.drop(member.link.port, Drop::NoBuffer);
             return false;
         };
-        frame.write(header, inner, identification);
+        frame.write(header, &self.common.inner[place % BURST], identification);
         self.io.push(member.link.port, packet)
     }
 
     /// Of any form, to any neighbour.
     #[inline(never)]
-    fn send_unusual(
-        &mut self,
-        member: &Member,
-        packet: Mbuf,
-        numbered: &Numbered,
-        place: usize,
-    ) -> bool {
+    fn send_unusual(&mut self, member: &Member, packet: Mbuf, place: usize) -> bool {
         let Some(session) = self.tables.session(member.session) else {
             return false;
         };
         let copy = Copy {
-            number: numbered.first.wrapping_add(place as u64),
+            number: self.first_number.wrapping_add(place as u64),
             epoch: self.set.spec.send_epoch,
-            flags: numbered.flags[place],
-            sum: checksum::in_network_order(numbered.sums[place]),
+            flags: self.common.flags[place],
+            sum: checksum::in_network_order(self.common.sums[place]),
             identification: self.identification.take(),
         };
         let outer = encapsulate(&session.template, &member.link, packet, &copy);

@@ -10,44 +10,53 @@ use crate::headers::ipv4;
 use crate::tables::{Address, Hop, ShortTarget, Shortcut, TableSlot};
 use crate::transform::may_be_syn;
 
-use super::Worker;
 use super::forward::{Target, Way};
+use super::{Worker, keep};
 
 impl Worker {
-    /// Sends an IPv4 packet, whose header was checked before, by the shortcut
-    /// of its destination. Gives it back, unchanged, when there is none or the
-    /// packet has to be looked at.
+    /// Sends the IPv4 packet that starts in a frame behind so many octets, and
+    /// whose header was checked before, by the shortcut of its destination. Gives
+    /// the frame back, unchanged, when there is none or the packet has to be
+    /// looked at.
     #[inline(always)]
     pub(super) fn try_shortcut(
         &mut self,
-        mut packet: Mbuf,
+        mut frame: Mbuf,
+        headers_octets: usize,
         table: TableSlot,
         source: usize,
     ) -> Result<(), Mbuf> {
+        let Some(packet) = frame.get_mut(headers_octets..) else {
+            return Err(frame);
+        };
         let (first, destination) = match packet.first_chunk::<{ ipv4::HEADER_OCTETS }>() {
             Some(&[first, .., d0, d1, d2, d3]) => (first, Ipv4Addr::new(d0, d1, d2, d3)),
-            None => return Err(packet),
+            None => return Err(frame),
         };
         let Some(shortcut) = self.tables.shortcut(table, destination) else {
-            return Err(packet);
+            return Err(frame);
         };
         if first != ipv4::FIRST_OCTET
             || packet.len() > usize::from(shortcut.whole_mtu)
-            || may_be_syn(&packet)
-            || !ipv4::decrement_ttl(&mut packet)
+            || may_be_syn(packet)
+            || !ipv4::decrement_ttl(packet)
         {
-            return Err(packet);
+            return Err(frame);
         }
         match &shortcut.target {
-            ShortTarget::Port { port, ethernet } => match packet.prepend_array() {
+            ShortTarget::Port { port, ethernet } => match frame.replace_front(headers_octets) {
                 None => self.io.drop(source, Drop::NoBuffer),
                 Some(octets) => {
                     *octets = *ethernet;
                     self.io.way_out = Some(*port);
-                    self.io.push(usize::from(*port), packet);
+                    self.io.push(usize::from(*port), frame);
                 }
             },
-            &ShortTarget::Set(id) => self.stage(id.into(), packet, shortcut.whole_mtu, source),
+            &ShortTarget::Set(id) => {
+                let octets = frame.len();
+                keep(&mut frame, headers_octets..octets);
+                self.stage(id.into(), frame, shortcut.whole_mtu, source);
+            }
         }
         Ok(())
     }

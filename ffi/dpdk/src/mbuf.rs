@@ -1,7 +1,7 @@
 //! One packet buffer.
 
 use std::fmt;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, offset_of};
 use std::ops::{Deref, DerefMut, Range};
 use std::ptr::{self, NonNull};
 use std::slice;
@@ -171,6 +171,24 @@ impl Mbuf {
         // The headers that were to be checksummed may be gone.
         header.ol_flags &= !TX_CHECKSUMS;
         true
+    }
+
+    /// Replaces octets at the front by `N` others, which are returned for writing.
+    /// `None`, and no change, when there are not so many or there is no room.
+    #[inline(always)]
+    pub fn replace_front<const N: usize>(&mut self, octets: usize) -> Option<&mut [u8; N]> {
+        if octets > self.len() || N > octets + self.headroom() {
+            return None;
+        }
+        let header = self.header_mut();
+        // Both are within the buffer, whose octets fit 16 bits.
+        let (less, more) = (octets as u16, N as u16);
+        header.data_off = header.data_off.wrapping_add(less).wrapping_sub(more);
+        header.data_len = header.data_len.wrapping_sub(less).wrapping_add(more);
+        header.pkt_len = u32::from(header.data_len);
+        // The headers that were to be checksummed may be gone.
+        header.ol_flags &= !TX_CHECKSUMS;
+        self.first_chunk_mut()
     }
 
     /// As [`prepend`](Self::prepend), for a number of octets that is known beforehand.
@@ -423,10 +441,14 @@ impl fmt::Debug for Mbuf {
 /// The buffer must be valid.
 #[inline]
 pub(crate) unsafe fn is_plain(mbuf: *const rte_mbuf) -> bool {
+    const ONE_OF_EACH: u32 = 0x0001_0001;
+    const _: () = assert!(offset_of!(rte_mbuf, nb_segs) == offset_of!(rte_mbuf, refcnt) + 2);
+    // SAFETY: see above; reference count and segments stand beside each other, and are
+    // compared at once.
+    let counts = unsafe { (&raw const (*mbuf).refcnt).cast::<u32>().read_unaligned() };
     // SAFETY: see above.
-    let header = unsafe { &*mbuf };
-    let attached = header.ol_flags & dpdk_sys::SHIM_MBUF_INDIRECT != 0;
-    (header.nb_segs == 1) & (header.refcnt == 1) & !attached
+    let flags = unsafe { (*mbuf).ol_flags };
+    counts == ONE_OF_EACH && flags & dpdk_sys::SHIM_MBUF_INDIRECT == 0
 }
 
 /// Makes a packet one segment with one owner, in a buffer of `pool` when there is no

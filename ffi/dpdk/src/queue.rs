@@ -1,5 +1,6 @@
 //! The ends of a port: where bursts come from and go to.
 
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ impl RxQueue {
     /// Receives what is there, up to the room in the burst, and says how many
     /// packets it added. A packet that the driver delivers in several segments is
     /// put into one; if that has no room for it, it is dropped and counted.
-    #[inline]
+    #[inline(always)]
     pub fn rx_burst(&mut self, burst: &mut Burst) -> usize {
         let start = burst.len();
         let room = (BURST - start) as u16;
@@ -48,22 +49,24 @@ impl RxQueue {
             return 0;
         }
         let fresh = burst.spare();
-        // SAFETY: the driver wrote so many pointers to valid buffers, which are ours now.
-        let plain = (0..received).fold(true, |plain, index| unsafe {
-            plain & is_plain(*fresh.add(index))
-        });
-        if !plain {
-            self.accept(burst, received);
-            return burst.len() - start;
-        }
-        // SAFETY: written by the driver, and found to be as `Mbuf` wants them.
-        unsafe { burst.grow(received) };
-        for mbuf in &mut burst.as_mut_slice()[start..] {
+        for index in 0..received {
+            // SAFETY: the driver wrote so many pointers to valid buffers, which are ours now.
+            let mbuf = unsafe { *fresh.add(index) };
+            // SAFETY: as above.
+            if !unsafe { is_plain(mbuf) } {
+                self.accept(burst, received);
+                return burst.len() - start;
+            }
+            // SAFETY: as `Mbuf` wants them, and nobody else's.
+            let mut mbuf =
+                ManuallyDrop::new(unsafe { Mbuf::from_raw(NonNull::new_unchecked(mbuf)) });
             if self.passes_buffers {
                 mbuf.forget_sender(self.port_id);
             }
             mbuf.prefetch();
         }
+        // SAFETY: written by the driver, and all found to be as `Mbuf` wants them.
+        unsafe { burst.grow(received) };
         received
     }
 

@@ -76,30 +76,42 @@ static KEEP_LAST: [u8; 2 * BLOCK] = {
 #[inline(always)]
 #[must_use]
 pub fn sum_inline(data: &[u8]) -> u64 {
-    let Some(end) = data.last_chunk::<BLOCK>() else {
-        return sum_short(data);
+    let (even, last) = match data {
+        [even @ .., last] if data.len() % 2 == 1 => (even, word([*last, 0])),
+        even => (even, 0),
+    };
+    let Some(end) = even.last_chunk::<BLOCK>() else {
+        return sum_short(even) + last;
     };
     let mut lanes = [0; LANES];
-    let mut rest = data;
-    while let Some((block, behind)) = rest.split_first_chunk() {
+    let (fours, rest) = even.as_chunks::<{ 4 * BLOCK }>();
+    for blocks in fours {
+        add_all::<4>(&mut lanes, blocks);
+    }
+    // No loop for the rest, which is all of a short packet.
+    let (twos, rest) = rest.as_chunks::<{ 2 * BLOCK }>();
+    if let [blocks, ..] = twos {
+        add_all::<2>(&mut lanes, blocks);
+    }
+    let (ones, rest) = rest.as_chunks::<BLOCK>();
+    if let [block, ..] = ones {
         add(&mut lanes, block, &[0xff; BLOCK]);
-        rest = behind;
     }
-    // The last block again, without what was added already. With an odd number
-    // of octets its words begin one octet off, as if they were swapped.
-    let Some(mask) = KEEP_LAST[rest.len()..].first_chunk() else {
-        return 0;
-    };
-    if rest.len().is_multiple_of(2) {
+    // The last block again, without what was added already.
+    if let Some(mask) = KEEP_LAST[rest.len()..].first_chunk() {
         add(&mut lanes, end, mask);
-        return lanes.iter().sum();
     }
-    let mut swapped = [0; LANES];
-    add(&mut swapped, end, mask);
-    lanes.iter().sum::<u64>() + (swapped.iter().sum::<u64>() << 8)
+    lanes.iter().sum::<u64>() + last
 }
 
 const LANES: usize = BLOCK / 4;
+
+#[inline(always)]
+fn add_all<const COUNT: usize>(lanes: &mut [u64; LANES], blocks: &[u8]) {
+    for block in blocks.as_chunks().0.iter().take(COUNT) {
+        add(lanes, block, &[0xff; BLOCK]);
+    }
+}
 
 /// Adds those octets of a block that the mask keeps to the lanes.
 #[inline(always)]

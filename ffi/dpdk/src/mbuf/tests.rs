@@ -182,3 +182,20 @@ fn a_copy_stays_within_its_buffer() {
     assert!(copy.extend_from_slice(b"x") && copy.extend_from_mbuf(&last));
     assert_eq!((copy.len(), copy[0], copy[58]), (59, b'x', 9));
 }
+
+#[test]
+fn a_header_takes_the_place_of_another() {
+    let mut mbuf = pool("mbuf_front", 7).alloc().unwrap();
+    assert!(mbuf.extend_from_slice(b"outer-innerpayload"));
+    *mbuf.replace_front(6).unwrap() = *b"new";
+    assert_eq!(&mbuf[..], b"newinnerpayload");
+    assert_eq!(mbuf.header().pkt_len, 15);
+    *mbuf.replace_front(3).unwrap() = *b"larger";
+    assert_eq!(&mbuf[..], b"largerinnerpayload");
+    assert_eq!(mbuf.headroom(), HEADROOM);
+    assert!(mbuf.replace_front::<1>(19).is_none());
+    assert!(mbuf.replace_front::<136>(7).is_none());
+    assert_eq!(&mbuf[..], b"largerinnerpayload");
+    mbuf.replace_front::<134>(6).unwrap();
+    assert_eq!((mbuf.headroom(), mbuf.len()), (0, 12 + 134));
+}
