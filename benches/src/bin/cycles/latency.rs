@@ -16,9 +16,14 @@ use dataplane::worker::{Outlet, WorkerPort};
 use dpdk::{BURST, Burst, Eal, Mempool, lcore, tsc, tsc_hz};
 use serde::Serialize;
 
-use crate::bed::{Bed, LINKS, SetKind, mac};
-use crate::walk::{Case, Walk, Way};
+use crate::bed::{Bed, Feed};
+use crate::network::{Kind, LINKS, mac};
+use crate::plan::{Beds, Setting};
+use crate::walk::{Case, Direction, Walk};
 use crate::wire::Wire;
+
+/// Of the inner packets.
+const INNER_OCTETS: usize = 64;
 
 /// A trial in the search for the highest rate.
 const TRIAL: Duration = Duration::from_millis(200);
@@ -59,41 +64,32 @@ pub(crate) fn measure(
 ) -> Result<Vec<Latency>, Box<dyn Error>> {
     let _lcore = lcore::register(Some(tester))?;
     let mut results = vec![measure_echo(eal, core)?];
+    let mut beds = Beds::new(eal)?;
     let Bed {
-        mut worker,
-        mut wires,
-        frames,
+        worker,
+        feed,
+        remotes,
         ..
-    } = Bed::new(eal)?;
-    let kind = |links| SetKind {
-        links,
-        udp_checksum: true,
-    };
-    let sets = (1..=LINKS).flat_map(|links| [Way::Send(kind(links)), Way::Receive(kind(links))]);
+    } = beds.bed(Setting::Few)?;
+    let sets = (1..=LINKS).flat_map(|links| {
+        [Direction::Send, Direction::Receive]
+            .map(|direction| Case::new(direction, Kind::set(links), INNER_OCTETS))
+    });
     let poll = || {
         worker.poll_once(tsc());
     };
     let of_worker = on_core(core, poll, || {
-        let mut number = 0;
-        let mut measure = |way| {
+        let measure = |case| {
             let mut tester = Tester {
-                walk: Walk::new(Case {
-                    way,
-                    inner_octets: 64,
-                }),
-                wires: &mut wires,
-                frames: &frames,
+                walk: Walk::new(case, remotes)?,
+                feed: &mut *feed,
                 hz: tsc_hz(eal) as f64,
-                number,
             };
-            let name = tester.walk.case.to_string();
-            let result = tester.measure(name);
-            number = tester.number;
-            result
+            tester.measure(case.to_string())
         };
-        std::iter::once(Way::Plain)
+        std::iter::once(Case::plain(INNER_OCTETS))
             .chain(sets)
-            .map(&mut measure)
+            .map(measure)
             .collect::<Result<Vec<_>, _>>()
     })?;
     results.extend(of_worker?);
@@ -115,17 +111,13 @@ fn measure_echo(eal: &Arc<Eal>, core: u32) -> Result<Latency, Box<dyn Error>> {
             queue.tx_burst(&mut burst);
         }
     };
-    let mut wires = [lan, uplink];
+    let mut feed = Feed::new(frames, vec![lan, uplink], 0);
+    let walk = Walk::new(Case::plain(INNER_OCTETS), &[])?;
     on_core(core, poll, || {
         Tester {
-            walk: Walk::new(Case {
-                way: Way::Plain,
-                inner_octets: 64,
-            }),
-            wires: &mut wires,
-            frames: &frames,
+            walk,
+            feed: &mut feed,
             hz: tsc_hz(eal) as f64,
-            number: 0,
         }
         .measure("echo".to_owned())
     })?
@@ -159,12 +151,9 @@ fn on_core<T>(
 /// Sends what a case sends, packet by packet.
 struct Tester<'a> {
     walk: Walk,
-    wires: &'a mut [Wire],
-    frames: &'a Mempool,
+    feed: &'a mut Feed,
     /// Of the time stamp counter.
     hz: f64,
-    /// Next number of the far end.
-    number: u64,
 }
 
 /// What became of a trial's frames.
@@ -232,9 +221,7 @@ impl Tester<'_> {
             let burst = (due.min(packets) - sent).min(BURST as u64);
             for _ in 0..burst {
                 let index = (sent % BURST as u64) as usize;
-                self.walk
-                    .send_one(index, self.number, self.frames, self.wires)?;
-                self.number += 1;
+                self.walk.send_one(self.feed, index)?;
                 sent += 1;
             }
             came += self.collect(&mut latency_cycles);
@@ -256,7 +243,7 @@ impl Tester<'_> {
     fn collect(&mut self, latency_cycles: &mut Histogram) -> u64 {
         let mut came = 0;
         let mut burst = Burst::new();
-        for wire in &mut *self.wires {
+        for wire in &mut self.feed.wires {
             if wire.receive(&mut burst) == 0 {
                 continue;
             }

@@ -2,66 +2,165 @@
 
 use std::error::Error;
 use std::fmt;
-use std::net::SocketAddrV4;
 
-use dataplane::headers::encapsulation::{Fields, HA_OCTETS, Template};
-use dataplane::headers::ethernet::{self, Ethernet};
-use dataplane::headers::{ipv4, ppp, udp};
-use dpdk::{BURST, Burst, Mbuf, Mempool, tsc};
+use dataplane::headers::ethernet;
+use dpdk::{BURST, Burst, tsc};
 
-use crate::bed::{Bed, LINKS, SetKind, far_end, lan_host, mac, neighbour_mac, plain_host};
-use crate::wire::Wire;
+use crate::bed::{Bed, Feed};
+use crate::flows::{Party, Traffic};
+use crate::network::{Family, HOSTS, Kind, Remote};
 
-/// Bursts before the clock counts, in every round.
+/// Bursts before the clock counts, in every round. Where parties are drawn, each one comes about three times.
 const WARM_UP: usize = 200;
+const WARM_UP_PARTIES: usize = BURST / 3;
 
 /// Which way packets go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// From the LAN to the first uplink, without a tunnel.
-    Plain,
-    /// From the LAN into a set.
-    Send(SetKind),
-    /// Every link's copies out of a set, the first ones to the LAN.
-    Receive(SetKind),
+pub(crate) enum Direction {
+    /// From the LAN.
+    Send,
+    /// To the LAN. Every link's copies come, one link's after the other's.
+    Receive,
+}
+
+/// Who is on the other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Far {
+    /// Hosts behind the first uplink, without a tunnel.
+    NoTunnel,
+    /// The first remote of the kind, with 32 hosts.
+    One(Kind),
+    /// All remotes of the kind, one host each, drawn anew for every packet.
+    AllOf(Kind),
+    /// All sets of two links and all plain sessions, drawn in the same way.
+    Mixed,
 }
 
 /// One thing that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Case {
-    pub(crate) way: Way,
-    /// Of the inner IPv4 packet.
+    pub(crate) direction: Direction,
+    pub(crate) far: Far,
+    pub(crate) inner: Family,
+    /// Of the inner packet.
     pub(crate) inner_octets: usize,
 }
 
 impl Case {
-    /// Length of the frames in the tunnels, octets without FCS; testpmd gets the same.
+    /// IPv4 without a tunnel.
+    pub(crate) fn plain(inner_octets: usize) -> Self {
+        Self {
+            direction: Direction::Send,
+            far: Far::NoTunnel,
+            inner: Family::Ipv4,
+            inner_octets,
+        }
+    }
+
+    /// IPv4 to or from one remote.
+    pub(crate) fn new(direction: Direction, kind: Kind, inner_octets: usize) -> Self {
+        Self {
+            direction,
+            far: Far::One(kind),
+            inner: Family::Ipv4,
+            inner_octets,
+        }
+    }
+
+    /// Length of the frames of whole packets in the tunnels, octets without FCS; testpmd gets the same.
     pub(crate) fn outer_frame_octets(self) -> usize {
-        let tunnel = if self.way == Way::Plain { 0 } else { HA_OCTETS };
+        let tunnel = match self.far {
+            Far::One(kind) | Far::AllOf(kind) => kind.headers_octets(),
+            Far::NoTunnel | Far::Mixed => 0,
+        };
         ethernet::HEADER_OCTETS + tunnel + self.inner_octets
     }
 
     /// What the cycles are counted per.
     pub(crate) fn unit(self) -> &'static str {
-        match self.way {
-            Way::Plain => "packet",
-            Way::Send(_) => "inner packet",
-            Way::Receive(_) => "copy",
+        match (self.far, self.direction) {
+            (Far::NoTunnel, _) => "packet",
+            (_, Direction::Send) => "inner packet",
+            (_, Direction::Receive) => "copy",
+        }
+    }
+
+    fn is_cut(self) -> bool {
+        matches!(self.far, Far::One(kind) if self.inner_octets > kind.whole_mtu().into())
+    }
+
+    fn parties(self, remotes: &[Remote]) -> Vec<Party> {
+        let Self {
+            inner,
+            inner_octets,
+            ..
+        } = self;
+        let party = |(index, remote): (usize, &Remote), flows| match self.direction {
+            Direction::Send => Party::outwards(index, remote, inner, inner_octets, flows),
+            Direction::Receive => Party::inwards(index, remote, inner, inner_octets, flows),
+        };
+        let mut remotes = remotes.iter().enumerate();
+        match self.far {
+            Far::NoTunnel => vec![Party::plain(inner, inner_octets)],
+            Far::One(kind) => {
+                let first = remotes.find(|(_, remote)| remote.kind == kind);
+                first
+                    .map(|remote| party(remote, HOSTS))
+                    .into_iter()
+                    .collect()
+            }
+            Far::AllOf(kind) => remotes
+                .filter(|(_, remote)| remote.kind == kind)
+                .map(|remote| party(remote, 1))
+                .collect(),
+            Far::Mixed => remotes
+                .filter(|(_, remote)| [Kind::set(2), Kind::session()].contains(&remote.kind))
+                .map(|remote| party(remote, 1))
+                .collect(),
         }
     }
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, kind) = match self.way {
-            Way::Plain => return write!(f, "forward, no tunnel"),
-            Way::Send(kind) => ("send", kind),
-            Way::Receive(kind) => ("receive", kind),
+        if self.far == Far::NoTunnel {
+            let family = match self.inner {
+                Family::Ipv4 => "",
+                Family::Ipv6 => ", IPv6",
+            };
+            return write!(f, "forward, no tunnel{family}");
+        }
+        write!(
+            f,
+            "{}",
+            match self.direction {
+                Direction::Send => "send",
+                Direction::Receive => "receive",
+            }
+        )?;
+        let (Far::One(kind) | Far::AllOf(kind)) = self.far else {
+            return write!(f, ", sets of 2 links and plain sessions at random");
         };
-        let plural = if kind.links == 1 { "" } else { "s" };
-        write!(f, "{name}, {} link{plural}", kind.links)?;
-        if kind.udp_checksum {
-            write!(f, ", UDP checksum")?;
+        match kind.links {
+            None => write!(f, ", plain session")?,
+            Some(1) => write!(f, ", 1 link")?,
+            Some(links) => write!(f, ", {links} links")?,
+        }
+        match (kind.outer, self.inner, kind.udp_checksum) {
+            (Family::Ipv6, Family::Ipv6, _) => write!(f, ", IPv6 over IPv6")?,
+            (Family::Ipv6, Family::Ipv4, _) => write!(f, ", IPv4 over IPv6")?,
+            (Family::Ipv4, Family::Ipv6, _) => write!(f, ", IPv6 over IPv4")?,
+            (Family::Ipv4, Family::Ipv4, true) => write!(f, ", UDP checksum")?,
+            (Family::Ipv4, Family::Ipv4, false) => {}
+        }
+        if self.is_cut() {
+            write!(f, ", in pieces over {}", kind.path_mtu)?;
+        }
+        if kind.ordered {
+            write!(f, ", ordering")?;
+        }
+        if matches!(self.far, Far::AllOf(_)) {
+            write!(f, ", sets at random")?;
         }
         Ok(())
     }
@@ -76,50 +175,76 @@ pub(crate) struct Cost {
     pub(crate) equipment: f64,
 }
 
-/// One case on its bed, with the frames that it sends.
-pub(crate) struct Walk {
-    pub(crate) case: Case,
-    inputs: Vec<Input>,
-    /// Frames and octets that each wire must deliver for one burst on every input.
-    expected: [(u64, u64); LINKS + 1],
+/// What was done in one round, warm-up included, and what it took without.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) worker_cycles: u64,
+    pub(crate) equipment_cycles: u64,
+    /// Packets in the case's unit.
+    pub(crate) units: u64,
+    /// What should have come out, if every packet goes where it should.
+    pub(crate) expected: Traffic,
+    pub(crate) drained: Traffic,
 }
 
-/// A burst of frames for one port.
-struct Input {
-    wire: usize,
-    ethernet: [u8; ethernet::HEADER_OCTETS],
-    packets: Vec<Vec<u8>>,
-    tunnel: Option<(Template, u32)>,
+impl Tally {
+    /// Adds what was done elsewhere.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.worker_cycles += other.worker_cycles;
+        self.equipment_cycles += other.equipment_cycles;
+        self.units += other.units;
+        add(&mut self.expected, &other.expected);
+        add(&mut self.drained, &other.drained);
+    }
+
+    /// Whether what came out is right.
+    pub(crate) fn check(&self, case: Case) -> Result<(), Box<dyn Error>> {
+        let Self {
+            expected, drained, ..
+        } = self;
+        if drained == expected {
+            return Ok(());
+        }
+        Err(
+            format!("{case}: the wires delivered {drained:?} frames and octets, not {expected:?}")
+                .into(),
+        )
+    }
+}
+
+/// One case, with the frames that it sends.
+pub(crate) struct Walk {
+    pub(crate) case: Case,
+    parties: Vec<Party>,
+}
+
+/// What was made of one burst.
+struct Made {
+    units: u64,
+    expected: Traffic,
 }
 
 impl Walk {
-    pub(crate) fn new(case: Case) -> Self {
-        let burst = BURST as u64;
-        let inner = (ethernet::HEADER_OCTETS + case.inner_octets) as u64;
-        let outer = case.outer_frame_octets() as u64;
-        let mut expected = [(0, 0); LINKS + 1];
-        let inputs = match case.way {
-            Way::Plain => {
-                expected[1] = (burst, burst * inner);
-                vec![Input::new(0, packets(case, plain_host, false), None)]
-            }
-            Way::Send(kind) => {
-                expected[1..=kind.links].fill((burst, burst * outer));
-                let packets = packets(case, |number| kind.host(number), false);
-                vec![Input::new(0, packets, None)]
-            }
-            Way::Receive(kind) => {
-                expected[0] = (burst, burst * inner);
-                let packets = packets(case, |number| kind.host(number), true);
-                let input = |link| Input::new(link + 1, packets.clone(), Some(far_end(kind, link)));
-                (0..kind.links).map(input).collect()
-            }
-        };
-        Self {
-            case,
-            inputs,
-            expected,
+    /// To or from remotes of a bed.
+    pub(crate) fn new(case: Case, remotes: &[Remote]) -> Result<Self, Box<dyn Error>> {
+        let parties = case.parties(remotes);
+        if parties.is_empty() {
+            return Err(format!("{case}: there is no such remote").into());
         }
+        Ok(Self { case, parties })
+    }
+
+    /// As [`new`](Self::new), but the packets come by this uplink alone.
+    pub(crate) fn of_uplink(
+        case: Case,
+        remotes: &[Remote],
+        uplink: usize,
+    ) -> Result<Self, Box<dyn Error>> {
+        let mut walk = Self::new(case, remotes)?;
+        for party in &mut walk.parties {
+            party.arrivals.retain(|arrival| arrival.wire == uplink + 1);
+        }
+        Ok(walk)
     }
 
     /// Sends this many bursts through the worker and says what one packet cost.
@@ -129,151 +254,136 @@ impl Walk {
         bursts: usize,
         clock_cycles: u64,
     ) -> Result<Cost, Box<dyn Error>> {
-        let mut drained = [(0, 0); LINKS + 1];
-        let (mut worker, mut equipment) = (0, 0);
-        for burst in 0..WARM_UP + bursts {
-            let start = tsc();
-            self.refill(bed)?;
-            let refilled = tsc();
-            bed.worker.poll_once(refilled);
-            let polled = tsc();
-            for (sum, wire) in drained.iter_mut().zip(&mut bed.wires) {
-                let (frames, octets) = wire.drain();
-                *sum = (sum.0 + frames, sum.1 + octets);
-            }
-            let end = tsc();
-            if burst >= WARM_UP {
-                worker += (polled - refilled).saturating_sub(clock_cycles);
-                equipment += (refilled - start) + (end - polled);
-            }
-        }
-        let times = (WARM_UP + bursts) as u64;
-        let expected = self
-            .expected
-            .map(|(frames, octets)| (frames * times, octets * times));
-        if drained != expected || bed.events() > 0 {
-            return Err(format!(
-                "{}: the wires delivered {drained:?} frames and octets, not {expected:?}",
-                self.case
-            )
-            .into());
-        }
-        let packets = (bursts * BURST * self.inputs.len()) as f64;
+        let tally = self.run(bed, bursts, clock_cycles, || {})?;
+        tally.check(self.case)?;
+        let units = tally.units as f64;
         Ok(Cost {
-            worker: worker as f64 / packets,
-            equipment: equipment as f64 / packets,
+            worker: tally.worker_cycles as f64 / units,
+            equipment: tally.equipment_cycles as f64 / units,
         })
     }
 
-    /// Sends one packet of the burst, over every link, as one that was made now. What a wire has no room for is lost.
-    pub(crate) fn send_one(
+    /// The same, with `ready` called before each time that the worker is polled.
+    pub(crate) fn run(
         &self,
-        index: usize,
-        number: u64,
-        frames: &Mempool,
-        wires: &mut [Wire],
-    ) -> Result<(), &'static str> {
+        bed: &mut Bed,
+        bursts: usize,
+        clock_cycles: u64,
+        mut ready: impl FnMut(),
+    ) -> Result<Tally, Box<dyn Error>> {
+        let mut tally = Tally::default();
+        let warm_up = WARM_UP.max(self.parties.len() / WARM_UP_PARTIES);
+        for burst in 0..warm_up + bursts {
+            let start = tsc();
+            let made = self.refill(&mut bed.feed)?;
+            let refilled = tsc();
+            ready();
+            let polling = tsc();
+            bed.worker.poll_once(polling);
+            let polled = tsc();
+            drain(&mut bed.feed, &mut tally.drained);
+            let end = tsc();
+            add(&mut tally.expected, &made.expected);
+            if burst >= warm_up {
+                tally.worker_cycles += (polled - polling).saturating_sub(clock_cycles);
+                tally.equipment_cycles += (refilled - start) + (end - polled);
+                tally.units += made.units;
+            }
+        }
+        if bed.events() > 0 {
+            return Err(format!("{}: the worker asks the control thread", self.case).into());
+        }
+        Ok(tally)
+    }
+
+    /// Sends one packet of the only party by every way, as one that was made now. What a wire has no room for is lost.
+    pub(crate) fn send_one(&self, feed: &mut Feed, index: usize) -> Result<(), &'static str> {
+        let party = &self.parties[0];
+        let number = feed.take_numbers(party.remote, 1);
         let mut burst = Burst::new();
-        for input in &self.inputs {
-            input
-                .fill_one(&mut burst, frames, index, number)
-                .ok_or("no buffers for frames")?;
-            if !wires[input.wire].send(&mut burst) {
+        for arrival in &party.arrivals {
+            if !feed.frames.alloc_bulk(&mut burst, 1) {
+                return Err("no buffers for frames");
+            }
+            arrival
+                .fill_stamped(&mut burst[0], &party.packets[index], number)
+                .ok_or("frames do not fit their buffers")?;
+            if !feed.wires[arrival.wire].send(&mut burst) {
                 burst.clear();
             }
         }
         Ok(())
     }
 
-    /// How many frames come out for one packet.
+    /// How many frames come out for one packet of the only party.
     pub(crate) fn frames_a_packet(&self) -> u64 {
-        let frames = self.expected.iter().map(|(frames, _)| frames);
-        frames.sum::<u64>() / BURST as u64
+        self.parties[0]
+            .leaving
+            .iter()
+            .map(|(frames, _)| frames)
+            .sum()
     }
 
-    fn refill(&self, bed: &mut Bed) -> Result<(), &'static str> {
-        for input in &self.inputs {
+    /// Sends a burst: on every wire no more frames than the worker takes at a time.
+    fn refill(&self, feed: &mut Feed) -> Result<Made, &'static str> {
+        let cuts = self.parties[0].cuts.len();
+        let picks: Vec<_> = (0..BURST / cuts)
+            .map(|place| self.pick(feed, place))
+            .collect();
+        let mut made = Made {
+            units: 0,
+            expected: Traffic::default(),
+        };
+        for (party, _, _) in &picks {
+            made.units += party.arrivals.len() as u64;
+            add(&mut made.expected, &party.leaving);
+        }
+        for (wire, end) in feed.wires.iter_mut().enumerate() {
             let mut burst = Burst::new();
-            input
-                .fill(&mut burst, &bed.frames, bed.number)
-                .ok_or("no buffers for frames")?;
-            if !bed.wires[input.wire].send(&mut burst) {
+            for (party, packet, first) in &picks {
+                let Some(arrival) = party.arrivals.iter().find(|by| by.wire == wire) else {
+                    continue;
+                };
+                for (cut, number) in party.cuts.iter().zip(*first..) {
+                    let place = burst.len();
+                    if !feed.frames.alloc_bulk(&mut burst, 1) {
+                        return Err("no buffers for frames");
+                    }
+                    arrival
+                        .fill(&mut burst[place], packet, cut, number)
+                        .ok_or("frames do not fit their buffers")?;
+                }
+            }
+            if !end.send(&mut burst) {
                 return Err("a wire is full");
             }
         }
-        bed.number += BURST as u64;
-        Ok(())
+        Ok(made)
     }
-}
 
-impl Input {
-    fn new(wire: usize, packets: Vec<Vec<u8>>, tunnel: Option<(Template, u32)>) -> Self {
-        let ethernet = Ethernet {
-            destination: mac(wire),
-            source: neighbour_mac(wire),
-            ether_type: ethernet::ETHER_TYPE_IPV4,
+    /// A packet, whose it is, and its first number: each flow of one party in turn, or one party drawn from many.
+    fn pick<'a>(&'a self, feed: &mut Feed, place: usize) -> (&'a Party, &'a [u8], u64) {
+        let party = match &*self.parties {
+            [only] => only,
+            many => &many[feed.draw(many.len())],
         };
-        Self {
-            wire,
-            ethernet: ethernet.octets(),
-            packets,
-            tunnel,
-        }
-    }
-
-    /// Makes one burst of frames, numbered from `first` if they are in a tunnel.
-    fn fill(&self, burst: &mut Burst, pool: &Mempool, first: u64) -> Option<()> {
-        if !pool.alloc_bulk(burst, self.packets.len()) {
-            return None;
-        }
-        for ((frame, packet), number) in burst.iter_mut().zip(&self.packets).zip(first..) {
-            frame.extend_from_slice(packet).then_some(())?;
-            self.wrap(frame, number)?;
-        }
-        Some(())
-    }
-
-    /// Makes one frame that ends in the time at which it is made.
-    fn fill_one(&self, burst: &mut Burst, pool: &Mempool, index: usize, number: u64) -> Option<()> {
-        pool.alloc_bulk(burst, 1).then_some(())?;
-        let frame = &mut burst[0];
-        frame
-            .extend_from_slice(&self.packets[index])
-            .then_some(())?;
-        *frame.last_chunk_mut()? = tsc().to_be_bytes();
-        self.wrap(frame, number)
-    }
-
-    /// Writes the headers around a packet.
-    fn wrap(&self, frame: &mut Mbuf, number: u64) -> Option<()> {
-        if let Some((template, epoch)) = &self.tunnel {
-            let fields = Fields {
-                inner_octets: frame.len(),
-                inner_sum: dataplane::checksum::sum(frame),
-                protocol: ppp::PROTOCOL_IPV4,
-                flags: 0,
-                epoch: *epoch,
-                number,
-                identification: number as u16,
-            };
-            let header = frame.prepend(template.octets())?;
-            template.write(header, &fields).then_some(())?;
-        }
-        frame
-            .prepend(self.ethernet.len())?
-            .copy_from_slice(&self.ethernet);
-        Some(())
+        let packet = &party.packets[place % party.packets.len()];
+        let first = feed.take_numbers(party.remote, party.cuts.len() as u64);
+        (party, packet, first)
     }
 }
 
-/// One burst of inner packets between a LAN host and the hosts on the other side: a flow for each.
-fn packets(case: Case, far: impl Fn(u8) -> std::net::Ipv4Addr, inwards: bool) -> Vec<Vec<u8>> {
-    let payload = vec![0x5a; case.inner_octets - ipv4::HEADER_OCTETS - udp::HEADER_OCTETS];
-    let packet = |number| {
-        let near = SocketAddrV4::new(lan_host(number), 5000);
-        let far = SocketAddrV4::new(far(number), 6000);
-        let (source, destination) = if inwards { (far, near) } else { (near, far) };
-        ipv4::udp_packet(source, destination, &payload, u16::from(number))
-    };
-    (0..BURST as u8).map(packet).collect()
+/// Frees what the worker has sent.
+fn drain(feed: &mut Feed, drained: &mut Traffic) {
+    let mut traffic = Traffic::default();
+    for (sum, wire) in traffic.iter_mut().zip(&mut feed.wires) {
+        *sum = wire.drain();
+    }
+    add(drained, &traffic);
+}
+
+fn add(sum: &mut Traffic, more: &Traffic) {
+    for (sum, more) in sum.iter_mut().zip(more) {
+        *sum = (sum.0 + more.0, sum.1 + more.1);
+    }
 }

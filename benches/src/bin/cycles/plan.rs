@@ -1,0 +1,234 @@
+//! Which cases there are, and on which beds.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use dpdk::Eal;
+use serde::Serialize;
+
+use crate::bed::{Bed, Pools};
+use crate::network::{Family, Kind, LINKS, Network};
+use crate::walk::{Case, Direction, Far};
+
+/// Of the inner packet, octets.
+pub(crate) const SIZES: [usize; 2] = [64, 1400];
+/// The path that is too small for whole packets, and a packet that does not fit it, octets.
+const SMALL_PATH_MTU: u16 = 1400;
+const FULL_SIZE: usize = 1500;
+
+/// Sets of two links, and three times as many plain sessions.
+const CROWD_SETS: usize = 4_000;
+const SESSIONS_BESIDE: usize = 3;
+
+/// What is configured around a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Setting {
+    /// Sets of one to three links, with and without UDP checksum.
+    Few,
+    /// Whatever is out of the ordinary, once each.
+    Unusual,
+    /// 4 000 sets and 20 000 sessions.
+    Crowd,
+}
+
+impl Setting {
+    fn kinds(self) -> Vec<Kind> {
+        let set_and_sessions = || {
+            let sessions = std::iter::repeat_n(Kind::session(), SESSIONS_BESIDE);
+            std::iter::once(Kind::set(2)).chain(sessions)
+        };
+        match self {
+            Self::Few => kinds().collect(),
+            Self::Unusual => set_and_sessions().chain(unusual_sets()).collect(),
+            Self::Crowd => (0..CROWD_SETS).flat_map(|_| set_and_sessions()).collect(),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Few => "few",
+            Self::Unusual => "unusual",
+            Self::Crowd => "crowd",
+        }
+    }
+}
+
+fn kinds() -> impl Iterator<Item = Kind> {
+    [true, false].into_iter().flat_map(|udp_checksum| {
+        (1..=LINKS).map(move |links| Kind {
+            udp_checksum,
+            ..Kind::set(links)
+        })
+    })
+}
+
+fn over_ipv6() -> Kind {
+    Kind {
+        outer: Family::Ipv6,
+        ..Kind::set(2)
+    }
+}
+
+fn over_small_path() -> Kind {
+    Kind {
+        path_mtu: SMALL_PATH_MTU,
+        ..Kind::set(2)
+    }
+}
+
+fn ordered() -> Kind {
+    Kind {
+        ordered: true,
+        ..Kind::set(2)
+    }
+}
+
+fn unusual_sets() -> [Kind; 3] {
+    [over_ipv6(), over_small_path(), ordered()]
+}
+
+/// A case in its setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) setting: Setting,
+    pub(crate) case: Case,
+}
+
+impl Place {
+    fn new(setting: Setting, case: Case) -> Self {
+        Self { setting, case }
+    }
+
+    /// For people, and for the file of instruction counts.
+    pub(crate) fn name(&self) -> String {
+        format!("{}, {} octets", self.case, self.case.inner_octets)
+    }
+}
+
+/// What stands beside testpmd: a set at its most ordinary.
+pub(crate) fn ordinary() -> Vec<Place> {
+    let case = |inner_octets| {
+        let sets = kinds().flat_map(move |kind| {
+            [Direction::Send, Direction::Receive]
+                .map(|direction| Case::new(direction, kind, inner_octets))
+        });
+        std::iter::once(Case::plain(inner_octets)).chain(sets)
+    };
+    let cases = SIZES.into_iter().flat_map(case);
+    cases.map(|case| Place::new(Setting::Few, case)).collect()
+}
+
+/// What stands beside something more ordinary: both.
+pub(crate) fn unusual() -> Vec<(Place, Place)> {
+    let mut pairs = Vec::new();
+    let mut add = |case, beside| {
+        pairs.push((
+            Place::new(Setting::Unusual, case),
+            Place::new(Setting::Few, beside),
+        ));
+    };
+    let plain_ipv6 = Case {
+        inner: Family::Ipv6,
+        ..Case::plain(64)
+    };
+    add(plain_ipv6, Case::plain(64));
+    for direction in [Direction::Send, Direction::Receive] {
+        let of = |kind, octets| Case::new(direction, kind, octets);
+        let both_ipv6 = Case {
+            inner: Family::Ipv6,
+            ..of(over_ipv6(), 64)
+        };
+        add(of(Kind::session(), 64), of(Kind::set(1), 64));
+        add(both_ipv6, of(Kind::set(2), 64));
+        add(of(over_ipv6(), 64), of(Kind::set(2), 64));
+        add(of(over_small_path(), FULL_SIZE), of(Kind::set(2), 1400));
+    }
+    let receive = |kind| Case::new(Direction::Receive, kind, 64);
+    add(receive(ordered()), receive(Kind::set(2)));
+    pairs
+}
+
+/// Sets and sessions in random order, and what stands beside each.
+pub(crate) fn crowd() -> Vec<(Place, Place)> {
+    [Direction::Send, Direction::Receive]
+        .into_iter()
+        .flat_map(|direction| {
+            let few = Case::new(direction, Kind::set(2), 64);
+            let to = |far| Case { far, ..few };
+            [
+                (
+                    Place::new(Setting::Crowd, to(Far::AllOf(Kind::set(2)))),
+                    Place::new(Setting::Few, few),
+                ),
+                (
+                    Place::new(Setting::Crowd, to(Far::Mixed)),
+                    Place::new(Setting::Unusual, to(Far::Mixed)),
+                ),
+            ]
+        })
+        .collect()
+}
+
+/// Every case once.
+pub(crate) fn all() -> Vec<Place> {
+    let mut all = ordinary();
+    for (place, beside) in unusual().into_iter().chain(crowd()) {
+        for place in [beside, place] {
+            if !all.contains(&place) {
+                all.push(place);
+            }
+        }
+    }
+    all
+}
+
+/// How much there is in a setting.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Extent {
+    pub(crate) sets: usize,
+    pub(crate) sessions: usize,
+    /// Windows and books, octets.
+    pub(crate) window_octets: u64,
+}
+
+/// The beds, made when they are needed.
+pub(crate) struct Beds {
+    eal: Arc<Eal>,
+    pub(crate) pools: Pools,
+    made: Vec<(Setting, Bed, Extent)>,
+}
+
+impl Beds {
+    pub(crate) fn new(eal: &Arc<Eal>) -> Result<Self, Box<dyn Error>> {
+        Ok(Self {
+            eal: Arc::clone(eal),
+            pools: Pools::new(eal)?,
+            made: Vec::new(),
+        })
+    }
+
+    pub(crate) fn bed(&mut self, setting: Setting) -> Result<&mut Bed, Box<dyn Error>> {
+        let made = self.made.iter().position(|(other, ..)| *other == setting);
+        let at = match made {
+            Some(at) => at,
+            None => {
+                let network = Network::new(setting.kinds(), 1);
+                let bed = Bed::new(&self.eal, setting.name(), &self.pools, &network, 0)?;
+                let extent = Extent {
+                    sets: network.sets(),
+                    sessions: network.sessions(),
+                    window_octets: network.window_octets(),
+                };
+                self.made.push((setting, bed, extent));
+                self.made.len() - 1
+            }
+        };
+        Ok(&mut self.made[at].1)
+    }
+
+    /// Of a bed that was made.
+    pub(crate) fn extent(&self, setting: Setting) -> Option<Extent> {
+        let made = self.made.iter().find(|(other, ..)| *other == setting);
+        made.map(|&(_, _, extent)| extent)
+    }
+}
