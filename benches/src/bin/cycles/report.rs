@@ -41,7 +41,7 @@ impl Figure {
         }
     }
 
-    fn text(self) -> String {
+    pub(crate) fn text(self) -> String {
         let Self {
             least,
             median,

@@ -112,7 +112,7 @@ pub(crate) fn run(arguments: &Arguments, output: &Path) -> Result<(), Box<dyn Er
         }
     }
     let command = format!(
-        "target/release/experiment stalled-link --rounds {} --packets-per-s {}",
+        "scripts/experiment stalled-link --rounds {} --packets-per-s {}",
         arguments.rounds, arguments.packets_per_s
     );
     let mut text = table(&runs, arguments);
