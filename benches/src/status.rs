@@ -26,15 +26,48 @@ pub struct Session {
     pub ha: bool,
     pub sent_packets: u64,
     pub send_dropped_packets: u64,
+    pub over_speed_packets: u64,
     pub received_packets: u64,
+    pub unique_packets: u64,
     pub lost_packets: u64,
+    pub duplicated_packets: u64,
+    pub unknown_packets: u64,
+    pub longest_outage_ms: u64,
     /// Copies that were the first of their number.
     pub wins: u64,
     pub duplicates: u64,
     pub too_late: u64,
     pub per_worker: Vec<SessionWorker>,
     pub round_trip: RoundTrip,
+    pub skew: Skew,
+    /// What the far end did with copies for the link.
+    pub peer: Peer,
+    pub alarm: Option<Alarm>,
     pub up_s: u64,
+}
+
+/// How far a link's copies are behind the first ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Skew {
+    pub min_us: Option<u64>,
+    pub mean_us: Option<u64>,
+    pub p99_us: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Peer {
+    pub sent_packets: u64,
+    pub over_speed_packets: u64,
+    pub not_sent_packets: u64,
+}
+
+/// What is wrong with a link that is up.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Alarm {
+    pub text: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -75,6 +108,9 @@ pub struct Set {
     /// Packets that were sent in pieces, and that were put together.
     pub split_packets: u64,
     pub reassembled_packets: u64,
+    pub saved_packets: u64,
+    pub lost_packets: u64,
+    pub unknown_packets: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -2,6 +2,7 @@
 //! build the workspace first, with the same profile.
 
 mod around;
+mod books;
 mod cuts;
 mod families;
 mod messages;
@@ -9,6 +10,7 @@ mod nat;
 mod ports;
 mod restart;
 mod sizes;
+mod slow;
 mod stall;
 mod wire;
 
