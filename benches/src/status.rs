@@ -111,6 +111,24 @@ pub struct Set {
     pub saved_packets: u64,
     pub lost_packets: u64,
     pub unknown_packets: u64,
+    pub unknown_epoch: u64,
+    pub next_best_skew_us: Option<u64>,
+    /// Absent when packets leave as they come.
+    pub ordering: Option<Ordering>,
+}
+
+/// How the packets of a set were put into order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Ordering {
+    pub hold_us: u64,
+    pub waiting_packets: u64,
+    pub held_packets: u64,
+    pub mean_held_us: u64,
+    pub timed_out_gaps: u64,
+    pub lost_gaps: u64,
+    pub no_room_gaps: u64,
+    pub late_packets: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

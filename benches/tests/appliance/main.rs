@@ -7,6 +7,7 @@ mod cuts;
 mod families;
 mod messages;
 mod nat;
+mod ordering;
 mod ports;
 mod restart;
 mod sizes;

@@ -1,8 +1,12 @@
 //! A link's `speed`.
 
+use benches::emulator::Direction;
 use benches::lab::{LabConfig, Site};
 
-use super::{Traffic, assert_nothing_lost_nothing_twice, config, dropped, running, sleep, status};
+use super::{
+    Traffic, assert_honest, assert_nothing_lost_nothing_twice, config, dropped, running, sleep,
+    status,
+};
 
 /// What the first link is told to be at the remote: 1000 octets with all headers from IP on, 250 times a second.
 const SPEED: &str = "2M";
@@ -56,4 +60,25 @@ fn a_links_speed_is_kept_and_told() {
     for link in [2, 3] {
         assert_eq!(remote.link(link).unwrap().over_speed_packets, 0);
     }
+}
+
+/// Of more than the link carries the small packets pass, all of them: the other links bring nothing.
+#[test]
+fn small_packets_survive_on_a_link_that_is_full() {
+    let mut lab = running(with_speed());
+    for link in [2, 3] {
+        lab.change_link(link, Direction::Both, "ha-outage=on")
+            .unwrap();
+    }
+    let large = Traffic::sized(&lab, 1000, 1000 - 50 - 28);
+    let small = Traffic::on_port(&lab, 5001, 100, 60);
+    sleep(6.0);
+    let [[_, large], [_, small]] = [large, small].map(Traffic::stop);
+    for report in [&large, &small] {
+        assert_honest(report);
+        println!("lost {} of {}", report.lost(), report.sent);
+    }
+    assert!(large.loss() > 0.6, "{}", large.loss());
+    assert_eq!(small.lost(), 0, "of {}", small.sent);
+    assert!(small.sent > 500);
 }
