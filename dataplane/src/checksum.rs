@@ -36,8 +36,8 @@ pub(crate) fn is_right(sum: u64) -> bool {
 #[inline]
 #[must_use]
 pub fn fold(sum: u32) -> u16 {
-    let once = (sum >> 16) + (sum & 0xffff);
-    ((once >> 16) + once) as u16
+    // Both halves added, in the upper one with the carry out of the lower.
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
 /// The checksum of everything that went into `sum`: its complement.

@@ -29,7 +29,7 @@ pub(crate) use resolved::{Address, HopPlace};
 pub(crate) use routes::TableSlot;
 pub(crate) use sessions::Session;
 pub(crate) use sets::{Member, Set};
-pub(crate) use shortcuts::{ShortTarget, Shortcut};
+pub(crate) use shortcuts::{LineNumber, ShortTarget, Shortcut};
 
 use inbound::Inbounds;
 use interfaces::Interfaces;
@@ -119,8 +119,8 @@ impl Tables {
     /// an id beyond the tables) is ignored: control checks before it asks.
     pub(crate) fn apply(&mut self, command: Command) {
         self.generation += 1;
-        self.shortcuts.forget(self.generation);
-        self.shortcuts_ipv6.forget(self.generation);
+        self.shortcuts.forget(self.routes.count());
+        self.shortcuts_ipv6.forget(self.routes.count());
         match command {
             Command::SetInterface(spec) => {
                 let table = self.routes.slot(spec.table);
@@ -235,15 +235,23 @@ impl Tables {
         A::resolved(self).hop(place)
     }
 
+    /// Where the way of the last packet to this destination is remembered. It is
+    /// brought into the cache.
+    #[inline(always)]
+    pub(crate) fn shortcut_line<A: Address>(&self, table: TableSlot, destination: A) -> LineNumber {
+        A::shortcuts(self).line(table, destination)
+    }
+
     /// The way of the last packet to this destination, if the next may go the
     /// same without being decided about.
     #[inline(always)]
     pub(crate) fn shortcut<A: Address>(
         &self,
+        line: LineNumber,
         table: TableSlot,
         destination: A,
     ) -> Option<&Shortcut> {
-        A::shortcuts(self).get(table, destination)
+        A::shortcuts(self).get_in(line, table, destination)
     }
 
     pub(crate) fn set_shortcut<A: Address>(

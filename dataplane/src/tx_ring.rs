@@ -37,8 +37,6 @@ pub enum Outlet {
 pub(crate) struct TxRing {
     /// The next frames to go.
     next: Burst,
-    /// Octets of them.
-    next_octets: u64,
     /// The port is up and no frame waits behind `next`.
     open: bool,
     up: bool,
@@ -56,7 +54,6 @@ impl TxRing {
         };
         Self {
             next: Burst::new(),
-            next_octets: 0,
             open: up,
             up,
             outlet,
@@ -82,10 +79,20 @@ impl TxRing {
         if !self.open {
             return Err(frame);
         }
-        let octets = frame.len() as u64;
-        self.next.push(frame)?;
-        self.next_octets += octets;
-        Ok(())
+        self.next.push(frame)
+    }
+
+    /// Adds all frames of a burst if none of them need wait. False, and no frame
+    /// is added, otherwise.
+    #[inline(always)]
+    pub(crate) fn append(&mut self, frames: &mut Burst, counters: &PortCounters) -> bool {
+        if !self.open {
+            return false;
+        }
+        if frames.len() > BURST - self.next.len() {
+            self.flush(counters);
+        }
+        self.open && self.next.append(frames)
     }
 
     /// Adds a frame at the end, where it may have to wait, or drops it and says why.
@@ -141,7 +148,6 @@ impl TxRing {
             Outlet::Own { .. } => self.flush_to_queue(counters),
             Outlet::HandOver(ring) => {
                 let frames = self.next.len();
-                self.next_octets = 0;
                 if let Err(refused) = ring.push(std::mem::take(&mut self.next)) {
                     // Other workers were quicker than `room` could see.
                     counters.drops.add(Drop::TxRingFull, refused.len() as u64);
@@ -154,12 +160,11 @@ impl TxRing {
     fn flush_to_queue(&mut self, counters: &PortCounters) -> usize {
         let mut sent = 0;
         while let Outlet::Own { queue, .. } = &mut self.outlet {
+            let offered = octets(&self.next);
             let taken = queue.tx_burst(&mut self.next);
             let all = self.next.is_empty();
-            let left = if all { 0 } else { octets(&self.next) };
             counters.sent_packets.add(taken as u64);
-            counters.sent_octets.add(self.next_octets - left);
-            self.next_octets = left;
+            counters.sent_octets.add(offered - octets(&self.next));
             sent += taken;
             self.fill();
             if !all || self.next.is_empty() {
@@ -175,7 +180,6 @@ impl TxRing {
             let Some(frame) = self.backlog.pop_front() else {
                 break;
             };
-            self.next_octets += frame.len() as u64;
             // There is room, as just seen.
             let _ = self.next.push(frame);
         }
@@ -192,7 +196,6 @@ impl TxRing {
         }
         let mut waiting = self.next.len() + self.backlog.len();
         self.next.clear();
-        self.next_octets = 0;
         self.backlog.clear();
         if let Outlet::Own { handed_over, .. } = &self.outlet {
             while let Some(burst) = handed_over.pop() {

@@ -40,6 +40,7 @@ use crate::command::{Command, InterfaceId, PortId, TableId};
 use crate::counters::{Drop, PortCounters};
 use crate::event::Event;
 use crate::headers::ethernet::{self, Ethernet};
+use crate::headers::routable::MacWord;
 use crate::headers::{ipv4, ipv6};
 use crate::reassembly::{Limits, MAX_PIECES, Reassembly};
 use crate::ring;
@@ -145,6 +146,7 @@ pub struct Parts {
 struct Receive {
     queues: Vec<RxQueue>,
     mac: [u8; 6],
+    mac_word: MacWord,
     cut_octets: Option<u16>,
     /// What the queues had dropped as oversized when last looked.
     oversized: u64,
@@ -191,6 +193,7 @@ impl Worker {
             receive.push(Receive {
                 queues: port.receive,
                 mac: port.mac,
+                mac_word: port.mac.into(),
                 cut_octets: port.cut_octets,
                 oversized: 0,
             });
@@ -375,5 +378,13 @@ impl Identification {
         let identification = self.next;
         self.next = identification.wrapping_add(self.step);
         identification
+    }
+
+    /// So many at once.
+    #[inline(always)]
+    fn take_many(&mut self, count: usize) -> impl Iterator<Item = u16> + use<> {
+        let (first, step) = (self.next, self.step);
+        self.next = first.wrapping_add(step.wrapping_mul(count as u16));
+        (0..count as u16).map(move |index| first.wrapping_add(step.wrapping_mul(index)))
     }
 }

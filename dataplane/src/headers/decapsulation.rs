@@ -95,7 +95,7 @@ const fn words(octets: &Headers) -> Words {
 
 /// Some octets from a place that is known to have them.
 #[inline(always)]
-const fn chunk<const N: usize>(octets: &[u8], at: usize) -> &[u8; N] {
+pub(super) const fn chunk<const N: usize>(octets: &[u8], at: usize) -> &[u8; N] {
     match octets.split_at(at).1.first_chunk() {
         Some(chunk) => chunk,
         None => panic!("beyond the headers"),

@@ -125,6 +125,14 @@ pub fn known(packet: &[u8]) -> Option<Ipv4> {
     packet.first_chunk().map(fields)
 }
 
+/// The first octet and the destination of a packet that was parsed before.
+#[inline(always)]
+pub(crate) fn first_and_destination(packet: &[u8]) -> Option<(u8, Ipv4Addr)> {
+    let header: &[u8; HEADER_OCTETS] = packet.first_chunk()?;
+    let destination: &[u8; 4] = header.last_chunk()?;
+    Some((header[0], Ipv4Addr::from(*destination)))
+}
+
 #[inline(always)]
 fn fields(fixed: &[u8; HEADER_OCTETS]) -> Ipv4 {
     let word = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);

@@ -17,6 +17,7 @@ pub const NEXT_TCP: u8 = 6;
 pub const NEXT_UDP: u8 = 17;
 pub const NEXT_ROUTING: u8 = 43;
 pub const NEXT_FRAGMENT: u8 = 44;
+pub const NEXT_ESP: u8 = 50;
 pub const NEXT_AUTHENTICATION: u8 = 51;
 pub const NEXT_ICMPV6: u8 = 58;
 /// Nothing follows.
@@ -30,7 +31,7 @@ pub const DEFAULT_HOP_LIMIT: u8 = 64;
 pub const MAX_EXTENSION_HEADERS: usize = 8;
 
 pub(crate) const PAYLOAD_LENGTH: usize = 4;
-const NEXT_HEADER: usize = 6;
+pub(crate) const NEXT_HEADER: usize = 6;
 const HOP_LIMIT: usize = 7;
 /// In a routing header.
 const SEGMENTS_LEFT: usize = 3;

@@ -3,26 +3,57 @@
 //! parsers, which know the names of faults.
 
 use std::net::Ipv4Addr;
-use std::ops::Range;
 
+use super::decapsulation::chunk;
 use super::{ethernet, ipv4};
 
-/// Where the packet lies in a frame to this hardware address. Its header is
-/// right, without options, and its source may be forwarded from.
+const HEADERS_OCTETS: usize = IPV4 + ipv4::HEADER_OCTETS;
+const ETHER_TYPE: usize = 12;
+const IPV4: usize = ethernet::HEADER_OCTETS;
+
+/// EtherType and the first octet of IPv4, with anything behind.
+const KIND_MASK: u32 = u32::from_ne_bytes([0xff, 0xff, 0xff, 0]);
+const KIND: u32 = {
+    let [t0, t1] = ethernet::ETHER_TYPE_IPV4.to_be_bytes();
+    u32::from_ne_bytes([t0, t1, ipv4::FIRST_OCTET, 0])
+};
+
+/// A hardware address as frames begin with it, in a word for comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MacWord(u64);
+
+impl MacWord {
+    #[inline(always)]
+    fn of(octets: &[u8; 8]) -> Self {
+        // Without the two octets behind.
+        Self(u64::from_le_bytes(*octets) << 16)
+    }
+}
+
+impl From<[u8; 6]> for MacWord {
+    fn from([m0, m1, m2, m3, m4, m5]: [u8; 6]) -> Self {
+        Self::of(&[m0, m1, m2, m3, m4, m5, 0, 0])
+    }
+}
+
+/// The destination of the packet in a frame to this hardware address, and where
+/// the packet ends. Its header is right, without options, and its source may be
+/// forwarded from.
 #[inline(always)]
 #[must_use]
-pub fn recognise(frame: &[u8], mac: [u8; 6]) -> Option<Range<usize>> {
-    let (ethernet, packet) = frame.split_first_chunk::<{ ethernet::HEADER_OCTETS }>()?;
-    let header: &[u8; ipv4::HEADER_OCTETS] = packet.first_chunk()?;
-    let [d0, d1, d2, d3, d4, d5, _, _, _, _, _, _, t0, t1] = *ethernet;
-    let [first, _, l0, l1, ..] = *header;
-    let [.., s0, s1, s2, s3, _, _, _, _] = *header;
-    let total_octets = usize::from(u16::from_be_bytes([l0, l1]));
-    let expected = ([d0, d1, d2, d3, d4, d5] == mac)
-        & (u16::from_be_bytes([t0, t1]) == ethernet::ETHER_TYPE_IPV4)
-        & (first == ipv4::FIRST_OCTET)
-        & (ipv4::HEADER_OCTETS..=packet.len()).contains(&total_octets)
-        & ipv4::is_right(header)
-        & !ipv4::is_martian_source(Ipv4Addr::new(s0, s1, s2, s3));
-    expected.then_some(ethernet::HEADER_OCTETS..ethernet::HEADER_OCTETS + total_octets)
+pub fn recognise(frame: &[u8], mac: MacWord) -> Option<(Ipv4Addr, usize)> {
+    let head: &[u8; HEADERS_OCTETS] = frame.first_chunk()?;
+    let kind = u32::from_ne_bytes(*chunk(head, ETHER_TYPE));
+    let total_octets = usize::from(u16::from_be_bytes(*chunk(head, IPV4 + 2)));
+    if MacWord::of(chunk(head, 0)) != mac
+        || kind & KIND_MASK != KIND
+        || total_octets < ipv4::HEADER_OCTETS
+        || total_octets > frame.len() - IPV4
+        || ipv4::is_martian_source(Ipv4Addr::from(*chunk(head, IPV4 + 12)))
+        || !ipv4::is_right(chunk(head, IPV4))
+    {
+        return None;
+    }
+    let destination = Ipv4Addr::from(*chunk(head, IPV4 + 16));
+    Some((destination, IPV4 + total_octets))
 }

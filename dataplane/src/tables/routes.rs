@@ -43,6 +43,11 @@ impl Routes {
         })
     }
 
+    /// How many tables there are.
+    pub(super) fn count(&self) -> usize {
+        self.tables.len()
+    }
+
     pub(super) fn id(&self, slot: TableSlot) -> TableId {
         self.tables
             .get(slot.0 as usize)

@@ -51,10 +51,9 @@ impl From<ShortSet> for SetId {
 
 #[derive(Clone, Copy, Debug)]
 struct Entry<A> {
-    /// Of the tables, its low half; 0 is never one of theirs.
-    generation: u32,
+    /// Of the table, as long as the tables do not change; 0 is none's.
+    tag: u32,
     destination: A,
-    table: u16,
     shortcut: Shortcut,
 }
 
@@ -64,86 +63,167 @@ struct Line<A>([Entry<A>; WAYS]);
 
 const _: () = assert!(size_of::<Line<std::net::Ipv4Addr>>() == 64);
 
+/// Which of the lines.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LineNumber(u16);
+
+const _: () = assert!(LINES - 1 <= u16::MAX as usize);
+
 /// The shortcuts of one family.
 #[derive(Debug)]
 pub(crate) struct Shortcuts<A> {
-    /// Of the tables, as last told.
-    generation: u32,
-    lines: Box<[Line<A>]>,
+    /// Of the first table.
+    first_tag: u32,
+    lines: Box<[Line<A>; LINES]>,
 }
 
 impl<A: Address> Default for Shortcuts<A> {
     fn default() -> Self {
-        Self {
-            generation: 1,
-            lines: Self::nothing(),
-        }
-    }
-}
-
-impl<A: Address> Shortcuts<A> {
-    fn nothing() -> Box<[Line<A>]> {
         let nothing = Entry {
-            generation: 0,
+            tag: 0,
             destination: A::UNSPECIFIED,
-            table: 0,
             shortcut: Shortcut {
                 target: ShortTarget::Set(ShortSet([0; 4])),
                 whole_mtu: 0,
             },
         };
-        vec![Line([nothing; WAYS]); LINES].into()
+        let lines = vec![Line([nothing; WAYS]); LINES].into_boxed_slice();
+        Self {
+            first_tag: 1,
+            lines: lines.try_into().expect("so many lines were made"),
+        }
     }
+}
 
-    /// Forgets everything: the tables have changed.
-    pub(super) fn forget(&mut self, generation: u64) {
-        self.generation = generation as u32;
-        if self.generation == 0 {
-            // The low half has come round: nothing may be left of the last time.
-            self.lines = Self::nothing();
-            self.generation = 1;
+impl<A: Address> Shortcuts<A> {
+    /// Forgets everything: there are so many tables, and they have changed.
+    pub(super) fn forget(&mut self, tables: usize) {
+        // From now on all tables have other tags.
+        self.first_tag += tables as u32;
+        if self.first_tag > u32::MAX / 2 {
+            // Long before they come round: then nothing may be left of the last time.
+            *self = Self::default();
         }
     }
 
+    pub(super) fn get(&self, table: TableSlot, destination: A) -> Option<&Shortcut> {
+        self.get_in(self.line(table, destination), table, destination)
+    }
+
+    /// The line in which a destination would be found, on its way into the cache.
     #[inline(always)]
-    pub(crate) fn get(&self, table: TableSlot, destination: A) -> Option<&Shortcut> {
-        let Line(entries) = self.line(table, destination);
-        let found = entries.iter().find(|entry| {
-            (entry.destination == destination)
-                & (entry.generation == self.generation)
-                & (u32::from(entry.table) == table.number())
-        });
+    pub(super) fn line(&self, table: TableSlot, destination: A) -> LineNumber {
+        let number = place(table, destination);
+        dpdk::prefetch(&self.lines[number % LINES]);
+        LineNumber(number as u16)
+    }
+
+    /// Looks for a destination in its line.
+    #[inline(always)]
+    pub(super) fn get_in(
+        &self,
+        LineNumber(line): LineNumber,
+        table: TableSlot,
+        destination: A,
+    ) -> Option<&Shortcut> {
+        let tag = self.tag(table);
+        let Line(entries) = &self.lines[usize::from(line) % LINES];
+        let found = entries
+            .iter()
+            .find(|entry| (entry.destination == destination) & (entry.tag == tag));
         found.map(|entry| &entry.shortcut)
     }
 
     /// The last destination of its line but one is forgotten for it.
     pub(super) fn set(&mut self, table: TableSlot, destination: A, shortcut: Shortcut) {
-        let Ok(number) = u16::try_from(table.number()) else {
-            return;
-        };
         if self.get(table, destination).is_some() {
             return;
         }
-        let place = place(table, destination);
-        let Line(entries) = &mut self.lines[place];
+        let tag = self.tag(table);
+        let Line(entries) = &mut self.lines[place(table, destination)];
         entries.rotate_right(1);
         entries[0] = Entry {
-            generation: self.generation,
+            tag,
             destination,
-            table: number,
             shortcut,
         };
     }
 
+    /// What the entries of a table are known by as long as nothing changes.
     #[inline(always)]
-    fn line(&self, table: TableSlot, destination: A) -> &Line<A> {
-        &self.lines[place(table, destination)]
+    fn tag(&self, table: TableSlot) -> u32 {
+        self.first_tag.wrapping_add(table.number())
     }
 }
 
-/// Fibonacci hashing: the high bits of the product depend on all bits of the key.
+/// Destinations beside each other have lines in the same page of memory, so that
+/// the hosts of a network take few; which page, and in which order, is up to all other bits.
 #[inline(always)]
 fn place<A: Address>(table: TableSlot, destination: A) -> usize {
-    let key = destination.key() ^ table.number().wrapping_mul(0x85eb_ca6b);
-    key.wrapping_mul(0x9e37_79b9) as usize >> (32 - LINES.ilog2())
+    const IN_PAGE: u32 = 64;
+    let key = destination.key();
+    let others = (key / IN_PAGE) ^ table.number().wrapping_mul(0x85eb_ca6b);
+    // Fibonacci hashing: the high bits of the product depend on all bits of the key.
+    let hash = others.wrapping_mul(0x9e37_79b9) >> (32 - LINES.ilog2());
+    (hash ^ (key % IN_PAGE)) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::command::TableId;
+    use crate::tables::routes::Routes;
+
+    fn shortcut(set: u32) -> Shortcut {
+        Shortcut {
+            target: ShortTarget::Set(SetId(set).into()),
+            whole_mtu: 1450,
+        }
+    }
+
+    #[test]
+    fn what_was_remembered_goes_with_a_change_and_tables_are_apart() {
+        let mut routes = Routes::default();
+        let [one, other] = [TableId(7), TableId(8)].map(|id| routes.slot(id));
+        let mut shortcuts = Shortcuts::<Ipv4Addr>::default();
+        let destination = Ipv4Addr::new(10, 1, 2, 3);
+        shortcuts.set(one, destination, shortcut(1));
+        assert_eq!(shortcuts.get(one, destination), Some(&shortcut(1)));
+        assert_eq!(shortcuts.get(other, destination), None);
+        shortcuts.set(other, destination, shortcut(2));
+        for _ in 0..5 {
+            shortcuts.forget(2);
+            assert_eq!(shortcuts.get(one, destination), None);
+            assert_eq!(shortcuts.get(other, destination), None);
+        }
+        shortcuts.set(one, destination, shortcut(3));
+        shortcuts.first_tag = u32::MAX / 2;
+        shortcuts.set(other, destination, shortcut(4));
+        shortcuts.forget(2);
+        assert_eq!(shortcuts.first_tag, 1, "they begin again");
+        assert_eq!(shortcuts.get(one, destination), None);
+        assert_eq!(shortcuts.get(other, destination), None);
+    }
+
+    #[test]
+    fn a_line_keeps_the_last_two_destinations() {
+        let table = Routes::default().slot(TableId(1));
+        let mut shortcuts = Shortcuts::<Ipv4Addr>::default();
+        let line = place(table, Ipv4Addr::from_bits(1));
+        let all = (1..u32::MAX).map(Ipv4Addr::from_bits);
+        let mut together = all.filter(|&destination| place(table, destination) == line);
+        let mut next = || {
+            together
+                .next()
+                .expect("as many as there are addresses for a line")
+        };
+        let three = [next(), next(), next()];
+        for (number, &destination) in (0..).zip(&three) {
+            shortcuts.set(table, destination, shortcut(number));
+        }
+        let left = three.map(|destination| shortcuts.get(table, destination).is_some());
+        assert_eq!(left, [false, true, true]);
+    }
 }

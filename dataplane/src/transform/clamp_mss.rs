@@ -49,6 +49,19 @@ pub fn may_be_syn(packet: &[u8]) -> bool {
     }
 }
 
+/// The same of an IPv6 packet. What stands behind extension headers would have
+/// to be found: it may be one.
+#[inline]
+#[must_use]
+pub fn may_be_syn_ipv6(packet: &[u8]) -> bool {
+    const FLAGS: usize = ipv6::HEADER_OCTETS + 13;
+    match packet.get(ipv6::NEXT_HEADER) {
+        Some(&NEXT_TCP) => packet.get(FLAGS).is_some_and(|flags| flags & FLAG_SYN != 0),
+        Some(&(ipv6::NEXT_UDP | ipv6::NEXT_ICMPV6 | ipv6::NEXT_ESP)) => false,
+        _ => true,
+    }
+}
+
 /// The TCP header, options included, of an IPv4 packet that is a whole TCP SYN.
 #[inline]
 fn ipv4_syn(packet: &mut [u8]) -> Option<&mut [u8]> {

@@ -4,6 +4,8 @@
 use dpdk::{Burst, Mbuf};
 
 use crate::counters::Drop;
+use crate::headers::ipv4::Ipv4;
+use crate::headers::ipv6::Ipv6;
 use crate::skew::{FirstTimes, Skew};
 use crate::tables::TableSlot;
 use crate::transform::clamp_mss;
@@ -120,7 +122,7 @@ impl Worker {
             let packet = match way {
                 None => packet,
                 Some((table, port)) => {
-                    match self.try_shortcut(packet, headers_octets, table, port) {
+                    match self.try_shortcut::<Ipv4>(packet, headers_octets, table, None, port) {
                         Ok(()) => continue,
                         Err(packet) => packet,
                     }
@@ -176,7 +178,13 @@ impl Worker {
                 }
             },
         };
-        let Err(mut packet) = self.try_shortcut(copy.packet, 0, payload_table, port) else {
+        let packet = copy.packet;
+        let left = if packet.first().is_some_and(|octet| octet >> 4 == 6) {
+            self.try_shortcut::<Ipv6>(packet, 0, payload_table, None, port)
+        } else {
+            self.try_shortcut::<Ipv4>(packet, 0, payload_table, None, port)
+        };
+        let Err(mut packet) = left else {
             return;
         };
         let set = self.tables.live_set(copy.set);

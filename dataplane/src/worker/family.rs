@@ -8,6 +8,7 @@ use crate::headers::ipv4::{self, Ipv4};
 use crate::headers::ipv6::{self, Ipv6};
 use crate::headers::udp::{self, Udp};
 use crate::tables::Address;
+use crate::transform::{may_be_syn, may_be_syn_ipv6};
 
 /// Where a packet's upper layer starts.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,8 @@ pub(super) trait Header: Copy {
     fn has_link_local_destination(&self) -> bool;
     /// Takes one from the hop limit of a packet that was parsed.
     fn decrement_hop_limit(packet: &mut [u8]) -> bool;
+    /// Where a checked packet goes, when nothing in it has to be looked at on the way.
+    fn usual_destination(packet: &[u8]) -> Option<Self::Address>;
     /// Of a packet to us.
     fn upper(&self, packet: &[u8]) -> Result<Upper, Drop>;
     /// Reads the UDP header at `offset`. The checksum is looked at unless the
@@ -117,6 +120,13 @@ impl Header for Ipv4 {
     #[inline]
     fn decrement_hop_limit(packet: &mut [u8]) -> bool {
         ipv4::decrement_ttl(packet)
+    }
+
+    #[inline(always)]
+    fn usual_destination(packet: &[u8]) -> Option<Ipv4Addr> {
+        let (first, destination) = ipv4::first_and_destination(packet)?;
+        let usual = first == ipv4::FIRST_OCTET && !may_be_syn(packet);
+        usual.then_some(destination)
     }
 
     #[inline]
@@ -205,6 +215,14 @@ impl Header for Ipv6 {
     #[inline]
     fn decrement_hop_limit(packet: &mut [u8]) -> bool {
         ipv6::decrement_hop_limit(packet)
+    }
+
+    #[inline]
+    fn usual_destination(packet: &[u8]) -> Option<Ipv6Addr> {
+        let header = ipv6::known(packet)?;
+        let usual =
+            packet[0] >> 4 == 6 && !header.has_link_local_source() && !may_be_syn_ipv6(packet);
+        usual.then_some(header.destination)
     }
 
     fn upper(&self, packet: &[u8]) -> Result<Upper, Drop> {

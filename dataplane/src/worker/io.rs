@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crossbeam::queue::ArrayQueue;
-use dpdk::Mbuf;
+use dpdk::{Burst, Mbuf};
 
 use crate::Frame;
 use crate::counters::{Drop, PortCounters};
@@ -123,6 +123,13 @@ impl Io {
             Ok(()) => true,
             Err(frame) => self.push_behind(port, frame),
         }
+    }
+
+    /// Puts all frames of a burst into the port's ring if none of them need wait
+    /// there. False, and no change, otherwise.
+    #[inline(always)]
+    pub(super) fn append(&mut self, port: usize, frames: &mut Burst) -> bool {
+        self.rings[port].append(frames, &self.sources[port].counters)
     }
 
     /// Puts a frame where it may have to wait.

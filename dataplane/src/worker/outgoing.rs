@@ -34,14 +34,14 @@ impl Outgoing {
         BURST - self.packets.len()
     }
 
-    /// Adds a packet or a piece; there is room for it.
+    /// Adds a packet or a piece. Gives it back when there is no room.
     #[inline(always)]
-    fn push(&mut self, set: SetId, packet: Mbuf, flags: u8) {
-        let place = self.packets.len();
-        if self.packets.push(packet).is_ok() {
-            self.sets[place] = set;
-            self.flags[place] = flags;
-        }
+    fn push(&mut self, set: SetId, packet: Mbuf, flags: u8) -> Result<(), Mbuf> {
+        let place = self.packets.len() % BURST;
+        self.packets.push(packet)?;
+        self.sets[place] = set;
+        self.flags[place] = flags;
+        Ok(())
     }
 }
 
@@ -64,10 +64,22 @@ impl Worker {
             }
             return;
         }
-        if self.outgoing.room() == 0 {
-            self.number_all();
+        self.stage_whole(set, packet);
+    }
+
+    /// The same for a packet that fits.
+    #[inline(always)]
+    pub(super) fn stage_whole(&mut self, set: SetId, packet: Mbuf) {
+        if let Err(packet) = self.outgoing.push(set, packet, 0) {
+            self.stage_in_next(set, packet);
         }
-        self.outgoing.push(set, packet, 0);
+    }
+
+    /// Makes room first.
+    #[inline(never)]
+    fn stage_in_next(&mut self, set: SetId, packet: Mbuf) {
+        self.number_all();
+        let _ = self.outgoing.push(set, packet, 0);
     }
 
     /// Cuts a packet. The first piece keeps its buffer, the others get copies.
@@ -89,9 +101,10 @@ impl Worker {
         if self.outgoing.room() < 1 + count {
             self.number_all();
         }
-        self.outgoing.push(set, packet, first.place.flags());
+        // There is room, as just seen.
+        let _ = self.outgoing.push(set, packet, first.place.flags());
         for (buffer, piece) in later.drain(..).zip(cut) {
-            self.outgoing.push(set, buffer, piece.place.flags());
+            let _ = self.outgoing.push(set, buffer, piece.place.flags());
         }
         Ok(())
     }

@@ -1,9 +1,7 @@
 //! From the queue to the routing decision: Ethernet, ARP and neighbour
 //! discovery, the IP header.
 
-use std::ops::Range;
-
-use dpdk::{Burst, Mbuf};
+use dpdk::{BURST, Burst, Mbuf};
 
 use crate::command::PortId;
 use crate::counters::Drop;
@@ -11,8 +9,8 @@ use crate::event::Event;
 use crate::headers::decapsulation::{self, Expected};
 use crate::headers::ipv4::Ipv4;
 use crate::headers::ipv6::{self, Ipv6};
-use crate::headers::{ethernet, icmpv6, routable};
-use crate::tables::{TableSlot, Tables};
+use crate::headers::{ethernet, icmpv6, ipv4, routable};
+use crate::tables::{LineNumber, TableSlot, Tables};
 
 use super::candidates::{Origin, Run};
 use super::family::Header;
@@ -62,10 +60,8 @@ impl Worker {
         let count = burst.len() as u64;
         let (copies, mut octets) = self.recognise_all(port, burst);
         self.candidates.take(burst, copies);
-        let forwarding = self.tables.forwarding_table(port);
-        for frame in burst.drain(..) {
-            octets += frame.len() as u64;
-            self.take_frame(port, frame, forwarding);
+        if !burst.is_empty() {
+            octets += self.take_others(port, burst);
         }
         self.io.received_burst(port, count, octets);
     }
@@ -112,16 +108,74 @@ impl Worker {
         (count, octets)
     }
 
+    /// Takes frames of which the first is no copy, and says how many octets they had.
     #[inline(always)]
-    fn take_frame(&mut self, port: usize, frame: Mbuf, forwarding: Option<TableSlot>) {
-        if let Some(table) = forwarding
-            && let Some(range) = routable::recognise(&frame, self.receive[port].mac)
-        {
-            self.take_routable(port, frame, table, range);
-        } else if let Some((origin, number)) = self.recognise(port, &frame) {
-            self.take_copy(frame, origin, number);
-        } else {
-            self.receive_frame(port, frame);
+    fn take_others(&mut self, port: usize, burst: &mut Burst) -> u64 {
+        let octets = burst.iter().map(|frame| frame.len() as u64).sum();
+        let Some(table) = self.tables.forwarding_table(port) else {
+            for frame in burst.drain(..) {
+                self.take_frame(port, frame);
+            }
+            return octets;
+        };
+        let mut lines = [LineNumber::default(); BURST];
+        let routable = self.recognise_routable(port, table, burst, &mut lines);
+        for ((place, frame), line) in burst.drain(..).enumerate().zip(lines) {
+            if routable >> place & 1 == 1 {
+                self.take_routable(port, frame, table, line);
+            } else {
+                self.take_frame(port, frame);
+            }
+        }
+        octets
+    }
+
+    /// Recognises the IPv4 packets of the usual form in a burst, cuts off what
+    /// follows them, and gives a bit for the place of each, and the lines of
+    /// their destinations.
+    #[inline(always)]
+    fn recognise_routable(
+        &self,
+        port: usize,
+        table: TableSlot,
+        burst: &mut Burst,
+        lines: &mut [LineNumber; BURST],
+    ) -> u64 {
+        let mac = self.receive[port].mac_word;
+        let mut routable = 0;
+        for ((place, frame), line) in burst.iter_mut().enumerate().zip(lines) {
+            let Some((destination, end)) = routable::recognise(frame, mac) else {
+                continue;
+            };
+            *line = self.tables.shortcut_line(table, destination);
+            if end < frame.len() {
+                // Ethernet's padding.
+                keep(frame, 0..end);
+            }
+            routable |= 1 << place;
+        }
+        routable
+    }
+
+    #[inline(always)]
+    fn take_routable(&mut self, port: usize, frame: Mbuf, table: TableSlot, line: LineNumber) {
+        const PACKET: usize = ethernet::HEADER_OCTETS;
+        let taken = self.try_shortcut::<Ipv4>(frame, PACKET, table, Some(line), port);
+        if let Err(mut packet) = taken {
+            let octets = packet.len();
+            keep(&mut packet, PACKET..octets);
+            match ipv4::known(&packet) {
+                Some(header) => self.forward_arrived(port, packet, &header),
+                None => self.io.drop(port, Drop::BadIpv4),
+            }
+        }
+    }
+
+    /// A frame among others, of any kind.
+    fn take_frame(&mut self, port: usize, frame: Mbuf) {
+        match self.recognise(port, &frame) {
+            Some((origin, number)) => self.take_copy(frame, origin, number),
+            None => self.receive_frame(port, frame),
         }
     }
 
@@ -137,25 +191,6 @@ impl Worker {
         let frame_octets = packet.len();
         keep(&mut packet, decapsulation::HEADERS_OCTETS..frame_octets);
         self.candidates.push(packet, origin, number);
-    }
-
-    #[inline(always)]
-    fn take_routable(
-        &mut self,
-        port: usize,
-        mut frame: Mbuf,
-        table: TableSlot,
-        range: Range<usize>,
-    ) {
-        let frame_octets = frame.len();
-        if range.end < frame_octets {
-            // Ethernet's padding.
-            keep(&mut frame, 0..range.end);
-        }
-        if let Err(mut packet) = self.try_shortcut(frame, range.start, table, port) {
-            keep(&mut packet, range);
-            self.receive_packet::<Ipv4>(port, packet, frame_octets);
-        }
     }
 
     fn receive_frame(&mut self, port: usize, frame: Mbuf) {
@@ -245,6 +280,17 @@ impl Worker {
             self.io.drop(port, Drop::MartianSource);
             return;
         }
+        let left = match self.tables.forwarding_table(port) {
+            Some(table) => self.try_shortcut::<H>(packet, 0, table, None, port),
+            None => Err(packet),
+        };
+        if let Err(packet) = left {
+            self.forward_arrived(port, packet, &header);
+        }
+    }
+
+    /// A packet that was checked, and that no shortcut is for.
+    fn forward_arrived<H: Header>(&mut self, port: usize, packet: Mbuf, header: &H) {
         let arrival = self
             .tables
             .arrival(port, header.source(), header.destination())
@@ -254,7 +300,7 @@ impl Worker {
             return;
         };
         let origin = forward::Origin::port(port, interface, forward);
-        self.forward(packet, &header, table, &origin);
+        self.forward(packet, header, table, &origin);
     }
 
     fn may_be_cut(&self, port: usize, frame_octets: usize) -> bool {

@@ -7,6 +7,7 @@ use dpdk::{BURST, Burst, Mbuf, Mempool};
 use crate::checksum;
 use crate::command::{SessionId, SetId};
 use crate::counters::Drop;
+use crate::headers::decapsulation::HEADERS_OCTETS;
 use crate::headers::ha::{FLAG_MORE_PIECES, FLAG_NOT_FIRST_PIECE};
 use crate::headers::ha_frame::{HaFrame, Inner};
 use crate::headers::{ipv4, ppp};
@@ -88,6 +89,8 @@ impl Worker {
             access: self.access,
             common: &mut self.common,
             first_number: 0,
+            octets: 0,
+            headroom: 0,
             framed: false,
         };
         replication.run(packets, flags);
@@ -104,6 +107,10 @@ struct Replication<'a> {
     access: Access,
     common: &'a mut Common,
     first_number: u64,
+    /// Of all packets.
+    octets: u64,
+    /// The least that a packet has.
+    headroom: usize,
     /// The packets are for members with a prebuilt frame.
     framed: bool,
 }
@@ -206,8 +213,13 @@ impl Replication<'_> {
             }
         };
         let flags = &self.common.flags[..packets.len()];
-        let whole = flags.iter().all(|&flags| flags == 0);
-        self.count_numbered(flags, whole, packets);
+        let whole = flags.iter().fold(0, |all, flags| all | flags) == 0;
+        (self.octets, self.headroom) = (0, usize::MAX);
+        for packet in packets {
+            self.octets += packet.len() as u64;
+            self.headroom = self.headroom.min(packet.headroom());
+        }
+        self.count_numbered(flags, whole);
         self.framed = whole && self.set.has_frames;
         if self.set.needs_sums {
             self.add_up(packets, whole);
@@ -239,7 +251,7 @@ impl Replication<'_> {
         let common = sums.iter().zip(inner);
         for ((packet, (&sum, inner)), number) in packets.iter().zip(common).zip(numbers) {
             let protocol = ppp::protocol_of(packet);
-            match Inner::new(packet.len(), sum, protocol, 0, number) {
+            match Inner::new(packet.len(), sum, protocol, number) {
                 Some(made) => *inner = made,
                 None => self.framed = false,
             }
@@ -247,11 +259,10 @@ impl Replication<'_> {
     }
 
     #[inline(always)]
-    fn count_numbered(&self, flags: &[u8], whole: bool, packets: &Burst) {
+    fn count_numbered(&self, flags: &[u8], whole: bool) {
         let count = flags.len() as u64;
-        let octets = packets.iter().map(|packet| packet.len() as u64).sum();
         let counters = &self.set.counters;
-        counters.sent_octets.add(octets);
+        counters.sent_octets.add(self.octets);
         if whole {
             counters.sent_packets.add(count);
             return;
@@ -266,6 +277,83 @@ impl Replication<'_> {
     #[inline(always)]
     fn send_copies(&mut self, member: &Member, packets: &Burst) {
         let passing = self.within_speed(member, packets);
+        let frame = self.frame_for_all(member, packets, passing);
+        let mut copies = Burst::new();
+        match frame {
+            Some(frame)
+                if self
+                    .copies
+                    .copy_bulk::<HEADERS_OCTETS>(packets.as_slice(), &mut copies) =>
+            {
+                let identifications = self.identification.take_many(packets.len());
+                let inner = self.common.inner.iter().zip(identifications);
+                for (copy, (inner, identification)) in copies.iter_mut().zip(inner) {
+                    if let Some(header) = copy.first_chunk_mut() {
+                        frame.write(header, inner, identification);
+                    }
+                }
+                self.send_all(member, &mut copies);
+            }
+            _ => self.copy_each(member, packets, passing),
+        }
+    }
+
+    #[inline(always)]
+    fn send_originals(&mut self, member: &Member, packets: &mut Burst) {
+        let passing = self.within_speed(member, packets);
+        match self.frame_for_all(member, packets, passing) {
+            Some(frame) if self.headroom >= HEADERS_OCTETS => {
+                let identifications = self.identification.take_many(packets.len());
+                let inner = self.common.inner.iter().zip(identifications);
+                for (packet, (inner, identification)) in packets.iter_mut().zip(inner) {
+                    if let Some(header) = packet.prepend_array() {
+                        frame.write(header, inner, identification);
+                    }
+                }
+                self.send_all(member, packets);
+            }
+            _ => self.send_each(member, packets, passing),
+        }
+    }
+
+    /// The prebuilt frame of a member, when it is for all packets and nothing
+    /// keeps one of them back.
+    #[inline(always)]
+    fn frame_for_all(&self, member: &Member, packets: &Burst, passing: u64) -> Option<HaFrame> {
+        let frame = member.frame.filter(|_| self.framed)?;
+        let for_all = passing == places(packets) && packets.len() <= self.room(member);
+        for_all.then_some(frame)
+    }
+
+    /// Sends a member's frames of all packets.
+    #[inline(always)]
+    fn send_all(&mut self, member: &Member, frames: &mut Burst) {
+        let port = member.link.port;
+        let mut tally = Tally {
+            sent_packets: frames.len() as u64,
+            sent_octets: self.octets,
+            dropped_packets: 0,
+        };
+        if !self.io.append(port, frames) {
+            tally = self.push_each(port, frames);
+        }
+        tally.count(member);
+    }
+
+    /// Sends frames to a port at which they may have to wait.
+    #[cold]
+    fn push_each(&mut self, port: usize, frames: &mut Burst) -> Tally {
+        let mut tally = Tally::default();
+        for frame in frames.drain(..) {
+            let octets = frame.len() - HEADERS_OCTETS;
+            tally.note(octets, self.io.push(port, frame));
+        }
+        tally
+    }
+
+    /// Copies of those that pass, as many as there are buffers and room for.
+    #[inline(never)]
+    fn copy_each(&mut self, member: &Member, packets: &Burst, passing: u64) {
         let wanted = passing.count_ones() as usize;
         let room = self.room(member).min(wanted);
         let mut fresh = Burst::new();
@@ -283,8 +371,8 @@ impl Replication<'_> {
             let Some(mut copy) = fresh.next() else {
                 break;
             };
-            if copy.extend_from_mbuf(packet) {
-                self.send_copy(member, copy, place, &mut tally);
+            if copy.extend_from_slice(packet) {
+                self.send_one(member, copy, place, &mut tally);
             } else {
                 self.io.drop(member.link.port, Drop::NoBuffer);
                 tally.dropped_packets += 1;
@@ -300,35 +388,27 @@ impl Replication<'_> {
         tally.count(member);
     }
 
-    #[inline(always)]
-    fn send_originals(&mut self, member: &Member, packets: &mut Burst) {
-        let passing = self.within_speed(member, packets);
+    #[inline(never)]
+    fn send_each(&mut self, member: &Member, packets: &mut Burst, passing: u64) {
         let mut tally = Tally::default();
         for (place, packet) in packets.drain(..).enumerate() {
             if passes(passing, place) {
-                self.send_copy(member, packet, place, &mut tally);
+                self.send_one(member, packet, place, &mut tally);
             }
         }
         tally.count(member);
     }
 
     /// Puts a member's headers before a copy, and sends it.
-    #[inline(always)]
-    fn send_copy(&mut self, member: &Member, packet: Mbuf, place: usize, tally: &mut Tally) {
-        let octets = packet.len() as u64;
+    fn send_one(&mut self, member: &Member, packet: Mbuf, place: usize, tally: &mut Tally) {
+        let octets = packet.len();
         let sent = match &member.frame {
             Some(frame) if self.framed => self.send_framed(member, frame, packet, place),
             _ => self.send_unusual(member, packet, place),
         };
-        if sent {
-            tally.sent_packets += 1;
-            tally.sent_octets += octets;
-        } else {
-            tally.dropped_packets += 1;
-        }
+        tally.note(octets, sent);
     }
 
-    #[inline(always)]
     fn send_framed(
         &mut self,
         member: &Member,
@@ -346,7 +426,6 @@ impl Replication<'_> {
     }
 
     /// Of any form, to any neighbour.
-    #[inline(never)]
     fn send_unusual(&mut self, member: &Member, packet: Mbuf, place: usize) -> bool {
         let Some(session) = self.tables.session(member.session) else {
             return false;
@@ -366,7 +445,7 @@ impl Replication<'_> {
     /// others are counted here.
     #[inline(always)]
     fn within_speed(&self, member: &Member, packets: &Burst) -> u64 {
-        let all = u64::MAX >> (u64::BITS as usize - packets.len());
+        let all = places(packets);
         let Some(limit) = &member.speed else {
             return all;
         };
@@ -400,6 +479,15 @@ impl Replication<'_> {
 }
 
 impl Tally {
+    fn note(&mut self, octets: usize, sent: bool) {
+        if sent {
+            self.sent_packets += 1;
+            self.sent_octets += octets as u64;
+        } else {
+            self.dropped_packets += 1;
+        }
+    }
+
     #[inline(always)]
     fn count(&self, member: &Member) {
         let counters = &member.counters;
@@ -419,6 +507,12 @@ fn sum_of_packet(packet: &[u8]) -> u64 {
         Some((&[ipv4::FIRST_OCTET, ..], payload)) => simd::sum_inline(payload),
         _ => simd::sum_inline(packet),
     }
+}
+
+/// The places of a burst that is not empty, as bits.
+#[inline(always)]
+fn places(packets: &Burst) -> u64 {
+    u64::MAX >> (u64::BITS as usize - packets.len())
 }
 
 /// Whether the packet at this place of a burst is among those that pass.

@@ -1,46 +1,43 @@
 //! The short way of packets whose destination was decided about before. Whatever
 //! is unusual about a packet sends it the long way, `forward`.
 
-use std::net::Ipv4Addr;
-
 use dpdk::Mbuf;
 
 use crate::counters::Drop;
-use crate::headers::ipv4;
-use crate::tables::{Address, Hop, ShortTarget, Shortcut, TableSlot};
-use crate::transform::may_be_syn;
+use crate::tables::{Address, Hop, LineNumber, ShortTarget, Shortcut, TableSlot};
 
+use super::family::Header;
 use super::forward::{Target, Way};
 use super::{Worker, keep};
 
 impl Worker {
-    /// Sends the IPv4 packet that starts in a frame behind so many octets, and
-    /// whose header was checked before, by the shortcut of its destination. Gives
-    /// the frame back, unchanged, when there is none or the packet has to be
-    /// looked at.
+    /// Sends the packet that starts in a frame behind so many octets, and whose
+    /// header was checked before, by the shortcut of its destination, whose line
+    /// may be at hand. Gives the frame back, unchanged, when there is none or the
+    /// packet has to be looked at.
     #[inline(always)]
-    pub(super) fn try_shortcut(
+    pub(super) fn try_shortcut<H: Header>(
         &mut self,
         mut frame: Mbuf,
         headers_octets: usize,
         table: TableSlot,
+        line: Option<LineNumber>,
         source: usize,
     ) -> Result<(), Mbuf> {
         let Some(packet) = frame.get_mut(headers_octets..) else {
             return Err(frame);
         };
-        let (first, destination) = match packet.first_chunk::<{ ipv4::HEADER_OCTETS }>() {
-            Some(&[first, .., d0, d1, d2, d3]) => (first, Ipv4Addr::new(d0, d1, d2, d3)),
-            None => return Err(frame),
-        };
-        let Some(shortcut) = self.tables.shortcut(table, destination) else {
+        let Some(destination) = H::usual_destination(packet) else {
             return Err(frame);
         };
-        if first != ipv4::FIRST_OCTET
-            || packet.len() > usize::from(shortcut.whole_mtu)
-            || may_be_syn(packet)
-            || !ipv4::decrement_ttl(packet)
-        {
+        let line = match line {
+            Some(line) => line,
+            None => self.tables.shortcut_line(table, destination),
+        };
+        let Some(shortcut) = self.tables.shortcut(line, table, destination) else {
+            return Err(frame);
+        };
+        if packet.len() > usize::from(shortcut.whole_mtu) || !H::decrement_hop_limit(packet) {
             return Err(frame);
         }
         match &shortcut.target {
@@ -55,7 +52,7 @@ impl Worker {
             &ShortTarget::Set(id) => {
                 let octets = frame.len();
                 keep(&mut frame, headers_octets..octets);
-                self.stage(id.into(), frame, shortcut.whole_mtu, source);
+                self.stage_whole(id.into(), frame);
             }
         }
         Ok(())

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use dataplane::command::{Command, InterfaceId};
 use dataplane::counters::Drop;
 
+use crate::ipv6_rig::*;
 use crate::rig::*;
 
 /// A change that changes nothing but makes the worker forget what it had found.
@@ -25,42 +26,63 @@ fn mend_ipv4(packet: &mut [u8]) {
     }
 }
 
-/// A frame from the LAN, or a copy from the far site: a SYN or a UDP packet.
+/// A frame from the LAN, or a copy from the far site: a SYN or a UDP packet of
+/// either family.
 #[derive(Clone, Copy, Debug)]
 struct Kind {
     inwards: bool,
     syn: bool,
+    ipv6: bool,
 }
 
 impl Kind {
     /// With some octets of the packet changed and the header's checksum mended,
     /// so that the damage is carried on.
     fn frame(self, number: u64, octets: usize, damage: &[(u8, u8)]) -> (usize, Vec<u8>) {
-        let (source, destination) = if self.inwards {
-            (FAR_HOST, LAN_HOST)
+        let payload = vec![7; octets];
+        let mut packet = if self.ipv6 {
+            let (source, destination) = self.between(LAN_HOST_IPV6, FAR_HOST_IPV6);
+            if self.syn {
+                syn_ipv6(source, destination, 1440)
+            } else {
+                udp_ipv6(source, destination, &payload)
+            }
         } else {
-            (LAN_HOST, FAR_HOST)
-        };
-        let mut packet = if self.syn {
-            syn(source, destination, 1460)
-        } else {
-            udp(source, destination, &vec![7; octets])
+            let (source, destination) = self.between(LAN_HOST, FAR_HOST);
+            if self.syn {
+                syn(source, destination, 1460)
+            } else {
+                udp(source, destination, &payload)
+            }
         };
         for &(at, octet) in damage {
             let at = usize::from(at) % packet.len();
             packet[at] = octet;
         }
-        mend_ipv4(&mut packet);
+        if !self.ipv6 {
+            mend_ipv4(&mut packet);
+        }
+        match (self.inwards, self.ipv6) {
+            (false, _) => (0, frame(0, &packet)),
+            (true, false) => (1, copy(1, number, &packet)),
+            (true, true) => {
+                let message = ha_message(1, PEER_EPOCH, number, &ppp_ipv6(&packet));
+                (1, l2tp_frame(1, &message))
+            }
+        }
+    }
+
+    fn between<A>(self, near: A, far: A) -> (A, A) {
         if self.inwards {
-            (1, copy(1, number, &packet))
+            (far, near)
         } else {
-            (0, frame(0, &packet))
+            (near, far)
         }
     }
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
-    any::<(bool, bool)>().prop_map(|(inwards, syn)| Kind { inwards, syn })
+    any::<(bool, bool, bool)>().prop_map(|(inwards, syn, ipv6)| Kind { inwards, syn, ipv6 })
 }
 
 /// Everything that a worker did: frames out of each port, events, drops.
@@ -81,11 +103,11 @@ proptest! {
     #[test]
     fn the_short_way_ends_where_the_long_one_does(
         packets in prop::collection::vec(
-            (kind(), prop::collection::vec((0..48_u8, prop_oneof![any::<u8>(), 0..3_u8]), 0..3), 0..1450_usize),
+            (kind(), prop::collection::vec((0..48_u8, prop_oneof![any::<u8>(), 0..3_u8]), 0..3), 0..1430_usize),
             1..60,
         ),
     ) {
-        let (mut quick, mut thorough) = (Rig::new(), Rig::new());
+        let (mut quick, mut thorough) = (Rig::with_ipv6(), Rig::with_ipv6());
         for (number, (kind, damage, octets)) in (0..).zip(packets) {
             let (port, frame) = kind.frame(2 * number + 1, octets, &damage);
             // What the quick one knows, it knows from a packet like this.

@@ -41,7 +41,7 @@ impl Burst {
 
     #[must_use]
     pub const fn is_full(&self) -> bool {
-        self.len == BURST
+        self.len >= BURST
     }
 
     /// Adds a packet at the end.
@@ -56,6 +56,25 @@ impl Burst {
         self.mbufs[self.len].write(mbuf);
         self.len += 1;
         Ok(())
+    }
+
+    /// Takes all packets over from another burst. False, and no change, without
+    /// the room.
+    #[inline]
+    #[must_use]
+    pub fn append(&mut self, other: &mut Self) -> bool {
+        if other.len > BURST - self.len {
+            return false;
+        }
+        // SAFETY: there is room for the first `len` of the other, which are
+        // initialised; it forgets them here.
+        unsafe {
+            let end = self.mbufs.as_mut_ptr().add(self.len);
+            ptr::copy_nonoverlapping(other.mbufs.as_ptr(), end, other.len);
+        }
+        self.len += other.len;
+        other.len = 0;
+        true
     }
 
     /// Takes the last packet.

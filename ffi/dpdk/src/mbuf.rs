@@ -194,37 +194,16 @@ impl Mbuf {
     /// As [`prepend`](Self::prepend), for a number of octets that is known beforehand.
     #[inline(always)]
     pub fn prepend_array<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
-        self.prepend(N)?.first_chunk_mut()
-    }
-
-    /// Appends a copy of another packet; false, and no change, without the tailroom.
-    /// Short packets are copied in blocks, so that what stands behind the end
-    /// changes too.
-    #[inline]
-    #[must_use]
-    pub fn extend_from_mbuf(&mut self, packet: &Self) -> bool {
-        const BLOCK: usize = 64;
-        /// From here on the C library's copying is as quick.
-        const LONG: usize = 256;
-        let octets = packet.len();
-        let in_blocks = octets.next_multiple_of(BLOCK);
-        if octets > LONG || self.tailroom() < in_blocks || packet.tailroom() < in_blocks - octets {
-            return self.extend_from_slice(packet);
-        }
-        let end = self.len();
-        let source = packet.as_ptr();
-        // SAFETY: within the buffer, as there is tailroom.
-        let target = unsafe { self.as_mut_ptr().add(end) };
-        for at in (0..in_blocks).step_by(BLOCK) {
-            // SAFETY: both buffers have `in_blocks` octets from these places on, and
-            // two owned buffers do not overlap.
-            unsafe { ptr::copy_nonoverlapping(source.add(at), target.add(at), BLOCK) };
+        if N > self.headroom() {
+            return None;
         }
         let header = self.header_mut();
-        // The tailroom fits 16 bits, so the count does.
-        header.data_len += octets as u16;
+        // The headroom fits 16 bits, so the count does.
+        header.data_off -= N as u16;
+        header.data_len += N as u16;
         header.pkt_len = u32::from(header.data_len);
-        true
+        // SAFETY: the packet begins with so many octets now.
+        Some(unsafe { &mut *self.as_mut_ptr().cast() })
     }
 
     /// Appends a copy of the octets; false, and no change, without the tailroom.
@@ -258,6 +237,36 @@ impl Mbuf {
         header.pkt_len = 0;
         header.data_len = 0;
         header.vlan_tci = 0;
+    }
+
+    /// Makes a buffer as it lies in its pool a copy of a packet, with `N` octets
+    /// of anything before it. False when it is too small: then it is empty.
+    #[inline(always)]
+    pub(crate) fn become_copy<const N: usize>(&mut self, packet: &Self) -> bool {
+        const { assert!(N <= HEADROOM_OCTETS as usize) };
+        let octets = packet.len();
+        let headroom = usize::from(HEADROOM_OCTETS);
+        let header = self.header_mut();
+        if headroom + octets > usize::from(header.buf_len) {
+            self.make_empty();
+            return false;
+        }
+        // All within the buffer, whose octets fit 16 bits.
+        let data_len = (N + octets) as u16;
+        header.data_off = HEADROOM_OCTETS - N as u16;
+        header.port = u16::MAX;
+        header.ol_flags = 0;
+        header.packet_type = 0;
+        header.pkt_len = u32::from(data_len);
+        header.data_len = data_len;
+        header.vlan_tci = 0;
+        // SAFETY: as just seen, the buffer has room for the packet behind its
+        // headroom, and two owned buffers do not overlap.
+        unsafe {
+            let target = header.buf_addr.cast::<u8>().add(headroom);
+            copy_octets(packet.as_ptr(), target, octets);
+        }
+        true
     }
 
     /// For a driver that hands the sender's buffers over: makes it a buffer that
@@ -432,6 +441,39 @@ impl fmt::Debug for Mbuf {
             .field("len", &self.len())
             .field("port", &self.port())
             .finish_non_exhaustive()
+    }
+}
+
+/// Copies octets; few of them without a loop.
+///
+/// # Safety
+/// Both places have so many, and do not overlap.
+#[inline(always)]
+unsafe fn copy_octets(source: *const u8, target: *mut u8, octets: usize) {
+    // SAFETY: see above, and the number is no less than what is said in angles.
+    unsafe {
+        match octets {
+            16..32 => copy_ends::<16>(source, target, octets),
+            32..=64 => copy_ends::<32>(source, target, octets),
+            65..=128 => copy_ends::<64>(source, target, octets),
+            129..=256 => copy_ends::<128>(source, target, octets),
+            // The C library's copying is as quick.
+            _ => ptr::copy_nonoverlapping(source, target, octets),
+        }
+    }
+}
+
+/// Copies the first and the last `N` of so many octets, at most twice as many.
+///
+/// # Safety
+/// Both places have `octets`, at least `N`, and do not overlap.
+#[inline(always)]
+unsafe fn copy_ends<const N: usize>(source: *const u8, target: *mut u8, octets: usize) {
+    // SAFETY: see above.
+    unsafe {
+        ptr::copy_nonoverlapping(source, target, N);
+        let last = octets - N;
+        ptr::copy_nonoverlapping(source.add(last), target.add(last), N);
     }
 }
 

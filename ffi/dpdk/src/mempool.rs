@@ -79,10 +79,40 @@ impl Mempool {
     #[inline]
     #[must_use]
     pub fn alloc_bulk(&self, burst: &mut Burst, count: usize) -> bool {
+        let start = burst.len();
+        let taken = self.take_bulk(burst, count);
+        for mbuf in &mut burst.as_mut_slice()[start..] {
+            mbuf.make_empty();
+        }
+        taken
+    }
+
+    /// Appends copies of all packets to the burst, each with `N` octets of
+    /// anything before it, for headers. None, when the pool or the burst has too
+    /// little left, or a packet is too large for the pool's buffers.
+    #[inline(always)]
+    #[must_use]
+    pub fn copy_bulk<const N: usize>(&self, packets: &[Mbuf], burst: &mut Burst) -> bool {
+        let start = burst.len();
+        if !self.take_bulk(burst, packets.len()) {
+            return false;
+        }
+        let mut fit = true;
+        for (copy, packet) in burst.as_mut_slice()[start..].iter_mut().zip(packets) {
+            fit &= copy.become_copy::<N>(packet);
+        }
+        if !fit {
+            drop(burst.drain(start..));
+        }
+        fit
+    }
+
+    /// Appends `count` buffers as they lie in the pool, or none.
+    #[inline]
+    fn take_bulk(&self, burst: &mut Burst, count: usize) -> bool {
         if count > BURST - burst.len() {
             return false;
         }
-        let start = burst.len();
         // SAFETY: the burst has room for `count` pointers, and the pool is alive.
         let result =
             unsafe { dpdk_sys::shim_mempool_get_bulk(self.as_ptr(), burst.spare(), count as u32) };
@@ -92,9 +122,6 @@ impl Mempool {
         // SAFETY: success means that `count` buffers were written, which lie in a
         // pool with one segment and without a second owner.
         unsafe { burst.grow(count) };
-        for mbuf in &mut burst.as_mut_slice()[start..] {
-            mbuf.make_empty();
-        }
         true
     }
 

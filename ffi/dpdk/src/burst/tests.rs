@@ -45,6 +45,20 @@ fn it_holds_up_to_its_size_in_order() {
 }
 
 #[test]
+fn one_takes_over_all_of_another_or_nothing() {
+    let pool = pool("burst_append", 63);
+    let (mut first, mut second) = (filled(&pool, 20), filled(&pool, 13));
+    assert!(!first.append(&mut second));
+    assert_eq!((first.len(), second.len()), (20, 13));
+    assert!(second.pop().is_some());
+    assert!(first.append(&mut second));
+    assert_eq!(numbers(&first), (0..20).chain(0..12).collect::<Vec<_>>());
+    assert!(second.is_empty());
+    drop(second);
+    assert_eq!(pool.available(), 63 - 32);
+}
+
+#[test]
 fn dropping_it_frees_what_is_in_it() {
     let pool = pool("burst_drop", 63);
     let burst = filled(&pool, 20);

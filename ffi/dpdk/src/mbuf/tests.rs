@@ -1,6 +1,6 @@
 use super::*;
-use crate::HEADROOM_OCTETS;
-use crate::testing::pool;
+use crate::testing::{eal, pool};
+use crate::{Burst, HEADROOM_OCTETS, Mempool};
 
 const HEADROOM: usize = HEADROOM_OCTETS as usize;
 
@@ -152,35 +152,51 @@ fn copies_have_the_packets_octets_whatever_its_length() {
     let pool = pool("mbuf_copy", 7);
     for octets in (0..=260).chain([1400, 2048]) {
         let contents: Vec<u8> = (0..octets).map(|octet| octet as u8).collect();
-        let mut packet = pool.alloc().unwrap();
-        assert!(packet.extend_from_slice(&contents));
-        let mut copy = pool.alloc().unwrap();
-        assert!(copy.extend_from_mbuf(&packet));
-        assert_eq!(copy[..], contents, "{octets} octets");
-        assert_eq!(copy.header().pkt_len, octets as u32);
-        assert_eq!(copy.headroom(), HEADROOM);
+        let mut packets = Burst::new();
+        assert!(pool.alloc_bulk(&mut packets, 2));
+        for packet in &mut packets {
+            assert!(packet.extend_from_slice(&contents));
+        }
+        // Behind one that is there already, in buffers that held something else.
+        let mut copies = Burst::new();
+        assert!(pool.alloc_bulk(&mut copies, 3));
+        for mut used in copies.drain(1..) {
+            assert!(used.extend_from_slice(&[0xee; 1000]));
+            used.header_mut().ol_flags |= TX_CHECKSUMS;
+            used.header_mut().vlan_tci = 7;
+        }
+        assert!(pool.copy_bulk::<5>(packets.as_slice(), &mut copies));
+        assert_eq!((copies.len(), copies[0].len()), (3, 0));
+        for copy in &copies.as_slice()[1..] {
+            assert_eq!(copy[5..], contents, "{octets} octets");
+            assert_eq!(copy.header().pkt_len, 5 + octets as u32);
+            assert_eq!(copy.headroom(), HEADROOM - 5);
+            assert_eq!((copy.header().ol_flags, copy.header().vlan_tci), (0, 0));
+        }
     }
 }
 
 #[test]
-fn a_copy_stays_within_its_buffer() {
-    let pool = pool("mbuf_copy_edge", 7);
-    let mut packet = pool.alloc().unwrap();
-    assert!(packet.extend_from_slice(&[7; 100]));
-    // Too little room behind for whole blocks, then for the packet itself.
-    for (before, fits) in [(2048 - 100, true), (2048 - 99, false)] {
-        let mut copy = pool.alloc().unwrap();
-        assert!(copy.extend_from_slice(&vec![1; before]));
-        assert_eq!(copy.extend_from_mbuf(&packet), fits);
-        assert_eq!(copy.len(), if fits { 2048 } else { before });
-        assert!(copy[..before].iter().all(|&octet| octet == 1));
+fn a_packet_that_no_buffer_holds_is_not_copied() {
+    let large = pool("mbuf_copy_large", 7);
+    let small = Mempool::new(eal(), "mbuf_copy_small", 7, 0, 128 + 100).unwrap();
+    let mut packets = Burst::new();
+    assert!(large.alloc_bulk(&mut packets, 2));
+    for packet in &mut packets {
+        assert!(packet.extend_from_slice(&[7; 100]));
     }
-    // A packet that ends where its buffer does.
-    let mut last = pool.alloc().unwrap();
-    assert!(last.extend_from_slice(&[9; 2048]) && last.trim_front(1990));
-    let mut copy = pool.alloc().unwrap();
-    assert!(copy.extend_from_slice(b"x") && copy.extend_from_mbuf(&last));
-    assert_eq!((copy.len(), copy[0], copy[58]), (59, b'x', 9));
+    let mut copies = Burst::new();
+    assert!(small.copy_bulk::<64>(packets.as_slice(), &mut copies));
+    assert_eq!((copies.len(), small.available()), (2, 5));
+    assert!(packets[1].extend_from_slice(&[8]));
+    assert!(!small.copy_bulk::<64>(packets.as_slice(), &mut copies));
+    assert_eq!((copies.len(), small.available()), (2, 5));
+    copies.clear();
+    // Neither is one for which there are too few buffers.
+    assert!(packets[1].trim_end(1));
+    let taken: Vec<_> = (0..6).map(|_| small.alloc()).collect();
+    assert!(!small.copy_bulk::<64>(packets.as_slice(), &mut copies));
+    assert_eq!((copies.len(), taken.len()), (0, 6));
 }
 
 #[test]
