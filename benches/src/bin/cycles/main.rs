@@ -9,9 +9,11 @@ mod bed;
 mod compare;
 mod copying;
 mod flows;
+mod instructions;
 mod latency;
 mod network;
 mod plan;
+mod readme;
 mod report;
 mod sharing;
 mod testpmd;
@@ -19,6 +21,7 @@ mod walk;
 mod wire;
 
 use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -32,6 +35,8 @@ use report::Figure;
 use walk::Walk;
 
 const MEMORY_MIB: u32 = 192;
+/// Where results are kept.
+const README: &str = "benches/README.md";
 
 /// Counts TSC cycles per packet of one worker, beside testpmd 5tswap on the same core.
 #[derive(Parser)]
@@ -55,6 +60,15 @@ struct Arguments {
     /// Measure how long packets take instead, with the worker on a core of its own; needs a second one for the tester
     #[arg(long)]
     latency: bool,
+    /// Count instructions under callgrind instead, and compare with those in the file: more are an error
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["only", "latency", "json"])]
+    instructions: Option<PathBuf>,
+    /// Keep the result: of --instructions in its file, else in benches/README.md below the current directory
+    #[arg(long, conflicts_with_all = ["only", "json"])]
+    write: bool,
+    /// What is counted
+    #[arg(long, hide = true)]
+    count: bool,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -63,7 +77,8 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match carry_out(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(problem) => {
             eprintln!("error: {problem}");
             ExitCode::FAILURE
@@ -71,7 +86,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+/// False when there is something to fail for that was told.
+fn carry_out(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
+    match &arguments.instructions {
+        None => measure(arguments).map(|()| true),
+        Some(file) if arguments.write => instructions::write(file).map(|()| true),
+        Some(file) => instructions::check(file),
+    }
+}
+
+fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let core = match arguments.core {
         Some(core) => core,
         None => u32::try_from(thread::available_parallelism()?.get() - 1)?,
@@ -92,6 +116,9 @@ fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     // Outlives the buffers, which go back to its caches.
     let _lcore = lcore::register(Some(core))?;
+    if arguments.count {
+        return instructions::count(&eal);
+    }
     let effort = Effort {
         rounds: arguments.rounds,
         bursts: arguments.bursts as usize,
@@ -102,8 +129,16 @@ fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let report = compare(&eal, effort, core, core.checked_sub(1))?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        print!("{}", report.text());
+        return Ok(());
+    }
+    show(arguments, "scripts/bench", &report.text())
+}
+
+/// Prints a result, and keeps it if asked to.
+fn show(arguments: &Arguments, name: &str, text: &str) -> Result<(), Box<dyn Error>> {
+    print!("{text}");
+    if arguments.write {
+        readme::write(Path::new(README), name, text)?;
     }
     Ok(())
 }
@@ -115,10 +150,13 @@ fn measure_latency(eal: &Arc<Eal>, arguments: &Arguments, core: u32) -> Result<(
     let results = latency::measure(eal, core, tester)?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&results)?);
-    } else {
-        print!("{}", latency::text(&results));
+        return Ok(());
     }
-    Ok(())
+    show(
+        arguments,
+        "scripts/bench --latency",
+        &latency::text(&results),
+    )
 }
 
 /// Runs the chosen cases alone.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::bed::{Bed, Pools};
 use crate::network::{Family, Kind, LINKS, Network};
-use crate::walk::{Case, Direction, Far};
+use crate::walk::{Case, Direction, Far, SESSIONS_A_SET};
 
 /// Of the inner packet, octets.
 pub(crate) const SIZES: [usize; 2] = [64, 1400];
@@ -16,16 +16,16 @@ pub(crate) const SIZES: [usize; 2] = [64, 1400];
 const SMALL_PATH_MTU: u16 = 1400;
 const FULL_SIZE: usize = 1500;
 
-/// Sets of two links, and three times as many plain sessions.
+/// Sets of two links, as few as fit any cache and as many as there may be, beside plain sessions.
+const FEW_SETS: usize = 32;
 const CROWD_SETS: usize = 4_000;
-const SESSIONS_BESIDE: usize = 3;
 
 /// What is configured around a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Setting {
     /// Sets of one to three links, with and without UDP checksum.
     Few,
-    /// Whatever is out of the ordinary, once each.
+    /// Whatever is out of the ordinary, and 32 sets with 96 plain sessions.
     Unusual,
     /// 4 000 sets and 20 000 sessions.
     Crowd,
@@ -33,14 +33,16 @@ pub(crate) enum Setting {
 
 impl Setting {
     fn kinds(self) -> Vec<Kind> {
-        let set_and_sessions = || {
-            let sessions = std::iter::repeat_n(Kind::session(), SESSIONS_BESIDE);
-            std::iter::once(Kind::set(2)).chain(sessions)
+        let mixed = |sets| {
+            (0..sets).flat_map(|_| {
+                let sessions = std::iter::repeat_n(Kind::session(), SESSIONS_A_SET);
+                std::iter::once(Kind::set(2)).chain(sessions)
+            })
         };
         match self {
             Self::Few => kinds().collect(),
-            Self::Unusual => set_and_sessions().chain(unusual_sets()).collect(),
-            Self::Crowd => (0..CROWD_SETS).flat_map(|_| set_and_sessions()).collect(),
+            Self::Unusual => mixed(FEW_SETS).chain(unusual_sets()).collect(),
+            Self::Crowd => mixed(CROWD_SETS).collect(),
         }
     }
 
@@ -148,25 +150,41 @@ pub(crate) fn unusual() -> Vec<(Place, Place)> {
     pairs
 }
 
-/// Sets and sessions in random order, and what stands beside each.
+/// Sets and sessions in random order, and what stands beside each: one set, or fewer of both.
 pub(crate) fn crowd() -> Vec<(Place, Place)> {
     [Direction::Send, Direction::Receive]
         .into_iter()
         .flat_map(|direction| {
-            let few = Case::new(direction, Kind::set(2), 64);
-            let to = |far| Case { far, ..few };
+            let one = Case::new(direction, Kind::set(2), 64);
+            let place = |setting, far| Place::new(setting, Case { far, ..one });
+            let many = |sets| Far::Many(Kind::set(2), sets);
+            let one = Place::new(Setting::Few, one);
             [
+                (place(Setting::Unusual, many(FEW_SETS)), one),
+                (place(Setting::Crowd, many(CROWD_SETS)), one),
                 (
-                    Place::new(Setting::Crowd, to(Far::AllOf(Kind::set(2)))),
-                    Place::new(Setting::Few, few),
-                ),
-                (
-                    Place::new(Setting::Crowd, to(Far::Mixed)),
-                    Place::new(Setting::Unusual, to(Far::Mixed)),
+                    place(Setting::Crowd, Far::Mixed(CROWD_SETS)),
+                    place(Setting::Unusual, Far::Mixed(FEW_SETS)),
                 ),
             ]
         })
         .collect()
+}
+
+/// Whose instructions are counted: every way, with small packets where there is a choice, and large ones on two links.
+pub(crate) fn counted() -> Vec<Place> {
+    let usual = |case: Case| match case.far {
+        Far::One(kind) => kind.udp_checksum && (case.inner_octets == 64 || kind == Kind::set(2)),
+        _ => case.inner_octets == 64,
+    };
+    let ordinary = ordinary().into_iter().filter(|place| usual(place.case));
+    let unusual = unusual().into_iter().map(|(place, _)| place);
+    // The crowd takes long to set up; among few it is the same code.
+    let random = crowd()
+        .into_iter()
+        .flat_map(|(place, beside)| [place, beside]);
+    let random = random.filter(|place| place.setting == Setting::Unusual);
+    ordinary.chain(unusual).chain(random).collect()
 }
 
 /// Every case once.

@@ -209,6 +209,7 @@ impl Noise {
 
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
+    pub(crate) processor: String,
     pub(crate) dpdk: String,
     pub(crate) hugepages: bool,
     pub(crate) core: u32,
@@ -228,7 +229,8 @@ impl Report {
     /// As Markdown.
     pub(crate) fn text(&self) -> String {
         let mut text = format!(
-            "TSC cycles ({} MHz) on one core; {}, {}; median of {} rounds (least-most); ratios of the least\n\n",
+            "{}; TSC cycles ({} MHz) on one core; {}, {}; median of {} rounds (least-most); ratios of the least\n\n",
+            self.processor,
             self.tsc_mhz,
             self.dpdk,
             if self.hugepages {
@@ -284,7 +286,7 @@ impl Report {
             "**In random order**: {sessions} sessions, {sets} sets of 2 links among them, {} MiB of windows and books in ordinary pages\n",
             window_octets >> 20
         )?;
-        write_beside(text, &self.crowd, "the same among few")
+        write_beside(text, &self.crowd, "beside")
     }
 
     fn write_copying(&self, text: &mut String) -> std::fmt::Result {
@@ -391,7 +393,7 @@ impl Report {
         for beside in &self.crowd {
             writeln!(
                 text,
-                "- {}, {} octets: at most {CROWD_AIM} x the same among few: {} ({:.2})",
+                "- {}, {} octets: at most {CROWD_AIM} x what is beside it: {} ({:.2})",
                 beside.line.name,
                 beside.line.inner_octets,
                 verdict(beside.ratio, CROWD_AIM),

@@ -13,6 +13,8 @@ use crate::network::{Family, HOSTS, Kind, Remote};
 /// Bursts before the clock counts, in every round. Where parties are drawn, each one comes about three times.
 const WARM_UP: usize = 200;
 const WARM_UP_PARTIES: usize = BURST / 3;
+/// Plain sessions for each set, where both are mixed.
+pub(crate) const SESSIONS_A_SET: usize = 3;
 
 /// Which way packets go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +32,10 @@ pub(crate) enum Far {
     NoTunnel,
     /// The first remote of the kind, with 32 hosts.
     One(Kind),
-    /// All remotes of the kind, one host each, drawn anew for every packet.
-    AllOf(Kind),
-    /// All sets of two links and all plain sessions, drawn in the same way.
-    Mixed,
+    /// So many remotes of the kind, one host each, drawn anew for every packet.
+    Many(Kind, usize),
+    /// So many sets of two links and three times as many plain sessions, drawn in the same way.
+    Mixed(usize),
 }
 
 /// One thing that is measured.
@@ -70,8 +72,8 @@ impl Case {
     /// Length of the frames of whole packets in the tunnels, octets without FCS; testpmd gets the same.
     pub(crate) fn outer_frame_octets(self) -> usize {
         let tunnel = match self.far {
-            Far::One(kind) | Far::AllOf(kind) => kind.headers_octets(),
-            Far::NoTunnel | Far::Mixed => 0,
+            Far::One(kind) | Far::Many(kind, _) => kind.headers_octets(),
+            Far::NoTunnel | Far::Mixed(_) => 0,
         };
         ethernet::HEADER_OCTETS + tunnel + self.inner_octets
     }
@@ -99,23 +101,17 @@ impl Case {
             Direction::Send => Party::outwards(index, remote, inner, inner_octets, flows),
             Direction::Receive => Party::inwards(index, remote, inner, inner_octets, flows),
         };
-        let mut remotes = remotes.iter().enumerate();
+        let of_kind = |kind, count, flows| {
+            let remotes = remotes.iter().enumerate();
+            let of_kind = remotes.filter(move |(_, remote)| remote.kind == kind);
+            of_kind.take(count).map(move |remote| party(remote, flows))
+        };
         match self.far {
             Far::NoTunnel => vec![Party::plain(inner, inner_octets)],
-            Far::One(kind) => {
-                let first = remotes.find(|(_, remote)| remote.kind == kind);
-                first
-                    .map(|remote| party(remote, HOSTS))
-                    .into_iter()
-                    .collect()
-            }
-            Far::AllOf(kind) => remotes
-                .filter(|(_, remote)| remote.kind == kind)
-                .map(|remote| party(remote, 1))
-                .collect(),
-            Far::Mixed => remotes
-                .filter(|(_, remote)| [Kind::set(2), Kind::session()].contains(&remote.kind))
-                .map(|remote| party(remote, 1))
+            Far::One(kind) => of_kind(kind, 1, HOSTS).collect(),
+            Far::Many(kind, count) => of_kind(kind, count, 1).collect(),
+            Far::Mixed(sets) => of_kind(Kind::set(2), sets, 1)
+                .chain(of_kind(Kind::session(), sets * SESSIONS_A_SET, 1))
                 .collect(),
         }
     }
@@ -138,8 +134,13 @@ impl fmt::Display for Case {
                 Direction::Receive => "receive",
             }
         )?;
-        let (Far::One(kind) | Far::AllOf(kind)) = self.far else {
-            return write!(f, ", sets of 2 links and plain sessions at random");
+        let kind = match self.far {
+            Far::NoTunnel => return Ok(()),
+            Far::One(kind) | Far::Many(kind, _) => kind,
+            Far::Mixed(sets) => {
+                let sessions = sets * SESSIONS_A_SET;
+                return write!(f, ", {sets} sets and {sessions} plain sessions at random");
+            }
         };
         match kind.links {
             None => write!(f, ", plain session")?,
@@ -159,8 +160,8 @@ impl fmt::Display for Case {
         if kind.ordered {
             write!(f, ", ordering")?;
         }
-        if matches!(self.far, Far::AllOf(_)) {
-            write!(f, ", sets at random")?;
+        if let Far::Many(_, sets) = self.far {
+            write!(f, ", {sets} sets at random")?;
         }
         Ok(())
     }
@@ -292,6 +293,24 @@ impl Walk {
         }
         if bed.events() > 0 {
             return Err(format!("{}: the worker asks the control thread", self.case).into());
+        }
+        Ok(tally)
+    }
+
+    /// Sends this many bursts through the worker, which is told these times.
+    pub(crate) fn run_at(
+        &self,
+        bed: &mut Bed,
+        bursts: usize,
+        mut now: impl FnMut() -> u64,
+    ) -> Result<Tally, Box<dyn Error>> {
+        let mut tally = Tally::default();
+        for _ in 0..bursts {
+            let made = self.refill(&mut bed.feed)?;
+            bed.worker.poll_once(now());
+            drain(&mut bed.feed, &mut tally.drained);
+            add(&mut tally.expected, &made.expected);
+            tally.units += made.units;
         }
         Ok(tally)
     }
