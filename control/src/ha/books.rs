@@ -26,7 +26,7 @@ use dataplane::headers::ha::Report;
 
 pub use link::LinkTotals;
 
-use groups::{apart, common, count, group_of, groups_of, mask};
+use groups::{apart, common, count, group_of, groups_of, hull_of_changes, mask, members};
 use link::LinkBooks;
 use timeline::Timeline;
 
@@ -114,7 +114,9 @@ impl Books {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
+        let before = link.memberships().to_vec();
         link.tell(now, report);
+        self.recount_sole(id, &before);
         self.told = self.told.max(Some(next));
         self.next = self.next.max(next);
         self.timeline.note(now, self.next);
@@ -128,7 +130,9 @@ impl Books {
         self.look(now, false);
         let next = self.next;
         if let Some(link) = self.links.get_mut(&id) {
+            let before = link.memberships().to_vec();
             link.leave(next);
+            self.recount_sole(id, &before);
         }
     }
 
@@ -209,21 +213,17 @@ impl Books {
             return;
         }
         let others = self.links.iter().filter(|&(&other, _)| other != id);
-        let (mut any, mut several) = (0, 0);
-        for numbers in others.map(|(_, link)| link.numbers(group)) {
-            several |= any & numbers;
-            any |= numbers;
-        }
-        let delivered = count(fresh & !any);
-        self.totals.delivered_packets += delivered;
+        let (any, several) = delivered(others.map(|(_, link)| link), group);
+        let recalled = count(fresh & !any);
+        self.totals.delivered_packets += recalled;
         let unsure = self.links.values().any(|link| link.is_unsure(group));
         let figure = if unsure {
             &mut self.totals.unknown_packets
         } else {
             &mut self.totals.lost_packets
         };
-        *figure = figure.saturating_sub(delivered);
-        let expected = Expected::of(self.links.values(), group);
+        *figure = figure.saturating_sub(recalled);
+        let expected = Expected::of(self.links.values().map(|link| link.expected(group)));
         for (&other, link) in &mut self.links {
             let with_others = expected.of_others(link.expected(group));
             if other == id {
@@ -234,6 +234,43 @@ impl Books {
                 link.sole_packets = link.sole_packets.saturating_sub(count(was_alone));
             }
         }
+    }
+
+    /// What one link alone delivered depends on whether another one was there,
+    /// and a report may say so when the numbers are settled already: counts
+    /// again where a link's memberships are not what they were `before`.
+    fn recount_sole(&mut self, id: SessionId, before: &[Range<u64>]) {
+        let (Some(settled), Some(link)) = (&self.settled, self.links.get(&id)) else {
+            return;
+        };
+        let numbers = common(&hull_of_changes(before, link.memberships()), settled);
+        for group in common(&groups_of(&numbers), &self.stretch()) {
+            let was_expected = members(before, group);
+            let then = |other: SessionId, link: &LinkBooks| match other == id {
+                true => was_expected,
+                false => link.expected(group),
+            };
+            let links = || self.links.iter();
+            let expected = Expected::of(links().map(|(_, link)| link.expected(group)));
+            let before = Expected::of(links().map(|(&other, link)| then(other, link)));
+            let (_, several) = delivered(self.links.values(), group);
+            let settled = mask(group, &numbers);
+            for (&other, link) in &mut self.links {
+                let alone = link.numbers(group) & settled & !several;
+                let was_sole = alone & before.of_others(then(other, link));
+                let sole = alone & expected.of_others(link.expected(group));
+                link.sole_packets += count(sole);
+                link.sole_packets = link.sole_packets.saturating_sub(count(was_sole));
+            }
+        }
+    }
+
+    /// The groups that some link may have numbers of.
+    fn stretch(&self) -> Range<u64> {
+        let stretches = self.links.values().filter_map(LinkBooks::stretch);
+        stretches
+            .reduce(|one, other| one.start.min(other.start)..one.end.max(other.end))
+            .unwrap_or(0..0)
     }
 
     /// Settles all numbers below `next`.
@@ -262,12 +299,8 @@ impl Books {
     }
 
     fn settle_numbers(&mut self, numbers: &Range<u64>) {
-        let stretches = self.links.values().filter_map(LinkBooks::stretch);
-        let stretch = stretches
-            .reduce(|one, other| one.start.min(other.start)..one.end.max(other.end))
-            .unwrap_or(0..0);
         // Where no link has anything there may be very many.
-        let groups = common(&stretch, &groups_of(numbers));
+        let groups = common(&self.stretch(), &groups_of(numbers));
         let (start, end) = (groups.start * GROUP_NUMBERS, groups.end * GROUP_NUMBERS);
         if groups.is_empty() {
             return self.settle_missing(numbers);
@@ -301,21 +334,16 @@ impl Books {
     }
 
     fn settle_group(&mut self, group: u64, settling: u32) {
-        let (mut any, mut several, mut unsure) = (0, 0, false);
-        for link in self.links.values() {
-            let numbers = link.numbers(group) & settling;
-            several |= any & numbers;
-            any |= numbers;
-            unsure |= link.is_unsure(group);
-        }
-        self.totals.delivered_packets += count(any);
+        let (any, several) = delivered(self.links.values(), group);
+        let unsure = self.links.values().any(|link| link.is_unsure(group));
+        self.totals.delivered_packets += count(any & settling);
         let missing = count(settling & !any);
         if unsure {
             self.totals.unknown_packets += missing;
         } else {
             self.totals.lost_packets += missing;
         }
-        let expected = Expected::of(self.links.values(), group);
+        let expected = Expected::of(self.links.values().map(|link| link.expected(group)));
         for link in self.links.values_mut() {
             let numbers = link.numbers(group) & settling;
             let own = link.expected(group) & settling;
@@ -356,18 +384,26 @@ struct Expected {
 }
 
 impl Expected {
-    fn of<'a>(links: impl Iterator<Item = &'a LinkBooks>, group: u64) -> Self {
-        let mut expected = Self { any: 0, several: 0 };
-        for link in links {
-            let own = link.expected(group);
-            expected.several |= expected.any & own;
-            expected.any |= own;
-        }
-        expected
+    /// From what each link was to be given.
+    fn of(links: impl Iterator<Item = u32>) -> Self {
+        let (any, several) = any_and_several(links);
+        Self { any, several }
     }
 
     /// Those that some link but the one with these was to be given.
     fn of_others(&self, own: u32) -> u32 {
         self.several | (self.any & !own)
     }
+}
+
+/// The numbers of a group that came in over any of these links, and over more than one.
+fn delivered<'a>(links: impl Iterator<Item = &'a LinkBooks>, group: u64) -> (u32, u32) {
+    any_and_several(links.map(|link| link.numbers(group)))
+}
+
+/// The bits that are set in any of these, and in more than one.
+fn any_and_several(all: impl Iterator<Item = u32>) -> (u32, u32) {
+    all.fold((0, 0), |(any, several), bits| {
+        (any | bits, several | any & bits)
+    })
 }

@@ -79,6 +79,33 @@ pub(super) fn mask(group: u64, numbers: &Range<u64>) -> u32 {
     below(numbers.end) & !below(numbers.start)
 }
 
+/// The numbers of a group that are in any of these ranges.
+#[must_use]
+pub(super) fn members(ranges: &[Range<u64>], group: u64) -> u32 {
+    ranges
+        .iter()
+        .fold(0, |all, numbers| all | mask(group, numbers))
+}
+
+/// One range with all numbers that are in only one of these lists. Both are in order.
+#[must_use]
+pub(super) fn hull_of_changes(before: &[Range<u64>], after: &[Range<u64>]) -> Range<u64> {
+    let same = before
+        .iter()
+        .zip(after)
+        .take_while(|(one, other)| one == other);
+    let same = same.count();
+    let (before, after) = (&before[same..], &after[same..]);
+    let start = match (before.first(), after.first()) {
+        (None, None) => return 0..0,
+        (Some(one), None) | (None, Some(one)) => one.start,
+        (Some(one), Some(other)) if one.start == other.start => one.end.min(other.end),
+        (Some(one), Some(other)) => one.start.min(other.start),
+    };
+    let ends = [before, after].into_iter().flatten().map(|range| range.end);
+    start..ends.max().unwrap_or(start).max(start)
+}
+
 #[must_use]
 pub(super) fn common(one: &Range<u64>, other: &Range<u64>) -> Range<u64> {
     let start = one.start.max(other.start);
@@ -136,6 +163,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_changed_is_within_the_hull(
+            before in proptest::collection::vec(1_u64..20, 0..6),
+            after in proptest::collection::vec(1_u64..20, 0..6),
+        ) {
+            let ranges = |steps: Vec<u64>| -> Vec<Range<u64>> {
+                let ends: Vec<u64> = steps.iter().scan(0, |end, step| { *end += step; Some(*end) }).collect();
+                ends.chunks_exact(2).map(|it| it[0]..it[1]).collect()
+            };
+            let (before, after) = (ranges(before), ranges(after));
+            let hull = hull_of_changes(&before, &after);
+            for group in 0..4 {
+                let changed = members(&before, group) ^ members(&after, group);
+                prop_assert_eq!(changed & !mask(group, &hull), 0);
+            }
+            prop_assert_eq!(hull_of_changes(&before, &before), 0..0);
+        }
+
         #[test]
         fn a_mask_holds_the_numbers_of_its_range(group in 0_u64..4, from in 0_u64..150, to in 0_u64..150) {
             let bits = mask(group, &(from..to));

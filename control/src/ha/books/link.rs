@@ -10,7 +10,7 @@ use dataplane::arrivals::{Arrivals, GROUP_NUMBERS};
 use dataplane::counters::SessionCounters;
 use dataplane::headers::ha::Report;
 
-use super::groups::{Groups, apart, common, count, group_of, groups_of, mask};
+use super::groups::{Groups, apart, common, count, group_of, groups_of, mask, members};
 use super::outage::Outages;
 
 /// So many groups behind its newest one are looked at each time; what comes
@@ -182,8 +182,13 @@ impl LinkBooks {
     /// The numbers of a group that the link was to be given.
     #[must_use]
     pub(super) fn expected(&self, group: u64) -> u32 {
-        let ranges = self.memberships.iter();
-        ranges.fold(0, |all, numbers| all | mask(group, numbers))
+        members(&self.memberships, group)
+    }
+
+    /// The numbers that the link was to be given.
+    #[must_use]
+    pub(super) fn memberships(&self) -> &[Range<u64>] {
+        &self.memberships
     }
 
     /// How many of these numbers the link was to be given.
