@@ -206,6 +206,26 @@ impl Epoch {
     }
 }
 
+/// The epochs of a set that are received, as every worker has them at hand:
+/// each its own copy, all with the same windows.
+#[derive(Clone, Debug, Default)]
+pub struct Epochs([Option<Epoch>; 2]);
+
+impl Epochs {
+    /// The newest of these, which come first.
+    #[must_use]
+    pub fn newest(epochs: &[Epoch]) -> Self {
+        Self([0, 1].map(|place| epochs.get(place).cloned()))
+    }
+
+    /// What is known of this one; `None` when nothing is received of it.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, epoch: u32) -> Option<&Epoch> {
+        self.0.iter().flatten().find(|known| known.epoch == epoch)
+    }
+}
+
 /// How a set's packets are put back into order (RFC 9550).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ordering {

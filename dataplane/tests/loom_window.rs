@@ -3,12 +3,14 @@
 #![cfg(loom)]
 
 mod elimination;
+mod hand_over;
 
 use dataplane::window::{Verdict, Window};
 use elimination::{
     Alone, Broken, Elimination, FETCH_OR, KEEPS_BITS, NO_BLOCK_CHECK, PLAIN_STORE, TAKES_OLDER,
     check_unordered,
 };
+use hand_over::Fault;
 use loom::sync::Arc;
 use loom::thread;
 
@@ -177,8 +179,44 @@ fn two_epochs_side_by_side() {
     });
 }
 
+/// A sender restarts while copies of its old epoch arrive.
+#[test]
+fn an_epoch_is_handed_over() {
+    hand_over::model(Fault::None);
+}
+
 mod faults_are_found {
     use super::*;
+
+    #[test]
+    #[should_panic(expected = "was delivered twice")]
+    fn each_worker_with_a_window_of_its_own() {
+        hand_over::model(Fault::WindowOfEachWorker);
+    }
+
+    #[test]
+    #[should_panic(expected = "was delivered twice")]
+    fn fresh_window_for_the_old_epoch() {
+        hand_over::model(Fault::FreshWindow);
+    }
+
+    #[test]
+    #[should_panic(expected = "was refused but never delivered")]
+    fn one_window_for_both_epochs() {
+        hand_over::model(Fault::OneWindow);
+    }
+
+    #[test]
+    #[should_panic(expected = "was refused but never delivered")]
+    fn old_epoch_forgotten_at_once() {
+        hand_over::model(Fault::OldForgotten);
+    }
+
+    #[test]
+    #[should_panic(expected = "is inside the window and was called too late")]
+    fn peer_released_before_all_workers_know() {
+        hand_over::model(Fault::ReleasedEarly);
+    }
 
     /// What one worker may do, two may not.
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use crate::command::{Epoch, SessionId, SetId, SetSpec};
+use crate::command::{Epoch, Epochs, SessionId, SetId, SetSpec};
 use crate::counters::{SessionCounters, SetCounters};
 use crate::headers::ha_frame::HaFrame;
 use crate::speed::SpeedLimit;
@@ -50,7 +50,7 @@ pub(crate) struct Set {
     pub(crate) spec: Arc<SetSpec>,
     pub(crate) counters: Arc<SetCounters>,
     /// Those of the specification: at hand.
-    epochs: [Option<Epoch>; 2],
+    epochs: Epochs,
     pub(crate) payload_table: TableSlot,
     /// Packets leave in the order of their numbers.
     pub(crate) ordered: bool,
@@ -76,7 +76,7 @@ pub(crate) struct Set {
 impl Set {
     pub(super) fn new(spec: Arc<SetSpec>, worker: usize, payload_table: TableSlot) -> Self {
         Self {
-            epochs: [0, 1].map(|place| spec.epochs.get(place).cloned()),
+            epochs: Epochs::newest(&spec.epochs),
             counters: spec.counters.get(worker).cloned().unwrap_or_default(),
             next_number: Arc::clone(&spec.next_number),
             has_frames: false,
@@ -114,10 +114,7 @@ impl Set {
     /// What is received of this epoch.
     #[inline]
     pub(crate) fn epoch(&self, epoch: u32) -> Option<&Epoch> {
-        self.epochs
-            .iter()
-            .flatten()
-            .find(|known| known.epoch == epoch)
+        self.epochs.get(epoch)
     }
 }
 
