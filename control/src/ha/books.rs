@@ -15,6 +15,7 @@ mod timeline;
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -275,26 +276,31 @@ impl Books {
 
     /// Settles all numbers below `next`.
     fn settle(&mut self, now: Duration, next: u64) {
-        let first = || {
-            self.links
-                .values()
-                .filter_map(LinkBooks::first_joined)
-                .min()
-        };
-        let settled = match &self.settled {
-            Some(settled) => settled.clone(),
-            None => {
-                let first = first().unwrap_or(next).min(next);
-                first..first
-            }
-        };
+        let joined = self.links.values().filter_map(LinkBooks::first_joined);
+        let joined = joined.min().unwrap_or(next).min(next);
+        let settled = self.settled.clone().unwrap_or(joined..joined);
+        if joined < settled.start {
+            self.settle_before(&(joined..settled.start));
+        }
         if next > settled.end {
             self.settle_numbers(&(settled.end..next));
         }
-        self.settled = Some(settled.start..next.max(settled.end));
+        self.settled = Some(joined.min(settled.start)..next.max(settled.end));
         self.settlements.push_back((now, next));
         for link in self.links.values_mut() {
             link.outages.measure(&self.timeline);
+        }
+    }
+
+    /// Settles numbers that count after all: the first report of a link that
+    /// was there before the others came late. Outages are measured in the
+    /// order of the numbers, so these are in none.
+    fn settle_before(&mut self, numbers: &Range<u64>) {
+        let links = self.links.values_mut();
+        let outages: Vec<_> = links.map(|link| mem::take(&mut link.outages)).collect();
+        self.settle_numbers(numbers);
+        for (link, outages) in self.links.values_mut().zip(outages) {
+            link.outages = outages;
         }
     }
 

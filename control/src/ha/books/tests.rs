@@ -507,6 +507,35 @@ fn a_link_that_leaves_loses_nothing_from_then_on() {
     assert_eq!(left.unique_packets, 3000);
 }
 
+/// Of two links the one that joined first is heard of last.
+#[test]
+fn what_a_link_carried_before_its_first_report_counts() {
+    let early = Line {
+        reordering: 1.0,
+        held_up: ms(9000),
+        ..Line::default()
+    };
+    let other = Line {
+        joins_at: ms(500),
+        loss: 0.3,
+        ..Line::default()
+    };
+    let mut late = 0;
+    for seed in 0..8 {
+        let mut world = World::new(seed, 40, 1, vec![early.clone(), other.clone()]);
+        world.run(ms(3500), Some(ms(1)));
+        let heard_of = world.books.links[&id(0)].first_joined().is_some();
+        late += u32::from(!heard_of && world.books.totals().delivered_packets > 0);
+        world.run(ms(3500), Some(ms(1)));
+        world.settle();
+        world.assert_exact();
+    }
+    assert!(
+        late > 0,
+        "what others carried was settled before it was heard of"
+    );
+}
+
 /// Its last report is held up for longer than it takes to settle: by then what
 /// the other link brought alone looks as if that link had lost it.
 #[test]
