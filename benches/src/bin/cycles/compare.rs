@@ -221,9 +221,10 @@ impl Rounds {
     }
 
     fn beside(&self, pairs: Vec<(Place, Place)>) -> Result<Vec<Beside>, String> {
-        let lines = pairs
-            .into_iter()
-            .map(|(place, beside)| Ok(Beside::new(self.line(place)?, self.line(beside)?)));
+        let lines = pairs.into_iter().map(|(place, beside)| {
+            let is_crowd = place.setting == Setting::Crowd;
+            Ok(Beside::new(self.line(place)?, self.line(beside)?, is_crowd))
+        });
         lines.collect()
     }
 

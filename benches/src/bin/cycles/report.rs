@@ -47,7 +47,8 @@ impl Figure {
             median,
             most,
         } = self;
-        format!("{median:.1} ({least:.1}-{most:.0})")
+        let decimals = usize::from(most < 100.0);
+        format!("{median:.1} ({least:.1}-{most:.decimals$})")
     }
 }
 
@@ -145,12 +146,15 @@ pub(crate) struct Beside {
     pub(crate) beside: Line,
     /// Of the least rounds.
     pub(crate) ratio: f64,
+    /// The most that the ratio may be, where there is an aim.
+    pub(crate) aim: Option<f64>,
 }
 
 impl Beside {
-    pub(crate) fn new(line: Line, beside: Line) -> Self {
+    pub(crate) fn new(line: Line, beside: Line, is_crowd: bool) -> Self {
         Self {
             ratio: line.worker.least / beside.worker.least,
+            aim: is_crowd.then_some(CROWD_AIM),
             line,
             beside,
         }
@@ -391,14 +395,17 @@ impl Report {
             }
         }
         for beside in &self.crowd {
-            writeln!(
-                text,
-                "- {}, {} octets: at most {CROWD_AIM} x what is beside it: {} ({:.2})",
-                beside.line.name,
-                beside.line.inner_octets,
-                verdict(beside.ratio, CROWD_AIM),
-                beside.ratio,
-            )?;
+            if let Some(aim) = beside.aim {
+                writeln!(
+                    text,
+                    "- {}, {} octets: at most {aim} x {}: {} ({:.2})",
+                    beside.line.name,
+                    beside.line.inner_octets,
+                    beside.beside.name,
+                    verdict(beside.ratio, aim),
+                    beside.ratio,
+                )?;
+            }
         }
         writeln!(
             text,
@@ -422,18 +429,20 @@ fn write_beside(text: &mut String, lines: &[Beside], heading: &str) -> std::fmt:
         line,
         beside,
         ratio,
+        ..
     } in lines
     {
-        let name = if line.name == beside.name {
-            String::new()
-        } else {
-            format!("{}, {}: ", beside.name, beside.inner_octets)
-        };
+        let Line {
+            name,
+            inner_octets,
+            worker,
+            ..
+        } = beside;
+        let columns = line.columns();
+        let worker = worker.text();
         writeln!(
             text,
-            "{} {name}{} | **{ratio:.2}** |",
-            line.columns(),
-            beside.worker.text()
+            "{columns} {name}, {inner_octets}: {worker} | **{ratio:.2}** |"
         )?;
     }
     writeln!(text)
