@@ -12,7 +12,7 @@ use dataplane::{Dataplane, DeviceCounters, PortInfo, StartError};
 
 use crate::config::{self, Config};
 use crate::engine::{Engine, Output, PortFacts, display_mac};
-use crate::management::socket::{self, Command as Query, Request, ServeError};
+use crate::management::socket::{self, Command as Query, Request, ServeError, refusal};
 use crate::management::status::{self, LinkState, Status};
 
 /// The control thread sleeps so long when nothing happened: short against any
@@ -249,10 +249,14 @@ impl Appliance {
         count
     }
 
-    fn answer(&self, request: &Request) {
-        let Query::Status = request.command;
-        let answer = serde_json::to_string(&self.status())
-            .unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string());
+    fn answer(&mut self, request: &Request) {
+        let answer = match &request.command {
+            Query::Status => json(&self.status()),
+            Query::Kick(name) => match self.engine.kick(self.started.elapsed(), name) {
+                Ok(kicked) => json(&kicked),
+                Err(why) => refusal(&why),
+            },
+        };
         // The asker may have gone away; nobody else wants the answer.
         let _ = request.reply.try_send(answer);
     }
@@ -319,6 +323,10 @@ impl Appliance {
         }
         self.dataplane.stop();
     }
+}
+
+fn json(answer: &impl serde::Serialize) -> String {
+    serde_json::to_string(answer).unwrap_or_else(|error| refusal(&error.to_string()))
 }
 
 /// What all workers dropped, by reason; reasons with none are left out.

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,7 +8,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::appliance;
 use crate::config::{self, Config, Problem, Severity};
-use crate::management::{socket, watch};
+use crate::management::socket::{self, ClientError};
+use crate::management::status::Status;
+use crate::management::watch;
 
 /// Where appliances put their sockets when the configuration does not say.
 const SOCKET_DIRECTORY: &str = "/run/hal2tp";
@@ -37,21 +39,46 @@ enum Command {
     },
     /// Show what a running appliance does.
     Status(StatusArguments),
+    /// Show the tunnels, and of each that is not up, why.
+    Tunnels(ViewArguments),
+    /// Show the sessions: the links, whether up or not.
+    Sessions(ViewArguments),
+    /// End tunnels or sessions; what was dialled here is dialled again at once.
+    Kick {
+        #[command(flatten)]
+        appliance: ApplianceArguments,
+        /// Name of an `outgoing` or `incoming`, or the `graph` of a session.
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
     /// Print the version.
     Version,
 }
 
+/// Which appliance is asked.
 #[derive(Debug, Args)]
-struct StatusArguments {
+struct ApplianceArguments {
     /// The configuration file, which names the socket.
     #[arg(short, long, value_name = "FILE", conflicts_with = "socket")]
     config: Option<PathBuf>,
     /// The socket itself; by default, the only one in /run/hal2tp.
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct ViewArguments {
+    #[command(flatten)]
+    appliance: ApplianceArguments,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+struct StatusArguments {
+    #[command(flatten)]
+    view: ViewArguments,
     /// Show it again every second.
     #[arg(long, conflicts_with = "json")]
     watch: bool,
@@ -64,6 +91,9 @@ pub fn main(cli: &Cli) -> ExitCode {
         Command::Run { config } => run(config),
         Command::Check { files } => check(files),
         Command::Status(arguments) => status(arguments),
+        Command::Tunnels(arguments) => view(arguments, |status| &status.tunnels, watch::tunnels),
+        Command::Sessions(arguments) => view(arguments, |status| &status.sessions, watch::sessions),
+        Command::Kick { appliance, names } => kick(appliance, names),
         Command::Version => {
             say(&format!("hal2tp {}\n", env!("CARGO_PKG_VERSION")));
             ExitCode::SUCCESS
@@ -122,13 +152,16 @@ fn has_errors(problems: &[Problem]) -> bool {
     severities.any(|severity| severity == Severity::Error)
 }
 
+fn plural(count: usize, word: &str) -> String {
+    match count {
+        1 => format!("1 {word}"),
+        _ => format!("{count} {word}s"),
+    }
+}
+
 /// All problems and a last line that counts them.
 fn report(problems: &[Problem]) -> String {
     let count = |severity| problems.iter().filter(|p| p.severity == severity).count();
-    let plural = |count: usize, word: &str| match count {
-        1 => format!("1 {word}"),
-        _ => format!("{count} {word}s"),
-    };
     let mut lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     lines.push(match (count(Severity::Error), count(Severity::Warning)) {
         (0, 0) => "ok".to_owned(),
@@ -144,21 +177,65 @@ fn report(problems: &[Problem]) -> String {
 }
 
 fn status(arguments: &StatusArguments) -> ExitCode {
-    let path = match socket_path(arguments) {
+    asked(&arguments.view.appliance, |path| {
+        if arguments.view.json {
+            let json = socket::request(path, &socket::Command::Status)?;
+            say(&format!("{json}\n"));
+            Ok(())
+        } else if arguments.watch {
+            watch::watch(path)
+        } else {
+            watch::show(path)
+        }
+    })
+}
+
+/// Shows a part of the status: its JSON, or as a table.
+fn view<T: serde::Serialize>(
+    arguments: &ViewArguments,
+    part: fn(&Status) -> &Vec<T>,
+    table: fn(&Status, bool) -> String,
+) -> ExitCode {
+    asked(&arguments.appliance, |path| {
+        let status = socket::status(path)?;
+        if arguments.json {
+            let json = serde_json::to_string(part(&status)).map_err(ClientError::NotUnderstood)?;
+            say(&format!("{json}\n"));
+        } else {
+            say(&table(&status, std::io::stdout().is_terminal()));
+        }
+        Ok(())
+    })
+}
+
+fn kick(appliance: &ApplianceArguments, names: &[String]) -> ExitCode {
+    asked(appliance, |path| {
+        for name in names {
+            let kicked = socket::kick(path, name)?;
+            say(&format!(
+                "{}: {}, {}\n",
+                kicked.name,
+                plural(kicked.tunnels, "tunnel"),
+                plural(kicked.sessions, "session"),
+            ));
+        }
+        Ok(())
+    })
+}
+
+/// Finds the appliance and asks it.
+fn asked(
+    appliance: &ApplianceArguments,
+    ask: impl FnOnce(&Path) -> Result<(), ClientError>,
+) -> ExitCode {
+    let path = match socket_path(appliance) {
         Ok(path) => path,
         Err(text) => {
             complain(&text);
             return ExitCode::FAILURE;
         }
     };
-    let answered = if arguments.json {
-        socket::request(&path, "status").map(|json| say(&format!("{json}\n")))
-    } else if arguments.watch {
-        watch::watch(&path)
-    } else {
-        watch::show(&path)
-    };
-    match answered {
+    match ask(&path) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error.to_string());
@@ -168,7 +245,7 @@ fn status(arguments: &StatusArguments) -> ExitCode {
 }
 
 /// The socket that the arguments mean.
-fn socket_path(arguments: &StatusArguments) -> Result<PathBuf, String> {
+fn socket_path(arguments: &ApplianceArguments) -> Result<PathBuf, String> {
     if let Some(path) = &arguments.socket {
         return Ok(path.clone());
     }
@@ -218,11 +295,16 @@ mod tests {
             "hal2tp status",
             "hal2tp status -c f.yaml --json",
             "hal2tp status --socket /run/x --watch",
+            "hal2tp tunnels",
+            "hal2tp tunnels -c f.yaml --json",
+            "hal2tp sessions --socket /run/x",
+            "hal2tp kick isp1 head2 -c f.yaml",
             "hal2tp version",
         ] {
             Cli::try_parse_from(line.split(' ')).unwrap();
         }
         assert!(Cli::try_parse_from(["hal2tp", "check"]).is_err());
         assert!(Cli::try_parse_from(["hal2tp", "run"]).is_err());
+        assert!(Cli::try_parse_from(["hal2tp", "kick"]).is_err());
     }
 }

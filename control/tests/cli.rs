@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread;
 
-use control::management::socket::Server;
-use control::management::status::{Set, Status};
+use control::management::socket::{self, Request, Server};
+use control::management::status::{Session, Set, Status, Tunnel};
 
 fn hal2tp(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hal2tp"))
@@ -99,5 +99,77 @@ fn status_asks_the_socket_that_the_file_names() {
         text(&output.stderr).contains("no appliance answers on"),
         "{output:?}"
     );
+    std::fs::remove_dir_all(&place).unwrap();
+}
+
+/// Answers as an appliance with one tunnel that is refused, and one session.
+fn appliance(questions: impl Iterator<Item = Request>) {
+    let status = Status {
+        tunnels: vec![Tunnel {
+            name: "head1".to_owned(),
+            state: "waiting".to_owned(),
+            last_result: Some("the peer: not authorised (4): wrong secret".to_owned()),
+            next_attempt_s: Some(3),
+            ..Tunnel::default()
+        }],
+        sessions: vec![Session {
+            name: "L2TP-remote-1".to_owned(),
+            tunnel: "head1".to_owned(),
+            state: "dialling".to_owned(),
+            ..Session::default()
+        }],
+        ..Status::default()
+    };
+    for question in questions {
+        let answer = match question.command {
+            socket::Command::Status => serde_json::to_string(&status).unwrap(),
+            socket::Command::Kick(name) if name == "head1" => {
+                r#"{"name":"head1","tunnels":1,"sessions":0}"#.to_owned()
+            }
+            socket::Command::Kick(_) => {
+                r#"{"error":"no tunnel or session is called so"}"#.to_owned()
+            }
+        };
+        let _ = question.reply.try_send(answer);
+    }
+}
+
+#[test]
+fn tunnels_and_sessions_are_shown_and_kicked_by_name() {
+    let place = std::env::temp_dir().join(format!("hal2tp-views-{}", std::process::id()));
+    let path = place.join("x.sock");
+    let (server, questions) = Server::start(&path).unwrap();
+    let control = thread::spawn(move || appliance(questions.into_iter()));
+    let socket = path.display().to_string();
+    let ask = |arguments: &[&str]| hal2tp(&[arguments, &["--socket", &socket]].concat());
+
+    let shown = ask(&["tunnels"]);
+    let said = text(&shown.stdout);
+    assert!(said.starts_with("TUNNELS\n"), "{said}");
+    assert!(
+        said.contains("again in 3 s  the peer: not authorised (4): wrong secret"),
+        "{said}"
+    );
+    assert!(!said.contains("SESSIONS"), "{said}");
+    let json = ask(&["tunnels", "--json"]);
+    let tunnels: Vec<Tunnel> = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(tunnels[0].next_attempt_s, Some(3));
+
+    let shown = ask(&["sessions"]);
+    assert!(text(&shown.stdout).contains("dialling"), "{shown:?}");
+    let json = ask(&["sessions", "--json"]);
+    let sessions: Vec<Session> = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(sessions[0].tunnel, "head1");
+
+    let kicked = ask(&["kick", "head1"]);
+    assert_eq!(text(&kicked.stdout), "head1: 1 tunnel, 0 sessions\n");
+    let wrong = ask(&["kick", "head1", "haed2"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(
+        text(&wrong.stderr).contains("no tunnel or session is called so"),
+        "{wrong:?}"
+    );
+    drop(server);
+    control.join().unwrap();
     std::fs::remove_dir_all(&place).unwrap();
 }

@@ -542,7 +542,7 @@ impl Engine {
             l2tp::CallClose::new(
                 match failure {
                     Failure::Silent => l2tp::CallResult::CARRIER_LOST,
-                    Failure::Refused => l2tp::CallResult::ADMINISTRATIVE,
+                    Failure::Refused | Failure::Kicked => l2tp::CallResult::ADMINISTRATIVE,
                 },
                 l2tp::ErrorCode::NONE,
                 result,
@@ -555,9 +555,15 @@ impl Engine {
         self.settle_endpoint(now);
     }
 
-    fn end_tunnel(&mut self, now: Duration, tunnel: TunnelId, failure: Failure, result: &str) {
+    pub(super) fn end_tunnel(
+        &mut self,
+        now: Duration,
+        tunnel: TunnelId,
+        failure: Failure,
+        result: &str,
+    ) {
         let code = match failure {
-            Failure::Silent => l2tp::StopResult::GENERAL,
+            Failure::Silent | Failure::Kicked => l2tp::StopResult::GENERAL,
             Failure::Refused => l2tp::StopResult::NOT_AUTHORISED,
         };
         let close = l2tp::TunnelClose::new(code, l2tp::ErrorCode::NONE, result);

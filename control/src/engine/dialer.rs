@@ -22,6 +22,8 @@ pub(super) enum Failure {
     Silent,
     /// The peer said no: wrong secret, wrong password, no such tunnel.
     Refused,
+    /// The operator here ended it.
+    Kicked,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,11 +81,11 @@ impl Dialer {
         rng: &mut impl Rng,
     ) {
         let pause_max_ms = match failure {
-            Failure::Silent => PAUSE_MAX_MS,
+            Failure::Silent | Failure::Kicked => PAUSE_MAX_MS,
             Failure::Refused => REFUSED_PAUSE_MAX_MS,
         };
         let pause_ms = match self.failures {
-            0 if failure == Failure::Silent => 0,
+            0 if failure != Failure::Refused => 0,
             failures => FIRST_PAUSE_MS
                 .saturating_mul(1 << failures.saturating_sub(1).min(16))
                 .min(pause_max_ms),

@@ -15,6 +15,7 @@ mod carried;
 mod dialer;
 mod group;
 mod hearing;
+mod kick;
 mod link;
 mod membership;
 mod nat;

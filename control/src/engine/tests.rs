@@ -4,6 +4,7 @@ mod books;
 mod chaos;
 mod families;
 mod ipv6;
+mod kick;
 mod nat;
 mod plain;
 mod remotes;

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use serde_json::json;
 
-use super::status::Status;
+use super::status::{Kicked, Status};
 
 /// A client that says or takes nothing for so long is left alone.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -26,18 +26,38 @@ const CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Clients served at once; more wait in the listening socket's queue.
 const MAX_CLIENTS: usize = 8;
-/// A request is one short word.
-const MAX_REQUEST_OCTETS: u64 = 256;
+/// A request is one word, and a name of the configuration.
+const MAX_REQUEST_OCTETS: u64 = 1024;
 /// More than the status of the largest configuration takes.
 const MAX_ANSWER_OCTETS: u64 = 64 << 20;
 /// Pause between looks at whether the server is to stop.
 const STOP_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What a client may ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// The whole [`Status`].
     Status,
+    /// End what has this name; answered by [`super::status::Kicked`].
+    Kick(String),
+}
+
+impl Command {
+    /// Reads a request line: `status`, or `kick NAME`.
+    fn parse(line: &str) -> Option<Self> {
+        match line.trim().split_once(' ') {
+            None if line.trim() == "status" => Some(Self::Status),
+            Some(("kick", name)) => Some(Self::Kick(name.trim().to_owned())),
+            _ => None,
+        }
+    }
+
+    fn line(&self) -> String {
+        match self {
+            Self::Status => "status".to_owned(),
+            Self::Kick(name) => format!("kick {name}"),
+        }
+    }
 }
 
 /// A question for the control thread, which sends the answer, one line of
@@ -221,9 +241,9 @@ fn serve(stream: &UnixStream, questions: &Sender<Request>) -> io::Result<()> {
     stream.set_write_timeout(Some(CLIENT_TIMEOUT))?;
     let mut line = String::new();
     BufReader::new(stream.take(MAX_REQUEST_OCTETS)).read_line(&mut line)?;
-    let mut answer = match line.trim() {
-        "status" => ask(questions, Command::Status),
-        _ => refusal("unknown request; known: status"),
+    let mut answer = match Command::parse(&line) {
+        Some(command) => ask(questions, command),
+        None => refusal("unknown request; known: status, kick NAME"),
     };
     answer.push('\n');
     let mut stream = stream;
@@ -244,7 +264,8 @@ fn ask(questions: &Sender<Request>, command: Command) -> String {
         .unwrap_or_else(|_| refusal("the control thread did not answer in time"))
 }
 
-fn refusal(text: &str) -> String {
+/// The answer to what cannot be done.
+pub(crate) fn refusal(text: &str) -> String {
     json!({ "error": text }).to_string()
 }
 
@@ -286,11 +307,15 @@ impl fmt::Display for ClientError {
 
 impl std::error::Error for ClientError {}
 
-/// Sends one request line and gives the answer as it came, one line of JSON.
+/// Sends one request and gives the answer as it came, one line of JSON.
 ///
 /// # Errors
 /// When nothing listens, the answer takes too long, or is a refusal.
-pub fn request(path: &Path, line: &str) -> Result<String, ClientError> {
+pub fn request(path: &Path, command: &Command) -> Result<String, ClientError> {
+    send(path, &command.line())
+}
+
+fn send(path: &Path, line: &str) -> Result<String, ClientError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
             ClientError::NotRunning(path.to_owned())
@@ -324,7 +349,17 @@ pub fn request(path: &Path, line: &str) -> Result<String, ClientError> {
 /// # Errors
 /// As [`request`], or when the answer cannot be read.
 pub fn status(path: &Path) -> Result<Status, ClientError> {
-    let answer = request(path, "status")?;
+    let answer = request(path, &Command::Status)?;
+    serde_json::from_str(&answer).map_err(ClientError::NotUnderstood)
+}
+
+/// Ends what has this name.
+///
+/// # Errors
+/// As [`request`], or when the answer cannot be read. Refused when nothing has
+/// this name.
+pub fn kick(path: &Path, name: &str) -> Result<Kicked, ClientError> {
+    let answer = request(path, &Command::Kick(name.to_owned()))?;
     serde_json::from_str(&answer).map_err(ClientError::NotUnderstood)
 }
 

@@ -382,6 +382,16 @@ pub struct Neighbour {
     pub state: String,
 }
 
+/// The answer of `hal2tp kick --json`: what one name ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Kicked {
+    pub name: String,
+    pub tunnels: usize,
+    /// Those besides the sessions of the tunnels.
+    pub sessions: usize,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

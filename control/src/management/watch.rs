@@ -198,7 +198,7 @@ pub fn render(status: &Status, earlier: Earlier<'_>, colours: bool) -> String {
         order::order(status),
         links::links(status, earlier),
         links::arrivals(status),
-        tunnels(status),
+        tunnel_table(status),
         ports(status),
         interfaces(status),
         routes(status),
@@ -210,6 +210,27 @@ pub fn render(status: &Status, earlier: Earlier<'_>, colours: bool) -> String {
     }
     out.push_str(&drops(status));
     out
+}
+
+/// The tunnels alone.
+#[must_use]
+pub fn tunnels(status: &Status, colours: bool) -> String {
+    alone(&tunnel_table(status), colours)
+}
+
+/// The sessions alone.
+#[must_use]
+pub fn sessions(status: &Status, colours: bool) -> String {
+    alone(&links::sessions(status), colours)
+}
+
+fn alone(table: &Table, colours: bool) -> String {
+    let mut out = String::new();
+    table.write(&mut out, colours);
+    if out.is_empty() {
+        return format!("{}: none\n", table.title);
+    }
+    out.trim_start().to_owned()
 }
 
 /// What somebody should see to, though everything still works.
@@ -292,7 +313,7 @@ fn sets(status: &Status, earlier: Earlier<'_>) -> Table {
     }
 }
 
-fn tunnels(status: &Status) -> Table {
+fn tunnel_table(status: &Status) -> Table {
     let rows = status.tunnels.iter().map(|tunnel| {
         let mood = if tunnel.state == "established" {
             Mood::Good

@@ -55,14 +55,43 @@ fn the_status_comes_back_over_a_private_socket() {
 }
 
 #[test]
+fn a_kick_brings_its_name_whole() {
+    let place = Place::new("kick");
+    let path = place.socket();
+    let (server, questions) = Server::start(&path).unwrap();
+    let control = thread::spawn(move || {
+        for question in questions {
+            let Command::Kick(name) = question.command else {
+                panic!("{question:?}");
+            };
+            let kicked = Kicked {
+                name,
+                tunnels: 1,
+                sessions: 2,
+            };
+            let _ = question
+                .reply
+                .try_send(serde_json::to_string(&kicked).unwrap());
+        }
+    });
+    let kicked = kick(&path, "head 1, the quick one").unwrap();
+    assert_eq!(kicked.name, "head 1, the quick one");
+    assert_eq!((kicked.tunnels, kicked.sessions), (1, 2));
+    drop(server);
+    control.join().unwrap();
+}
+
+#[test]
 fn an_unknown_request_is_refused_by_name() {
     let place = Place::new("unknown");
     let (_server, _questions) = Server::start(&place.socket()).unwrap();
-    for line in ["", "stop", "status status", &"x".repeat(10_000)] {
-        match request(&place.socket(), line) {
-            Err(ClientError::Refused(text)) => assert!(text.contains("known: status"), "{text}"),
+    for line in ["", "stop", "status status", "kick", &"x".repeat(10_000)] {
+        match send(&place.socket(), line) {
+            Err(ClientError::Refused(text)) => {
+                assert!(text.contains("known: status, kick NAME"), "{text}")
+            }
             // A server that has read enough may close before all was written.
-            Err(ClientError::Io(..)) if line.len() > 256 => {}
+            Err(ClientError::Io(..)) if line.len() > 1024 => {}
             other => panic!("{line:?}: {other:?}"),
         }
     }

@@ -10,19 +10,13 @@ pub(super) fn links(status: &Status, earlier: Earlier<'_>) -> Table {
             .and_then(|(earlier, passed)| Some((earlier.sessions.iter().find(same)?, passed)));
         let past =
             |count: fn(&Session) -> u64| before.map(|(before, passed)| (count(before), passed));
-        let mood = match session.state.as_str() {
-            "up" if session.alarm.is_some() => Mood::Bad,
-            "up" => Mood::Good,
-            "standby" => Mood::Uneasy,
-            _ => Mood::Bad,
-        };
         let address = session
             .remote_ip
             .map_or_else(|| "-".to_owned(), |ip| ip.to_string());
         vec![
             Cell::text(&session.name),
             Cell::text(session.set.as_deref().unwrap_or("-")),
-            Cell::text(&session.state).mood(mood),
+            Cell::text(&session.state).mood(state_mood(session)),
             Cell::text(address),
             Cell::number(session.sent_packets),
             rate(session.sent_packets, past(|it| it.sent_packets)),
@@ -58,6 +52,50 @@ pub(super) fn links(status: &Status, earlier: Earlier<'_>) -> Table {
             "up",
         ],
         rows: rows.collect(),
+    }
+}
+
+/// Who and what each session is, with the ids that stand in its packets.
+pub(super) fn sessions(status: &Status) -> Table {
+    let rows = status.sessions.iter().map(|session| {
+        let address =
+            |ip: Option<std::net::Ipv4Addr>| ip.map_or_else(|| "-".to_owned(), |ip| ip.to_string());
+        vec![
+            Cell::text(&session.name),
+            Cell::text(&session.tunnel),
+            Cell::text(session.set.as_deref().unwrap_or("-")),
+            Cell::text(&session.state).mood(state_mood(session)),
+            Cell::text(if session.ha { "yes" } else { "no" }),
+            Cell::text(&session.username),
+            Cell::text(address(session.local_ip)),
+            Cell::text(address(session.remote_ip)),
+            Cell::text(session.networks.join(" ")),
+            Cell::text(format!(
+                "{}/{}",
+                session.local_session_id, session.peer_session_id
+            )),
+            Cell::right(session.mtu.to_string()),
+            Cell::number(session.sent_packets),
+            Cell::number(session.received_packets),
+            Cell::text(duration(session.up_s)),
+        ]
+    });
+    Table {
+        title: "SESSIONS",
+        head: &[
+            "session", "tunnel", "set", "state", "ha", "username", "local", "remote", "networks",
+            "ids", "mtu", "sent", "received", "up",
+        ],
+        rows: rows.collect(),
+    }
+}
+
+fn state_mood(session: &Session) -> Mood {
+    match session.state.as_str() {
+        "up" if session.alarm.is_some() => Mood::Bad,
+        "up" => Mood::Good,
+        "standby" => Mood::Uneasy,
+        _ => Mood::Bad,
     }
 }
 

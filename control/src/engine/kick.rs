@@ -1,0 +1,87 @@
+//! What the operator ends by hand.
+
+use std::time::Duration;
+
+use dataplane::command::SessionId;
+
+use super::Engine;
+use super::dialer::Failure;
+use crate::l2tp::{TunnelId, TunnelState};
+use crate::management::status::Kicked;
+
+/// Told to the peer, and kept as the last result.
+const REASON: &str = "kicked by the operator";
+
+impl Engine {
+    /// Ends what has this name: the tunnels of an `outgoing` or `incoming`, or
+    /// the sessions of a `graph`. What we dialled is dialled again at once.
+    ///
+    /// # Errors
+    /// When the configuration has no such name; the text lists those that it has.
+    pub fn kick(&mut self, now: Duration, name: &str) -> Result<Kicked, String> {
+        let names = self.names_to_kick();
+        if !names.iter().any(|known| known == name) {
+            return Err(format!(
+                "no tunnel or session is called {name:?}; there are: {}",
+                names.join(", ")
+            ));
+        }
+        let tunnels = self.tunnels_named(name);
+        for &tunnel in &tunnels {
+            self.end_tunnel(now, tunnel, Failure::Kicked, REASON);
+        }
+        let sessions = self.sessions_named(name);
+        for &session in &sessions {
+            self.end_link(now, session, Failure::Kicked, REASON);
+        }
+        self.settle_endpoint(now);
+        Ok(Kicked {
+            name: name.to_owned(),
+            tunnels: tunnels.len(),
+            sessions: sessions.len(),
+        })
+    }
+
+    /// All names, each once, in the file's order.
+    fn names_to_kick(&self) -> Vec<String> {
+        let l2tp = &self.config.l2tp;
+        let outgoing = l2tp
+            .outgoing
+            .iter()
+            .flat_map(|outgoing| [&outgoing.name, &outgoing.graph]);
+        let incoming = l2tp.incoming.iter().flat_map(|incoming| {
+            let graphs = incoming.matches.iter().map(|login| &login.graph);
+            std::iter::once(&incoming.name).chain(graphs)
+        });
+        let mut names: Vec<String> = Vec::new();
+        for name in outgoing.chain(incoming) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
+    fn tunnels_named(&self, name: &str) -> Vec<TunnelId> {
+        let l2tp = &self.config.l2tp;
+        let has_name = |&tunnel: &TunnelId| {
+            let Some(info) = self.endpoint.tunnel(tunnel) else {
+                return false;
+            };
+            let dialled = self.by_tunnel.get(&tunnel);
+            let dialled = dialled.map(|dialled| &l2tp.outgoing[dialled.outgoing].name);
+            let answered = info.incoming.map(|incoming| &l2tp.incoming[incoming].name);
+            info.state != TunnelState::Closed
+                && dialled.or(answered).is_some_and(|known| known == name)
+        };
+        self.endpoint.tunnels().filter(has_name).collect()
+    }
+
+    fn sessions_named(&self, name: &str) -> Vec<SessionId> {
+        let alive = self.links.values().filter(|link| !link.is_leaving());
+        alive
+            .map(|link| link.id)
+            .filter(|&id| self.link_name(id) == name)
+            .collect()
+    }
+}
