@@ -12,6 +12,7 @@ pub mod ha;
 pub mod host;
 pub mod l2tp;
 pub mod management;
+mod multimap;
 pub mod ppp;
 pub mod secret;
 #[cfg(test)]

@@ -207,12 +207,10 @@ impl Engine {
         };
         let config = &self.config.l2tp.incoming[incoming];
         let agreement = Agreement::find(self.vendor(), avps);
-        // Which login calls is not known before PPP; the sets of one
-        // `incoming` have the same numbering rules.
-        let ha_set = config.matches.iter().find_map(|login| login.ha_set);
+        let admitted = &self.admitted[incoming];
         let key = agreement
             .as_ref()
-            .zip(ha_set)
+            .zip(admitted.ha_set)
             .map(|(agreement, set)| Key::Incoming {
                 incoming,
                 set,
@@ -220,15 +218,7 @@ impl Engine {
             });
         let role = ppp::Role::Server {
             name: config.local_hostname.clone(),
-            logins: config
-                .matches
-                .iter()
-                .map(|login| ppp::Login {
-                    username: login.username.clone(),
-                    password: login.password.clone(),
-                    remote_ip: login.remote_ip,
-                })
-                .collect(),
+            logins: Arc::clone(&admitted.logins),
             local_ip: config.local_ip,
             protocols: vec![ppp::AuthProtocol::Chap, ppp::AuthProtocol::Pap],
         };
@@ -238,10 +228,7 @@ impl Engine {
                 login: None,
             },
             role,
-            ipv6: config.matches.iter().any(|login| {
-                let (table, routes) = (config.payload_table, login.routes.iter());
-                self.config.carries_ipv6(table, login.ha_set, routes)
-            }),
+            ipv6: admitted.ipv6,
             payload_table: config.payload_table,
             lcp_rate: config.lcp_rate,
             lcp_timeout: config.lcp_timeout,
@@ -376,19 +363,16 @@ impl Engine {
             scheduled: None,
             answered_echo_sent_at: None,
         };
-        self.links.insert(id, link);
+        self.links.insert(link);
         Some(id)
     }
 
     /// A closed call's ids may be given out again before its grace time is
     /// over: what comes with them is the new call's.
     fn free_ids(&mut self, now: Duration, local_tunnel: u16, local_session: u16) {
-        let same = |link: &&Link| {
-            link.is_leaving()
-                && link.spec.local_tunnel == local_tunnel
-                && link.spec.local_session == local_session
-        };
-        let before = self.links.values().find(same).map(|link| link.id);
+        let ids = (local_tunnel, local_session);
+        let before = self.links.of_ids(ids).find(|link| link.is_leaving());
+        let before = before.map(|link| link.id);
         if let Some(before) = before {
             self.remove_link(now, before);
         }
@@ -575,8 +559,8 @@ impl Engine {
     fn tunnel_ended(&mut self, now: Duration, tunnel: TunnelId, failure: Failure, result: &str) {
         let links: Vec<SessionId> = self
             .links
-            .values()
-            .filter(|link| link.tunnel == tunnel && !link.is_leaving())
+            .of_tunnel(tunnel)
+            .filter(|link| !link.is_leaving())
             .map(|link| link.id)
             .collect();
         for id in links {

@@ -49,9 +49,8 @@ impl Engine {
         };
         let group = self.groups.group_for(key, table);
         let (group_id, conflict) = (group.id, group.conflict);
-        let link = self.links.get_mut(&id).expect("the caller has it");
-        link.group = Some(group_id);
-        let Some(set) = link.set else {
+        self.links.set_group(id, group_id);
+        let Some(set) = self.links[&id].set else {
             return Admission::Now;
         };
         let (GroupKey::Set { set: place }
@@ -327,14 +326,10 @@ impl Engine {
     /// Open links that this one takes the place of: the same login or tunnel again.
     fn replaced_by(&self, id: SessionId) -> Vec<SessionId> {
         let link = &self.links[&id];
-        self.links
-            .values()
-            .filter(|other| {
-                other.id != id
-                    && !other.is_leaving()
-                    && other.origin == link.origin
-                    && other.group == link.group
-            })
+        let group = link.group.into_iter();
+        group
+            .flat_map(|group| self.links.of_group(group))
+            .filter(|other| other.id != id && !other.is_leaving() && other.origin == link.origin)
             .filter(|other| other.is_open() || other.id < id)
             .map(|other| other.id)
             .collect()
@@ -372,8 +367,8 @@ impl Engine {
         let group_id = group.id;
         let old: Vec<SessionId> = self
             .links
-            .values()
-            .filter(|link| link.group == Some(group_id) && !link.is_leaving())
+            .of_group(group_id)
+            .filter(|link| !link.is_leaving())
             .filter(|link| {
                 link.peer_instance()
                     .is_some_and(|theirs| theirs != peer_instance)
@@ -602,7 +597,7 @@ impl Engine {
 
     pub(super) fn remove_link(&mut self, now: Duration, id: SessionId) {
         let name = self.link_name(id);
-        let Some(link) = self.links.remove(&id) else {
+        let Some(link) = self.links.remove(id) else {
             return;
         };
         if let Some(due) = link.scheduled {
@@ -627,7 +622,7 @@ impl Engine {
         let current = instance
             .group
             .is_some_and(|group| self.groups.get(group).current == Some(set));
-        let used = self.links.values().any(|link| link.set == Some(set));
+        let used = self.links.use_set(set);
         if matches!(instance.key, Key::Incoming { .. }) && !current && !used {
             self.drop_instance_books(set);
             self.sets.remove(set);

@@ -8,6 +8,7 @@
 //! Whoever carries the outputs out must hold a packet back until every worker
 //! has applied the commands before it.
 
+mod admitted;
 mod answers;
 mod bookkeeping;
 mod calls;
@@ -17,6 +18,7 @@ mod group;
 mod hearing;
 mod kick;
 mod link;
+mod links;
 mod membership;
 mod nat;
 mod report;
@@ -46,11 +48,12 @@ use crate::ha::{Books, Sets};
 use crate::host::{Icmp, Neighbours, link_local};
 use crate::l2tp::{self, CallId, Endpoint, TunnelId};
 use crate::slots::Slots;
+use admitted::Admitted;
 use answers::is_link_local;
 use calls::Dialled;
 use dialer::Dialer;
 use group::Groups;
-use link::Link;
+use links::Links;
 use rib::{Rib, Source};
 
 /// Link-local addresses are in networks of 64 bits (RFC 4291, 2.5.6).
@@ -89,7 +92,9 @@ pub struct Engine {
     rng: StdRng,
     endpoint: Endpoint,
     dialers: Vec<Dialer>,
-    links: BTreeMap<SessionId, Link>,
+    /// Of each `incoming`.
+    admitted: Vec<Admitted>,
+    links: Links,
     by_call: HashMap<CallId, SessionId>,
     /// The tunnels that we dialled.
     by_tunnel: HashMap<TunnelId, Dialled>,
@@ -134,13 +139,14 @@ impl Engine {
             .collect();
         let workers = config.dataplane.workers.len();
         let mut engine = Self {
+            admitted: Admitted::all(&config),
             config,
             ports,
             workers,
             rng,
             endpoint,
             dialers,
-            links: BTreeMap::new(),
+            links: Links::default(),
             by_call: HashMap::new(),
             by_tunnel: HashMap::new(),
             connected: VecDeque::new(),

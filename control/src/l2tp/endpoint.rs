@@ -1,16 +1,16 @@
 //! All tunnels of the appliance: which tunnel a datagram is for, who may set
 //! one up, and when each wants to be woken.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use dataplane::command::Prefix;
 use rand::rngs::StdRng;
 
 use super::avp::VendorAvp;
 use super::code::{CallClose, ErrorCode, StopResult, TunnelClose};
 use super::header::ControlHeader;
+use super::index::TunnelIndex;
 use super::message::{Message, MessageType, host_name_of_sccrq, value_of};
 use super::tunnel::{
     CallIndex, Context, Path, Request, Tunnel, check_can_answer, check_version, free_id,
@@ -42,22 +42,13 @@ pub struct Endpoint {
     config: EndpointConfig,
     rng: StdRng,
     tunnels: BTreeMap<TunnelId, Tunnel>,
-    by_local_id: BTreeMap<u16, TunnelId>,
+    index: TunnelIndex,
     timers: BTreeSet<(Duration, TunnelId)>,
     calls: CallIndex,
     next_tunnel: u64,
     outputs: VecDeque<Output>,
     refusals: Refusals,
     statistics: Statistics,
-}
-
-/// Whom a request came from: who has one address of an IPv6 network has as many
-/// of them as it likes.
-fn source_of(path: &Path) -> Prefix {
-    match path.peer.ip() {
-        IpAddr::V4(address) => Prefix::host(address),
-        IpAddr::V6(address) => Prefix::new(address, 64),
-    }
 }
 
 /// Limits how many refusals are sent in one second.
@@ -89,7 +80,7 @@ impl Endpoint {
             config,
             rng,
             tunnels: BTreeMap::new(),
-            by_local_id: BTreeMap::new(),
+            index: TunnelIndex::default(),
             timers: BTreeSet::new(),
             calls: CallIndex::default(),
             next_tunnel: 0,
@@ -114,7 +105,7 @@ impl Endpoint {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tunnels.is_empty()
-            && self.by_local_id.is_empty()
+            && self.index.is_empty()
             && self.timers.is_empty()
             && self.calls.tunnels.is_empty()
     }
@@ -212,8 +203,9 @@ impl Endpoint {
 
     /// Follows a peer whose NAT gave it another address.
     pub fn set_peer(&mut self, tunnel: TunnelId, peer: SocketAddr) {
-        if let Some(tunnel) = self.tunnels.get_mut(&tunnel) {
-            tunnel.set_peer(peer);
+        if let Some(of) = self.tunnels.get_mut(&tunnel) {
+            of.set_peer(peer);
+            self.index.update(tunnel, Some(of.facts()));
         }
     }
 
@@ -263,7 +255,7 @@ impl Endpoint {
     }
 
     fn handle_addressed(&mut self, now: Duration, path: Path, header: ControlHeader, body: &[u8]) {
-        let handle = self.by_local_id.get(&header.tunnel_id).copied();
+        let handle = self.index.by_local_id(header.tunnel_id);
         let Some(tunnel) = handle.and_then(|handle| self.tunnels.get(&handle)) else {
             self.statistics.unknown_tunnel += 1;
             return;
@@ -291,7 +283,9 @@ impl Endpoint {
             self.handle_sccrq(now, path, header, body);
             return;
         }
-        let stopped = self.tunnels.values().find(|tunnel| {
+        let unproven = self.index.half_open();
+        let mut unproven = unproven.filter_map(|handle| self.tunnels.get(&handle));
+        let stopped = unproven.find(|tunnel| {
             let assigned =
                 |message: Message| value_of!(message.attributes(), AssignedTunnelId).copied();
             tunnel.path() == &path
@@ -380,17 +374,16 @@ impl Endpoint {
     }
 
     fn requested_by(&self, path: &Path, assigned: u16, body: &[u8]) -> Option<TunnelId> {
-        let mut tunnels = self.tunnels.values();
-        tunnels
-            .find(|tunnel| tunnel.was_requested_by(path, assigned, body))
-            .map(Tunnel::handle)
+        let mut tunnels = self.index.requested_by(path, assigned);
+        tunnels.find(|handle| {
+            let tunnel = self.tunnels.get(handle);
+            tunnel.is_some_and(|tunnel| tunnel.was_requested_by(path, assigned, body))
+        })
     }
 
     /// Whether established tunnels take all the room there is.
     fn is_full(&self) -> bool {
-        let incoming = self.tunnels.values().filter(|tunnel| tunnel.is_incoming());
-        incoming.filter(|tunnel| !tunnel.is_half_open()).count()
-            >= self.config.limits.incoming_tunnels
+        self.index.established() >= self.config.limits.incoming_tunnels
     }
 
     /// Forgets the oldest half-open tunnel when there are too many, so that a
@@ -398,15 +391,12 @@ impl Endpoint {
     /// answers within the time the flood needs to come round gets through.
     fn make_room(&mut self, path: &Path) {
         let limits = &self.config.limits;
-        let half_open = self.tunnels.values().filter(|tunnel| tunnel.is_half_open());
-        let source = source_of(path);
-        let from_source = half_open
-            .clone()
-            .filter(|tunnel| source_of(tunnel.path()) == source);
-        let oldest = if from_source.clone().count() >= limits.half_open_per_source {
-            from_source.map(Tunnel::handle).next()
-        } else if half_open.clone().count() >= limits.half_open {
-            half_open.map(Tunnel::handle).next()
+        let mut all = self.index.half_open();
+        let mut of_source = self.index.half_open_from(path.source());
+        let oldest = if of_source.len() >= limits.half_open_per_source {
+            of_source.next()
+        } else if all.len() >= limits.half_open {
+            all.next()
         } else {
             None
         };
@@ -424,7 +414,9 @@ impl Endpoint {
     /// `false` when the peer's request is to be discarded.
     fn settle_tie(&mut self, now: Duration, path: &Path, message: &Message) -> bool {
         let theirs = value_of!(message.attributes(), TieBreaker).copied();
-        let ours = self.tunnels.values().filter_map(|tunnel| {
+        let dialling = self.index.dialling();
+        let dialling = dialling.filter_map(|handle| self.tunnels.get(&handle));
+        let ours = dialling.filter_map(|tunnel| {
             let same = tunnel.path().table == path.table
                 && tunnel.path().local.ip() == path.local.ip()
                 && tunnel.path().peer.ip() == path.peer.ip();
@@ -508,7 +500,7 @@ impl Endpoint {
     }
 
     fn free_tunnel_id(&mut self) -> Option<u16> {
-        free_id(&mut self.rng, |id| self.by_local_id.contains_key(&id))
+        free_id(&mut self.rng, |id| self.index.by_local_id(id).is_some())
     }
 
     fn split(&mut self, now: Duration) -> (Context<'_>, &EndpointConfig) {
@@ -524,7 +516,6 @@ impl Endpoint {
 
     fn insert(&mut self, tunnel: Tunnel) {
         let handle = tunnel.handle();
-        self.by_local_id.insert(tunnel.local_id(), handle);
         self.tunnels.insert(handle, tunnel);
         self.reschedule(handle);
     }
@@ -572,8 +563,9 @@ impl Endpoint {
             self.timers.extend(next.map(|at| (at, handle)));
             tunnel.scheduled = next;
         }
-        if tunnel.is_finished() {
-            self.by_local_id.remove(&tunnel.local_id());
+        let facts = (!tunnel.is_finished()).then(|| tunnel.facts());
+        self.index.update(handle, facts);
+        if facts.is_none() {
             self.tunnels.remove(&handle);
         }
     }

@@ -17,6 +17,7 @@ mod code;
 mod endpoint;
 pub mod header;
 pub mod hiding;
+mod index;
 pub mod message;
 mod tunnel;
 
@@ -81,9 +82,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            incoming_tunnels: 1024,
-            half_open: 64,
-            half_open_per_source: 16,
+            incoming_tunnels: 32_768,
+            half_open: 1024,
+            half_open_per_source: 64,
             calls_per_tunnel: 1024,
             refusals_per_second: 10,
         }

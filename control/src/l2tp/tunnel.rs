@@ -1,15 +1,18 @@
 //! The control connection (RFC 2661 section 7.2): set-up, authentication,
 //! keepalive and clearing of one tunnel.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::BTreeMap;
+
+use dataplane::command::Prefix;
 
 use super::avp::{Attribute, NonEmpty};
 use super::call::Call;
 use super::channel::{Arrival, Channel, Packet, PeerDead, Transmission};
 use super::code::{ErrorCode, StopResult, TunnelClose};
 use super::header::ControlHeader;
+use super::index::Facts;
 use super::message::{BadMessage, Message, MessageError, MessageType, value_of};
 use super::{CallCause, Event, Output, TunnelCause, TunnelId, TunnelInfo};
 use crate::secret::Secret;
@@ -35,11 +38,22 @@ pub enum TunnelState {
 }
 
 /// Addresses of a tunnel. They are pinned when it is set up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Path {
     pub(super) table: u32,
     pub(super) local: SocketAddr,
     pub(super) peer: SocketAddr,
+}
+
+impl Path {
+    /// Whom the limits hold responsible for what comes over the path: who has
+    /// one address of an IPv6 network has as many of them as it likes.
+    pub(super) fn source(&self) -> Prefix {
+        match self.peer.ip() {
+            IpAddr::V4(address) => Prefix::host(address),
+            IpAddr::V6(address) => Prefix::new(address, 64),
+        }
+    }
 }
 
 pub(super) struct Tunnel {
@@ -115,10 +129,6 @@ impl Tunnel {
         self.handle
     }
 
-    pub(super) const fn local_id(&self) -> u16 {
-        self.local_id
-    }
-
     pub(super) const fn is_finished(&self) -> bool {
         self.finished
     }
@@ -131,6 +141,16 @@ impl Tunnel {
     /// proved nothing, and the owner has not heard of it.
     pub(super) const fn is_half_open(&self) -> bool {
         self.is_incoming() && self.established_at.is_none()
+    }
+
+    /// What the endpoint finds it by.
+    pub(super) fn facts(&self) -> Facts {
+        Facts {
+            local_id: self.local_id,
+            request: self.is_incoming().then_some((self.path, self.peer_id)),
+            half_open: self.is_half_open().then(|| self.path.source()),
+            dialling: self.state == TunnelState::WaitReply,
+        }
     }
 
     /// Whether `id` is what the peer of an incoming tunnel assigned.

@@ -97,8 +97,8 @@ impl Authenticator {
         };
         self.retry.stop();
         let fits = |login: &Login| {
-            let expected = digest(packet.id, &login.password, &challenge);
-            login.username.as_bytes() == name && bool::from(expected.ct_eq(value))
+            let expected = || digest(packet.id, &login.password, &challenge);
+            login.username.as_bytes() == name && bool::from(expected().ct_eq(value))
         };
         let login = logins.iter().position(fits);
         let (code, message) = if login.is_some() {

@@ -1,0 +1,123 @@
+//! Which tunnels there are, by what datagrams and limits ask for: no answer
+//! takes longer because there are many.
+
+use std::collections::btree_set::Iter;
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Copied;
+
+use dataplane::command::Prefix;
+
+use super::TunnelId;
+use super::tunnel::Path;
+use crate::multimap::Multimap;
+
+/// What a tunnel is found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) local_id: u16,
+    /// Of an incoming tunnel: where the request came from, with the id that the
+    /// peer assigned.
+    pub(super) request: Option<(Path, u16)>,
+    /// Incoming and never established: the source that it counts for.
+    pub(super) half_open: Option<Prefix>,
+    /// Dialled, and the peer has not answered yet.
+    pub(super) dialling: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct TunnelIndex {
+    facts: BTreeMap<TunnelId, Facts>,
+    by_local_id: BTreeMap<u16, TunnelId>,
+    by_request: Multimap<(Path, u16), TunnelId>,
+    half_open: BTreeSet<TunnelId>,
+    half_open_by_source: Multimap<Prefix, TunnelId>,
+    dialling: BTreeSet<TunnelId>,
+    incoming: usize,
+}
+
+impl TunnelIndex {
+    /// Brings a tunnel up to date: `None` when it is forgotten.
+    pub(super) fn update(&mut self, tunnel: TunnelId, facts: Option<Facts>) {
+        if self.facts.get(&tunnel) == facts.as_ref() {
+            return;
+        }
+        if let Some(before) = self.facts.remove(&tunnel) {
+            self.forget(tunnel, &before);
+        }
+        if let Some(facts) = facts {
+            self.note(tunnel, &facts);
+            self.facts.insert(tunnel, facts);
+        }
+    }
+
+    fn note(&mut self, tunnel: TunnelId, facts: &Facts) {
+        self.by_local_id.insert(facts.local_id, tunnel);
+        if let Some(request) = facts.request {
+            self.incoming += 1;
+            self.by_request.insert(request, tunnel);
+        }
+        if let Some(source) = facts.half_open {
+            self.half_open.insert(tunnel);
+            self.half_open_by_source.insert(source, tunnel);
+        }
+        if facts.dialling {
+            self.dialling.insert(tunnel);
+        }
+    }
+
+    fn forget(&mut self, tunnel: TunnelId, facts: &Facts) {
+        self.by_local_id.remove(&facts.local_id);
+        if let Some(request) = facts.request {
+            self.incoming -= 1;
+            self.by_request.remove(&request, tunnel);
+        }
+        if let Some(source) = facts.half_open {
+            self.half_open.remove(&tunnel);
+            self.half_open_by_source.remove(&source, tunnel);
+        }
+        self.dialling.remove(&tunnel);
+    }
+
+    #[must_use]
+    pub(super) fn is_empty(&self) -> bool {
+        self.facts.is_empty()
+            && self.by_local_id.is_empty()
+            && self.by_request.is_empty()
+            && self.half_open.is_empty()
+            && self.half_open_by_source.is_empty()
+            && self.dialling.is_empty()
+            && self.incoming == 0
+    }
+
+    /// The tunnel that has this id in what we receive.
+    #[must_use]
+    pub(super) fn by_local_id(&self, id: u16) -> Option<TunnelId> {
+        self.by_local_id.get(&id).copied()
+    }
+
+    /// Incoming tunnels that were requested over a path for this id of the peer.
+    pub(super) fn requested_by(&self, path: &Path, assigned_id: u16) -> Copied<Iter<'_, TunnelId>> {
+        self.by_request.of((*path, assigned_id))
+    }
+
+    /// Incoming tunnels that were never established, the oldest first.
+    pub(super) fn half_open(&self) -> Copied<Iter<'_, TunnelId>> {
+        self.half_open.iter().copied()
+    }
+
+    /// Those of one source.
+    pub(super) fn half_open_from(&self, source: Prefix) -> Copied<Iter<'_, TunnelId>> {
+        self.half_open_by_source.of(source)
+    }
+
+    /// Dialled tunnels whose peer has not answered yet.
+    pub(super) fn dialling(&self) -> Copied<Iter<'_, TunnelId>> {
+        self.dialling.iter().copied()
+    }
+
+    /// How many incoming tunnels are or were established.
+    #[must_use]
+    pub(super) fn established(&self) -> usize {
+        self.incoming - self.half_open.len()
+    }
+}
