@@ -1,0 +1,384 @@
+//! Thousands of LACs in one process, sans-IO: each has a tunnel, a session and
+//! a PPP login, over the protocol machines of hal2tp itself.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use control::l2tp::{self, CallId, Endpoint, EndpointConfig, TunnelId};
+use control::ppp;
+use control::secret::Secret;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+/// Flags and version of a data message without optional fields (RFC 2661, 3.1).
+const DATA_FLAGS: u16 = 0x0002;
+const DATA_HEADER_OCTETS: usize = 6;
+/// HDLC address and control, which a peer may send or leave out (RFC 1661, 6.6).
+const ADDRESS_CONTROL: [u8; 2] = [0xff, 0x03];
+const MRU: u16 = 1450;
+/// Before a LAC that failed is dialled again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What all LACs of a fleet have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) server: SocketAddr,
+    /// Where the LACs are: the first has the first, and so on, round and round.
+    pub(crate) sources: Vec<SocketAddr>,
+    pub(crate) lacs: usize,
+    /// Set-ups that may be under way at a time.
+    pub(crate) at_once: usize,
+    pub(crate) hostname: String,
+    pub(crate) secret: Option<String>,
+    pub(crate) password: String,
+    /// Time between two LCP echoes of a LAC; none when zero.
+    pub(crate) echo_interval: Duration,
+}
+
+impl Plan {
+    /// The name by which a LAC logs in.
+    pub(crate) fn username(lac: usize) -> String {
+        format!("lac-{lac}")
+    }
+}
+
+/// A UDP datagram of a LAC.
+#[derive(Debug)]
+pub(crate) struct Datagram {
+    pub(crate) source: SocketAddr,
+    pub(crate) destination: SocketAddr,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// Where a set-up is.
+struct Lac {
+    dialled_at: Duration,
+    tunnel: Option<TunnelId>,
+    link: Option<Link>,
+    scheduled: Option<Duration>,
+    open: bool,
+}
+
+/// A session, and the tunnel and session ids in what is received and sent.
+struct Link {
+    call: CallId,
+    local: (u16, u16),
+    peer: (u16, u16),
+    ppp: ppp::Session,
+}
+
+/// What became of the fleet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    /// Now.
+    pub(crate) open: usize,
+    /// Times from SCCRQ to an open IPCP, in the order in which they ended.
+    pub(crate) setup_times: Vec<Duration>,
+    /// Why set-ups or sessions ended, and how often.
+    pub(crate) failures: HashMap<String, u64>,
+    /// When the last of all LACs was open.
+    pub(crate) complete_at: Option<Duration>,
+    /// Data messages for no session of the fleet.
+    pub(crate) strays: u64,
+}
+
+/// The LACs. Feed it datagrams and the time, and poll it for [`Datagram`]s.
+pub(crate) struct Fleet {
+    plan: Plan,
+    endpoint: Endpoint,
+    rng: StdRng,
+    lacs: Vec<Lac>,
+    /// Waiting to be dialled, and from when on, the next one first.
+    idle: VecDeque<(Duration, usize)>,
+    under_way: usize,
+    by_tunnel: HashMap<TunnelId, usize>,
+    by_call: HashMap<CallId, usize>,
+    by_ids: HashMap<(u16, u16), usize>,
+    timers: BTreeSet<(Duration, usize)>,
+    outbox: VecDeque<Datagram>,
+    tally: Tally,
+}
+
+impl Fleet {
+    pub(crate) fn new(plan: Plan, seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let config = EndpointConfig::new("hal2tp-lacs".to_owned(), 1, Vec::new());
+        let lac = |_| Lac {
+            dialled_at: Duration::ZERO,
+            tunnel: None,
+            link: None,
+            scheduled: None,
+            open: false,
+        };
+        Self {
+            endpoint: Endpoint::new(config, StdRng::from_rng(&mut rng)),
+            rng,
+            lacs: (0..plan.lacs).map(lac).collect(),
+            idle: (0..plan.lacs).map(|lac| (Duration::ZERO, lac)).collect(),
+            under_way: 0,
+            by_tunnel: HashMap::new(),
+            by_call: HashMap::new(),
+            by_ids: HashMap::new(),
+            timers: BTreeSet::new(),
+            outbox: VecDeque::new(),
+            tally: Tally::default(),
+            plan,
+        }
+    }
+
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    pub(crate) fn poll_output(&mut self) -> Option<Datagram> {
+        self.outbox.pop_front()
+    }
+
+    /// Does what is due, and dials as many as may be under way.
+    pub(crate) fn handle_timeout(&mut self, now: Duration) {
+        self.endpoint.handle_timeout(now);
+        while let Some(&(at, lac)) = self.timers.first()
+            && at <= now
+        {
+            self.timers.pop_first();
+            self.lacs[lac].scheduled = None;
+            if let Some(link) = &mut self.lacs[lac].link {
+                link.ppp.handle_timeout(now);
+            }
+            self.settle_lac(now, lac);
+        }
+        while self.under_way < self.plan.at_once
+            && let Some(&(due, lac)) = self.idle.front()
+            && due <= now
+        {
+            self.idle.pop_front();
+            self.dial(now, lac);
+        }
+        self.settle(now);
+    }
+
+    /// Takes what the server sent to `destination`.
+    pub(crate) fn handle_datagram(
+        &mut self,
+        now: Duration,
+        destination: SocketAddr,
+        payload: &[u8],
+    ) {
+        if payload.first().is_some_and(|flags| flags & 0x80 != 0) {
+            self.endpoint
+                .handle_datagram(now, 0, self.plan.server, destination, payload);
+            self.settle(now);
+            return;
+        }
+        let Some((lac, frame)) = self.frame_of(payload) else {
+            self.tally.strays += 1;
+            return;
+        };
+        if let Some(link) = &mut self.lacs[lac].link {
+            link.ppp.handle_frame(now, frame);
+        }
+        self.settle_lac(now, lac);
+    }
+
+    fn frame_of<'p>(&self, payload: &'p [u8]) -> Option<(usize, &'p [u8])> {
+        let (header, frame) = payload.split_first_chunk::<DATA_HEADER_OCTETS>()?;
+        let [f0, f1, t0, t1, s0, s1] = *header;
+        if u16::from_be_bytes([f0, f1]) != DATA_FLAGS {
+            return None;
+        }
+        let ids = (u16::from_be_bytes([t0, t1]), u16::from_be_bytes([s0, s1]));
+        let frame = frame.strip_prefix(&ADDRESS_CONTROL).unwrap_or(frame);
+        Some((*self.by_ids.get(&ids)?, frame))
+    }
+
+    fn dial(&mut self, now: Duration, lac: usize) {
+        let secret = self.plan.secret.clone();
+        let tunnel = self.endpoint.dial(
+            now,
+            l2tp::Dial {
+                hostname: self.plan.hostname.clone(),
+                secret: secret.map(Secret::new),
+                table: 0,
+                source: self.source(lac),
+                server: self.plan.server,
+                hello_interval: Duration::from_secs(60),
+                tie_breaker: false,
+            },
+        );
+        self.by_tunnel.insert(tunnel, lac);
+        let of = &mut self.lacs[lac];
+        of.tunnel = Some(tunnel);
+        of.dialled_at = now;
+        self.under_way += 1;
+    }
+
+    fn source(&self, lac: usize) -> SocketAddr {
+        self.plan.sources[lac % self.plan.sources.len()]
+    }
+
+    fn settle(&mut self, now: Duration) {
+        while let Some(output) = self.endpoint.poll_output() {
+            match output {
+                l2tp::Output::Transmit {
+                    source,
+                    destination,
+                    payload,
+                    ..
+                } => self.outbox.push_back(Datagram {
+                    source,
+                    destination,
+                    payload,
+                }),
+                l2tp::Output::Event(event) => self.handle_event(now, event),
+            }
+        }
+    }
+
+    fn handle_event(&mut self, now: Duration, event: l2tp::Event) {
+        match event {
+            l2tp::Event::TunnelEstablished { tunnel, .. } => {
+                let call = self.endpoint.place_call(now, tunnel, Vec::new());
+                if let Some(&lac) = self.by_tunnel.get(&tunnel) {
+                    self.by_call.insert(call, lac);
+                }
+            }
+            l2tp::Event::CallAnswered { call, .. } => self.endpoint.connect_call(now, call),
+            l2tp::Event::CallConnected { call } => self.begin_ppp(now, call),
+            // The tunnel's own end follows, and says why.
+            l2tp::Event::CallClosed {
+                cause: l2tp::CallCause::Tunnel,
+                ..
+            } => {}
+            l2tp::Event::CallClosed { call, cause } => {
+                if let Some(lac) = self.by_call.remove(&call) {
+                    self.hang_up(now, lac, &cause.to_string());
+                }
+            }
+            l2tp::Event::TunnelClosed { tunnel, cause } => {
+                if let Some(lac) = self.by_tunnel.remove(&tunnel) {
+                    self.ended(now, lac, &cause.to_string());
+                }
+            }
+            l2tp::Event::CallIncoming { .. } => {}
+        }
+    }
+
+    fn begin_ppp(&mut self, now: Duration, call: CallId) {
+        let Some(&lac) = self.by_call.get(&call) else {
+            return;
+        };
+        let Some(info) = self.endpoint.call(call) else {
+            return;
+        };
+        let Some(tunnel) = self.endpoint.tunnel(info.tunnel) else {
+            return;
+        };
+        let config = ppp::Config {
+            role: ppp::Role::Client {
+                username: Plan::username(lac),
+                password: Secret::new(self.plan.password.clone()),
+                local_ip: None,
+            },
+            ipv6: false,
+            mru: MRU,
+            lcp_rate: self.plan.echo_interval,
+            lcp_timeout: Duration::from_secs(30),
+            timers: ppp::Timers::default(),
+        };
+        let mut ppp = ppp::Session::new(config, StdRng::from_rng(&mut self.rng));
+        ppp.start(now);
+        let local = (tunnel.local_id, info.local_id);
+        self.by_ids.insert(local, lac);
+        self.lacs[lac].link = Some(Link {
+            call,
+            local,
+            peer: (tunnel.peer_id, info.peer_id),
+            ppp,
+        });
+        self.settle_lac(now, lac);
+    }
+
+    /// Carries out what a LAC's PPP wants, and sets its timer.
+    fn settle_lac(&mut self, now: Duration, lac: usize) {
+        while let Some(link) = &mut self.lacs[lac].link
+            && let Some(output) = link.ppp.poll_output()
+        {
+            match output {
+                ppp::Output::Frame(frame) => self.send(lac, &frame),
+                ppp::Output::Event(ppp::Event::Opened(_)) => self.opened(now, lac),
+                ppp::Output::Event(ppp::Event::Closed { reason }) => {
+                    self.hang_up(now, lac, &reason.to_string());
+                }
+                ppp::Output::Event(_) => {}
+            }
+        }
+        let of = &mut self.lacs[lac];
+        let next = of.link.as_ref().and_then(|link| link.ppp.next_timeout());
+        if of.scheduled != next {
+            if let Some(at) = of.scheduled {
+                self.timers.remove(&(at, lac));
+            }
+            self.timers.extend(next.map(|at| (at, lac)));
+            of.scheduled = next;
+        }
+    }
+
+    fn send(&mut self, lac: usize, frame: &[u8]) {
+        let Some(link) = &self.lacs[lac].link else {
+            return;
+        };
+        let (tunnel, session) = link.peer;
+        let mut payload = Vec::with_capacity(DATA_HEADER_OCTETS + 2 + frame.len());
+        payload.extend_from_slice(&DATA_FLAGS.to_be_bytes());
+        payload.extend_from_slice(&tunnel.to_be_bytes());
+        payload.extend_from_slice(&session.to_be_bytes());
+        payload.extend_from_slice(&ADDRESS_CONTROL);
+        payload.extend_from_slice(frame);
+        self.outbox.push_back(Datagram {
+            source: self.source(lac),
+            destination: self.plan.server,
+            payload,
+        });
+    }
+
+    fn opened(&mut self, now: Duration, lac: usize) {
+        let of = &mut self.lacs[lac];
+        if std::mem::replace(&mut of.open, true) {
+            return;
+        }
+        self.under_way -= 1;
+        self.tally.open += 1;
+        self.tally.setup_times.push(now - of.dialled_at);
+        if self.tally.open == self.lacs.len() {
+            self.tally.complete_at.get_or_insert(now);
+        }
+    }
+
+    /// The call or its PPP is over: its tunnel is of no use any more.
+    fn hang_up(&mut self, now: Duration, lac: usize, why: &str) {
+        let Some(tunnel) = self.lacs[lac].tunnel.take() else {
+            return;
+        };
+        let close = l2tp::TunnelClose::new(l2tp::StopResult::GENERAL, l2tp::ErrorCode::NONE, why);
+        self.endpoint.close_tunnel(now, tunnel, close);
+        self.by_tunnel.remove(&tunnel);
+        self.ended(now, lac, why);
+    }
+
+    /// A LAC has no session any more, and is dialled again when its turn comes.
+    fn ended(&mut self, now: Duration, lac: usize, why: &str) {
+        *self.tally.failures.entry(why.to_owned()).or_default() += 1;
+        let of = &mut self.lacs[lac];
+        if let Some(link) = of.link.take() {
+            self.by_ids.remove(&link.local);
+            self.by_call.remove(&link.call);
+        }
+        if std::mem::take(&mut of.open) {
+            self.tally.open -= 1;
+        } else {
+            self.under_way -= 1;
+        }
+        self.idle.push_back((now + PAUSE, lac));
+    }
+}

@@ -1,0 +1,118 @@
+//! Plays thousands of LACs that log in to one appliance, and says how quickly
+//! they were all served.
+
+#![forbid(unsafe_code)]
+
+mod fleet;
+mod in_process;
+mod socket;
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+use fleet::{Plan, Tally};
+
+/// Plays thousands of LACs, each with a tunnel, a session and a PPP login by CHAP.
+///
+/// Without --server the appliance's control plane runs in this process, its
+/// workers left out: what counts then is the time that it takes of one core.
+#[derive(Parser)]
+#[command(name = "lacs", version)]
+struct Arguments {
+    /// Address and port of the appliance, as `192.0.2.1:1701`
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    server: Option<SocketAddr>,
+    /// Own addresses, each with port 1701 or the one given; several spread the LACs
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "server")]
+    source: Vec<SocketAddr>,
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    lacs: u32,
+    /// Set-ups under way at a time
+    #[arg(long, default_value_t = 50)]
+    at_once: usize,
+    /// Milliseconds between the LCP echoes of each LAC; 0 for none
+    #[arg(long, default_value_t = 1000)]
+    echo_ms: u64,
+    /// How long to go on once all are open, seconds
+    #[arg(long, default_value_t = 10)]
+    hold_s: u64,
+    /// Give up after so many seconds
+    #[arg(long, default_value_t = 120)]
+    timeout_s: u64,
+    /// The tunnel secret
+    #[arg(long, default_value = "test")]
+    secret: String,
+    /// The password of every LAC; the names are lac-0, lac-1, …
+    #[arg(long, default_value = "secret")]
+    password: String,
+    /// Write the configuration of an appliance that these LACs can log in to, and end
+    #[arg(long)]
+    print_config: bool,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+impl Arguments {
+    fn plan(&self, server: SocketAddr, sources: Vec<SocketAddr>) -> Plan {
+        Plan {
+            server,
+            sources,
+            lacs: self.lacs as usize,
+            at_once: self.at_once,
+            hostname: "lacs".to_owned(),
+            secret: Some(self.secret.clone()),
+            password: self.password.clone(),
+            echo_interval: Duration::from_millis(self.echo_ms),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("lacs: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
+    if arguments.print_config {
+        print!("{}", in_process::configuration(arguments.lacs as usize));
+        return Ok(true);
+    }
+    let tally = match arguments.server {
+        Some(server) => socket::run(arguments, server)?,
+        None => in_process::run(arguments)?,
+    };
+    Ok(report(&tally, arguments.lacs as usize))
+}
+
+/// Prints what became of the fleet; false when not all were open at the end.
+fn report(tally: &Tally, wanted: usize) -> bool {
+    let mut times = tally.setup_times.clone();
+    times.sort_unstable();
+    let quantile = |per_mille: usize| times.get((times.len().max(1) - 1) * per_mille / 1000);
+    println!("open: {} of {wanted}", tally.open);
+    if let Some(at) = tally.complete_at {
+        let per_second = wanted as f64 / at.as_secs_f64();
+        println!(
+            "all open after {:.2} s: {per_second:.0} set-ups a second",
+            at.as_secs_f64()
+        );
+    }
+    if let (Some(median), Some(p99), Some(most)) = (quantile(500), quantile(990), times.last()) {
+        println!("a set-up took {median:.1?} (median), {p99:.1?} (p99), {most:.1?} (longest)");
+    }
+    println!("data messages for nobody: {}", tally.strays);
+    for (why, count) in &tally.failures {
+        println!("failed {count} times: {why}");
+    }
+    tally.open == wanted
+}
