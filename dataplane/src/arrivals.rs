@@ -92,6 +92,12 @@ impl Arrivals {
         );
     }
 
+    /// Has the slot of a group brought into the cache.
+    #[inline]
+    pub fn prefetch(&self, group: Group) {
+        dpdk::prefetch(self.slot(group.index));
+    }
+
     /// The group behind the newest one that has a number; 0 before the first.
     #[must_use]
     pub fn end_group(&self) -> u64 {

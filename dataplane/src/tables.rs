@@ -368,6 +368,12 @@ impl Tables {
         self.sets.get(id)
     }
 
+    /// Has a set brought into the cache, but for what it refers to.
+    #[inline]
+    pub(crate) fn prefetch_set(&self, id: SetId) {
+        self.sets.prefetch(id);
+    }
+
     /// The set with its live members as the tables are now.
     #[inline]
     pub(crate) fn live_set(&mut self, id: SetId) -> Option<&mut Set> {

@@ -152,6 +152,17 @@ impl Window {
         slots * size_of::<u64>() as u64
     }
 
+    /// Has the slot of a group brought into the cache.
+    #[inline]
+    pub fn prefetch(&self, group: Group) {
+        if let Some(slot) = self
+            .slots
+            .get(group.index as usize & (self.slots.len() - 1))
+        {
+            dpdk::prefetch(slot);
+        }
+    }
+
     /// Marks `number` and says whether it was the first copy. A number of more
     /// than 48 bits is no number of the wire and is `TooLate`.
     #[inline]

@@ -23,6 +23,7 @@ mod order;
 mod outgoing;
 mod owner;
 mod police;
+mod prefetch;
 mod receive;
 pub(crate) mod run;
 mod send;

@@ -45,13 +45,14 @@ pub fn recognise(frame: &[u8], mac: MacWord) -> Option<(Ipv4Addr, usize)> {
     let head: &[u8; HEADERS_OCTETS] = frame.first_chunk()?;
     let kind = u32::from_ne_bytes(*chunk(head, ETHER_TYPE));
     let total_octets = usize::from(u16::from_be_bytes(*chunk(head, IPV4 + 2)));
-    if MacWord::of(chunk(head, 0)) != mac
-        || kind & KIND_MASK != KIND
-        || total_octets < ipv4::HEADER_OCTETS
-        || total_octets > frame.len() - IPV4
-        || ipv4::is_martian_source(Ipv4Addr::from(*chunk(head, IPV4 + 12)))
-        || !ipv4::is_right(chunk(head, IPV4))
-    {
+    // All at once: hardly a frame fails here.
+    let is_right = (MacWord::of(chunk(head, 0)) == mac)
+        & (kind & KIND_MASK == KIND)
+        & (total_octets >= ipv4::HEADER_OCTETS)
+        & (total_octets <= frame.len() - IPV4)
+        & !ipv4::is_martian_source(Ipv4Addr::from(*chunk(head, IPV4 + 12)))
+        & ipv4::is_right(chunk(head, IPV4));
+    if !is_right {
         return None;
     }
     let destination = Ipv4Addr::from(*chunk(head, IPV4 + 16));

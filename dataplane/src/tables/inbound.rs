@@ -48,6 +48,13 @@ impl Inbounds {
         self.0.get(id.0 as usize)?.as_ref()
     }
 
+    #[inline]
+    pub(super) fn prefetch(&self, id: SessionId) {
+        if let Some(slot) = self.0.get(id.0 as usize) {
+            dpdk::prefetch_all(slot);
+        }
+    }
+
     fn set(&mut self, id: SessionId, inbound: Inbound) {
         let slot = id.0 as usize;
         if self.0.len() <= slot {
@@ -65,6 +72,20 @@ impl Tables {
         let id = self.sessions.wire_index().get(ids)?;
         let inbound = self.inbounds.get(id)?;
         (inbound.generation == self.generation).then_some((id, inbound))
+    }
+
+    /// Has the start of the search for these ids brought into the cache.
+    #[inline]
+    pub(crate) fn prefetch_wire(&self, ids: u32) {
+        self.sessions.wire_index().prefetch(ids);
+    }
+
+    /// Has the session with these ids brought into the cache.
+    #[inline]
+    pub(crate) fn prefetch_inbound(&self, ids: u32) {
+        if let Some(id) = self.sessions.wire_index().get(ids) {
+            self.inbounds.prefetch(id);
+        }
     }
 
     /// A session of a set.

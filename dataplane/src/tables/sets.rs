@@ -111,6 +111,23 @@ impl Set {
         self.mtu = self.spec.mtu;
     }
 
+    /// Has what sending takes brought into the cache, but for what the members
+    /// refer to.
+    #[inline]
+    pub(crate) fn prefetch_sending(&self) {
+        dpdk::prefetch_all(self.members.as_slice());
+        dpdk::prefetch_all(&*self.counters);
+        dpdk::prefetch(&*self.next_number);
+    }
+
+    /// Has what the members count brought into the cache.
+    #[inline]
+    pub(crate) fn prefetch_members(&self) {
+        for member in &self.members {
+            dpdk::prefetch(&*member.counters);
+        }
+    }
+
     /// What is received of this epoch.
     #[inline]
     pub(crate) fn epoch(&self, epoch: u32) -> Option<&Epoch> {
@@ -146,6 +163,13 @@ impl Sets {
     #[inline]
     pub(super) fn get(&self, id: SetId) -> Option<&Set> {
         self.slots.get(id.0 as usize)?.as_ref()
+    }
+
+    #[inline]
+    pub(super) fn prefetch(&self, id: SetId) {
+        if let Some(slot) = self.slots.get(id.0 as usize) {
+            dpdk::prefetch_all(slot);
+        }
     }
 
     #[inline]

@@ -39,6 +39,11 @@ impl WireIndex {
     }
 
     #[inline]
+    pub(super) fn prefetch(&self, ids: u32) {
+        dpdk::prefetch(self.entry(self.home(ids)));
+    }
+
+    #[inline]
     pub(super) fn get(&self, ids: u32) -> Option<SessionId> {
         let mut at = self.home(ids);
         loop {

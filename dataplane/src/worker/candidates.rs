@@ -1,5 +1,7 @@
 //! The copies of one burst that wait for their verdict.
 
+use std::ops::Range;
+
 use dpdk::{BURST, Burst, Mbuf};
 
 use crate::command::{SessionId, SetId};
@@ -194,6 +196,11 @@ impl Candidates {
     #[inline(always)]
     pub(super) fn run(&self, index: usize) -> &Run {
         &self.runs[index % BURST]
+    }
+
+    /// The packets in these places.
+    pub(super) fn packets(&self, places: Range<usize>) -> &[Mbuf] {
+        self.packets.as_slice().get(places).unwrap_or(&[])
     }
 
     /// Places of a run's packets, of which the first is at `start`, whose

@@ -13,6 +13,7 @@ use crate::window::{Verdict, Verdicts};
 
 use super::candidates::{Candidate, Run};
 use super::forward::Origin;
+use super::shortcut::Departure;
 use super::{Worker, keep};
 
 impl Worker {
@@ -22,6 +23,7 @@ impl Worker {
         if self.candidates.is_empty() {
             return;
         }
+        self.prefetch_verdicts();
         let (mut firsts, mut too_late) = (0, 0);
         let mut start = 0;
         for index in 0..self.candidates.runs() {
@@ -104,9 +106,9 @@ impl Worker {
     fn carry_on(&mut self, firsts: u64) {
         let (runs, mut run, mut left) = (self.candidates.runs(), 0, 0);
         let mut packets = self.candidates.take_packets();
-        let mut duplicates = Burst::new();
+        let (mut duplicates, mut departure) = (Burst::new(), Departure::new());
         let (mut way, mut headers_octets) = (None, 0);
-        for (place, packet) in packets.drain(..).enumerate() {
+        for (place, mut packet) in packets.drain(..).enumerate() {
             if left == 0 && run < runs {
                 let next = self.candidates.run(run);
                 (left, headers_octets) = (next.packets, next.headers_octets);
@@ -119,17 +121,16 @@ impl Worker {
                 let _ = duplicates.push(packet);
                 continue;
             }
-            let packet = match way {
-                None => packet,
-                Some((table, port)) => {
-                    match self.try_shortcut::<Ipv4>(packet, headers_octets, table, None, port) {
-                        Ok(()) => continue,
-                        Err(packet) => packet,
-                    }
-                }
-            };
+            if let Some((table, port)) = way
+                && let Some(way) = self.shorten::<Ipv4>(&mut packet, headers_octets, table, None)
+            {
+                self.take_shortcut(packet, way, port, &mut departure);
+                continue;
+            }
+            self.depart(&mut departure);
             self.first_copy(packet, run - 1, place);
         }
+        self.depart(&mut departure);
     }
 
     /// The table in which the packets of a run are routed, and the port that
@@ -180,9 +181,9 @@ impl Worker {
         };
         let packet = copy.packet;
         let left = if packet.first().is_some_and(|octet| octet >> 4 == 6) {
-            self.try_shortcut::<Ipv6>(packet, 0, payload_table, None, port)
+            self.try_shortcut::<Ipv6>(packet, payload_table, port)
         } else {
-            self.try_shortcut::<Ipv4>(packet, 0, payload_table, None, port)
+            self.try_shortcut::<Ipv4>(packet, payload_table, port)
         };
         let Err(mut packet) = left else {
             return;

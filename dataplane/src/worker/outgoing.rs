@@ -132,6 +132,7 @@ impl Worker {
     fn number_sets(&mut self, mut left: u32) {
         let (sets, flags) = (self.outgoing.sets, self.outgoing.flags);
         let mut waiting = std::mem::take(&mut self.outgoing.packets);
+        self.prefetch_sets(&sets[..waiting.len()]);
         let mut drained = waiting.drain(..);
         let mut packets: [_; BURST] = array::from_fn(|_| drained.next());
         while left != 0 {

@@ -16,6 +16,7 @@ use super::candidates::{Origin, Run};
 use super::family::Header;
 use super::forward;
 use super::police::Class;
+use super::shortcut::Departure;
 use super::{Worker, keep};
 
 impl Worker {
@@ -73,28 +74,26 @@ impl Worker {
     #[inline(always)]
     fn recognise_all(&mut self, port: usize, burst: &Burst) -> (usize, u64) {
         const HEADERS_OCTETS: usize = decapsulation::HEADERS_OCTETS;
+        self.prefetch_sessions(burst);
         let (mut count, mut octets) = (0, 0);
         let mut run = Run::none();
         let mut expected = &Expected::NOTHING;
-        // Of no session.
-        let mut last_ids = u64::MAX;
-        for frame in burst {
-            let frame_octets = frame.len();
-            let Some(ids) = decapsulation::ids(frame) else {
-                break;
-            };
-            if u64::from(ids) != last_ids {
+        'frames: for frame in burst {
+            let mut turned = false;
+            let number = loop {
+                if let Some(number) = expected.recognise(frame, || frame.l4_checksum_good()) {
+                    break number;
+                }
+                // Of another session, or no copy.
                 self.candidates.push_run(run);
                 run = Run::none();
-                let Some(found) = self::expected(&self.tables, ids, port) else {
-                    break;
-                };
-                (expected, run.origin) = found;
-                last_ids = u64::from(ids);
-            }
-            let Some(number) = expected.recognise(frame, frame.l4_checksum_good()) else {
-                break;
+                match self::expected(&self.tables, frame, port) {
+                    Some(found) if !turned => (expected, run.origin) = found,
+                    _ => break 'frames,
+                }
+                turned = true;
             };
+            let frame_octets = frame.len();
             let inner_octets = frame_octets - HEADERS_OCTETS;
             if !run.add(number, inner_octets) {
                 self.candidates.push_run(run);
@@ -118,56 +117,57 @@ impl Worker {
             }
             return octets;
         };
-        let mut lines = [LineNumber::default(); BURST];
-        let routable = self.recognise_routable(port, table, burst, &mut lines);
-        for ((place, frame), line) in burst.drain(..).enumerate().zip(lines) {
-            if routable >> place & 1 == 1 {
-                self.take_routable(port, frame, table, line);
-            } else {
+        let lines = self.recognise_routable(port, table, burst);
+        let mut departure = Departure::new();
+        for (place, mut frame) in burst.drain(..).enumerate() {
+            let Some(line) = lines[place % BURST] else {
+                self.depart(&mut departure);
                 self.take_frame(port, frame);
+                continue;
+            };
+            match self.shorten::<Ipv4>(&mut frame, ethernet::HEADER_OCTETS, table, Some(line)) {
+                Some(way) => self.take_shortcut(frame, way, port, &mut departure),
+                None => {
+                    self.depart(&mut departure);
+                    self.take_routable(port, frame);
+                }
             }
         }
+        self.depart(&mut departure);
         octets
     }
 
     /// Recognises the IPv4 packets of the usual form in a burst, cuts off what
-    /// follows them, and gives a bit for the place of each, and the lines of
-    /// their destinations.
+    /// follows them, and gives for the place of each the line of its destination.
     #[inline(always)]
     fn recognise_routable(
         &self,
         port: usize,
         table: TableSlot,
         burst: &mut Burst,
-        lines: &mut [LineNumber; BURST],
-    ) -> u64 {
+    ) -> [Option<LineNumber>; BURST] {
         let mac = self.receive[port].mac_word;
-        let mut routable = 0;
-        for ((place, frame), line) in burst.iter_mut().enumerate().zip(lines) {
+        let mut lines = [None; BURST];
+        for (frame, line) in burst.iter_mut().zip(&mut lines) {
             let Some((destination, end)) = routable::recognise(frame, mac) else {
                 continue;
             };
-            *line = self.tables.shortcut_line(table, destination);
+            *line = Some(self.tables.shortcut_line(table, destination));
             if end < frame.len() {
                 // Ethernet's padding.
                 keep(frame, 0..end);
             }
-            routable |= 1 << place;
         }
-        routable
+        lines
     }
 
-    #[inline(always)]
-    fn take_routable(&mut self, port: usize, frame: Mbuf, table: TableSlot, line: LineNumber) {
-        const PACKET: usize = ethernet::HEADER_OCTETS;
-        let taken = self.try_shortcut::<Ipv4>(frame, PACKET, table, Some(line), port);
-        if let Err(mut packet) = taken {
-            let octets = packet.len();
-            keep(&mut packet, PACKET..octets);
-            match ipv4::known(&packet) {
-                Some(header) => self.forward_arrived(port, packet, &header),
-                None => self.io.drop(port, Drop::BadIpv4),
-            }
+    /// The frame of an IPv4 packet of the usual form that no shortcut is for.
+    fn take_routable(&mut self, port: usize, mut frame: Mbuf) {
+        let octets = frame.len();
+        keep(&mut frame, ethernet::HEADER_OCTETS..octets);
+        match ipv4::known(&frame) {
+            Some(header) => self.forward_arrived(port, frame, &header),
+            None => self.io.drop(port, Drop::BadIpv4),
         }
     }
 
@@ -181,9 +181,8 @@ impl Worker {
 
     /// Recognises one copy among other frames.
     fn recognise(&self, port: usize, frame: &Mbuf) -> Option<(Origin, u64)> {
-        let ids = decapsulation::ids(frame)?;
-        let (expected, origin) = expected(&self.tables, ids, port)?;
-        let number = expected.recognise(frame, frame.l4_checksum_good())?;
+        let (expected, origin) = expected(&self.tables, frame, port)?;
+        let number = expected.recognise(frame, || frame.l4_checksum_good())?;
         Some((origin, number))
     }
 
@@ -281,7 +280,7 @@ impl Worker {
             return;
         }
         let left = match self.tables.forwarding_table(port) {
-            Some(table) => self.try_shortcut::<H>(packet, 0, table, None, port),
+            Some(table) => self.try_shortcut::<H>(packet, table, port),
             None => Err(packet),
         };
         if let Err(packet) = left {
@@ -310,10 +309,12 @@ impl Worker {
     }
 }
 
-/// What copies with these ids must look like at this port, and where they come from.
+/// What a frame at this port must look like to be a copy, going by its ids, and
+/// where it comes from.
 // Not inlined: once for most bursts, in a loop that needs all registers.
 #[inline(never)]
-fn expected(tables: &Tables, ids: u32, port: usize) -> Option<(&Expected, Origin)> {
+fn expected<'a>(tables: &'a Tables, frame: &[u8], port: usize) -> Option<(&'a Expected, Origin)> {
+    let ids = decapsulation::ids(frame)?;
     let (session, inbound) = tables.inbound_by_wire(ids)?;
     let origin = Origin {
         session,

@@ -1,8 +1,9 @@
 //! The short way of packets whose destination was decided about before. Whatever
 //! is unusual about a packet sends it the long way, `forward`.
 
-use dpdk::Mbuf;
+use dpdk::{Burst, Mbuf};
 
+use crate::command::SetId;
 use crate::counters::Drop;
 use crate::tables::{Address, Hop, LineNumber, ShortTarget, Shortcut, TableSlot};
 
@@ -10,50 +11,124 @@ use super::family::Header;
 use super::forward::{Target, Way};
 use super::{Worker, keep};
 
+/// Where a frame goes that has taken a shortcut.
+pub(super) enum ShortWay {
+    Port(u16),
+    Set(SetId),
+    /// There was no room for the header.
+    Nowhere,
+}
+
+/// Frames that leave by one port, until they go into its TX ring together.
+pub(super) struct Departure {
+    port: u16,
+    frames: Burst,
+}
+
+impl Departure {
+    pub(super) fn new() -> Self {
+        Self {
+            port: 0,
+            frames: Burst::new(),
+        }
+    }
+}
+
 impl Worker {
-    /// Sends the packet that starts in a frame behind so many octets, and whose
-    /// header was checked before, by the shortcut of its destination, whose line
-    /// may be at hand. Gives the frame back, unchanged, when there is none or the
+    /// Makes the packet that starts in a frame behind so many octets, and whose
+    /// header was checked before, ready to go by the shortcut of its destination,
+    /// whose line may be at hand. `None`, and no change, when there is none or the
     /// packet has to be looked at.
     #[inline(always)]
-    pub(super) fn try_shortcut<H: Header>(
-        &mut self,
-        mut frame: Mbuf,
+    pub(super) fn shorten<H: Header>(
+        &self,
+        frame: &mut Mbuf,
         headers_octets: usize,
         table: TableSlot,
         line: Option<LineNumber>,
-        source: usize,
-    ) -> Result<(), Mbuf> {
-        let Some(packet) = frame.get_mut(headers_octets..) else {
-            return Err(frame);
-        };
-        let Some(destination) = H::usual_destination(packet) else {
-            return Err(frame);
-        };
+    ) -> Option<ShortWay> {
+        let packet = frame.get_mut(headers_octets..)?;
+        let destination = H::usual_destination(packet)?;
         let line = match line {
             Some(line) => line,
             None => self.tables.shortcut_line(table, destination),
         };
-        let Some(shortcut) = self.tables.shortcut(line, table, destination) else {
-            return Err(frame);
-        };
+        let shortcut = self.tables.shortcut(line, table, destination)?;
         if packet.len() > usize::from(shortcut.whole_mtu) || !H::decrement_hop_limit(packet) {
-            return Err(frame);
+            return None;
         }
-        match &shortcut.target {
+        Some(match &shortcut.target {
             ShortTarget::Port { port, ethernet } => match frame.replace_front(headers_octets) {
-                None => self.io.drop(source, Drop::NoBuffer),
+                None => ShortWay::Nowhere,
                 Some(octets) => {
                     *octets = *ethernet;
-                    self.io.way_out = Some(*port);
-                    self.io.push(usize::from(*port), frame);
+                    ShortWay::Port(*port)
                 }
             },
             &ShortTarget::Set(id) => {
                 let octets = frame.len();
-                keep(&mut frame, headers_octets..octets);
-                self.stage_whole(id.into(), frame);
+                keep(frame, headers_octets..octets);
+                ShortWay::Set(id.into())
             }
+        })
+    }
+
+    /// Has a frame go where it was made ready for, with others or when they
+    /// [`depart`](Self::depart).
+    #[inline(always)]
+    pub(super) fn take_shortcut(
+        &mut self,
+        frame: Mbuf,
+        way: ShortWay,
+        source: usize,
+        departure: &mut Departure,
+    ) {
+        match way {
+            ShortWay::Port(port) => {
+                if port != departure.port {
+                    self.depart(departure);
+                    departure.port = port;
+                }
+                if let Err(frame) = departure.frames.push(frame) {
+                    self.depart(departure);
+                    let _ = departure.frames.push(frame);
+                }
+            }
+            ShortWay::Set(id) => self.stage_whole(id, frame),
+            ShortWay::Nowhere => self.io.drop(source, Drop::NoBuffer),
+        }
+    }
+
+    /// Sends what leaves together.
+    #[inline(always)]
+    pub(super) fn depart(&mut self, departure: &mut Departure) {
+        if departure.frames.is_empty() {
+            return;
+        }
+        let port = usize::from(departure.port);
+        if !self.io.append(port, &mut departure.frames) {
+            for frame in departure.frames.drain(..) {
+                self.io.push(port, frame);
+            }
+        }
+    }
+
+    /// Sends one packet, whose header was checked before, by the shortcut of its
+    /// destination. Gives it back, unchanged, when it has to be looked at.
+    pub(super) fn try_shortcut<H: Header>(
+        &mut self,
+        mut packet: Mbuf,
+        table: TableSlot,
+        source: usize,
+    ) -> Result<(), Mbuf> {
+        match self.shorten::<H>(&mut packet, 0, table, None) {
+            None => return Err(packet),
+            Some(ShortWay::Port(port)) => {
+                self.io.way_out = Some(port);
+                self.io.push(port.into(), packet);
+            }
+            Some(ShortWay::Set(id)) => self.stage_whole(id, packet),
+            Some(ShortWay::Nowhere) => self.io.drop(source, Drop::NoBuffer),
         }
         Ok(())
     }

@@ -119,7 +119,7 @@ fn what_the_far_end_writes_is_recognised() {
         for octets in [0, 1, 8, 44, 511, 1380] {
             let frame = frame(&inner(&vec![0x5a; octets]), udp_checksum);
             assert_eq!(decapsulation::ids(&frame), Some(0x1234_5678));
-            let number = expected().recognise(&frame, false);
+            let number = expected().recognise(&frame, || false);
             assert_eq!(number, Some(NUMBER), "{octets} octets inside");
             assert_eq!(parsed(&frame), number);
             assert_eq!(frame.len(), HEADERS_OCTETS + 20 + octets);
@@ -137,15 +137,15 @@ fn what_routers_change_does_not_matter() {
     let sum = checksum::finish(checksum::sum(&frame[14..34]));
     frame[24..26].copy_from_slice(&sum.to_be_bytes());
     frame[6..12].copy_from_slice(&[2, 7, 7, 7, 7, 7]);
-    assert_eq!(expected().recognise(&frame, false), Some(NUMBER));
+    assert_eq!(expected().recognise(&frame, || false), Some(NUMBER));
 }
 
 #[test]
 fn a_udp_checksum_that_the_port_found_right_is_not_looked_at_again() {
     let mut frame = frame(&inner(b"x"), true);
     frame[41] ^= 1;
-    assert_eq!(expected().recognise(&frame, false), None);
-    assert_eq!(expected().recognise(&frame, true), Some(NUMBER));
+    assert_eq!(expected().recognise(&frame, || false), None);
+    assert_eq!(expected().recognise(&frame, || true), Some(NUMBER));
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn an_inner_packet_that_is_not_plain_or_not_right_is_left_to_the_parsers() {
     let mut shorter = inner(b"xy");
     shorter.pop();
     for inner in [with_options, martian, wrong, longer, shorter] {
-        assert_eq!(expected().recognise(&frame(&inner, true), false), None);
+        assert_eq!(expected().recognise(&frame(&inner, true), || false), None);
     }
 }
 
@@ -170,7 +170,7 @@ fn other_sessions_and_nothing_at_all_recognise_nothing() {
     let other = |change: fn(&mut SessionSpec)| {
         let mut spec = session(true);
         change(&mut spec);
-        Expected::new(&spec, MAC, EPOCH).recognise(&frame, false)
+        Expected::new(&spec, MAC, EPOCH).recognise(&frame, || false)
     };
     assert_eq!(other(|_| {}), Some(NUMBER));
     assert_eq!(other(|spec| spec.local_tunnel = 1), None);
@@ -181,13 +181,13 @@ fn other_sessions_and_nothing_at_all_recognise_nothing() {
     let spec = session(true);
     for (mac, epoch) in [([2; 6], EPOCH), (MAC, EPOCH + 1)] {
         let expected = Expected::new(&spec, mac, epoch);
-        assert_eq!(expected.recognise(&frame, false), None);
+        assert_eq!(expected.recognise(&frame, || false), None);
     }
-    assert_eq!(Expected::NOTHING.recognise(&frame, false), None);
-    assert_eq!(Expected::NOTHING.recognise(&[0xff; 128], false), None);
+    assert_eq!(Expected::NOTHING.recognise(&frame, || false), None);
+    assert_eq!(Expected::NOTHING.recognise(&[0xff; 128], || false), None);
     for octets in 0..HEADERS_OCTETS + 20 {
         assert_eq!(decapsulation::ids(&frame[..octets]), None);
-        assert_eq!(expected().recognise(&frame[..octets], false), None);
+        assert_eq!(expected().recognise(&frame[..octets], || false), None);
     }
 }
 
@@ -212,7 +212,7 @@ proptest! {
         if mended {
             mend(&mut frame);
         }
-        let recognised = expected().recognise(&frame, false);
+        let recognised = expected().recognise(&frame, || false);
         if recognised.is_some() {
             prop_assert_eq!(recognised, parsed(&frame));
         }

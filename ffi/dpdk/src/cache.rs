@@ -6,6 +6,16 @@ pub fn prefetch<T>(value: &T) {
     prefetch_octets(std::ptr::from_ref(value).cast());
 }
 
+/// The same for all cache lines of a value.
+#[inline]
+pub fn prefetch_all<T: ?Sized>(value: &T) {
+    const LINE_OCTETS: usize = 64;
+    let start = std::ptr::from_ref(value).cast::<u8>();
+    for at in (0..size_of_val(value)).step_by(LINE_OCTETS) {
+        prefetch_octets(start.wrapping_add(at));
+    }
+}
+
 /// The same for any address: it is a hint, which faults nowhere.
 #[inline]
 pub(crate) fn prefetch_octets(address: *const u8) {

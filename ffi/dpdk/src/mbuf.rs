@@ -188,7 +188,8 @@ impl Mbuf {
         header.pkt_len = u32::from(header.data_len);
         // The headers that were to be checksummed may be gone.
         header.ol_flags &= !TX_CHECKSUMS;
-        self.first_chunk_mut()
+        // SAFETY: the packet begins with so many octets now.
+        Some(unsafe { &mut *self.as_mut_ptr().cast() })
     }
 
     /// As [`prepend`](Self::prepend), for a number of octets that is known beforehand.

@@ -1,0 +1,105 @@
+//! What the packets of a burst need is in many places when they belong to many
+//! sessions or sets. It is brought into the cache in stages, each for the whole
+//! burst, so that the waits for memory overlap; each stage finds at hand what the
+//! one before it asked for.
+
+use dpdk::Burst;
+
+use crate::command::SetId;
+use crate::headers::{decapsulation, ipv4};
+
+use super::Worker;
+
+/// So many runs, or more, are of many sessions.
+const MANY_RUNS: usize = 4;
+
+impl Worker {
+    /// For the recognition of copies: the sessions whose ids the frames have.
+    /// Nothing when the first and the last have the same, as nearly always where
+    /// there are few.
+    #[inline(always)]
+    pub(super) fn prefetch_sessions(&self, burst: &Burst) {
+        let [first, .., last] = burst.as_slice() else {
+            return;
+        };
+        if decapsulation::ids(first) != decapsulation::ids(last) {
+            self.prefetch_each_session(burst);
+        }
+    }
+
+    #[inline(never)]
+    fn prefetch_each_session(&self, burst: &Burst) {
+        let ids = || burst.iter().filter_map(|frame| decapsulation::ids(frame));
+        for ids in ids() {
+            self.tables.prefetch_wire(ids);
+        }
+        for ids in ids() {
+            self.tables.prefetch_inbound(ids);
+        }
+    }
+
+    /// For the elimination: what the copies that wait for their verdict are judged
+    /// by and counted in, and where the first ones will go.
+    #[inline(always)]
+    pub(super) fn prefetch_verdicts(&mut self) {
+        if self.candidates.runs() >= MANY_RUNS {
+            self.prefetch_each_verdict();
+        }
+    }
+
+    #[inline(never)]
+    fn prefetch_each_verdict(&mut self) {
+        for index in 0..self.candidates.runs() {
+            let origin = self.candidates.run(index).origin;
+            self.tables.prefetch_set(origin.set);
+            if let Some(session) = self.tables.inbound(origin.session) {
+                dpdk::prefetch_all(&*session.counters);
+                if let Some(arrivals) = &session.arrivals {
+                    dpdk::prefetch(&**arrivals);
+                }
+            }
+        }
+        for index in 0..self.candidates.runs() {
+            let origin = self.candidates.run(index).origin;
+            if let Some(set) = self.tables.set(origin.set) {
+                dpdk::prefetch_all(&*set.counters);
+                if let Some(epoch) = set.epoch(origin.epoch) {
+                    dpdk::prefetch(&*epoch.window);
+                }
+            }
+        }
+        let mut start = 0;
+        for index in 0..self.candidates.runs() {
+            let run = self.candidates.run(index);
+            let tables = self.tables.of_copy(run.origin.session, run.origin.set);
+            let Some((session, set)) = tables else {
+                continue;
+            };
+            if let Some(epoch) = set.epoch(run.origin.epoch) {
+                epoch.window.prefetch(run.group);
+            }
+            if let Some(arrivals) = &session.arrivals {
+                arrivals.prefetch(run.group);
+            }
+            let table = session.payload_table;
+            for packet in self.candidates.packets(start..start + run.packets) {
+                let packet = packet.get(run.headers_octets..);
+                if let Some((_, destination)) = packet.and_then(ipv4::first_and_destination) {
+                    // It is brought into the cache thereby.
+                    let _ = self.tables.shortcut_line(table, destination);
+                }
+            }
+            start += run.packets;
+        }
+    }
+
+    /// For sending: sets, their members and what they count.
+    pub(super) fn prefetch_sets(&self, sets: &[SetId]) {
+        for &set in sets {
+            self.tables.prefetch_set(set);
+        }
+        let sets = || sets.iter().filter_map(|&set| self.tables.set(set));
+        sets().for_each(|set| set.prefetch_sending());
+        sets().for_each(|set| set.prefetch_members());
+    }
+}
