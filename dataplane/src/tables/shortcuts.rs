@@ -2,13 +2,12 @@
 //! the last packet to each. A packet finds its way here by one comparison, in
 //! one cache line, or it is decided anew.
 
-use crate::command::SetId;
 use crate::headers::ethernet;
 
 use super::{Address, TableSlot};
 
 /// Lines of each family; a power of two.
-const LINES: usize = 8192;
+const LINES: usize = 32_768;
 /// Destinations that share a line.
 const WAYS: usize = 2;
 
@@ -29,23 +28,25 @@ pub(crate) enum ShortTarget {
         ethernet: [u8; ethernet::HEADER_OCTETS],
     },
     /// Into a set with live members.
-    Set(ShortSet),
+    Set(ShortId),
+    /// Into a session with a route to its peer.
+    Session(ShortId),
 }
 
-/// A [`SetId`] without its alignment, which would make entries longer.
+/// An id without its alignment, which would make entries longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ShortSet([u8; 4]);
+pub(crate) struct ShortId([u8; 4]);
 
-impl From<SetId> for ShortSet {
-    fn from(id: SetId) -> Self {
-        Self(id.0.to_ne_bytes())
+impl From<u32> for ShortId {
+    fn from(id: u32) -> Self {
+        Self(id.to_ne_bytes())
     }
 }
 
-impl From<ShortSet> for SetId {
-    #[inline]
-    fn from(id: ShortSet) -> Self {
-        Self(u32::from_ne_bytes(id.0))
+impl From<ShortId> for u32 {
+    #[inline(always)]
+    fn from(ShortId(id): ShortId) -> Self {
+        Self::from_ne_bytes(id)
     }
 }
 
@@ -83,7 +84,7 @@ impl<A: Address> Default for Shortcuts<A> {
             tag: 0,
             destination: A::UNSPECIFIED,
             shortcut: Shortcut {
-                target: ShortTarget::Set(ShortSet([0; 4])),
+                target: ShortTarget::Set(ShortId([0; 4])),
                 whole_mtu: 0,
             },
         };
@@ -178,7 +179,7 @@ mod tests {
 
     fn shortcut(set: u32) -> Shortcut {
         Shortcut {
-            target: ShortTarget::Set(SetId(set).into()),
+            target: ShortTarget::Set(set.into()),
             whole_mtu: 1450,
         }
     }

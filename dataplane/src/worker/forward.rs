@@ -248,7 +248,7 @@ impl Worker {
     fn send<A: Address>(&mut self, target: Target<A>, packet: Mbuf, origin: &Origin) {
         match target {
             Target::Link(place) => self.send_link(place, packet, origin.source),
-            Target::Session(id) => self.send_session(id, packet, origin),
+            Target::Session(id) => self.send_session(id, packet, origin.source),
             Target::Set { id, whole_mtu } => self.stage(id, packet, whole_mtu, origin.source),
         }
     }

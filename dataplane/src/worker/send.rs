@@ -15,17 +15,17 @@ use crate::tables::{Link, Member, Set, Tables};
 use crate::window::Access;
 
 use super::encapsulate::{Copy, encapsulate, needs_sum, send_cut, send_outer, without_protocol};
-use super::forward::Origin;
 use super::io::Io;
 use super::{Identification, Worker};
 
 impl Worker {
     /// Sends a packet into one session, without an HA header.
-    pub(super) fn send_session(&mut self, id: SessionId, packet: Mbuf, origin: &Origin) {
+    #[inline(never)]
+    pub(super) fn send_session(&mut self, id: SessionId, packet: Mbuf, source: usize) {
         let found = self.tables.session(id);
         let Some((session, link)) = found.and_then(|session| Some((session, session.link()?)))
         else {
-            self.io.drop(origin.source, Drop::NoRoute);
+            self.io.drop(source, Drop::NoRoute);
             return;
         };
         let summed = needs_sum(&session.plain, link);

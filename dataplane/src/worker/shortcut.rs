@@ -3,7 +3,7 @@
 
 use dpdk::{Burst, Mbuf};
 
-use crate::command::SetId;
+use crate::command::{SessionId, SetId};
 use crate::counters::Drop;
 use crate::tables::{Address, Hop, LineNumber, ShortTarget, Shortcut, TableSlot};
 
@@ -15,6 +15,7 @@ use super::{Worker, keep};
 pub(super) enum ShortWay {
     Port(u16),
     Set(SetId),
+    Session(SessionId),
     /// There was no room for the header.
     Nowhere,
 }
@@ -57,6 +58,7 @@ impl Worker {
         if packet.len() > usize::from(shortcut.whole_mtu) || !H::decrement_hop_limit(packet) {
             return None;
         }
+        let octets = frame.len();
         Some(match &shortcut.target {
             ShortTarget::Port { port, ethernet } => match frame.replace_front(headers_octets) {
                 None => ShortWay::Nowhere,
@@ -66,9 +68,12 @@ impl Worker {
                 }
             },
             &ShortTarget::Set(id) => {
-                let octets = frame.len();
                 keep(frame, headers_octets..octets);
-                ShortWay::Set(id.into())
+                ShortWay::Set(SetId(id.into()))
+            }
+            &ShortTarget::Session(id) => {
+                keep(frame, headers_octets..octets);
+                ShortWay::Session(SessionId(id.into()))
             }
         })
     }
@@ -95,6 +100,7 @@ impl Worker {
                 }
             }
             ShortWay::Set(id) => self.stage_whole(id, frame),
+            ShortWay::Session(id) => self.send_session(id, frame, source),
             ShortWay::Nowhere => self.io.drop(source, Drop::NoBuffer),
         }
     }
@@ -128,6 +134,7 @@ impl Worker {
                 self.io.push(port.into(), packet);
             }
             Some(ShortWay::Set(id)) => self.stage_whole(id, packet),
+            Some(ShortWay::Session(id)) => self.send_session(id, packet, source),
             Some(ShortWay::Nowhere) => self.io.drop(source, Drop::NoBuffer),
         }
         Ok(())
@@ -137,8 +144,8 @@ impl Worker {
     /// is one without decisions.
     pub(super) fn remember<A: Address>(&mut self, table: TableSlot, destination: A, way: &Way<A>) {
         let (target, whole_mtu) = match way.target {
-            Target::Session(_) => return,
-            Target::Set { id, whole_mtu } => (ShortTarget::Set(id.into()), whole_mtu),
+            Target::Session(id) => (ShortTarget::Session(id.0.into()), way.mtu),
+            Target::Set { id, whole_mtu } => (ShortTarget::Set(id.0.into()), whole_mtu),
             Target::Link(place) => match self.tables.hop(place) {
                 Hop::Link(link) => {
                     let Some(ethernet) = link.ethernet else {

@@ -1,9 +1,11 @@
 //! The short ways give what the long ones give: a worker that has seen it all
 //! before sends, drops and hands over the same as one that decides anew.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
-use dataplane::command::{Command, InterfaceId};
+use dataplane::command::{Command, InterfaceId, NextHop, SessionId};
 use dataplane::counters::Drop;
 
 use crate::ipv6_rig::*;
@@ -16,6 +18,20 @@ fn forget(rig: &mut Rig) {
         address: FAR_HOST.into(),
     });
     rig.poll();
+}
+
+/// The far site is behind a set, or behind one session outside it.
+fn rig(is_plain: bool) -> Rig {
+    let mut rig = Rig::with_ipv6();
+    if is_plain {
+        let mut spec = rig.session_spec(1);
+        spec.set = None;
+        rig.command(Command::SetSession(Arc::new(spec)));
+        rig.route(0, FAR_NETWORK_IPV6, 48, NextHop::Session(SessionId(1)));
+        rig.route(0, FAR_HOST, 24, NextHop::Session(SessionId(1)));
+        rig.poll();
+    }
+    rig
 }
 
 fn mend_ipv4(packet: &mut [u8]) {
@@ -106,8 +122,9 @@ proptest! {
             (kind(), prop::collection::vec((0..48_u8, prop_oneof![any::<u8>(), 0..3_u8]), 0..3), 0..1430_usize),
             1..60,
         ),
+        is_plain in any::<bool>(),
     ) {
-        let (mut quick, mut thorough) = (Rig::with_ipv6(), Rig::with_ipv6());
+        let (mut quick, mut thorough) = (rig(is_plain), rig(is_plain));
         for (number, (kind, damage, octets)) in (0..).zip(packets) {
             let (port, frame) = kind.frame(2 * number + 1, octets, &damage);
             // What the quick one knows, it knows from a packet like this.
