@@ -23,6 +23,15 @@ pub struct IperfConfig {
     /// The server sends.
     pub is_reversed: bool,
     pub protocol: Protocol,
+    pub tcp: Tcp,
+}
+
+/// How TCP sends; `None`: as the machine does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tcp {
+    pub congestion_control: Option<&'static str>,
+    /// At most, at an even pace.
+    pub bits_per_s: Option<u64>,
 }
 
 /// What carries the octets.
@@ -82,6 +91,12 @@ impl Iperf {
         client.args(["--bind", &config.client.address.to_string()]);
         if config.is_reversed {
             client.arg("--reverse");
+        }
+        if let Some(name) = config.tcp.congestion_control {
+            client.args(["--congestion", name]);
+        }
+        if let Some(rate) = config.tcp.bits_per_s {
+            client.args(["--fq-rate", &rate.to_string()]);
         }
         if let Protocol::Udp {
             payload_octets,

@@ -11,7 +11,7 @@ use plotters::style::TextStyle;
 
 use axis::Places;
 pub use axis::{Axis, Scale};
-pub use bars::BarPlot;
+pub use bars::{BarPlot, Bars};
 pub use lines::{LinePlot, Series, Span, cumulative};
 
 mod axis;

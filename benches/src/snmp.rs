@@ -1,4 +1,4 @@
-//! What a host's kernel counted of packets that were too large for it.
+//! What a host's kernel counted: packets that were too large for it, and TCP segments.
 
 use std::io;
 
@@ -16,12 +16,51 @@ pub struct TooLarge {
     pub fragments_received: u64,
 }
 
+/// TCP's counters of one namespace since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpSegments {
+    /// With those sent again (`OutSegs` counts them apart).
+    pub sent: u64,
+    pub received: u64,
+    pub retransmitted: u64,
+    /// Of those, the ones that the far end says it had already (DSACK, RFC 2883).
+    pub retransmitted_in_vain: u64,
+    /// Segments that came before one that was sent earlier.
+    pub received_out_of_order: u64,
+    /// How often loss recovery made the congestion window smaller.
+    pub recoveries: u64,
+}
+
 /// Reads the counters of a host's kernel.
 pub fn too_large(host: &Host) -> io::Result<TooLarge> {
     joined(host.namespace.spawn(|| {
-        let read = |name: &str| std::fs::read_to_string(format!("/proc/thread-self/net/{name}"));
-        Ok(parse(&read("snmp")?, &read("snmp6").unwrap_or_default()))
+        let snmp6 = own_table("snmp6").unwrap_or_default();
+        Ok(parse(&own_table("snmp")?, &snmp6))
     }))
+}
+
+/// Reads the counters of a host's kernel.
+pub fn tcp_segments(host: &Host) -> io::Result<TcpSegments> {
+    let tables = || Ok(parse_tcp(&own_table("snmp")?, &own_table("netstat")?));
+    joined(host.namespace.spawn(tables))
+}
+
+/// Of the calling thread's namespace.
+fn own_table(table: &str) -> io::Result<String> {
+    std::fs::read_to_string(format!("/proc/thread-self/net/{table}"))
+}
+
+fn parse_tcp(snmp: &str, netstat: &str) -> TcpSegments {
+    let of_tcp = |name: &str| in_table(snmp, "Tcp:", name).unwrap_or(0);
+    let more = |name: &str| in_table(netstat, "TcpExt:", name).unwrap_or(0);
+    TcpSegments {
+        sent: of_tcp("OutSegs") + of_tcp("RetransSegs"),
+        received: of_tcp("InSegs"),
+        retransmitted: of_tcp("RetransSegs"),
+        retransmitted_in_vain: more("TCPDSACKRecv"),
+        received_out_of_order: more("TCPOFOQueue"),
+        recoveries: more("TCPSackRecovery") + more("TCPRenoRecovery") + more("TCPTimeouts"),
+    }
 }
 
 fn parse(snmp: &str, snmp6: &str) -> TooLarge {
@@ -53,6 +92,22 @@ fn in_list(text: &str, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_what_tcp_counted() {
+        let snmp = "Tcp: InSegs OutSegs RetransSegs\nTcp: 90 100 7\n";
+        let netstat = "TcpExt: TCPSackRecovery TCPOFOQueue TCPDSACKRecv TCPTimeouts\n\
+            TcpExt: 4 30 5 1\nIpExt: InOctets\nIpExt: 5\n";
+        let expected = TcpSegments {
+            sent: 107,
+            received: 90,
+            retransmitted: 7,
+            retransmitted_in_vain: 5,
+            received_out_of_order: 30,
+            recoveries: 5,
+        };
+        assert_eq!(parse_tcp(snmp, netstat), expected);
+    }
 
     #[test]
     fn reads_both_tables() {

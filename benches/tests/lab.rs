@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use benches::emulator::Direction;
-use benches::iperf::{Iperf, IperfConfig, Protocol};
+use benches::iperf::{Iperf, IperfConfig, Protocol, Tcp};
 use benches::lab::{Lab, LabConfig, Site};
 use benches::ping::Ping;
 use benches::snmp::too_large;
@@ -245,6 +245,7 @@ fn wires_have_their_mtu_and_hosts_both_families() {
                 seconds: 1,
                 is_reversed,
                 protocol: Protocol::Tcp,
+                tcp: Tcp::default(),
             };
             let report = Iperf::start(&tcp).unwrap().finish().unwrap();
             println!("{} {report:?}", remote.address);
@@ -265,6 +266,7 @@ fn wires_have_their_mtu_and_hosts_both_families() {
             payload_octets: 1372,
             bits_per_s: 5_000_000,
         },
+        tcp: Tcp::default(),
     };
     let report = Iperf::start(&udp).unwrap().finish().unwrap();
     println!("{report:?}");

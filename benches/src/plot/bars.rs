@@ -1,5 +1,6 @@
 //! Bars side by side.
 
+use std::ops::Range;
 use std::path::Path;
 
 use plotters::prelude::*;
@@ -7,7 +8,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::{Places, number};
 use super::{
-    Axis, Chart, Legend, PALETTE, PlotError, SIZE, chart, draw_axes, draw_legend, swatch, text,
+    Axis, Chart, INK, Legend, PALETTE, PlotError, SIZE, chart, draw_axes, draw_legend, swatch, text,
 };
 
 /// One group of bars for each case, in it one bar for each series.
@@ -20,15 +21,34 @@ pub struct BarPlot {
     pub y: Axis,
     /// What stands below each group.
     pub cases: Vec<String>,
-    /// Name, and one value for each case.
-    pub series: Vec<(String, Vec<f64>)>,
+    pub series: Vec<Bars>,
     pub legend: Legend,
+}
+
+/// The bars of one colour.
+#[derive(Clone, Debug)]
+pub struct Bars {
+    /// As it stands in the legend.
+    pub name: String,
+    /// One for each case.
+    pub values: Vec<f64>,
+    /// From the least to the most that was measured, one for each case; none: no marks.
+    pub spreads: Vec<Range<f64>>,
 }
 
 /// Of the distance between two groups, what bars take.
 const FILLED: f64 = 0.8;
 /// What the legend needs above the bars.
 const HEADROOM: f64 = 1.25;
+
+impl Bars {
+    /// Where a bar or its spread ends.
+    fn top(&self, case: usize) -> f64 {
+        let value = self.values.get(case).copied().unwrap_or(f64::NAN);
+        let most = self.spreads.get(case).map_or(value, |spread| spread.end);
+        value.max(most)
+    }
+}
 
 impl BarPlot {
     /// Writes the picture.
@@ -44,8 +64,9 @@ impl BarPlot {
     /// # Errors
     /// When there is nothing to draw.
     pub fn svg(&self) -> Result<String, PlotError> {
-        let values = self.series.iter().flat_map(|(_, values)| values);
-        let most = values.copied().fold(f64::NAN, f64::max);
+        let tops =
+            (0..self.cases.len()).flat_map(|case| self.series.iter().map(move |it| it.top(case)));
+        let most = tops.fold(f64::NAN, f64::max);
         let y = self.y.places([most * HEADROOM].into_iter())?;
         let x = Places {
             range: 0.0..self.cases.len() as f64,
@@ -70,24 +91,33 @@ impl BarPlot {
     }
 
     fn draw_series(&self, chart: &mut Chart<'_>, index: usize) -> Result<(), PlotError> {
-        let (name, values) = &self.series[index];
+        let bars = &self.series[index];
         let colour = PALETTE[index % PALETTE.len()];
         let width = FILLED / self.series.len() as f64;
         let left = |case: usize| case as f64 + (1.0 - FILLED) / 2.0 + index as f64 * width;
-        let bars = (0..).zip(values).map(|(case, value)| {
+        let middle = |case: usize| left(case) + width * 0.47;
+        let rectangles = (0..).zip(&bars.values).map(|(case, value)| {
             let corners = [(left(case), 0.0), (left(case) + width * 0.94, *value)];
             Rectangle::new(corners, colour.filled())
         });
         chart
-            .draw_series(bars)?
-            .label(name)
+            .draw_series(rectangles)?
+            .label(&bars.name)
             .legend(move |at| swatch(at, colour.filled()));
         let above = text(13).pos(Pos::new(HPos::Center, VPos::Bottom));
-        let numbers = (0..).zip(values).map(|(case, value)| {
-            let at = (left(case) + width * 0.47, *value);
-            Text::new(number(*value), at, above.clone())
+        let numbers = (0..).zip(&bars.values).map(|(case, value)| {
+            Text::new(
+                number(*value),
+                (middle(case), bars.top(case)),
+                above.clone(),
+            )
         });
         chart.draw_series(numbers)?;
+        let whiskers = (0..).zip(&bars.spreads).map(|(case, spread)| {
+            let ends = [spread.start, spread.end].map(|value| (middle(case), value));
+            PathElement::new(ends, INK.stroke_width(2))
+        });
+        chart.draw_series(whiskers)?;
         Ok(())
     }
 }

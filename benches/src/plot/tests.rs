@@ -61,8 +61,16 @@ fn bars_stand_on_nought_with_their_numbers_above() {
         y: Axis::linear("Mbit/s"),
         cases: vec!["0 %".to_owned(), "1 %".to_owned()],
         series: vec![
-            ("without ordering".to_owned(), vec![90.0, 12.5]),
-            ("with ordering".to_owned(), vec![91.0, 88.0]),
+            Bars {
+                name: "without ordering".to_owned(),
+                values: vec![90.0, 12.5],
+                spreads: vec![88.0..93.0, 10.0..17.0],
+            },
+            Bars {
+                name: "with ordering".to_owned(),
+                values: vec![91.0, 88.0],
+                spreads: Vec::new(),
+            },
         ],
         legend: Legend::default(),
     };
@@ -70,6 +78,14 @@ fn bars_stand_on_nought_with_their_numbers_above() {
     for text in ["0 %", "1 %", "12.5", "91", "without ordering", "Mbit/s"] {
         assert!(svg.contains(text), "{text} in\n{svg}");
     }
+    let lines = |plot: &BarPlot| plot.svg().unwrap().matches("<polyline").count();
+    let mut without = bars.clone();
+    without.series[0].spreads.clear();
+    assert_eq!(
+        lines(&bars),
+        lines(&without) + 2,
+        "one mark for each spread"
+    );
     let nothing = BarPlot {
         series: Vec::new(),
         ..bars

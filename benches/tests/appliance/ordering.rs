@@ -137,3 +137,31 @@ fn what_every_link_lost_is_not_waited_for() {
         );
     }
 }
+
+/// Packets behind a gap that nobody fills leave when `max-delay` is over, not when the worker happens to wake up: it sleeps
+/// between packets as rare as these.
+#[test]
+fn a_gap_is_given_up_on_time() {
+    const MAX_DELAY_US: u64 = 20_000;
+    let mut lab = running(LabConfig {
+        // The links that stand still are not to be given up.
+        edits: vec![("lcp-timeout: 5".to_owned(), "lcp-timeout: 60".to_owned())],
+        ..uneven("ordering: { max-delay: 20ms, adaptive: false }")
+    });
+    let traffic = Traffic::start(&lab, 25);
+    sleep(1.0);
+    for (link, words) in [(2, "stall=on"), (3, "stall=on"), (1, "loss=30% jitter=0ms")] {
+        lab.change_link(link, Direction::Both, words).unwrap();
+    }
+    sleep(16.0);
+    for (site, report) in Site::BOTH.into_iter().zip(traffic.stop()) {
+        assert_honest(&report);
+        let ordering = ordering(&lab, site.other());
+        println!("{:?}\n{ordering:?}", report.latency);
+        assert!(ordering.timed_out_gaps > 40, "{ordering:?}");
+        let late_us = ordering.mean_held_us.checked_sub(MAX_DELAY_US);
+        let late_us = late_us.expect("nothing leaves before its time");
+        println!("given up {late_us} us late in the mean");
+        assert!(late_us < 1_000, "{late_us} us");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use benches::iperf::{Iperf, IperfConfig, IperfReport, Protocol};
+use benches::iperf::{Iperf, IperfConfig, IperfReport, Protocol, Tcp};
 use benches::lab::{Lab, LabConfig, Site};
 use benches::snmp::{TooLarge, too_large};
 
@@ -39,6 +39,7 @@ fn iperf(lab: &Lab, from: Site, protocol: Protocol) -> IperfReport {
         seconds: 2,
         is_reversed: from == Site::Remote,
         protocol,
+        tcp: Tcp::default(),
     };
     let report = Iperf::start(&config).and_then(Iperf::finish);
     let report = report.unwrap_or_else(|error| panic!("{error}\n{}", drops_of(lab)));

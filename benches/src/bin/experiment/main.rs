@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod ordering;
 mod setting;
 mod stalled_link;
 
@@ -29,6 +30,8 @@ struct Arguments {
 enum Experiment {
     /// What a link that stands still costs the others
     StalledLink(stalled_link::Arguments),
+    /// What `ordering` does to TCP when the quick link loses packets
+    Ordering(ordering::Arguments),
 }
 
 fn results() -> PathBuf {
@@ -50,5 +53,6 @@ fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(&arguments.output)?;
     match &arguments.experiment {
         Experiment::StalledLink(of) => stalled_link::run(of, &arguments.output),
+        Experiment::Ordering(of) => ordering::run(of, &arguments.output),
     }
 }
