@@ -21,7 +21,7 @@ use crate::setting;
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// How often each case is run
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Packets of 200 octets a second, each way
     #[arg(long, default_value_t = 2000)]
@@ -156,13 +156,65 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// The median of all runs of a case, with the least and the most.
-fn figure(runs: &[&Run], of: impl Fn(&FlowReport) -> Duration) -> String {
-    let reports = runs.iter().flat_map(|run| &run.reports);
-    let mut values: Vec<f64> = reports.map(|report| ms(of(report))).collect();
-    values.sort_unstable_by(f64::total_cmp);
-    let (least, most) = (values[0], values[values.len() - 1]);
-    format!("{:.1} ({least:.1}-{most:.1})", values[values.len() / 2])
+/// A figure of all runs of a case, ms.
+struct Spread {
+    least: f64,
+    median: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn of(runs: &[Run], case: Case, figure: Figure) -> Self {
+        let of_case = runs.iter().filter(|run| run.case == case);
+        let reports = of_case.flat_map(|run| &run.reports);
+        let mut values: Vec<f64> = reports.map(|report| ms(figure(report))).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        Self {
+            least: values[0],
+            median: values[values.len() / 2],
+            most: values[values.len() - 1],
+        }
+    }
+
+    fn text(&self) -> String {
+        format!("{:.1} ({:.1}-{:.1})", self.median, self.least, self.most)
+    }
+}
+
+type Figure = fn(&FlowReport) -> Duration;
+
+const FIGURES: [(&str, Figure); 4] = [
+    ("p50", |report| report.latency.p50),
+    ("p99", |report| report.latency.p99),
+    ("p99.9", |report| report.latency.p999),
+    ("longest", |report| report.latency.most),
+];
+
+/// Whether what happens to a slower link shows in any figure.
+fn verdict(runs: &[Run]) -> String {
+    let slower = [
+        Case::SlowerStands,
+        Case::SlowerTakesNothing,
+        Case::SlowerWanders,
+    ];
+    let mut above = Vec::new();
+    for case in slower {
+        for (name, figure) in FIGURES {
+            let median = Spread::of(runs, case, figure).median;
+            if median > Spread::of(runs, Case::Nothing, figure).most {
+                above.push(format!("{name} while {}", case.name()));
+            }
+        }
+    }
+    if above.is_empty() {
+        "Whatever happens to the 40 ms link, no median of a latency is above the spread of the runs in which nothing happens."
+            .to_owned()
+    } else {
+        format!(
+            "Above the spread of the runs in which nothing happens: {}.",
+            above.join("; ")
+        )
+    }
 }
 
 fn table(runs: &[Run], arguments: &Arguments) -> String {
@@ -184,18 +236,18 @@ fn table(runs: &[Run], arguments: &Arguments) -> String {
         // Writing to a text cannot fail.
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} |",
             case.name(),
             total(|report| report.sent),
             total(FlowReport::lost),
             total(|report| report.delivered_twice),
-            figure(&of_case, |report| report.latency.p50),
-            figure(&of_case, |report| report.latency.p99),
-            figure(&of_case, |report| report.latency.p999),
-            figure(&of_case, |report| report.latency.most),
+            FIGURES
+                .map(|(_, figure)| Spread::of(runs, case, figure).text())
+                .join(" | "),
         );
     }
-    text += "\n![Latency over time](stalled-link.svg)\n\n";
+    let _ = writeln!(text, "\n{}\n", verdict(runs));
+    text += "![Latency over time](stalled-link.svg)\n\n";
     text
 }
 
@@ -221,7 +273,11 @@ fn plot(runs: &[Run]) -> LinePlot {
     LinePlot {
         title: "Latency of a set over links of 20, 40 and 60 ms".to_owned(),
         x: Axis::linear("time, s"),
-        y: Axis::linear(&format!("longest latency in {} ms, ms", STEP.as_millis())).over(0.0..70.0),
+        y: Axis::linear(&format!(
+            "longest latency of each {} ms, ms",
+            STEP.as_millis()
+        ))
+        .over(0.0..70.0),
         spans: spans.collect(),
         series: series.collect(),
         legend: Legend::UpperRight,
