@@ -193,6 +193,14 @@ impl Candidates {
         self.run_count
     }
 
+    /// Octets of all packets, with what stands before them.
+    #[inline(always)]
+    pub(super) fn frame_octets(&self) -> u64 {
+        let runs = (0..self.run_count).map(|index| self.run(index));
+        runs.map(|run| run.octets + (run.packets * run.headers_octets) as u64)
+            .sum()
+    }
+
     #[inline(always)]
     pub(super) fn run(&self, index: usize) -> &Run {
         &self.runs[index % BURST]

@@ -75,7 +75,7 @@ impl Worker {
     fn recognise_all(&mut self, port: usize, burst: &Burst) -> (usize, u64) {
         const HEADERS_OCTETS: usize = decapsulation::HEADERS_OCTETS;
         self.prefetch_sessions(burst);
-        let (mut count, mut octets) = (0, 0);
+        let mut count = 0;
         let mut run = Run::none();
         let mut expected = &Expected::NOTHING;
         'frames: for frame in burst {
@@ -93,18 +93,16 @@ impl Worker {
                 }
                 turned = true;
             };
-            let frame_octets = frame.len();
-            let inner_octets = frame_octets - HEADERS_OCTETS;
+            let inner_octets = frame.len() - HEADERS_OCTETS;
             if !run.add(number, inner_octets) {
                 self.candidates.push_run(run);
                 run = Run::of(run.origin, number, inner_octets, HEADERS_OCTETS);
             }
             self.candidates.set_number(count, number);
-            octets += frame_octets as u64;
             count += 1;
         }
         self.candidates.push_run(run);
-        (count, octets)
+        (count, self.candidates.frame_octets())
     }
 
     /// Takes frames of which the first is no copy, and says how many octets they had.

@@ -49,6 +49,7 @@ impl RxQueue {
             return 0;
         }
         let fresh = burst.spare();
+        let (port, passes_buffers) = (self.port_id, self.passes_buffers);
         for index in 0..received {
             // SAFETY: the driver wrote so many pointers to valid buffers, which are ours now.
             let mbuf = unsafe { *fresh.add(index) };
@@ -60,8 +61,8 @@ impl RxQueue {
             // SAFETY: as `Mbuf` wants them, and nobody else's.
             let mut mbuf =
                 ManuallyDrop::new(unsafe { Mbuf::from_raw(NonNull::new_unchecked(mbuf)) });
-            if self.passes_buffers {
-                mbuf.forget_sender(self.port_id);
+            if passes_buffers {
+                mbuf.forget_sender(port);
             }
             mbuf.prefetch();
         }
