@@ -23,7 +23,7 @@ mod ring;
 pub mod skew;
 pub mod speed;
 mod start;
-mod tables;
+pub mod tables;
 pub mod transform;
 mod tx_ring;
 pub mod window;

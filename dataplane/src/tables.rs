@@ -26,15 +26,15 @@ use crate::transform::split::MIN_MEMBER_MTU;
 
 pub(crate) use interfaces::Interface;
 pub(crate) use resolved::{Address, HopPlace};
-pub(crate) use routes::TableSlot;
+pub use routes::{Routes, TableSlot};
 pub(crate) use sessions::Session;
 pub(crate) use sets::{Member, Set};
 pub(crate) use shortcuts::{LineNumber, ShortTarget, Shortcut};
+pub use wire_index::WireIndex;
 
 use inbound::Inbounds;
 use interfaces::Interfaces;
 use resolved::Resolved;
-use routes::Routes;
 use sessions::Sessions;
 use sets::Sets;
 use shortcuts::Shortcuts;

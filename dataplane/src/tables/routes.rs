@@ -9,7 +9,7 @@ use crate::command::{NextHop, Prefix, TableId};
 
 /// Place of a table in this worker's list; the numbers of tables are any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct TableSlot(u32);
+pub struct TableSlot(u32);
 
 impl TableSlot {
     pub(super) fn number(self) -> u32 {
@@ -26,13 +26,14 @@ struct Table {
 
 /// Tables come into being when they are first named, and stay.
 #[derive(Default)]
-pub(crate) struct Routes {
+pub struct Routes {
     slots: HashMap<TableId, TableSlot>,
     tables: Vec<Table>,
 }
 
 impl Routes {
-    pub(super) fn slot(&mut self, id: TableId) -> TableSlot {
+    /// The table of this number.
+    pub fn slot(&mut self, id: TableId) -> TableSlot {
         *self.slots.entry(id).or_insert_with(|| {
             self.tables.push(Table {
                 id,
@@ -54,7 +55,8 @@ impl Routes {
             .map_or(TableId(0), |table| table.id)
     }
 
-    pub(super) fn set(&mut self, table: TableId, prefix: Prefix, next_hop: NextHop) {
+    /// Adds a route, or replaces the one to the same prefix.
+    pub fn set(&mut self, table: TableId, prefix: Prefix, next_hop: NextHop) {
         let slot = self.slot(table);
         let table = &mut self.tables[slot.0 as usize];
         match network(prefix) {
@@ -74,17 +76,17 @@ impl Routes {
         };
     }
 
-    pub(super) fn longest_match(&self, table: TableSlot, destination: Ipv4Addr) -> Option<NextHop> {
+    /// Where packets to `destination` go.
+    #[must_use]
+    pub fn longest_match(&self, table: TableSlot, destination: Ipv4Addr) -> Option<NextHop> {
         let routes = &self.tables.get(table.0 as usize)?.ipv4;
         let (_, _, &next_hop) = routes.longest_match(destination)?;
         Some(next_hop)
     }
 
-    pub(super) fn longest_match_ipv6(
-        &self,
-        table: TableSlot,
-        destination: Ipv6Addr,
-    ) -> Option<NextHop> {
+    /// The same for IPv6.
+    #[must_use]
+    pub fn longest_match_ipv6(&self, table: TableSlot, destination: Ipv6Addr) -> Option<NextHop> {
         let routes = &self.tables.get(table.0 as usize)?.ipv6;
         let (_, _, &next_hop) = routes.longest_match(destination)?;
         Some(next_hop)

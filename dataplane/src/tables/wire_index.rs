@@ -17,8 +17,9 @@ const FREE: Entry = Entry {
 
 const LEAST_ENTRIES: usize = 64;
 
+/// Finds sessions by tunnel and session id, as one number.
 #[derive(Debug)]
-pub(super) struct WireIndex {
+pub struct WireIndex {
     /// A power of two, at most half of them in use: a search ends.
     entries: Box<[Entry]>,
     used: usize,
@@ -43,8 +44,10 @@ impl WireIndex {
         dpdk::prefetch(self.entry(self.home(ids)));
     }
 
+    /// The session that has these ids.
     #[inline]
-    pub(super) fn get(&self, ids: u32) -> Option<SessionId> {
+    #[must_use]
+    pub fn get(&self, ids: u32) -> Option<SessionId> {
         let mut at = self.home(ids);
         loop {
             let entry = self.entry(at);
@@ -59,7 +62,7 @@ impl WireIndex {
     }
 
     /// The session that has these ids from now on.
-    pub(super) fn insert(&mut self, ids: u32, session: SessionId) {
+    pub fn insert(&mut self, ids: u32, session: SessionId) {
         if 2 * (self.used + 1) > self.entries.len() {
             self.grow();
         }
