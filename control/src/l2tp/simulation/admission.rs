@@ -356,13 +356,23 @@ fn a_silent_peer_gets_three_sccrps_and_is_forgotten_without_a_word() {
 
 #[test]
 fn half_open_tunnels_are_limited_and_the_oldest_makes_room() {
-    let mut script = Script::new(vec![incoming("")]);
-    for host in 0..200 {
-        script.peer = SocketAddr::new(Ipv4Addr::new(192, 0, 2, host).into(), PORT);
+    let Limits {
+        half_open,
+        half_open_per_source,
+        ..
+    } = Limits::default();
+    let request_from = |script: &mut Script, peer: IpAddr, port: u16| {
+        script.peer = SocketAddr::new(peer, port);
         (script.ns, script.tunnel_id) = (0, 0);
         script.request(Vec::new());
+    };
+
+    let mut script = Script::new(vec![incoming("")]);
+    for host in 0..half_open as u32 + 100 {
+        let address = u32::from(Ipv4Addr::new(198, 18, 0, 0)) + host;
+        request_from(&mut script, Ipv4Addr::from(address).into(), PORT);
     }
-    assert_eq!(script.endpoint.tunnels().count(), 64);
+    assert_eq!(script.endpoint.tunnels().count(), half_open);
     // The newest still gets in.
     script.say(0, &message(MessageType::Scccn, Vec::new()));
     script.sent();
@@ -372,23 +382,21 @@ fn half_open_tunnels_are_limited_and_the_oldest_makes_room() {
     ));
 
     let mut script = Script::new(vec![incoming("")]);
-    for port in 1..100 {
-        script.peer.set_port(port);
-        (script.ns, script.tunnel_id) = (0, 0);
-        script.request(Vec::new());
+    for port in 1..=half_open_per_source as u16 + 83 {
+        let peer = script.peer.ip();
+        request_from(&mut script, peer, port);
     }
-    assert_eq!(script.endpoint.tunnels().count(), 16);
-    assert_eq!(script.endpoint.statistics().limited, 99 - 16);
+    assert_eq!(script.endpoint.tunnels().count(), half_open_per_source);
+    assert_eq!(script.endpoint.statistics().limited, 83);
 
     // Of IPv6, whoever has a network of 64 bits is one source.
-    for (hosts, networks, expected) in [(99, 1, 16), (99, 99, 64)] {
+    let requests = half_open as u16 + 100;
+    for (networks, expected) in [(1, half_open_per_source), (requests, half_open)] {
         let mut script = Script::new(vec![incoming("")]);
-        for number in 0..99 {
-            let (network, host) = (number % networks, number % hosts);
-            let address = Ipv6Addr::new(0x2001, 0xdb8, 0, network, host, 0, 0, 1);
-            script.peer = SocketAddr::new(address.into(), PORT);
-            (script.ns, script.tunnel_id) = (0, 0);
-            script.request(Vec::new());
+        for number in 0..requests {
+            let network = number % networks;
+            let address = Ipv6Addr::new(0x2001, 0xdb8, 0, network, number, 0, 0, 1);
+            request_from(&mut script, address.into(), PORT);
         }
         assert_eq!(script.endpoint.tunnels().count(), expected);
     }
