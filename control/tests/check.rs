@@ -181,6 +181,19 @@ fn the_two_ends_must_fit_together() {
         "no other file here has the address 203.0.113.2",
     );
     one(
+        "authentication",
+        &[(
+            "    - name: remote\n",
+            "    - name: remote\n      ppp: { authentication: [chap] }\n",
+        )],
+        &[(
+            "    - name: head1\n",
+            "    - name: head1\n      ppp: { authentication: [pap] }\n",
+        )],
+        "l2tp.outgoing[head1].ppp.authentication",
+        "takes none of these ways to log in",
+    );
+    one(
         "mtu",
         &[("{ name: A, window", "{ name: A, mtu: 1400, window")],
         &[],

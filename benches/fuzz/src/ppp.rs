@@ -3,7 +3,10 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use control::ppp::{AuthProtocol, Config, Login, Output, Role, Session, Timers};
+use control::ppp::{
+    AuthProtocol, Config, Login, NameServers, Output, Proxy, ProxyAuthentication, ProxyLcp,
+    ProxyPolicy, Role, Session, Timers, Wanted,
+};
 use control::secret::Secret;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -29,6 +32,11 @@ impl Link {
             username: "remote.1".to_owned(),
             password: password(choices & 1 == 0),
             local_ip: (choices & 2 != 0).then_some(Ipv4Addr::new(10, 0, 0, 9)),
+            protocols: AuthProtocol::ALL.to_vec(),
+            wanted: Wanted {
+                dns: choices & 64 != 0,
+                nbns: choices & 64 != 0,
+            },
         };
         let login = Login {
             username: "remote.1".to_owned(),
@@ -39,10 +47,23 @@ impl Link {
             name: "head".to_owned(),
             logins: vec![login].into(),
             local_ip: Ipv4Addr::new(192, 168, 1, 1),
-            protocols: if choices & 4 == 0 {
-                vec![AuthProtocol::Chap, AuthProtocol::Pap]
-            } else {
-                vec![AuthProtocol::Pap]
+            protocols: match choices & (4 | 64) {
+                0 => vec![AuthProtocol::Chap, AuthProtocol::Pap],
+                4 => vec![AuthProtocol::Pap],
+                _ => vec![AuthProtocol::MsChapV2, AuthProtocol::Chap],
+            },
+            rechallenge: (choices & 64 != 0).then_some(Duration::from_secs(10)),
+            name_servers: NameServers {
+                dns: vec![Ipv4Addr::new(192, 168, 1, 53)],
+                nbns: Vec::new(),
+            },
+            proxy: ProxyPolicy {
+                lcp: if choices & 128 == 0 {
+                    ProxyLcp::Renegotiate
+                } else {
+                    ProxyLcp::Accept
+                },
+                authentication: true,
             },
         };
         let session = |role, seed| {
@@ -53,18 +74,37 @@ impl Link {
                 mru: if choices & 8 == 0 { 1500 } else { 1400 },
                 lcp_rate: Duration::from_secs(1),
                 lcp_timeout: Duration::from_secs(5),
+                ignore_magic: false,
                 timers: Timers::default(),
             };
             Session::new(config, StdRng::seed_from_u64(seed))
         };
         let mut ends = [session(client, 1), session(server, 2)];
         for end in &mut ends {
-            end.start(Duration::ZERO);
+            if !end.awaits_proxy() {
+                end.start(Duration::ZERO);
+            }
         }
         Self {
             ends,
             now: Duration::ZERO,
         }
+    }
+
+    /// The LAC of a server that waits for it tells something.
+    pub fn tell(&mut self, input: &mut Input<'_>) {
+        let mut octets = || input.short().to_vec();
+        let proxy = Proxy {
+            last_sent: Some(octets()),
+            last_received: Some(octets()),
+            authentication: Some(ProxyAuthentication::Chap {
+                name: b"remote.1".to_vec(),
+                challenge: octets(),
+                id: 7,
+                response: octets(),
+            }),
+        };
+        let _ = self.ends[1].start_after(self.now, &proxy);
     }
 
     /// A frame arrives at an end.

@@ -27,7 +27,7 @@ fuzz_target!(|octets: &[u8]| {
             2 | 3 => link.pass_to_timeout(end),
             4 => link.ends[end].close(link.now, CloseReason::Administrative),
             5 => link.ends[end].send_echo(link.now),
-            6 => link.ends[end].start(link.now),
+            6 => link.tell(&mut input),
             _ => link.arrive(end, input.short()),
         }
     }

@@ -5,6 +5,7 @@
 
 mod interfaces;
 mod memory;
+mod ppp;
 mod tunnels;
 
 use std::collections::BTreeMap;

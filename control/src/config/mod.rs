@@ -19,7 +19,7 @@ mod tree;
 pub use load::check_files;
 pub use model::{
     Config, Dataplane, Device, HaSet, HugePages, Incoming, Interface, InterfaceAddress, L2tp,
-    Management, Match, Neighbour, Outgoing, Poll, Port, Route, Via,
+    Management, Match, Neighbour, Outgoing, Poll, Port, Ppp, PppClient, PppServer, Route, Via,
 };
 pub use problem::{Problem, Severity, Warning};
 pub use sections::{

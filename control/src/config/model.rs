@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use dataplane::command::Prefix;
 
+use crate::ppp::{AuthProtocol, NameServers, ProxyPolicy, Timers, Wanted};
 use crate::secret::Secret;
 
 /// One appliance.
@@ -195,6 +196,7 @@ pub struct Outgoing {
     pub mtu: Option<u16>,
     /// What is sent at most, bits per second of outer IP packets; all when not given.
     pub speed: Option<u64>,
+    pub ppp: PppClient,
 }
 
 /// Who may set up tunnels to us, and what they get.
@@ -227,6 +229,41 @@ pub struct Incoming {
     /// What is sent at most on a link whose match does not say, bits per second
     /// of outer IP packets.
     pub speed: Option<u64>,
+    pub ppp: PppServer,
+}
+
+/// How PPP is talked, at either end of a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ppp {
+    /// How the client proves who it is, best first: what a client agrees to,
+    /// what a server asks for.
+    pub authentication: Vec<AuthProtocol>,
+    /// Send FF 03 before the PPP protocol (RFC 1661, 6.6); received are both forms.
+    pub address_control: bool,
+    /// Do not look at the peer's magic numbers.
+    pub ignore_magic: bool,
+    pub timers: Timers,
+}
+
+/// PPP of an `outgoing`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PppClient {
+    pub link: Ppp,
+    /// What is asked for besides an address, `request` in the file.
+    pub wanted: Wanted,
+}
+
+/// PPP of an `incoming`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PppServer {
+    pub link: Ppp,
+    /// Time after which a peer on an open link has to prove again who it is.
+    pub rechallenge: Option<Duration>,
+    /// What peers are told that ask, `dns` and `nbns` in the file.
+    pub name_servers: NameServers,
+    /// How far a LAC is believed that negotiated before us, `proxy-lcp` and
+    /// `proxy-authentication` in the file.
+    pub proxy: ProxyPolicy,
 }
 
 /// One login, and the address and routes that come with it.

@@ -97,6 +97,7 @@ fn findings(files: &[File<'_>], index: usize, place: usize) -> Vec<Finding> {
     };
     found.extend(secrets(files, index, place, far));
     found.extend(logins(files, index, place, far));
+    found.extend(authentication(files, index, place, far));
     found
 }
 
@@ -235,6 +236,25 @@ fn secrets(files: &[File<'_>], index: usize, number: usize, far: Far) -> Option<
         key,
         message,
         "write the same `secret` at both ends".to_owned(),
+    ))
+}
+
+/// Whether there is a way to log in that both ends know.
+fn authentication(files: &[File<'_>], index: usize, number: usize, far: Far) -> Option<Finding> {
+    let key = |of: Path| of.key("ppp").key("authentication");
+    let (path, far_path) = (key(outgoing_path(number)), key(incoming_path(far.incoming)));
+    let sound = files[index].problems.sound(&path) && files[far.file].problems.sound(&far_path);
+    let ours = &files[index].config.l2tp.outgoing[number].ppp.link;
+    let theirs = &incoming_of(files, far).ppp.link;
+    let mut common = ours.authentication.iter();
+    if !sound || common.any(|protocol| theirs.authentication.contains(protocol)) {
+        return None;
+    }
+    let at = place(files, far.file, &far_path);
+    Some((
+        path,
+        format!("the far end takes none of these ways to log in ({at})"),
+        "let both ends have one in common, as chap".to_owned(),
     ))
 }
 

@@ -1,5 +1,6 @@
 //! From the file's tree to a [`Config`]: one function for each mapping of the file.
 
+mod ppp;
 mod tunnels;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,5 +1,7 @@
 //! The words of the file: every one is known, read and documented; and no text makes a panic.
 
+mod ppp;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
@@ -67,6 +69,14 @@ fn known_keys() -> BTreeMap<String, BTreeSet<String>> {
         (
             ".l2tp.incoming[]",
             format!("l2tp:\n incoming:\n{}", with_strange("  - ")),
+        ),
+        (
+            ".l2tp.outgoing[].ppp",
+            format!("l2tp:\n outgoing:\n  - ppp:\n{}", with_strange("     ")),
+        ),
+        (
+            ".l2tp.incoming[].ppp",
+            format!("l2tp:\n incoming:\n  - ppp:\n{}", with_strange("     ")),
         ),
         (
             ".l2tp.incoming[].match[]",

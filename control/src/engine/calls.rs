@@ -12,7 +12,8 @@ use super::dialer::{Failure, failure_of_call, failure_of_ppp, failure_of_tunnel}
 use super::hearing::Hearing;
 use super::link::{Link, Origin, Phase};
 use super::membership::Admission;
-use crate::config::Config;
+use super::ppp_settings;
+use crate::config::{Config, Ppp};
 use crate::ha::Agreement;
 use crate::ha::instance::{Key, SetParameters};
 use crate::l2tp::{self, CallId, TunnelId, VendorAvp};
@@ -23,9 +24,6 @@ const FIRMWARE_REVISION: u16 = 0x0001;
 /// A peer that has not answered by then, after repetitions at 1, 3 and 7 s, is
 /// dialled anew: a line that comes back is found within four seconds.
 const ESTABLISHMENT: Duration = Duration::from_secs(8);
-/// Shorter than RFC 1661's three seconds: a lost packet must not keep a link
-/// out of its set for long, and an early repetition does no harm.
-const PPP_RESTART: Duration = Duration::from_secs(1);
 /// PPP frames of LCP begin so; the code follows (RFC 1661, 5).
 pub(super) const LCP: [u8; 2] = [0xc0, 0x21];
 const ECHO_REQUEST: u8 = 9;
@@ -121,7 +119,7 @@ impl Engine {
                 }) => self.send_udp(TableId(table), source, destination, &payload),
                 Some(l2tp::Output::Event(event)) => self.handle_l2tp(now, event),
                 None => match self.connected.pop_front() {
-                    Some(id) => self.start_ppp(now, id),
+                    Some((id, proxy)) => self.start_ppp(now, id, &proxy),
                     None => break,
                 },
             }
@@ -144,8 +142,10 @@ impl Engine {
                 self.call_answered(now, call, &vendor_avps)
             }
             // Our ICCN may still be about to leave: PPP begins behind it.
-            l2tp::Event::CallConnected { call } => {
-                self.connected.extend(self.by_call.get(&call));
+            l2tp::Event::CallConnected { call, attributes } => {
+                let link = self.by_call.get(&call);
+                let proxy = ppp_settings::proxy(&attributes);
+                self.connected.extend(link.map(|&id| (id, proxy)));
             }
             // The tunnel's own end follows, and says why.
             l2tp::Event::CallClosed {
@@ -216,18 +216,13 @@ impl Engine {
                 set,
                 peer_instance: agreement.instance,
             });
-        let role = ppp::Role::Server {
-            name: config.local_hostname.clone(),
-            logins: Arc::clone(&admitted.logins),
-            local_ip: config.local_ip,
-            protocols: vec![ppp::AuthProtocol::Chap, ppp::AuthProtocol::Pap],
-        };
         let settings = LinkSettings {
             origin: Origin::Incoming {
                 incoming,
                 login: None,
             },
-            role,
+            role: ppp_settings::server(config, Arc::clone(&admitted.logins)),
+            ppp: config.ppp.link.clone(),
             ipv6: admitted.ipv6,
             payload_table: config.payload_table,
             lcp_rate: config.lcp_rate,
@@ -266,11 +261,8 @@ impl Engine {
             .map(|set| Key::Outgoing { set });
         let settings = LinkSettings {
             origin: Origin::Outgoing(index),
-            role: ppp::Role::Client {
-                username: config.username.clone(),
-                password: config.password.clone(),
-                local_ip: config.local_ip,
-            },
+            role: ppp_settings::client(config),
+            ppp: config.ppp.link.clone(),
             ipv6: self.config.carries_ipv6(
                 config.payload_table,
                 config.ha_set,
@@ -305,7 +297,6 @@ impl Engine {
         self.free_ids(now, ends.local_id, ids.local_id);
         let set = key.map(|key| self.set_for(key));
         let id = SessionId(self.session_slots.take());
-        let address_control = true;
         let mtu = self.link_mtu(ends.table, ends.local.ip(), set.is_some(), settings.mtu);
         let spec = SessionSpec {
             id,
@@ -321,7 +312,7 @@ impl Engine {
             tcp_mss_fix: settings.tcp_mss_fix,
             mtu,
             udp_checksum: settings.udp_checksum,
-            address_control,
+            address_control: settings.ppp.address_control,
             set: None,
             speed: None,
             counters: (0..self.workers).map(|_| Arc::default()).collect(),
@@ -333,10 +324,8 @@ impl Engine {
             mru: mtu,
             lcp_rate: settings.lcp_rate,
             lcp_timeout: settings.lcp_timeout,
-            timers: ppp::Timers {
-                restart: PPP_RESTART,
-                ..ppp::Timers::default()
-            },
+            ignore_magic: settings.ppp.ignore_magic,
+            timers: settings.ppp.timers,
         };
         let ppp = ppp::Session::new(ppp_config, rand::SeedableRng::from_rng(&mut self.rng));
         self.command(Command::SetSession(Arc::new(spec.clone())));
@@ -397,13 +386,21 @@ impl Engine {
         configured.map_or(fits, |mtu| mtu.min(fits))
     }
 
-    fn start_ppp(&mut self, now: Duration, id: SessionId) {
+    fn start_ppp(&mut self, now: Duration, id: SessionId, proxy: &ppp::Proxy) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
         if link.phase == Phase::Calling {
             link.phase = Phase::Negotiating;
-            link.ppp.start(now);
+            let awaited = link.ppp.awaits_proxy();
+            let negotiated = link.ppp.start_after(now, proxy);
+            if awaited {
+                let what = negotiated.map_or_else(
+                    |why| format!("does not stand: {why}"),
+                    |()| "stands".to_owned(),
+                );
+                log::info!("{}: LCP of the LAC {what}", self.link_name(id));
+            }
         }
         self.settle_link(now, id);
     }
@@ -428,7 +425,7 @@ impl Engine {
             return;
         }
         self.endpoint.note_data(now, link.tunnel);
-        if link.phase == Phase::Calling {
+        if link.phase == Phase::Calling && !link.ppp.awaits_proxy() {
             // The peer's ICCN is late or lost, its LCP is here: RFC 2661 lets it
             // begin as soon as it has sent ICCN.
             link.phase = Phase::Negotiating;
@@ -645,6 +642,7 @@ const DEFAULT_PATH_MTU: u16 = 1500;
 struct LinkSettings {
     origin: Origin,
     role: ppp::Role,
+    ppp: Ppp,
     ipv6: bool,
     payload_table: u32,
     lcp_rate: Duration,

@@ -18,7 +18,7 @@ use super::rib::Source;
 use crate::config::Via;
 use crate::ha::Agreement;
 use crate::ha::instance::Key;
-use crate::ppp::{Family, Network};
+use crate::ppp::{Family, NameServers, Network};
 
 /// How long a remote's present instance has to answer an echo when a new one
 /// wants its place: longer than the round trip of any terrestrial line, short
@@ -243,6 +243,7 @@ impl Engine {
             since: now,
         };
         let (set, agreement) = (link.set, link.peer_agreement.clone());
+        let name_servers = link.ppp.name_servers();
         if link.ppp.peer_mru() < link.spec.mtu {
             link.spec.mtu = link.ppp.peer_mru();
             let spec = Arc::new(link.spec.clone());
@@ -250,6 +251,9 @@ impl Engine {
         }
         if let Origin::Outgoing(index) = self.links[&id].origin {
             self.dialers[index].opened();
+        }
+        if name_servers != NameServers::default() {
+            log::info!("{}: the peer's {name_servers}", self.link_name(id));
         }
         log::info!(
             "{}: up, {network}{}",

@@ -21,6 +21,7 @@ mod link;
 mod links;
 mod membership;
 mod nat;
+mod ppp_settings;
 mod report;
 mod rib;
 mod skew;
@@ -47,6 +48,7 @@ use crate::config::{Config, Via};
 use crate::ha::{Books, Sets};
 use crate::host::{Icmp, Neighbours, link_local};
 use crate::l2tp::{self, CallId, Endpoint, TunnelId};
+use crate::ppp::Proxy;
 use crate::slots::Slots;
 use admitted::Admitted;
 use answers::is_link_local;
@@ -99,7 +101,7 @@ pub struct Engine {
     /// The tunnels that we dialled.
     by_tunnel: HashMap<TunnelId, Dialled>,
     /// Links whose PPP begins when what the endpoint has to say has been said.
-    connected: VecDeque<SessionId>,
+    connected: VecDeque<(SessionId, Proxy)>,
     /// The endpoint's outputs are being carried out: whoever adds to them need not.
     settling: bool,
     session_slots: Slots,

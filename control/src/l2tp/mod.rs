@@ -205,6 +205,8 @@ pub enum Event {
     /// ICCN was received, or is about to be sent.
     CallConnected {
         call: CallId,
+        /// What the peer's ICCN says; nothing when it is ours.
+        attributes: Vec<avp::Attribute>,
     },
     CallClosed {
         call: CallId,

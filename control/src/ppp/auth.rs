@@ -1,9 +1,12 @@
 //! The authentication of one link, in whichever role and protocol.
 use std::time::Duration;
 
+use rand::Rng;
 use rand::rngs::StdRng;
 
+use super::chap::Algorithm;
 use super::packet::{Packet, protocol};
+use super::proxy::ProxyAuthentication;
 use super::{AuthProtocol, Login, Timers, chap, pap};
 use crate::secret::Secret;
 
@@ -91,7 +94,21 @@ pub(super) enum Auth {
 /// What each end brings along.
 pub(super) enum Party<'a> {
     Peer(Credentials<'a>),
-    Authenticator { name: &'a str, logins: &'a [Login] },
+    Authenticator {
+        name: &'a str,
+        logins: &'a [Login],
+        /// Time between CHAP's Challenges of an accepted peer.
+        rechallenge: Option<Duration>,
+    },
+}
+
+/// CHAP with which arithmetic; `None` for PAP.
+const fn algorithm(protocol: AuthProtocol) -> Option<Algorithm> {
+    match protocol {
+        AuthProtocol::Chap => Some(Algorithm::Md5),
+        AuthProtocol::MsChapV2 => Some(Algorithm::MicrosoftV2),
+        AuthProtocol::Pap => None,
+    }
 }
 
 impl Auth {
@@ -99,15 +116,16 @@ impl Auth {
         protocol: AuthProtocol,
         party: &Party<'_>,
         timers: &Timers,
-        first_id: u8,
+        rng: &mut StdRng,
     ) -> Self {
-        match (protocol, party) {
-            (AuthProtocol::Chap, Party::Peer(_)) => Self::ChapPeer(chap::Peer::new(timers)),
-            (AuthProtocol::Pap, Party::Peer(_)) => Self::PapPeer(pap::Peer::new(timers, first_id)),
-            (AuthProtocol::Chap, Party::Authenticator { .. }) => {
-                Self::ChapAuthenticator(chap::Authenticator::new(timers, first_id))
+        match (algorithm(protocol), party) {
+            (Some(algorithm), Party::Peer(_)) => Self::ChapPeer(chap::Peer::new(algorithm, timers)),
+            (None, Party::Peer(_)) => Self::PapPeer(pap::Peer::new(timers, rng.random())),
+            (Some(algorithm), Party::Authenticator { rechallenge, .. }) => {
+                let chap = chap::Authenticator::new(algorithm, timers, *rechallenge, rng.random());
+                Self::ChapAuthenticator(chap)
             }
-            (AuthProtocol::Pap, Party::Authenticator { .. }) => {
+            (None, Party::Authenticator { .. }) => {
                 Self::PapAuthenticator(pap::Authenticator::new(timers))
             }
         }
@@ -134,21 +152,50 @@ impl Auth {
         protocol: u16,
         packet: &Packet<'_>,
         party: &Party<'_>,
+        rng: &mut StdRng,
     ) -> Step {
         match (self, protocol, party) {
             (Self::ChapPeer(chap), protocol::CHAP, Party::Peer(credentials)) => {
-                chap.receive(now, packet, credentials)
+                chap.receive(now, packet, credentials, rng)
             }
             (
                 Self::ChapAuthenticator(chap),
                 protocol::CHAP,
                 Party::Authenticator { logins, .. },
-            ) => chap.receive(packet, logins),
+            ) => chap.receive(now, packet, logins),
             (Self::PapPeer(pap), protocol::PAP, Party::Peer(credentials)) => {
                 pap.receive(packet, credentials)
             }
             (Self::PapAuthenticator(pap), protocol::PAP, Party::Authenticator { logins, .. }) => {
                 pap.receive(packet, logins)
+            }
+            _ => Step::Nothing,
+        }
+    }
+
+    /// What the peer answered to a LAC, as if it had answered us. The verdict
+    /// has the identifier of that exchange.
+    pub(super) fn receive_proxy(
+        &mut self,
+        now: Duration,
+        told: &ProxyAuthentication,
+        party: &Party<'_>,
+    ) -> Step {
+        let Party::Authenticator { logins, .. } = party else {
+            return Step::Nothing;
+        };
+        match (self, told) {
+            (
+                Self::ChapAuthenticator(chap),
+                ProxyAuthentication::Chap {
+                    name,
+                    challenge,
+                    id,
+                    response,
+                },
+            ) => chap.receive_proxy(now, (*id, challenge), (response, name), logins),
+            (Self::PapAuthenticator(pap), ProxyAuthentication::Pap { name, id, password }) => {
+                pap.receive_proxy(*id, name, password, logins)
             }
             _ => Step::Nothing,
         }
@@ -160,6 +207,12 @@ impl Auth {
         party: &Party<'_>,
         rng: &mut StdRng,
     ) -> Step {
+        if let (Self::ChapAuthenticator(chap), Party::Authenticator { name, .. }) =
+            (&mut *self, party)
+            && let Some(challenge) = chap.challenge_again(now, name, rng)
+        {
+            return Step::Send(challenge);
+        }
         match self.retry_mut().and_then(|retry| retry.due(now)) {
             None => Step::Nothing,
             Some(false) => Step::GaveUp,
@@ -174,16 +227,16 @@ impl Auth {
         match self {
             Self::None => None,
             Self::ChapPeer(chap) => chap.retry.deadline(),
-            Self::ChapAuthenticator(chap) => chap.retry.deadline(),
+            Self::ChapAuthenticator(chap) => chap.deadline(),
             Self::PapPeer(pap) => pap.retry.deadline(),
             Self::PapAuthenticator(pap) => pap.retry.deadline(),
         }
     }
 
-    /// Nothing of ours is sent again.
-    pub(super) fn stop_retrying(&mut self) {
-        if let Some(retry) = self.retry_mut() {
-            retry.stop();
+    /// An answer of ours is not sent again.
+    pub(super) fn stop_answering(&mut self) {
+        if let Self::ChapPeer(chap) = self {
+            chap.retry.stop();
         }
     }
 

@@ -81,7 +81,8 @@ struct Pending {
 
 /// What we last answered the peer's Configure-Request with.
 struct Answered {
-    id: u8,
+    /// `None` where another answered it, and did not tell.
+    id: Option<u8>,
     code: u8,
     request: Vec<u8>,
     /// How often the Ack was sent again without leaving Opened.
@@ -106,6 +107,9 @@ pub(super) struct Layer<N> {
     naks_received: u32,
     ended_by_peer: bool,
     effects: VecDeque<Effect>,
+    /// Every pair of the automaton's table that was taken.
+    #[cfg(test)]
+    taken: std::collections::HashSet<(State, Event)>,
 }
 
 impl<N: Negotiator> Layer<N> {
@@ -127,6 +131,8 @@ impl<N: Negotiator> Layer<N> {
             naks_received: 0,
             ended_by_peer: false,
             effects: VecDeque::new(),
+            #[cfg(test)]
+            taken: std::collections::HashSet::new(),
         }
     }
 
@@ -158,6 +164,20 @@ impl<N: Negotiator> Layer<N> {
     pub(super) fn open(&mut self, now: Duration) {
         self.fire(now, Event::Up, Cause::default());
         self.fire(now, Event::Open, Cause::default());
+    }
+
+    /// Opens a layer in Initial that another has negotiated for us; the
+    /// negotiator has what came of it. `request` is the peer's last, which may
+    /// come again: the Ack to it may have been lost.
+    pub(super) fn adopt(&mut self, request: Vec<u8>) {
+        self.state = State::Opened;
+        self.answered = Some(Answered {
+            id: None,
+            code: code::CONFIGURE_ACK,
+            request,
+            repeats: 0,
+        });
+        self.effects.push_back(Effect::Up);
     }
 
     /// Closes the layer, telling the peer why.
@@ -274,7 +294,7 @@ impl<N: Negotiator> Layer<N> {
             return false;
         }
         let same = |answered: &&mut Answered| {
-            answered.id == packet.id
+            answered.id.is_none_or(|id| id == packet.id)
                 && answered.code == code::CONFIGURE_ACK
                 && answered.request == packet.data
                 && answered.repeats < MAX_REPEATED_ACKS
@@ -388,6 +408,8 @@ impl<N: Negotiator> Layer<N> {
         let Some((actions, next)) = transition(self.state, event) else {
             return;
         };
+        #[cfg(test)]
+        self.taken.insert((self.state, event));
         self.ended_by_peer = match event {
             Event::Rtr => next == State::Stopping,
             _ => self.ended_by_peer && next != State::Opened,
@@ -491,7 +513,7 @@ impl<N: Negotiator> Layer<N> {
         }
         let request = packet.data.to_vec();
         self.answered = Some(Answered {
-            id: packet.id,
+            id: Some(packet.id),
             code: answer.code,
             request,
             repeats: 0,
@@ -502,7 +524,7 @@ impl<N: Negotiator> Layer<N> {
     fn is_answered(&self, packet: &Packet<'_>) -> bool {
         self.answered
             .as_ref()
-            .is_some_and(|a| a.id == packet.id && a.request == packet.data)
+            .is_some_and(|a| a.id == Some(packet.id) && a.request == packet.data)
     }
 
     fn send_code_reject(&mut self, cause: &Cause<'_>) {

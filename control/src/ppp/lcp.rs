@@ -14,6 +14,16 @@ const MAGIC_NUMBER: u8 = 5;
 const PROTOCOL_FIELD_COMPRESSION: u8 = 7;
 const ADDRESS_AND_CONTROL_FIELD_COMPRESSION: u8 = 8;
 
+/// The options that we know what to do with, whoever asked for them.
+const KNOWN: [u8; 6] = [
+    MRU,
+    ASYNC_CONTROL_CHARACTER_MAP,
+    AUTHENTICATION_PROTOCOL,
+    MAGIC_NUMBER,
+    PROTOCOL_FIELD_COMPRESSION,
+    ADDRESS_AND_CONTROL_FIELD_COMPRESSION,
+];
+
 /// A smaller MRU than this is not asked for by anything in its right mind.
 const MIN_MRU: u16 = 128;
 
@@ -21,16 +31,17 @@ const MIN_MRU: u16 = 128;
 /// it happens once in 2^96.
 const LOOPED_REQUESTS: u32 = 3;
 
-/// The Authentication-Protocol option's data (RFC 1334 2.1, RFC 1994 3).
+/// The Authentication-Protocol option's data (RFC 1334 2.1, RFC 1994 3, RFC 2759 3).
 const fn authentication_data(protocol: AuthProtocol) -> &'static [u8] {
     match protocol {
         AuthProtocol::Chap => &[0xc2, 0x23, 5],
+        AuthProtocol::MsChapV2 => &[0xc2, 0x23, 0x81],
         AuthProtocol::Pap => &[0xc0, 0x23],
     }
 }
 
 fn authentication_protocol(data: &[u8]) -> Option<AuthProtocol> {
-    [AuthProtocol::Chap, AuthProtocol::Pap]
+    AuthProtocol::ALL
         .into_iter()
         .find(|p| authentication_data(*p) == data)
 }
@@ -51,13 +62,55 @@ const PEER_DEFAULTS: PeerOptions = PeerOptions {
     authentication: None,
 };
 
+/// What a LAC asked for in our name.
+struct Told {
+    mru: Option<u16>,
+    /// 0 without one.
+    magic: u32,
+    authentication: Option<AuthProtocol>,
+}
+
+impl Told {
+    fn read(sent: &[ConfigOption<'_>]) -> Result<Self, &'static str> {
+        let mut told = Self {
+            mru: None,
+            magic: 0,
+            authentication: None,
+        };
+        for option in sent {
+            match (option.kind, option.data) {
+                (MRU, [high, low]) => told.mru = Some(u16::from_be_bytes([*high, *low])),
+                (MRU, _) => return Err("its MRU has not two octets"),
+                (MAGIC_NUMBER, data) => {
+                    let octets = <[u8; 4]>::try_from(data);
+                    let octets = octets.map_err(|_| "its magic number has not four octets")?;
+                    told.magic = u32::from_be_bytes(octets);
+                }
+                (AUTHENTICATION_PROTOCOL, data) => {
+                    told.authentication = authentication_protocol(data);
+                }
+                _ => {}
+            }
+        }
+        Ok(told)
+    }
+}
+
+/// Whether this is an MRU that something fits into.
+fn is_mru(data: &[u8]) -> bool {
+    matches!(data, [high, low] if u16::from_be_bytes([*high, *low]) >= MIN_MRU)
+}
+
 /// LCP's side of the negotiation.
 pub(super) struct Lcp {
     configured_mru: u16,
     /// What we demand of the peer, best first; empty when we demand nothing.
     demanded: Vec<AuthProtocol>,
-    /// Whether we have something to authenticate ourselves with.
-    can_authenticate: bool,
+    /// How we authenticate ourselves to whoever asks, best first; empty when
+    /// we do not.
+    offered: Vec<AuthProtocol>,
+    /// Magic numbers are not looked at.
+    ignore_magic: bool,
     rng: StdRng,
     mru: Option<u16>,
     /// Our magic number, 0 once the peer rejected the option.
@@ -73,13 +126,15 @@ impl Lcp {
     pub(super) fn new(
         mru: u16,
         demanded: Vec<AuthProtocol>,
-        can_authenticate: bool,
+        offered: Vec<AuthProtocol>,
+        ignore_magic: bool,
         rng: StdRng,
     ) -> Self {
         let mut lcp = Self {
             configured_mru: mru.max(MIN_MRU),
             demanded,
-            can_authenticate,
+            offered,
+            ignore_magic,
             rng,
             mru: None,
             magic: 0,
@@ -105,6 +160,72 @@ impl Lcp {
         self.demanded.get(self.offer).copied()
     }
 
+    /// Whether a packet that begins with this magic number is one of our own
+    /// that came back (RFC 1661 6.4).
+    pub(super) fn is_ours(&self, data: &[u8]) -> bool {
+        let known = self.magic != 0 && !self.ignore_magic;
+        known && data.starts_with(&self.magic.to_be_bytes())
+    }
+
+    /// Takes over what another has negotiated with the peer for us (RFC 2661
+    /// 4.4.5): `sent` is its last request, `received` the peer's. Says what is
+    /// wrong with them, and then has taken nothing.
+    ///
+    /// What is not there, the MRU or the magic number, is no fault; nor is
+    /// compression, which costs us nothing. Only who is `strict` finds fault
+    /// with another MRU than ours and with options that we do not know.
+    pub(super) fn adopt(
+        &mut self,
+        sent: &[ConfigOption<'_>],
+        received: &[ConfigOption<'_>],
+        strict: bool,
+    ) -> Result<(), &'static str> {
+        let told = Told::read(sent)?;
+        let offer = told
+            .authentication
+            .and_then(|told| self.demanded.iter().position(|ours| *ours == told))
+            .ok_or("it asked for no authentication that is ours to ask for")?;
+        for option in received {
+            match (option.kind, option.data) {
+                (MRU, data) if !is_mru(data) => {
+                    return Err("it granted an MRU that nothing fits into");
+                }
+                (MAGIC_NUMBER, data) if told.magic != 0 && data == told.magic.to_be_bytes() => {
+                    return Err("both ends have one magic number");
+                }
+                _ => {}
+            }
+        }
+        if strict {
+            self.check_agreement(&told, sent, received)?;
+        }
+        (self.mru, self.magic, self.offer) = (told.mru, told.magic, offer);
+        self.acknowledged(received);
+        Ok(())
+    }
+
+    fn check_agreement(
+        &mut self,
+        told: &Told,
+        sent: &[ConfigOption<'_>],
+        received: &[ConfigOption<'_>],
+    ) -> Result<(), &'static str> {
+        if told.mru.is_some_and(|mru| mru != self.configured_mru) {
+            return Err("its MRU is not ours");
+        }
+        if !sent.iter().all(|option| KNOWN.contains(&option.kind)) {
+            return Err("it asked for what we do not know");
+        }
+        let granted = |option: &ConfigOption<'_>| match option.kind {
+            MAGIC_NUMBER => option.data.len() == 4,
+            _ => self.judge(option) == Verdict::Ack,
+        };
+        if !received.iter().all(granted) {
+            return Err("it granted what we would not");
+        }
+        Ok(())
+    }
+
     /// Why the link cannot be opened, if it turned out so.
     pub(super) fn take_failure(&mut self) -> Option<CloseReason> {
         self.failure.take()
@@ -124,12 +245,12 @@ impl Lcp {
         let Ok(theirs) = <[u8; 4]>::try_from(data).map(u32::from_be_bytes) else {
             return Verdict::Nak(self.new_magic(self.magic).to_be_bytes().to_vec());
         };
-        if theirs == 0 {
-            return Verdict::Nak(self.new_magic(self.magic).to_be_bytes().to_vec());
-        }
-        if theirs != self.magic {
+        if self.ignore_magic || ![0, self.magic].contains(&theirs) {
             self.looped = 0;
             return Verdict::Ack;
+        }
+        if theirs == 0 {
+            return Verdict::Nak(self.new_magic(self.magic).to_be_bytes().to_vec());
         }
         // RFC 1661 6.4: perhaps our own request came back.
         self.looped += 1;
@@ -140,12 +261,12 @@ impl Lcp {
     }
 
     fn judge_authentication(&self, data: &[u8]) -> Verdict {
-        if !self.can_authenticate {
-            Verdict::Reject
-        } else if authentication_protocol(data).is_some() {
-            Verdict::Ack
-        } else {
-            Verdict::Nak(authentication_data(AuthProtocol::Chap).to_vec())
+        let Some(best) = self.offered.first() else {
+            return Verdict::Reject;
+        };
+        match authentication_protocol(data) {
+            Some(asked) if self.offered.contains(&asked) => Verdict::Ack,
+            _ => Verdict::Nak(authentication_data(*best).to_vec()),
         }
     }
 
@@ -191,7 +312,7 @@ impl Negotiator for Lcp {
 
     fn judge(&mut self, option: &ConfigOption<'_>) -> Verdict {
         match (option.kind, option.data) {
-            (MRU, [high, low]) if u16::from_be_bytes([*high, *low]) >= MIN_MRU => Verdict::Ack,
+            (MRU, data) if is_mru(data) => Verdict::Ack,
             (MRU, _) => Verdict::Nak(DEFAULT_MRU.to_be_bytes().to_vec()),
             (AUTHENTICATION_PROTOCOL, data) => self.judge_authentication(data),
             (MAGIC_NUMBER, data) => self.judge_magic(data),

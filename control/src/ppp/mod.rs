@@ -1,5 +1,6 @@
 //! PPP over L2TP, sans-IO: LCP (RFC 1661), PAP (RFC 1334), CHAP with MD5 (RFC
-//! 1994), IPCP (RFC 1332), IPV6CP (RFC 5072), and LCP echoes as keepalive.
+//! 1994), MS-CHAPv2 (RFC 2759), IPCP (RFC 1332, 1877), IPV6CP (RFC 5072), LCP
+//! echoes as keepalive, and what a LAC negotiated for us (RFC 2661 4.4.5).
 //!
 //! One [`Session`] per L2TP session. The caller passes in the time and the
 //! frames, and takes [`Output`]s, strictly in order: an [`Event`] that
@@ -23,11 +24,13 @@ mod networks;
 mod option;
 mod packet;
 mod pap;
+mod proxy;
 mod session;
 #[cfg(test)]
 mod simulation;
 
 pub use echo::EchoStatistics;
+pub use proxy::{Proxy, ProxyAuthentication, ProxyLcp, ProxyPolicy};
 pub use session::Session;
 
 /// What a session is and wants.
@@ -45,6 +48,9 @@ pub struct Config {
     pub lcp_rate: Duration,
     /// The link is dead when no echo was answered for so long.
     pub lcp_timeout: Duration,
+    /// Magic numbers are told but not looked at: for peers that get them wrong.
+    /// A looped link is not recognised then.
+    pub ignore_magic: bool,
     /// Limits of the negotiation.
     pub timers: Timers,
 }
@@ -61,6 +67,10 @@ pub enum Role {
         /// The address to ask for; `None` leaves it to the server. An address
         /// the server insists on is taken.
         local_ip: Option<Ipv4Addr>,
+        /// How we authenticate ourselves to a server that asks, best first.
+        protocols: Vec<AuthProtocol>,
+        /// What to ask for besides an address.
+        wanted: Wanted,
     },
     /// The peer logs in (LNS).
     Server {
@@ -73,7 +83,42 @@ pub enum Role {
         /// How the peer may authenticate itself, best first. None at all is
         /// never accepted: empty means CHAP, then PAP.
         protocols: Vec<AuthProtocol>,
+        /// Time after which a peer on an open link proves itself again, by
+        /// CHAP or MS-CHAPv2; `None` asks once.
+        rechallenge: Option<Duration>,
+        /// What peers are told that ask.
+        name_servers: NameServers,
+        /// What a LAC negotiated before.
+        proxy: ProxyPolicy,
     },
+}
+
+/// Name servers: at most two of each kind, the first one first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NameServers {
+    /// Of the domain name system.
+    pub dns: Vec<Ipv4Addr>,
+    /// Of NetBIOS (WINS).
+    pub nbns: Vec<Ipv4Addr>,
+}
+
+impl fmt::Display for NameServers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |servers: &[Ipv4Addr]| {
+            let all: Vec<String> = servers.iter().map(ToString::to_string).collect();
+            all.join(", ")
+        };
+        write!(f, "DNS [{}], NBNS [{}]", list(&self.dns), list(&self.nbns))
+    }
+}
+
+/// The name servers that a client asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Those of the domain name system.
+    pub dns: bool,
+    /// Those of NetBIOS (WINS).
+    pub nbns: bool,
 }
 
 /// One peer that may log in.
@@ -92,14 +137,22 @@ pub struct Login {
 pub enum AuthProtocol {
     /// CHAP with MD5 (RFC 1994).
     Chap,
+    /// MS-CHAPv2 (RFC 2759): the authenticator proves itself, too.
+    MsChapV2,
     /// PAP (RFC 1334): the password travels in the clear.
     Pap,
+}
+
+impl AuthProtocol {
+    /// All of them, best first: MD5 hides a password better than DES does.
+    pub const ALL: [Self; 3] = [Self::Chap, Self::MsChapV2, Self::Pap];
 }
 
 impl fmt::Display for AuthProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Chap => "CHAP",
+            Self::MsChapV2 => "MS-CHAPv2",
             Self::Pap => "PAP",
         })
     }

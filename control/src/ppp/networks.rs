@@ -7,11 +7,14 @@ use super::ipcp::Ipcp;
 use super::ipv6cp::Ipv6cp;
 use super::layer::{Effect, Layer, Negotiator};
 use super::packet::{Packet, protocol};
-use super::{CloseReason, Family, Network};
+use super::{CloseReason, Family, NameServers, Network};
 
 /// Options of which a network protocol comes out.
 trait NetworkNegotiator: Negotiator {
     fn network(&self) -> Network;
+    fn name_servers(&self) -> NameServers {
+        NameServers::default()
+    }
 }
 
 impl NetworkNegotiator for Ipcp {
@@ -20,6 +23,9 @@ impl NetworkNegotiator for Ipcp {
             local: self.local(),
             remote: self.remote(),
         }
+    }
+    fn name_servers(&self) -> NameServers {
+        Self::name_servers(self)
     }
 }
 
@@ -35,6 +41,7 @@ impl NetworkNegotiator for Ipv6cp {
 /// A layer, whatever its options.
 trait Control {
     fn network(&self) -> Network;
+    fn name_servers(&self) -> NameServers;
     fn state(&self) -> State;
     fn deadline(&self) -> Option<Duration>;
     fn diverges(&self) -> bool;
@@ -48,6 +55,9 @@ trait Control {
 impl<N: NetworkNegotiator> Control for Layer<N> {
     fn network(&self) -> Network {
         self.negotiator.network()
+    }
+    fn name_servers(&self) -> NameServers {
+        self.negotiator.name_servers()
     }
     fn state(&self) -> State {
         Self::state(self)
@@ -130,6 +140,12 @@ impl Networks {
     /// What was agreed on.
     pub(super) fn network(&self, family: Family) -> Option<Network> {
         self.ncp(family).map(|ncp| ncp.layer.network())
+    }
+
+    /// What the peer has told us of name servers.
+    pub(super) fn name_servers(&self) -> NameServers {
+        let ipcp = self.ncp(Family::Ipv4);
+        ipcp.map(|ncp| ncp.layer.name_servers()).unwrap_or_default()
     }
 
     /// Whether packets of either family may pass.

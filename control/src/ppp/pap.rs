@@ -113,6 +113,27 @@ impl Authenticator {
         self.retry.sent(now);
     }
 
+    /// A request that another received (RFC 2661 4.4.5): it is judged as if it
+    /// had come here.
+    pub(super) fn receive_proxy(
+        &mut self,
+        id: u8,
+        name: &[u8],
+        password: &[u8],
+        logins: &[Login],
+    ) -> Step {
+        let octets = [name, password].map(|field| u8::try_from(field.len()));
+        let [Ok(name_octets), Ok(password_octets)] = octets else {
+            return Step::Nothing;
+        };
+        let packet = Packet {
+            code: AUTHENTICATE_REQUEST,
+            id,
+            data: &[&[name_octets], name, &[password_octets], password].concat(),
+        };
+        self.receive(&packet, logins)
+    }
+
     /// Judges the first request; every other gets the same answer, also after
     /// authentication (RFC 1334 2.2.1).
     pub(super) fn receive(&mut self, packet: &Packet<'_>, logins: &[Login]) -> Step {

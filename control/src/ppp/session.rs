@@ -1,5 +1,6 @@
 //! One PPP link: its phases (RFC 1661 3), and what goes on in each.
 mod network;
+mod proxy;
 #[cfg(test)]
 mod tests;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use self::proxy::Judged;
 use super::auth::{Auth, Credentials, Party, Step};
 use super::echo::{Due, Echo};
 use super::fsm::State;
@@ -16,7 +18,9 @@ use super::layer::{Effect, Layer};
 use super::lcp::Lcp;
 use super::networks::{Networks, failure_of, family_of};
 use super::packet::{self, Packet, code, protocol};
-use super::{AuthProtocol, CloseReason, Config, EchoStatistics, Event, Output, Role, Timers};
+use super::{
+    AuthProtocol, CloseReason, Config, EchoStatistics, Event, NameServers, Output, Role, Timers,
+};
 
 /// Frames kept for a phase that the peer is already in: what overtakes the
 /// packet that gets us there too.
@@ -47,6 +51,8 @@ pub struct Session {
     phase: Phase,
     lcp: Layer<Lcp>,
     auth: Auth,
+    /// What the peer answered to a LAC, until LCP is up.
+    judged: Option<Judged>,
     networks: Option<Networks>,
     echo: Echo,
     login_deadline: Option<Duration>,
@@ -68,17 +74,18 @@ impl Session {
             mru,
             lcp_rate,
             lcp_timeout,
+            ignore_magic,
             timers,
         } = config;
-        let demanded = match &role {
-            Role::Client { .. } => Vec::new(),
+        let (demanded, offered) = match &role {
+            Role::Client { protocols, .. } => (Vec::new(), protocols.clone()),
             Role::Server { protocols, .. } if protocols.is_empty() => {
-                vec![AuthProtocol::Chap, AuthProtocol::Pap]
+                (vec![AuthProtocol::Chap, AuthProtocol::Pap], Vec::new())
             }
-            Role::Server { protocols, .. } => protocols.clone(),
+            Role::Server { protocols, .. } => (protocols.clone(), Vec::new()),
         };
-        let can_authenticate = matches!(role, Role::Client { .. });
-        let lcp = Lcp::new(mru, demanded, can_authenticate, StdRng::from_rng(&mut rng));
+        let lcp_rng = StdRng::from_rng(&mut rng);
+        let lcp = Lcp::new(mru, demanded, offered, ignore_magic, lcp_rng);
         Self {
             lcp: Layer::new(lcp, timers, rng.random()),
             role,
@@ -87,6 +94,7 @@ impl Session {
             rng,
             phase: Phase::Dead,
             auth: Auth::None,
+            judged: None,
             networks: None,
             echo: Echo::new(lcp_rate, lcp_timeout),
             login_deadline: None,
@@ -105,6 +113,8 @@ impl Session {
             self.login_deadline = Some(now + self.timers.login);
             self.lcp.open(now);
             self.pump(now);
+            self.replay_early(now);
+            self.pump(now);
         }
     }
 
@@ -112,7 +122,9 @@ impl Session {
     /// a compressed protocol are understood too). Frames that mean nothing
     /// here are silently discarded, as RFC 1661 has it.
     pub fn handle_frame(&mut self, now: Duration, frame: &[u8]) {
-        if self.phase != Phase::Dead {
+        if self.awaits_proxy() {
+            self.keep_for_later(frame);
+        } else if self.phase != Phase::Dead {
             self.dispatch(now, frame);
             self.pump(now);
         }
@@ -183,6 +195,14 @@ impl Session {
         self.lcp.negotiator.peer().mru
     }
 
+    /// The name servers that the peer has told us, if we asked.
+    pub fn name_servers(&self) -> NameServers {
+        self.networks
+            .as_ref()
+            .map(Networks::name_servers)
+            .unwrap_or_default()
+    }
+
     /// Whether IPv4 or IPv6 may pass both ways.
     pub fn is_open(&self) -> bool {
         self.networks.as_ref().is_some_and(Networks::any_is_open)
@@ -198,7 +218,16 @@ impl Session {
             Role::Client {
                 username, password, ..
             } => Party::Peer(Credentials { username, password }),
-            Role::Server { name, logins, .. } => Party::Authenticator { name, logins },
+            Role::Server {
+                name,
+                logins,
+                rechallenge,
+                ..
+            } => Party::Authenticator {
+                name,
+                logins,
+                rechallenge: *rechallenge,
+            },
         }
     }
 
@@ -244,9 +273,7 @@ impl Session {
         if packet.code == code::CONFIGURE_REQUEST {
             self.early.clear();
         }
-        // What carries our own magic number is our own (RFC 1661 6.4).
-        let magic = self.lcp.negotiator.magic();
-        let mirrored = magic != 0 && packet.data.starts_with(&magic.to_be_bytes());
+        let mirrored = self.lcp.negotiator.is_ours(packet.data);
         if packet.code == code::ECHO_REQUEST && mirrored {
             return;
         }
@@ -373,6 +400,10 @@ impl Session {
             Role::Client { .. } => self.lcp.negotiator.peer().authentication,
             Role::Server { .. } => self.lcp.negotiator.demanded(),
         };
+        if let Some(judged) = self.judged.take() {
+            self.tell_judged(now, judged);
+            return self.replay_early(now);
+        }
         match (asked, &self.role) {
             (Some(protocol), _) => self.authenticate(now, protocol),
             (None, Role::Client { username, .. }) => {
@@ -389,18 +420,22 @@ impl Session {
     fn authenticate(&mut self, now: Duration, protocol: AuthProtocol) {
         self.phase = Phase::Authenticate;
         let party = Self::party(&self.role);
-        self.auth = Auth::new(protocol, &party, &self.timers, self.rng.random());
+        self.auth = Auth::new(protocol, &party, &self.timers, &mut self.rng);
         let step = self.auth.start(now, &party, &mut self.rng);
         self.authentication_step(now, step);
     }
 
     fn receive_authentication(&mut self, now: Duration, protocol: u16, packet: Packet<'_>) {
-        let step = self
-            .auth
-            .receive(now, protocol, &packet, &Self::party(&self.role));
+        let step = self.auth.receive(
+            now,
+            protocol,
+            &packet,
+            &Self::party(&self.role),
+            &mut self.rng,
+        );
         if self.phase == Phase::Network {
             // Whoever challenges an open link asks again if it wants to.
-            self.auth.stop_retrying();
+            self.auth.stop_answering();
         }
         self.authentication_step(now, step);
     }
@@ -424,6 +459,9 @@ impl Session {
                 if self.phase == Phase::Authenticate {
                     self.enter_network(now, username, login, reply);
                     self.replay_early(now);
+                } else {
+                    // It has proved itself again: nothing changes.
+                    self.output.extend(reply.map(Output::Frame));
                 }
             }
             Step::Refused {

@@ -169,11 +169,14 @@ fn client(password: &str) -> Config {
             username: "remote.1".into(),
             password: password.into(),
             local_ip: None,
+            protocols: AuthProtocol::ALL.to_vec(),
+            wanted: Wanted::default(),
         },
         ipv6: false,
         mru: 1500,
         lcp_rate: Duration::from_secs(1),
         lcp_timeout: Duration::from_secs(60),
+        ignore_magic: false,
         timers: Timers::default(),
     }
 }
@@ -194,6 +197,9 @@ fn server(protocols: &[AuthProtocol]) -> Config {
             logins,
             local_ip: SERVER_IP,
             protocols: protocols.to_vec(),
+            rechallenge: None,
+            name_servers: NameServers::default(),
+            proxy: ProxyPolicy::default(),
         },
         ..client("")
     }
@@ -210,7 +216,7 @@ const OPENED: [Event; 2] = [
 
 #[test]
 fn two_sessions_open_within_a_few_round_trips() {
-    for protocol in [AuthProtocol::Chap, AuthProtocol::Pap] {
+    for protocol in AuthProtocol::ALL {
         let mut world = World::new(1, CLEAR, [client("secret"), server(&[protocol])]);
         world.start();
         world.run_until(Duration::from_millis(100));
@@ -242,12 +248,27 @@ fn patient() -> Timers {
 /// Two ends in weather of the seed's making, set up in as many ways as there
 /// are, and whether both of them want IPv6.
 fn storm(seed: u64, password: &str) -> (World, bool) {
-    use AuthProtocol::{Chap, Pap};
+    use AuthProtocol::{Chap, MsChapV2, Pap};
     let mut rng = StdRng::seed_from_u64(seed);
     let weather = Weather::of(&mut rng);
-    let protocols: &[AuthProtocol] =
-        [&[Chap][..], &[Pap], &[Chap, Pap], &[]][rng.random_range(0..4)];
-    let mut configs = [client(password), server(protocols)];
+    let ways: [&[AuthProtocol]; 6] = [
+        &[Chap],
+        &[Pap],
+        &[MsChapV2],
+        &[Chap, Pap],
+        &[],
+        &AuthProtocol::ALL,
+    ];
+    let mut configs = [
+        client(password),
+        server(ways[rng.random_range(0..ways.len())]),
+    ];
+    if let Role::Client { protocols, .. } = &mut configs[CLIENT].role {
+        protocols.rotate_left(rng.random_range(0..3));
+    }
+    if let Role::Server { rechallenge, .. } = &mut configs[SERVER].role {
+        *rechallenge = rng.random_bool(0.5).then(|| Duration::from_secs(20));
+    }
     for config in &mut configs {
         config.timers = patient();
         config.mru = [1500, 1400, 1600][rng.random_range(0..3)];

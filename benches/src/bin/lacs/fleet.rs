@@ -244,7 +244,7 @@ impl Fleet {
                 }
             }
             l2tp::Event::CallAnswered { call, .. } => self.endpoint.connect_call(now, call),
-            l2tp::Event::CallConnected { call } => self.begin_ppp(now, call),
+            l2tp::Event::CallConnected { call, .. } => self.begin_ppp(now, call),
             // The tunnel's own end follows, and says why.
             l2tp::Event::CallClosed {
                 cause: l2tp::CallCause::Tunnel,
@@ -279,11 +279,14 @@ impl Fleet {
                 username: Plan::username(lac),
                 password: Secret::new(self.plan.password.clone()),
                 local_ip: None,
+                protocols: ppp::AuthProtocol::ALL.to_vec(),
+                wanted: ppp::Wanted::default(),
             },
             ipv6: false,
             mru: MRU,
             lcp_rate: self.plan.echo_interval,
             lcp_timeout: Duration::from_secs(30),
+            ignore_magic: false,
             timers: ppp::Timers::default(),
         };
         let mut ppp = ppp::Session::new(config, StdRng::from_rng(&mut self.rng));

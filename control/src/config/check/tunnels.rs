@@ -243,6 +243,7 @@ impl Checker<'_, '_, '_> {
     fn incoming(&mut self, index: usize, tunnel: &Incoming) {
         let path = incoming(index);
         self.secret(&path, tunnel.secret.is_some());
+        self.ppp(index, tunnel);
         let in_set = tunnel.matches.iter().any(|link| link.ha_set.is_some());
         self.lcp(&path, tunnel.lcp_rate, tunnel.lcp_timeout, in_set);
         if self.interfaces_sound() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     DEFAULT_HELLO_INTERVAL, DEFAULT_LCP_RATE, DEFAULT_LCP_TIMEOUT, DEFAULT_VENDOR_ID, Names,
-    UNSPECIFIED, link_mtu, table,
+    UNSPECIFIED, link_mtu, ppp, table,
 };
 use crate::config::addresses::{host, host_ipv4, prefix};
 use crate::config::decode::{
@@ -128,6 +128,7 @@ fn outgoing(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Name
         udp_checksum: link.udp_checksum,
         mtu: link.mtu,
         speed: link.speed,
+        ppp: ppp::client(section, problems),
     }
 }
 
@@ -167,6 +168,7 @@ fn incoming(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Name
         comment: link.comment,
         mtu: link.mtu,
         speed: link.speed,
+        ppp: ppp::server(section, problems),
     }
 }
 

@@ -232,7 +232,7 @@ fn every_stopccn_and_cdn_code_passes_both_ways() {
         let mut world = World::new(u64::from(code), Weather::FINE, vec![incoming("")]);
         let _ = world.connect(dial(""));
         let call = world.lns.events.iter().find_map(|event| match event {
-            Event::CallConnected { call } => Some(*call),
+            Event::CallConnected { call, .. } => Some(*call),
             _ => None,
         });
         let close = CallClose::new(CallResult(code), ErrorCode::NONE, "why");

@@ -62,7 +62,7 @@ fn is_connected(world: &World, call: CallId) -> bool {
         return false;
     };
     let connected = |event: &Event| match event {
-        Event::CallConnected { call } => world.lns.endpoint.call(*call),
+        Event::CallConnected { call, .. } => world.lns.endpoint.call(*call),
         _ => None,
     };
     lac.state == CallState::Established

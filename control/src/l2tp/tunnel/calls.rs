@@ -139,7 +139,10 @@ impl Tunnel {
         call.state = CallState::Established;
         call.establish_by = None;
         let peer_id = call.peer_id;
-        cx.event(Event::CallConnected { call: handle });
+        cx.event(Event::CallConnected {
+            call: handle,
+            attributes: Vec::new(),
+        });
         let attributes = vec![
             Attribute::TxConnectSpeed(TX_CONNECT_SPEED_BPS),
             Attribute::FramingType(FRAMING_TYPE),
@@ -231,7 +234,10 @@ impl Tunnel {
                 call: handle,
                 vendor_avps: message.vendor_avps().to_vec(),
             }),
-            CallAction::Connected => cx.event(Event::CallConnected { call: handle }),
+            CallAction::Connected => cx.event(Event::CallConnected {
+                call: handle,
+                attributes: message.attributes().to_vec(),
+            }),
             CallAction::Closed(close) => self.remove_call(cx, local_id, CallCause::Peer(close)),
             CallAction::CleanUp(close) => self.remove_call(cx, local_id, CallCause::Fault(close)),
             CallAction::Refuse(close) => {

@@ -28,16 +28,20 @@ impl Session {
             .push_back(Output::Event(Event::Authenticated { username, login }));
         self.output.extend(reply.map(Output::Frame));
         let ipcp = match &self.role {
-            Role::Client { local_ip, .. } => {
-                Ipcp::client(local_ip.unwrap_or(Ipv4Addr::UNSPECIFIED))
-            }
+            Role::Client {
+                local_ip, wanted, ..
+            } => Ipcp::client(local_ip.unwrap_or(Ipv4Addr::UNSPECIFIED), *wanted),
             Role::Server {
-                logins, local_ip, ..
+                logins,
+                local_ip,
+                name_servers,
+                ..
             } => {
                 let assigned = login
                     .and_then(|login| logins.get(login))
                     .map(|login| login.remote_ip);
-                Ipcp::server(*local_ip, assigned.unwrap_or(Ipv4Addr::UNSPECIFIED))
+                let assigned = assigned.unwrap_or(Ipv4Addr::UNSPECIFIED);
+                Ipcp::server(*local_ip, assigned, name_servers)
             }
         };
         let ipcp = self.opened_layer(now, ipcp);

@@ -4,8 +4,11 @@ use super::*;
 
 mod authentication;
 mod ipv6;
+mod name_servers;
 mod negotiation;
 mod network;
+mod proxy;
+mod rechallenge;
 
 /// Names of the codes, for scripts.
 const REQUEST: u8 = code::CONFIGURE_REQUEST;
@@ -26,6 +29,7 @@ fn config(role: Role) -> Config {
         mru: 1500,
         lcp_rate: Duration::from_secs(1),
         lcp_timeout: Duration::from_secs(5),
+        ignore_magic: false,
         timers: Timers::default(),
     }
 }
@@ -35,6 +39,8 @@ fn client() -> Config {
         username: "me".into(),
         password: "secret".into(),
         local_ip: None,
+        protocols: AuthProtocol::ALL.to_vec(),
+        wanted: Wanted::default(),
     })
 }
 
@@ -49,6 +55,9 @@ fn server(protocols: &[AuthProtocol]) -> Config {
         logins: [login].into(),
         local_ip: LOCAL,
         protocols: protocols.to_vec(),
+        rechallenge: None,
+        name_servers: NameServers::default(),
+        proxy: ProxyPolicy::default(),
     })
 }
 

@@ -108,11 +108,58 @@ fn known_options_of_a_bad_length_or_value_are_naked_with_a_good_one() {
 }
 
 #[test]
-fn a_client_takes_either_protocol_and_a_server_authenticates_itself_to_nobody() {
-    for asked in [&[3, 5, 0xc2, 0x23, 5][..], &[3, 4, 0xc0, 0x23]] {
+fn a_client_takes_what_it_may_and_a_server_authenticates_itself_to_nobody() {
+    use AuthProtocol::{Chap, MsChapV2, Pap};
+    let options = [
+        (Chap, &[3, 5, 0xc2, 0x23, 5][..]),
+        (MsChapV2, &[3, 5, 0xc2, 0x23, 0x81]),
+        (Pap, &[3, 4, 0xc0, 0x23]),
+    ];
+    for (protocol, asked) in options {
         assert_eq!(answer(client(), asked), (ACK, asked.to_vec()));
         assert_eq!(answer(server(&[]), asked), (REJECT, asked.to_vec()));
+        for (only, wanted) in options {
+            let mut config = client();
+            if let Role::Client { protocols, .. } = &mut config.role {
+                *protocols = vec![only];
+            }
+            let expected = if only == protocol { ACK } else { NAK };
+            assert_eq!(
+                answer(config, asked),
+                (expected, wanted.to_vec()),
+                "{only} asked for {protocol}"
+            );
+        }
     }
+    // EAP, MS-CHAP and what nobody knows.
+    for asked in [&[3, 4, 0xc2, 0x27][..], &[3, 5, 0xc2, 0x23, 0x80], &[3, 2]] {
+        assert_eq!(answer(client(), asked), (NAK, options[0].1.to_vec()));
+    }
+}
+
+#[test]
+fn magic_numbers_that_are_ignored_are_still_told() {
+    let mut config = client();
+    config.ignore_magic = true;
+    let mut script = Script::new(config);
+    let ours = script.frame();
+    assert_eq!(ours.data[..2], [5, 6]);
+    for (id, magic) in [(1, ours.data[2..].to_vec()), (2, vec![0; 4])] {
+        script.lcp(REQUEST, id, &[&[5, 6], &magic[..]].concat());
+        assert_eq!(script.frame().code, ACK);
+    }
+    script.lcp(ACK, ours.id, &ours.data);
+    script.open_ipcp();
+    // A peer that sends our own number back in its replies is alive.
+    script.wait(Duration::from_secs(1));
+    let frames = script.frames();
+    let echo = frames
+        .iter()
+        .find(|f| f.code == code::ECHO_REQUEST)
+        .unwrap();
+    assert_eq!(echo.data, ours.data[2..]);
+    script.lcp(code::ECHO_REPLY, echo.id, &echo.data);
+    assert_eq!(script.session.echo_statistics().answered, 1);
 }
 
 #[test]

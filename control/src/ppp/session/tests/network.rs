@@ -27,6 +27,8 @@ fn a_client_with_an_address_asks_for_it_and_without_one_at_the_end_closes() {
         username: "me".into(),
         password: "x".into(),
         local_ip,
+        protocols: AuthProtocol::ALL.to_vec(),
+        wanted: Wanted::default(),
     };
     let mut script = Script::new(config(role(Some(REMOTE))));
     script.open_lcp(&MAGIC);
@@ -57,6 +59,8 @@ fn no_address_is_no_assignment() {
         username: "me".into(),
         password: "x".into(),
         local_ip: Some(REMOTE),
+        protocols: AuthProtocol::ALL.to_vec(),
+        wanted: Wanted::default(),
     }));
     script.open_lcp(&MAGIC);
     let ask = script.frame();
