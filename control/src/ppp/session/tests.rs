@@ -3,6 +3,7 @@ use super::super::*;
 use super::*;
 
 mod authentication;
+mod conformance;
 mod ipv6;
 mod name_servers;
 mod negotiation;
