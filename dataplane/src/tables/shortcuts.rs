@@ -80,15 +80,7 @@ pub(crate) struct Shortcuts<A> {
 
 impl<A: Address> Default for Shortcuts<A> {
     fn default() -> Self {
-        let nothing = Entry {
-            tag: 0,
-            destination: A::UNSPECIFIED,
-            shortcut: Shortcut {
-                target: ShortTarget::Set(ShortId([0; 4])),
-                whole_mtu: 0,
-            },
-        };
-        let lines = vec![Line([nothing; WAYS]); LINES].into_boxed_slice();
+        let lines = vec![Self::empty_line(); LINES].into_boxed_slice();
         Self {
             first_tag: 1,
             lines: lines.try_into().expect("so many lines were made"),
@@ -97,13 +89,27 @@ impl<A: Address> Default for Shortcuts<A> {
 }
 
 impl<A: Address> Shortcuts<A> {
+    const fn empty_line() -> Line<A> {
+        let nothing = Entry {
+            tag: 0,
+            destination: A::UNSPECIFIED,
+            shortcut: Shortcut {
+                target: ShortTarget::Set(ShortId([0; 4])),
+                whole_mtu: 0,
+            },
+        };
+        Line([nothing; WAYS])
+    }
+
     /// Forgets everything: there are so many tables, and they have changed.
     pub(super) fn forget(&mut self, tables: usize) {
         // From now on all tables have other tags.
         self.first_tag += tables as u32;
         if self.first_tag > u32::MAX / 2 {
             // Long before they come round: then nothing may be left of the last time.
-            *self = Self::default();
+            // In place, as a worker allocates nothing.
+            self.first_tag = 1;
+            self.lines.fill(Self::empty_line());
         }
     }
 

@@ -167,17 +167,18 @@ impl Replication<'_> {
     /// goes with all its pieces or not at all.
     #[inline(always)]
     fn refuse_surplus(&self, packets: &mut Burst, flags: &[u8; BURST]) {
-        let has_room = |member: &Member| self.room(member) >= packets.len();
-        if !self.set.members.iter().any(has_room) {
-            self.drop_surplus(packets, flags);
+        let rooms = self.set.members.iter().map(|member| self.room(member));
+        // Read once: another worker may be making room meanwhile.
+        let most = rooms.max().unwrap_or(0);
+        if most < packets.len() {
+            self.drop_surplus(packets, flags, most);
         }
     }
 
+    /// Keeps at most `most` packets, fewer than there are.
     #[cold]
-    fn drop_surplus(&self, packets: &mut Burst, flags: &[u8; BURST]) {
-        let rooms = self.set.members.iter().map(|member| self.room(member));
-        let mut most = rooms.max().unwrap_or(0);
-        while flags[most] & FLAG_NOT_FIRST_PIECE != 0 {
+    fn drop_surplus(&self, packets: &mut Burst, flags: &[u8; BURST], mut most: usize) {
+        while most > 0 && flags[most] & FLAG_NOT_FIRST_PIECE != 0 {
             most -= 1;
         }
         let surplus = packets.len() - most;
