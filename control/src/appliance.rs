@@ -14,6 +14,7 @@ use crate::config::{self, Config};
 use crate::engine::{Engine, Output, PortFacts, display_mac};
 use crate::management::socket::{self, Command as Query, Request, ServeError, refusal};
 use crate::management::status::{self, LinkState, Status};
+use crate::resolver::Resolver;
 
 /// The control thread sleeps so long when nothing happened: short against any
 /// protocol timer, long enough to cost nothing.
@@ -104,6 +105,7 @@ struct Appliance {
     started: Instant,
     dataplane: Dataplane,
     engine: Engine,
+    resolver: Resolver,
     outbox: Outbox,
     last_command: u64,
     ports: Vec<PortLink>,
@@ -170,6 +172,7 @@ impl Appliance {
             started: Instant::now(),
             engine: Engine::new(Duration::ZERO, config, facts, seed),
             dataplane,
+            resolver: Resolver::new(),
             outbox: Outbox::default(),
             last_command: 0,
             ports,
@@ -192,10 +195,15 @@ impl Appliance {
         if self.engine.next_timeout().is_some_and(|due| due <= now) {
             self.engine.handle_timeout(now);
         }
+        let mut answers = 0;
+        while let Some((outgoing, addresses)) = self.resolver.answer() {
+            answers += 1;
+            self.engine.handle_resolved(now, outgoing, addresses);
+        }
         let outputs = self.carry_out();
         self.engine.handle_applied(now, self.dataplane.applied());
         let released = self.release();
-        events + outputs + released > 0
+        events + answers + outputs + released > 0
     }
 
     fn follow_links(&mut self, now: Duration) {
@@ -225,6 +233,7 @@ impl Appliance {
                         packet,
                     });
                 }
+                Output::Resolve { outgoing, name } => self.resolver.ask(outgoing, name),
                 Output::Frame { port, frame } => self.dataplane.send_frame(port, &frame),
                 Output::Neighbour {
                     interface,

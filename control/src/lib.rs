@@ -14,6 +14,7 @@ pub mod l2tp;
 pub mod management;
 mod multimap;
 pub mod ppp;
+mod resolver;
 pub mod secret;
 #[cfg(test)]
 mod seeds;

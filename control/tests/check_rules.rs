@@ -686,7 +686,8 @@ ha-sets:
     let (config, warnings) = Config::parse("f", &text).unwrap();
     assert_eq!(warnings, []);
     assert_eq!(config.interfaces[2].gateways.len(), 2);
-    assert!(config.l2tp.outgoing[1].server.is_ipv6());
+    let server = config.l2tp.outgoing[1].server.address();
+    assert!(server.is_some_and(|server| server.is_ipv6()));
     // Without `routes`, the default route of each family that is there.
     let without = [
         ("      routes: [192.168.1.0/24]  #", "      #"),
@@ -912,5 +913,81 @@ fn inside_a_tunnel_addresses_are_ipv4_and_networks_of_either_family() {
         "ha-sets[A].mtu",
         "1279",
         "too few for IPv6",
+    );
+}
+
+#[test]
+fn what_is_set_for_a_peer_fits_together() {
+    let change = |line: &str| format!("      table: 2\n      {line}\n");
+    for (line, key, message) in [
+        ("vendor-avps: false", "vendor-avps", "in an AVP of a vendor"),
+        ("sequencing: true", "sequencing", "numbers of their own"),
+        ("retries: 0", "retries", "from 1 to 30"),
+        ("receive-window: 0", "receive-window", "from 1 to 1024"),
+        ("hello-interval: 3601", "hello-interval", "from 0 to 3600"),
+        ("hide-avps: yes", "hide-avps", "true or false"),
+        ("fixed-port: 1701", "fixed-port", "true or false"),
+        ("tie-breaker: 7", "tie-breaker", "true or false"),
+    ] {
+        error(
+            REMOTE,
+            &[("      table: 2\n", &change(line))],
+            &format!("l2tp.outgoing[head2].{key}"),
+            line,
+            message,
+        );
+    }
+    // There is a warning that the secret is missing, too.
+    let text = changed(
+        REMOTE,
+        &[
+            ("      secret: test\n", ""),
+            ("      table: 1 ", "      hide-avps: true\n      table: 1 "),
+        ],
+    );
+    let problems = Config::parse("f", &text).unwrap_err();
+    let key = "l2tp.outgoing[head1].hide-avps";
+    assert!(
+        problems.iter().any(|problem| problem.key == key),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn limits_and_allowed_networks() {
+    let text = changed(
+        HEAD,
+        &[(
+            "l2tp:\n",
+            "l2tp:\n  limits: { tunnels: 7, tunnels-per-source: 6, half-open: 5, half-open-per-source: 4, sessions: 3, sessions-per-tunnel: 2 }\n",
+        )],
+    );
+    let (config, _) = Config::parse("f", &text).unwrap();
+    let limits = config.l2tp.limits;
+    let in_order = [
+        limits.incoming_tunnels,
+        limits.incoming_tunnels_per_source,
+        limits.half_open,
+        limits.half_open_per_source,
+        limits.calls,
+        limits.calls_per_tunnel,
+    ];
+    assert_eq!(in_order, [7, 6, 5, 4, 3, 2]);
+    error(
+        HEAD,
+        &[("l2tp:\n", "l2tp:\n  limits: { sessions: 0 }\n")],
+        "l2tp.limits.sessions",
+        "sessions: 0",
+        "from 1 to 1000000",
+    );
+    error(
+        HEAD,
+        &[(
+            "  incoming:\n    - ",
+            "  incoming:\n    - allow: [192.0.2.1/24]\n      ",
+        )],
+        "l2tp.incoming[remote].allow[1]",
+        "allow",
+        "an address in a network",
     );
 }

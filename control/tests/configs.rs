@@ -31,7 +31,7 @@ fn the_demo_has_three_links_in_one_set_at_both_ends() {
         assert_eq!(login.username, tunnel.username);
         assert_eq!(login.password, tunnel.password);
         assert_eq!((login.ha_set, tunnel.ha_set), (Some(0), Some(0)));
-        assert_eq!(tunnel.server, Ipv4Addr::new(10, number, 0, 1));
+        assert_eq!(tunnel.server, Ipv4Addr::new(10, number, 0, 1).into());
         assert_eq!(tunnel.table, u32::from(number));
         assert_eq!(tunnel.lcp_timeout, Duration::from_secs(5));
     }

@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicU64;
 
 use crate::arrivals::Arrivals;
 use crate::counters::{SessionCounters, SetCounters};
+use crate::sequence::Sequence;
 use crate::skew::FirstTimes;
 use crate::speed::SpeedLimit;
 use crate::window::Window;
@@ -172,6 +173,8 @@ pub struct SessionSpec {
     /// The set this session is a member of: data with an HA header is taken
     /// from it, and only such data.
     pub set: Option<SetId>,
+    /// Sequence numbers of data without an HA header.
+    pub sequence: Arc<Sequence>,
     /// What may be sent on this link at most; no limit when not given.
     pub speed: Option<Arc<SpeedLimit>>,
     /// One for each worker, written by that worker alone.

@@ -99,6 +99,8 @@ drops! {
     WrongPeer = "wrong-peer",
     /// IP before PPP was authenticated.
     NotAuthenticated = "not-authenticated",
+    /// A data message with a sequence number that is not above those before it (RFC 2661, 5.4).
+    OldSequence = "old-sequence",
     /// A PPP frame without a protocol.
     BadPpp = "bad-ppp",
     /// A numbered PPP frame of a protocol that is not carried in sets.
@@ -180,6 +182,8 @@ pub struct SessionCounters {
     pub duplicates: Counter,
     pub too_late: Counter,
     pub unknown_epoch: Counter,
+    /// Times that the peer began its sequence numbers anew.
+    pub sequence_restarts: Counter,
     /// Good data from an address that is not the peer's.
     pub peer_moved_packets: Counter,
 }

@@ -20,6 +20,7 @@ mod port;
 pub mod reassembly;
 pub mod reorder;
 mod ring;
+pub mod sequence;
 pub mod skew;
 pub mod speed;
 mod start;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use control::l2tp::header::ControlHeader;
 use control::l2tp::{
     CallClose, CallId, CallResult, Dial, Endpoint, EndpointConfig, ErrorCode, Event, Incoming,
-    Output, StopResult, TunnelClose, TunnelId,
+    Output, Peering, StopResult, TunnelClose, TunnelId,
 };
 use control::secret::Secret;
 use fuzz::Input;
@@ -38,7 +38,11 @@ fuzz_target!(|octets: &[u8]| {
     let mut input = Input::new(octets);
     let choices = input.octet();
     let secret = (choices & 1 != 0).then(|| Secret::new("secret".to_owned()));
-    let hello_interval = Duration::from_secs(60);
+    let peering = Peering {
+        hide_avps: choices & 16 != 0,
+        sequencing: choices & 32 != 0,
+        ..Peering::default()
+    };
     let incoming = |name: &str| Incoming {
         name: name.to_owned(),
         remote_hostname: (choices & 2 != 0).then(|| "remote".to_owned()),
@@ -46,7 +50,8 @@ fuzz_target!(|octets: &[u8]| {
         secret: secret.clone(),
         listen: vec![],
         table: None,
-        hello_interval,
+        allow: vec![],
+        peering: peering.clone(),
     };
     let endpoint = |seed| {
         let config = EndpointConfig::new("fuzz".to_owned(), 1, vec![incoming("remote")]);
@@ -60,9 +65,9 @@ fuzz_target!(|octets: &[u8]| {
         calls: [vec![], vec![]],
         datagrams: 0,
     };
-    world.dial(0, secret.clone(), hello_interval, choices & 4 != 0);
+    world.dial(0, secret.clone(), peering.clone(), choices & 4 != 0);
     if choices & 8 != 0 {
-        world.dial(1, secret, hello_interval, choices & 4 != 0);
+        world.dial(1, secret, peering.clone(), choices & 4 != 0);
     }
     while !world.input.is_empty() && world.datagrams < MOST_DATAGRAMS {
         world.step();
@@ -70,14 +75,14 @@ fuzz_target!(|octets: &[u8]| {
 });
 
 impl World<'_> {
-    fn dial(&mut self, end: usize, secret: Option<Secret>, hello: Duration, tie_breaker: bool) {
+    fn dial(&mut self, end: usize, secret: Option<Secret>, peering: Peering, tie_breaker: bool) {
         let dial = Dial {
             hostname: "remote".to_owned(),
             secret,
             table: 0,
             source: ADDRESSES[end],
             server: ADDRESSES[1 - end],
-            hello_interval: hello,
+            peering,
             tie_breaker,
         };
         let tunnel = self.ends[end].dial(self.now, dial);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use dataplane::command::Prefix;
 
 use super::decode::{Read, Wrong, scalar};
-use super::model::InterfaceAddress;
+use super::model::{InterfaceAddress, Server};
 use super::tree::{Node, printable};
 
 const EXAMPLES: &str = "192.0.2.1 or 2001:db8::1";
@@ -125,6 +125,41 @@ pub(crate) fn host(node: &Node) -> Read<IpAddr> {
         ));
     }
     Ok(address)
+}
+
+/// An address as [`host`] takes it, or a host name (RFC 1123, 2.1).
+pub(crate) fn server(node: &Node) -> Read<Server> {
+    const LONGEST_NAME: usize = 253;
+    const LONGEST_LABEL: usize = 63;
+    let (text, _) = scalar(node, &format!("an address, as {EXAMPLES}, or a host name"))?;
+    let labels = text.strip_suffix('.').unwrap_or(text).split('.');
+    // What ends in a number is an address, or one that went wrong.
+    let is_address = text.contains([':', '/', '%'])
+        || labels
+            .clone()
+            .next_back()
+            .is_none_or(|last| last.is_empty() || last.bytes().all(|octet| octet.is_ascii_digit()));
+    if is_address {
+        return host(node).map(Server::Address);
+    }
+    let is_label = |label: &str| {
+        (1..=LONGEST_LABEL).contains(&label.len())
+            && label
+                .bytes()
+                .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if text.len() > LONGEST_NAME || !labels.clone().all(is_label) {
+        return Err(Wrong::new(
+            format!(
+                "\"{}\" is neither an address nor a host name",
+                printable(text)
+            ),
+            format!("write an address, as {EXAMPLES}, or a host name, as lns.example.net"),
+        ));
+    }
+    Ok(Server::Name(text.to_owned()))
 }
 
 /// An address that a host on the same link can have.

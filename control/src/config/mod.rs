@@ -19,12 +19,13 @@ mod tree;
 pub use load::check_files;
 pub use model::{
     Config, Dataplane, Device, HaSet, HugePages, Incoming, Interface, InterfaceAddress, L2tp,
-    Management, Match, Neighbour, Outgoing, Poll, Port, Ppp, PppClient, PppServer, Route, Via,
+    Management, Match, Neighbour, Outgoing, Poll, Port, Ppp, PppClient, PppServer, Route, Server,
+    Via,
 };
 pub use problem::{Problem, Severity, Warning};
 pub use sections::{
-    DEFAULT_GRACE, DEFAULT_HELLO_INTERVAL, DEFAULT_LCP_RATE, DEFAULT_LCP_TIMEOUT,
-    DEFAULT_MEMORY_MIB, DEFAULT_VENDOR_ID, DEFAULT_WINDOW,
+    DEFAULT_GRACE, DEFAULT_LCP_RATE, DEFAULT_LCP_TIMEOUT, DEFAULT_MEMORY_MIB, DEFAULT_VENDOR_ID,
+    DEFAULT_WINDOW,
 };
 
 pub use crate::secret::Secret;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use dataplane::command::Prefix;
 
+use crate::l2tp::{Limits, Peering};
 use crate::ppp::{AuthProtocol, NameServers, ProxyPolicy, Timers, Wanted};
 use crate::secret::Secret;
 
@@ -151,8 +152,44 @@ impl InterfaceAddress {
 pub struct L2tp {
     /// SMI private enterprise number of the vendor AVP (RFC 2661, 4.1).
     pub vendor_id: u32,
+    /// What peers may take up.
+    pub limits: Limits,
     pub outgoing: Vec<Outgoing>,
     pub incoming: Vec<Incoming>,
+}
+
+/// Where the far end of a tunnel is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    Address(IpAddr),
+    /// A host name, looked up before each attempt.
+    Name(String),
+}
+
+impl Server {
+    /// `None` when it has yet to be looked up.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Address(address) => Some(*address),
+            Self::Name(_) => None,
+        }
+    }
+}
+
+impl<A: Into<IpAddr>> From<A> for Server {
+    fn from(address: A) -> Self {
+        Self::Address(address.into())
+    }
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(formatter),
+            Self::Name(name) => formatter.write_str(name),
+        }
+    }
 }
 
 /// A tunnel with one session that we set up and keep up.
@@ -163,7 +200,7 @@ pub struct Outgoing {
     pub hostname: String,
     /// Shared secret of tunnel authentication (RFC 2661, 5.1.1).
     pub secret: Option<Secret>,
-    pub server: IpAddr,
+    pub server: Server,
     /// The link's name in status and graphs; the tunnel's `name` when not given.
     pub graph: String,
     /// Table in which the tunnel's own packets travel.
@@ -188,8 +225,10 @@ pub struct Outgoing {
     pub source: Option<IpAddr>,
     /// PPP address to ask for; the peer's choice when not given.
     pub local_ip: Option<Ipv4Addr>,
-    /// Silence after which a HELLO is sent (RFC 2661, 6.5).
-    pub hello_interval: Duration,
+    /// How the far end is treated where implementations of L2TP differ.
+    pub peering: Peering,
+    /// Ask for a single tunnel between the two addresses (RFC 2661, 4.4.3, Tie Breaker).
+    pub tie_breaker: bool,
     /// Send the outer UDP checksum (RFC 2661, 8.1).
     pub udp_checksum: bool,
     /// Largest inner IP packet, octets; what fits the interface when not given.
@@ -205,6 +244,8 @@ pub struct Incoming {
     pub name: String,
     /// Own addresses that are listened on; empty means all.
     pub listen: Vec<IpAddr>,
+    /// Networks that tunnels are taken from; empty means all.
+    pub allow: Vec<Prefix>,
     /// Table in which the tunnel's own packets travel; the table that the
     /// peer's first message came in by when not given.
     pub table: Option<u32>,
@@ -222,7 +263,7 @@ pub struct Incoming {
     pub tcp_mss_fix: bool,
     /// The links that may come in, `match` in the file. Each has its set resolved.
     pub matches: Vec<Match>,
-    pub hello_interval: Duration,
+    pub peering: Peering,
     pub udp_checksum: bool,
     pub comment: Option<String>,
     pub mtu: Option<u16>,

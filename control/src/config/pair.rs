@@ -63,8 +63,10 @@ fn findings(files: &[File<'_>], index: usize, place: usize) -> Vec<Finding> {
     let tunnel = &file.config.l2tp.outgoing[place];
     let path = outgoing_path(place);
     let mut found = Vec::new();
-    let server_known = file.problems.sound(&path.key("server"));
-    let at_server = |other: usize| has_address(&files[other].config, tunnel.server);
+    let address = tunnel.server.address();
+    let server_known = address.is_some() && file.problems.sound(&path.key("server"));
+    let at_server =
+        |other: usize| address.is_some_and(|server| has_address(&files[other].config, server));
     let others: Vec<usize> = (0..files.len()).filter(|other| *other != index).collect();
     if server_known && !others.iter().any(|other| at_server(*other)) {
         found.push((
@@ -74,7 +76,7 @@ fn findings(files: &[File<'_>], index: usize, place: usize) -> Vec<Finding> {
                 .to_owned(),
         ));
     }
-    // When the server is not known, the host name still tells the far end.
+    // When the server is not known, or a name to be looked up, our Host Name still tells the far end.
     let candidates: Vec<Far> = others
         .iter()
         .filter(|other| !server_known || at_server(**other) || found.len() == 1)
@@ -166,7 +168,8 @@ fn accepting(
     server_known: bool,
 ) -> Option<Far> {
     let listens = |incoming: &Incoming| {
-        !server_known || incoming.listen.is_empty() || incoming.listen.contains(&tunnel.server)
+        let server = tunnel.server.address().filter(|_| server_known);
+        incoming.listen.is_empty() || server.is_none_or(|server| incoming.listen.contains(&server))
     };
     let find = |hostname: Option<&str>| {
         candidates.iter().copied().find(|far| {

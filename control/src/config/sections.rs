@@ -35,8 +35,6 @@ pub(crate) const DEFAULT_SET_MTU: u16 = 1500;
 pub const DEFAULT_LCP_RATE: Duration = Duration::from_secs(1);
 /// Time without an LCP echo reply that ends a link when the file does not say.
 pub const DEFAULT_LCP_TIMEOUT: Duration = Duration::from_secs(10);
-/// Silence before a HELLO when the file does not say (RFC 2661, 5.5).
-pub const DEFAULT_HELLO_INTERVAL: Duration = Duration::from_secs(60);
 /// MiB for packet buffers when the file does not say.
 pub const DEFAULT_MEMORY_MIB: u32 = 512;
 

@@ -63,6 +63,10 @@ fn known_keys() -> BTreeMap<String, BTreeSet<String>> {
         ),
         (".l2tp", format!("l2tp:\n{}", with_strange(" "))),
         (
+            ".l2tp.limits",
+            format!("l2tp:\n limits:\n{}", with_strange("  ")),
+        ),
+        (
             ".l2tp.outgoing[]",
             format!("l2tp:\n outgoing:\n{}", with_strange("  - ")),
         ),

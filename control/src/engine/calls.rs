@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use dataplane::command::{Command, Ordering, SessionId, SessionSpec, TableId};
 use dataplane::headers::encapsulation;
+use dataplane::sequence::Sequence;
 
-use super::Engine;
 use super::dialer::{Failure, failure_of_call, failure_of_ppp, failure_of_tunnel};
 use super::hearing::Hearing;
 use super::link::{Link, Origin, Phase};
 use super::membership::Admission;
-use super::ppp_settings;
-use crate::config::{Config, Ppp};
+use super::{Engine, Output, ppp_settings};
+use crate::config::{Config, Ppp, Server};
 use crate::ha::Agreement;
 use crate::ha::instance::{Key, SetParameters};
 use crate::l2tp::{self, CallId, TunnelId, VendorAvp};
@@ -26,7 +26,7 @@ const FIRMWARE_REVISION: u16 = 0x0001;
 const ESTABLISHMENT: Duration = Duration::from_secs(8);
 /// PPP frames of LCP begin so; the code follows (RFC 1661, 5).
 pub(super) const LCP: [u8; 2] = [0xc0, 0x21];
-const ECHO_REQUEST: u8 = 9;
+pub(super) const ECHO_REQUEST: u8 = 9;
 pub(super) const ECHO_REPLY: u8 = 10;
 
 pub(super) fn endpoint_config(config: &Config) -> l2tp::EndpointConfig {
@@ -37,11 +37,13 @@ pub(super) fn endpoint_config(config: &Config) -> l2tp::EndpointConfig {
         secret: incoming.secret.clone(),
         listen: incoming.listen.clone(),
         table: incoming.table,
-        hello_interval: incoming.hello_interval,
+        allow: incoming.allow.clone(),
+        peering: incoming.peering.clone(),
     });
     let mut endpoint =
         l2tp::EndpointConfig::new("hal2tp".to_owned(), FIRMWARE_REVISION, incoming.collect());
     endpoint.timing.establishment = ESTABLISHMENT;
+    endpoint.limits = config.l2tp.limits.clone();
     endpoint
 }
 
@@ -70,20 +72,63 @@ impl Engine {
     }
 
     fn dial(&mut self, now: Duration, index: usize) {
+        match self.config.l2tp.outgoing[index].server.clone() {
+            Server::Address(address) => self.dial_address(now, index, address),
+            Server::Name(name) => {
+                self.dialers[index].resolving();
+                self.outputs.push_back(Output::Resolve {
+                    outgoing: index,
+                    name,
+                });
+            }
+        }
+    }
+
+    /// Takes what became of an [`Output::Resolve`]: the addresses of the name, in
+    /// the resolver's order, or what went wrong.
+    pub fn handle_resolved(
+        &mut self,
+        now: Duration,
+        outgoing: usize,
+        addresses: Result<Vec<IpAddr>, String>,
+    ) {
+        if self.stopping || !self.dialers[outgoing].is_resolving() {
+            return;
+        }
+        let tunnel = &self.config.l2tp.outgoing[outgoing];
+        let is_usable = |&address: &IpAddr| {
+            let from = tunnel
+                .source
+                .or_else(|| self.own_address(tunnel.table, address));
+            from.is_some_and(|from| from.is_ipv4() == address.is_ipv4())
+        };
+        let usable = addresses.map(|addresses| addresses.into_iter().filter(is_usable).collect());
+        let chosen = usable.and_then(|usable: Vec<IpAddr>| {
+            let chosen = self.dialers[outgoing].choose(&usable);
+            chosen.ok_or_else(|| "no address of a family that we can send from".to_owned())
+        });
+        match chosen {
+            Ok(address) => self.dial_address(now, outgoing, address),
+            Err(error) => {
+                let result = format!("{}: {error}", tunnel.server);
+                log::info!("{}: {result}", tunnel.name);
+                self.dialers[outgoing].ended(now, Failure::Silent, result, &mut self.rng);
+            }
+        }
+        self.settle_endpoint(now);
+    }
+
+    fn dial_address(&mut self, now: Duration, index: usize, server: IpAddr) {
         let outgoing = &self.config.l2tp.outgoing[index];
         let Some(source) = outgoing
             .source
-            .or_else(|| self.own_address(outgoing.table, outgoing.server))
+            .or_else(|| self.own_address(outgoing.table, server))
         else {
             let result = format!("no own address in table {}", outgoing.table);
             self.dialers[index].ended(now, Failure::Refused, result, &mut self.rng);
             return;
         };
-        log::debug!(
-            "{}: dialling {} from {source}",
-            outgoing.name,
-            outgoing.server
-        );
+        log::debug!("{}: dialling {server} from {source}", outgoing.name);
         let tunnel = self.endpoint.dial(
             now,
             l2tp::Dial {
@@ -91,9 +136,9 @@ impl Engine {
                 secret: outgoing.secret.clone(),
                 table: outgoing.table,
                 source: SocketAddr::new(source, l2tp::PORT),
-                server: SocketAddr::new(outgoing.server, l2tp::PORT),
-                hello_interval: outgoing.hello_interval,
-                tie_breaker: false,
+                server: SocketAddr::new(server, l2tp::PORT),
+                peering: outgoing.peering.clone(),
+                tie_breaker: outgoing.tie_breaker,
             },
         );
         let dialled = Dialled {
@@ -142,10 +187,18 @@ impl Engine {
                 self.call_answered(now, call, &vendor_avps)
             }
             // Our ICCN may still be about to leave: PPP begins behind it.
-            l2tp::Event::CallConnected { call, attributes } => {
-                let link = self.by_call.get(&call);
-                let proxy = ppp_settings::proxy(&attributes);
-                self.connected.extend(link.map(|&id| (id, proxy)));
+            l2tp::Event::CallConnected {
+                call,
+                attributes,
+                sequenced,
+            } => {
+                if let Some(&id) = self.by_call.get(&call) {
+                    if sequenced {
+                        self.sequence(id);
+                    }
+                    self.connected
+                        .push_back((id, ppp_settings::proxy(&attributes)));
+                }
             }
             // The tunnel's own end follows, and says why.
             l2tp::Event::CallClosed {
@@ -314,6 +367,11 @@ impl Engine {
             udp_checksum: settings.udp_checksum,
             address_control: settings.ppp.address_control,
             set: None,
+            sequence: Arc::new(match settings.origin {
+                Origin::Outgoing(_) => Sequence::as_the_peer(),
+                // An LNS decides: a LAC that asks for numbers is obeyed below.
+                Origin::Incoming { .. } => Sequence::default(),
+            }),
             speed: None,
             counters: (0..self.workers).map(|_| Arc::default()).collect(),
             arrivals: Vec::new(),
@@ -384,6 +442,16 @@ impl Engine {
         };
         let fits = path.saturating_sub(u16::try_from(overhead).unwrap_or(u16::MAX));
         configured.map_or(fits, |mtu| mtu.min(fits))
+    }
+
+    /// From now on every data message has a sequence number.
+    fn sequence(&mut self, id: SessionId) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.spec.sequence = Arc::new(Sequence::always());
+        let spec = Arc::new(link.spec.clone());
+        self.command(Command::SetSession(spec));
     }
 
     fn start_ppp(&mut self, now: Duration, id: SessionId, proxy: &ppp::Proxy) {

@@ -1,6 +1,7 @@
 //! When to dial an outgoing tunnel: at once, then with growing pauses, and at
 //! once again after it was up.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use rand::Rng;
@@ -30,6 +31,8 @@ pub(super) enum Failure {
 enum State {
     /// Waiting until the next attempt.
     Waiting { until: Duration },
+    /// The server's name is being looked up.
+    Resolving,
     /// An attempt is under way, or the tunnel is up.
     Dialled,
 }
@@ -39,6 +42,10 @@ enum State {
 pub(super) struct Dialer {
     state: State,
     failures: u32,
+    /// Of a server that has several addresses, the one that was dialled last.
+    tried: Option<IpAddr>,
+    /// PPP was open at that one.
+    was_up: bool,
     /// What ended the last attempt or the last connection, for the operator.
     pub(super) last_result: Option<String>,
 }
@@ -49,6 +56,8 @@ impl Dialer {
         Self {
             state: State::Waiting { until: now },
             failures: 0,
+            tried: None,
+            was_up: false,
             last_result: None,
         }
     }
@@ -58,8 +67,35 @@ impl Dialer {
     pub(super) fn next_attempt(&self) -> Option<Duration> {
         match self.state {
             State::Waiting { until } => Some(until),
-            State::Dialled => None,
+            State::Resolving | State::Dialled => None,
         }
+    }
+
+    /// Nothing is due before the server's name is looked up.
+    pub(super) fn resolving(&mut self) {
+        self.state = State::Resolving;
+    }
+
+    #[must_use]
+    pub(super) fn is_resolving(&self) -> bool {
+        self.state == State::Resolving
+    }
+
+    /// The address to dial of those that a server has now: the one that was up
+    /// last, else the one behind the one that was tried last.
+    pub(super) fn choose(&mut self, addresses: &[IpAddr]) -> Option<IpAddr> {
+        let tried = self
+            .tried
+            .and_then(|tried| addresses.iter().position(|&address| address == tried));
+        let place = match tried {
+            Some(place) if self.was_up => place,
+            Some(place) => (place + 1) % addresses.len(),
+            None => 0,
+        };
+        self.was_up = false;
+        let chosen = addresses.get(place).copied();
+        self.tried = chosen.or(self.tried);
+        chosen
     }
 
     pub(super) fn dialled(&mut self) {
@@ -69,6 +105,7 @@ impl Dialer {
     /// PPP opened: the next failure starts counting anew.
     pub(super) fn opened(&mut self) {
         self.failures = 0;
+        self.was_up = true;
     }
 
     /// The attempt or the connection ended; the next one comes after a pause,
@@ -164,6 +201,37 @@ mod tests {
         let pauses = pauses_ms(Failure::Refused, 9);
         assert!(pauses[0] >= 750, "{pauses:?}");
         assert!((45_000..=60_000).contains(&pauses[8]), "{pauses:?}");
+    }
+
+    #[test]
+    fn the_addresses_of_a_server_are_tried_in_turn_and_what_was_up_is_kept_to() {
+        let (mut dialer, mut rng) = (Dialer::new(Duration::ZERO), StdRng::seed_from_u64(3));
+        let [a, b, c] = [1, 2, 3].map(|host| IpAddr::from([192, 0, 2, host]));
+        let mut attempt = |addresses: &[IpAddr], comes_up: bool| {
+            let chosen = dialer.choose(addresses);
+            if comes_up {
+                dialer.opened();
+            }
+            dialer.ended(Duration::ZERO, Failure::Silent, String::new(), &mut rng);
+            chosen
+        };
+        assert_eq!(attempt(&[], false), None);
+        assert_eq!(attempt(&[a, b, c], false), Some(a));
+        assert_eq!(attempt(&[a, b, c], false), Some(b));
+        assert_eq!(attempt(&[a, b, c], true), Some(c));
+        assert_eq!(
+            attempt(&[b, c, a], false),
+            Some(c),
+            "up, so it is dialled again"
+        );
+        assert_eq!(attempt(&[b, c, a], false), Some(a));
+        assert_eq!(attempt(&[b, c, a], false), Some(b), "round again");
+        assert_eq!(
+            attempt(&[a], false),
+            Some(a),
+            "the name has other addresses now"
+        );
+        assert_eq!(attempt(&[a], false), Some(a));
     }
 
     #[test]

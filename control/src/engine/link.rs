@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use dataplane::command::{SessionId, SessionSpec, SetId};
 use dataplane::counters::SessionCounters;
+use dataplane::headers::l2tp;
 
+use super::calls::{ECHO_REPLY, ECHO_REQUEST};
 use super::hearing::Hearing;
 use super::report::Given;
 use super::skew::LinkSkew;
@@ -218,13 +220,24 @@ impl Link {
     }
 
     /// The UDP payload that carries a PPP frame of this session (RFC 2661, 3.1):
-    /// never duplicated, never numbered, no offset.
+    /// never duplicated, no offset, and a number only where all messages of the
+    /// session have one. Echoes are to be preferred in queues: P.
     #[must_use]
     pub(super) fn encapsulate(&self, frame: &[u8]) -> Vec<u8> {
-        let mut payload = Vec::with_capacity(8 + frame.len());
-        payload.extend_from_slice(&DATA_FLAGS.to_be_bytes());
+        let mut payload = Vec::with_capacity(12 + frame.len());
+        let ns = self.spec.sequence.take();
+        let is_echo = matches!(frame, [0xc0, 0x21, ECHO_REQUEST | ECHO_REPLY, ..]);
+        let flags = l2tp::VERSION
+            | if is_echo { l2tp::FLAG_PRIORITY } else { 0 }
+            | if ns.is_some() { l2tp::FLAG_SEQUENCE } else { 0 };
+        payload.extend_from_slice(&flags.to_be_bytes());
         payload.extend_from_slice(&self.spec.peer_tunnel.to_be_bytes());
         payload.extend_from_slice(&self.spec.peer_session.to_be_bytes());
+        if let Some(ns) = ns {
+            payload.extend_from_slice(&ns.to_be_bytes());
+            // Nr is reserved in data messages.
+            payload.extend_from_slice(&[0, 0]);
+        }
         if self.spec.address_control {
             payload.extend_from_slice(&[0xff, 0x03]);
         }
@@ -232,6 +245,3 @@ impl Link {
         payload
     }
 }
-
-/// Flags and version of a data message without any optional field.
-const DATA_FLAGS: u16 = 0x0002;

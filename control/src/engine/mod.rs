@@ -79,6 +79,9 @@ pub enum Output {
     Ip { table: TableId, packet: Vec<u8> },
     /// A whole Ethernet frame.
     Frame { port: PortId, frame: Vec<u8> },
+    /// Look up the name of an outgoing tunnel's server, in whatever time it takes:
+    /// [`Engine::handle_resolved`] is told.
+    Resolve { outgoing: usize, name: String },
     /// A packet that waited for its neighbour.
     Neighbour {
         interface: InterfaceId,

@@ -6,6 +6,7 @@ mod families;
 mod ipv6;
 mod kick;
 mod lac;
+mod names;
 mod nat;
 mod plain;
 mod ppp;

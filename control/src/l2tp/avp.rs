@@ -507,6 +507,14 @@ impl Attribute {
         put_avp(out, flags, IETF, self.kind(), &value);
     }
 
+    /// The padding with which the hidden value fills whole blocks of the stream.
+    pub(super) fn block_padding(&self) -> usize {
+        let mut value = Vec::new();
+        self.put_value(&mut value);
+        let octets = 2 + value.len();
+        octets.next_multiple_of(hiding::DIGEST_OCTETS) - octets
+    }
+
     /// Appends the AVP hidden, with `padding` octets; `false`, and nothing
     /// appended, when this attribute must not be hidden or does not fit.
     pub fn encode_hidden(&self, padding: usize, unhiding: Unhiding<'_>, out: &mut Vec<u8>) -> bool {

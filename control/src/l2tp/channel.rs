@@ -105,6 +105,8 @@ pub struct Channel {
     due: VecDeque<Packet>,
     receive_window: u16,
     ack_at: Option<Duration>,
+    /// Nothing is sent again unless the peer asks for it.
+    passive: bool,
 }
 
 /// Slow start and congestion avoidance (RFC 2661 appendix A).
@@ -163,7 +165,26 @@ impl Channel {
             due: VecDeque::new(),
             receive_window,
             ack_at: None,
+            passive: false,
         }
+    }
+
+    /// Whether packets are sent again only when [`Self::repeat_oldest`] is called,
+    /// and never given up: for a peer that has not proved its address.
+    pub const fn set_passive(&mut self, passive: bool) {
+        self.passive = passive;
+    }
+
+    /// How many packets wait, for the peer's acknowledgement or its window.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// A whole cycle of retransmissions.
+    #[must_use]
+    pub fn cycle(&self) -> Duration {
+        self.retransmission.cycle()
     }
 
     /// Takes the peer's Receive Window Size.
@@ -172,11 +193,6 @@ impl Channel {
         self.window.peer = packets;
         self.window.threshold = packets;
         self.window.congestion = self.window.congestion.min(packets);
-    }
-
-    /// Changes how often a packet is sent again before the peer counts as dead.
-    pub const fn set_retries(&mut self, retries: u32) {
-        self.retransmission.retries = retries;
     }
 
     /// Queues a packet behind all others.
@@ -265,7 +281,8 @@ impl Channel {
         self.in_flight = self.in_flight.saturating_sub(packets);
         self.window.grow(packets);
         self.attempt = 0;
-        self.retransmit_at = (self.in_flight > 0).then(|| now + self.retransmission.interval(0));
+        self.retransmit_at =
+            (self.in_flight > 0 && !self.passive).then(|| now + self.retransmission.interval(0));
     }
 
     /// Sends the acknowledgement that waits at once, with or without a message.
@@ -285,13 +302,17 @@ impl Channel {
     /// What to send now: messages as the windows allow, or a ZLB when an
     /// acknowledgement is due.
     pub fn poll_transmit(&mut self, now: Duration) -> Option<Transmission> {
+        if self.in_flight > 0 && !self.passive && self.retransmit_at.is_none() {
+            // What was sent while passive is sent again from now on.
+            self.retransmit_at = Some(now + self.retransmission.interval(self.attempt));
+        }
         let window = self.window.congestion.min(self.window.peer);
         let next = self.outbox.get(self.in_flight);
         if let Some(packet) = next.filter(|_| self.in_flight < window).cloned() {
             let ns = self.oldest.wrapping_add(self.in_flight as u16);
             self.in_flight += 1;
             self.numbered = self.numbered.max(self.in_flight);
-            if self.retransmit_at.is_none() {
+            if self.retransmit_at.is_none() && !self.passive {
                 self.retransmit_at = Some(now + self.retransmission.interval(self.attempt));
             }
             return Some(self.transmission(ns, packet));

@@ -17,7 +17,7 @@ use super::tunnel::{
     stop_message,
 };
 use super::{
-    CallCause, CallId, CallInfo, Dial, EndpointConfig, Event, Incoming, Output, TunnelCause,
+    CallCause, CallId, CallInfo, Dial, EndpointConfig, Event, Incoming, Output, PORT, TunnelCause,
     TunnelId, TunnelInfo,
 };
 use crate::secret::Secret;
@@ -31,6 +31,8 @@ pub struct Statistics {
     pub unknown_tunnel: u64,
     /// For one of our tunnels, but not from its peer.
     pub wrong_peer: u64,
+    /// Requests from where none may come.
+    pub not_allowed: u64,
     /// Requests that were not acceptable.
     pub refused: u64,
     /// Requests over a limit, and half-open tunnels that made room for others.
@@ -49,6 +51,22 @@ pub struct Endpoint {
     outputs: VecDeque<Output>,
     refusals: Refusals,
     statistics: Statistics,
+}
+
+impl Incoming {
+    /// Whether a request may come by this path, whatever it says.
+    fn admits(&self, path: &Path) -> bool {
+        (self.listen.is_empty() || self.listen.contains(&path.local.ip()))
+            && self.table.is_none_or(|table| table == path.table)
+            && self.allows(path.peer)
+    }
+
+    /// Whether a request may come from there at all.
+    fn allows(&self, peer: SocketAddr) -> bool {
+        (!self.peering.fixed_port || peer.port() == PORT)
+            && (self.allow.is_empty()
+                || self.allow.iter().any(|network| network.contains(peer.ip())))
+    }
 }
 
 /// Limits how many refusals are sent in one second.
@@ -310,6 +328,10 @@ impl Endpoint {
             self.statistics.malformed += 1;
             return;
         }
+        if !self.may_ask(path.peer) {
+            self.statistics.not_allowed += 1;
+            return;
+        }
         let incoming = self.matching_incoming(&path, body);
         let secret = incoming.and_then(|(_, incoming)| incoming.secret.as_ref());
         let decoded = Message::decode(body, secret.map(Secret::as_bytes));
@@ -345,32 +367,37 @@ impl Endpoint {
             });
         match acceptable {
             Err(close) => self.refuse(now, &path, assigned, &close),
-            Ok(_) if self.is_full() => {
-                log::debug!("L2TP: request from {}: too many tunnels", path.peer);
-                self.statistics.limited += 1;
-            }
             Ok(incoming) => {
-                if self.settle_tie(now, &path, &message) {
-                    self.make_room(&path);
+                if !self.settle_tie(now, &path, &message) {
+                    return;
+                }
+                if self.make_room(&path) {
                     self.accept(now, path, incoming, header, &message, body);
+                } else {
+                    self.statistics.limited += 1;
+                    let (result, error) = (StopResult::ERROR, ErrorCode::NO_RESOURCES);
+                    let close = TunnelClose::new(result, error, "too many tunnels");
+                    self.refuse(now, &path, assigned, &close);
                 }
             }
         }
     }
 
+    /// Whether requests are answered to there: with a refusal at least.
+    fn may_ask(&self, peer: SocketAddr) -> bool {
+        let incoming = &self.config.incoming;
+        incoming.is_empty() || incoming.iter().any(|incoming| incoming.allows(peer))
+    }
+
     /// The first [`Incoming`] that holds for a request.
     fn matching_incoming(&self, path: &Path, body: &[u8]) -> Option<(usize, &Incoming)> {
         let host_name = host_name_of_sccrq(body)?;
-        self.config
-            .incoming
-            .iter()
-            .enumerate()
-            .find(|(_, incoming)| {
-                let named = incoming.remote_hostname.as_ref();
-                named.is_none_or(|name| name.as_bytes() == host_name)
-                    && (incoming.listen.is_empty() || incoming.listen.contains(&path.local.ip()))
-                    && incoming.table.is_none_or(|table| table == path.table)
-            })
+        let named = |incoming: &Incoming| {
+            let name = incoming.remote_hostname.as_ref();
+            name.is_none_or(|name| name.as_bytes() == host_name)
+        };
+        let mut incoming = self.config.incoming.iter().enumerate();
+        incoming.find(|(_, incoming)| named(incoming) && incoming.admits(path))
     }
 
     fn requested_by(&self, path: &Path, assigned: u16, body: &[u8]) -> Option<TunnelId> {
@@ -381,32 +408,47 @@ impl Endpoint {
         })
     }
 
-    /// Whether established tunnels take all the room there is.
-    fn is_full(&self) -> bool {
-        self.index.established() >= self.config.limits.incoming_tunnels
-    }
-
     /// Forgets the oldest half-open tunnel when there are too many, so that a
     /// flood of requests from invented addresses does not keep others out: who
-    /// answers within the time the flood needs to come round gets through.
-    fn make_room(&mut self, path: &Path) {
+    /// answers within the time the flood needs to come round gets through. Closed
+    /// tunnels that linger make room too. `false` when established tunnels take
+    /// all the room there is.
+    fn make_room(&mut self, path: &Path) -> bool {
         let limits = &self.config.limits;
-        let mut all = self.index.half_open();
-        let mut of_source = self.index.half_open_from(path.source());
-        let oldest = if of_source.len() >= limits.half_open_per_source {
-            of_source.next()
-        } else if all.len() >= limits.half_open {
-            all.next()
-        } else {
-            None
-        };
-        if let Some(tunnel) = oldest.and_then(|handle| self.tunnels.get_mut(&handle)) {
-            tunnel.displace();
+        let (all, source) = (&self.index, path.source());
+        let rooms = [
+            (
+                all.established_from(source),
+                all.lingering_from(source),
+                limits.incoming_tunnels_per_source,
+            ),
+            (all.established(), all.lingering(), limits.incoming_tunnels),
+        ];
+        let mut displaced = Vec::new();
+        for (established, mut lingering, limit) in rooms {
+            if established < limit {
+                continue;
+            }
+            let Some(oldest) = lingering.next() else {
+                return false;
+            };
+            displaced.push(oldest);
+        }
+        let (mut half_open, mut of_source) = (all.half_open(), all.half_open_from(source));
+        if of_source.len() >= limits.half_open_per_source {
+            displaced.extend(of_source.next());
+            self.statistics.limited += 1;
+        } else if half_open.len() >= limits.half_open {
+            displaced.extend(half_open.next());
             self.statistics.limited += 1;
         }
-        if let Some(handle) = oldest {
+        for handle in displaced {
+            if let Some(tunnel) = self.tunnels.get_mut(&handle) {
+                tunnel.displace();
+            }
             self.reschedule(handle);
         }
+        true
     }
 
     /// RFC 2661 section 4.4.3, Tie Breaker: when both sides ask for one tunnel
@@ -449,6 +491,7 @@ impl Endpoint {
         body: &[u8],
     ) {
         let Some(local_id) = self.free_tunnel_id() else {
+            // Nor is there one to say so with.
             self.statistics.limited += 1;
             return;
         };

@@ -20,6 +20,10 @@ pub(super) struct Facts {
     pub(super) request: Option<(Path, u16)>,
     /// Incoming and never established: the source that it counts for.
     pub(super) half_open: Option<Prefix>,
+    /// Incoming, and is or was established: the source that it counts for.
+    pub(super) established: Option<Prefix>,
+    /// Of those, one that is closed and kept to acknowledge again.
+    pub(super) lingering: bool,
     /// Dialled, and the peer has not answered yet.
     pub(super) dialling: bool,
 }
@@ -31,8 +35,11 @@ pub(super) struct TunnelIndex {
     by_request: Multimap<(Path, u16), TunnelId>,
     half_open: BTreeSet<TunnelId>,
     half_open_by_source: Multimap<Prefix, TunnelId>,
+    established: usize,
+    established_by_source: Multimap<Prefix, TunnelId>,
+    lingering: BTreeSet<TunnelId>,
+    lingering_by_source: Multimap<Prefix, TunnelId>,
     dialling: BTreeSet<TunnelId>,
-    incoming: usize,
 }
 
 impl TunnelIndex {
@@ -53,12 +60,19 @@ impl TunnelIndex {
     fn note(&mut self, tunnel: TunnelId, facts: &Facts) {
         self.by_local_id.insert(facts.local_id, tunnel);
         if let Some(request) = facts.request {
-            self.incoming += 1;
             self.by_request.insert(request, tunnel);
         }
         if let Some(source) = facts.half_open {
             self.half_open.insert(tunnel);
             self.half_open_by_source.insert(source, tunnel);
+        }
+        if let Some(source) = facts.established {
+            self.established += 1;
+            self.established_by_source.insert(source, tunnel);
+            if facts.lingering {
+                self.lingering.insert(tunnel);
+                self.lingering_by_source.insert(source, tunnel);
+            }
         }
         if facts.dialling {
             self.dialling.insert(tunnel);
@@ -68,12 +82,17 @@ impl TunnelIndex {
     fn forget(&mut self, tunnel: TunnelId, facts: &Facts) {
         self.by_local_id.remove(&facts.local_id);
         if let Some(request) = facts.request {
-            self.incoming -= 1;
             self.by_request.remove(&request, tunnel);
         }
         if let Some(source) = facts.half_open {
             self.half_open.remove(&tunnel);
             self.half_open_by_source.remove(&source, tunnel);
+        }
+        if let Some(source) = facts.established {
+            self.established -= 1;
+            self.established_by_source.remove(&source, tunnel);
+            self.lingering.remove(&tunnel);
+            self.lingering_by_source.remove(&source, tunnel);
         }
         self.dialling.remove(&tunnel);
     }
@@ -85,8 +104,11 @@ impl TunnelIndex {
             && self.by_request.is_empty()
             && self.half_open.is_empty()
             && self.half_open_by_source.is_empty()
+            && self.established == 0
+            && self.established_by_source.is_empty()
+            && self.lingering.is_empty()
+            && self.lingering_by_source.is_empty()
             && self.dialling.is_empty()
-            && self.incoming == 0
     }
 
     /// The tunnel that has this id in what we receive.
@@ -117,7 +139,23 @@ impl TunnelIndex {
 
     /// How many incoming tunnels are or were established.
     #[must_use]
-    pub(super) fn established(&self) -> usize {
-        self.incoming - self.half_open.len()
+    pub(super) const fn established(&self) -> usize {
+        self.established
+    }
+
+    /// Those of one source.
+    #[must_use]
+    pub(super) fn established_from(&self, source: Prefix) -> usize {
+        self.established_by_source.of(source).len()
+    }
+
+    /// Of the established ones those that are closed, the oldest first.
+    pub(super) fn lingering(&self) -> Copied<Iter<'_, TunnelId>> {
+        self.lingering.iter().copied()
+    }
+
+    /// Those of one source.
+    pub(super) fn lingering_from(&self, source: Prefix) -> Copied<Iter<'_, TunnelId>> {
+        self.lingering_by_source.of(source)
     }
 }

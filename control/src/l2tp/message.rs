@@ -221,6 +221,24 @@ impl Message {
         body
     }
 
+    /// The same with every AVP hidden that may be (RFC 2661 section 4.3), padded so
+    /// that lengths of values tell little.
+    #[must_use]
+    pub fn encode_hidden(&self, hiding: Unhiding<'_>) -> Vec<u8> {
+        let mut body = Vec::new();
+        Attribute::MessageType(self.kind.code()).encode(&mut body);
+        Attribute::RandomVector(hiding.random_vector.to_vec()).encode(&mut body);
+        for attribute in &self.attributes {
+            if !attribute.encode_hidden(attribute.block_padding(), hiding, &mut body) {
+                attribute.encode(&mut body);
+            }
+        }
+        for avp in &self.vendor_avps {
+            avp.encode(&mut body);
+        }
+        body
+    }
+
     /// Reads the AVPs of a message; `secret` is for hidden ones.
     ///
     /// Bad and unknown AVPs with M = 0 are passed over, known ones that do not

@@ -24,6 +24,8 @@ mod tunnel;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
+use dataplane::command::Prefix;
+
 pub use avp::VendorAvp;
 pub use channel::Retransmission;
 pub use code::{CallClose, CallResult, ErrorCode, StopResult, TunnelClose};
@@ -42,6 +44,42 @@ pub struct TunnelId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId(pub u64);
 
+/// How one peer is treated, where implementations differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peering {
+    /// Idle time after which HELLO is sent; never when zero.
+    pub hello_interval: Duration,
+    /// Messages the peer may send ahead of our acknowledgement: our Receive
+    /// Window Size AVP.
+    pub receive_window: u16,
+    /// Retransmissions of a message before the peer counts as dead.
+    pub retries: u32,
+    /// Hide every AVP that may be hidden (RFC 2661 section 4.3); only with a secret.
+    pub hide_avps: bool,
+    /// Send AVPs that a peer can do without: Firmware Revision, Vendor Name, and
+    /// those of vendors, which are otherwise not looked at either.
+    pub vendor_avps: bool,
+    /// The peer asks and answers from port 1701 and no other. RFC 2661
+    /// section 8.1 leaves it the choice.
+    pub fixed_port: bool,
+    /// Ask for sequence numbers in data messages, and send them (section 5.4).
+    pub sequencing: bool,
+}
+
+impl Default for Peering {
+    fn default() -> Self {
+        Self {
+            hello_interval: Duration::from_secs(60),
+            receive_window: 16,
+            retries: Retransmission::default().retries,
+            hide_avps: false,
+            vendor_avps: true,
+            fixed_port: false,
+            sequencing: false,
+        }
+    }
+}
+
 /// Who may set up tunnels to us, and with what.
 #[derive(Debug, Clone)]
 pub struct Incoming {
@@ -58,23 +96,31 @@ pub struct Incoming {
     pub listen: Vec<IpAddr>,
     /// The routing table the request must arrive in; any when `None`.
     pub table: Option<u32>,
-    /// Idle time after which HELLO is sent; never when zero.
-    pub hello_interval: Duration,
+    /// Networks the request may come from; any when empty. Others get no answer.
+    pub allow: Vec<Prefix>,
+    pub peering: Peering,
 }
 
 /// What one endpoint may hold.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Incoming tunnels that are or were established, closed ones that linger
-    /// included; requests beyond are dropped.
+    /// included, which make room for others; requests beyond are refused.
     pub incoming_tunnels: usize,
+    /// The same from one source address, or of IPv6 from one network of 64 bits.
+    pub incoming_tunnels_per_source: usize,
     /// Incoming tunnels that are not established yet; a request beyond takes
     /// the place of the oldest.
     pub half_open: usize,
-    /// The same from one source address, or of IPv6 from one network of 64 bits.
+    /// The same from one source.
     pub half_open_per_source: usize,
-    /// Calls in one tunnel, counted when the peer asks for another.
+    /// Calls in all tunnels, counted when a peer asks for another.
+    pub calls: usize,
+    /// Calls in one tunnel, counted then too.
     pub calls_per_tunnel: usize,
+    /// Messages of one tunnel that wait for the peer: one that makes us answer
+    /// and acknowledges nothing is cleared.
+    pub queued_messages: usize,
     /// StopCCNs a second that answer requests for which no state is kept.
     pub refusals_per_second: u32,
 }
@@ -83,9 +129,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             incoming_tunnels: 32_768,
+            incoming_tunnels_per_source: 1024,
             half_open: 1024,
             half_open_per_source: 64,
-            calls_per_tunnel: 1024,
+            calls: 64_000,
+            calls_per_tunnel: 16_384,
+            queued_messages: 20_000,
             refusals_per_second: 10,
         }
     }
@@ -94,10 +143,8 @@ impl Default for Limits {
 /// Times of the protocol.
 #[derive(Debug, Clone)]
 pub struct Timing {
+    /// Its retries are each peer's own: [`Peering::retries`].
     pub retransmission: Retransmission,
-    /// Retransmissions of an SCCRP to a peer that has acknowledged nothing: few,
-    /// as its address may be someone else's.
-    pub unproven_retries: u32,
     /// How long a tunnel or call may take to be established.
     pub establishment: Duration,
     /// How long a closed tunnel is kept to acknowledge again: a full
@@ -109,7 +156,6 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             retransmission: Retransmission::default(),
-            unproven_retries: 2,
             establishment: Duration::from_secs(60),
             linger: Duration::from_secs(31),
         }
@@ -123,8 +169,6 @@ pub struct EndpointConfig {
     pub firmware_revision: u16,
     /// In order of preference: the first that matches a request is taken.
     pub incoming: Vec<Incoming>,
-    /// Messages a peer may send ahead of our acknowledgement.
-    pub receive_window: u16,
     pub limits: Limits,
     pub timing: Timing,
 }
@@ -137,7 +181,6 @@ impl EndpointConfig {
             vendor_name,
             firmware_revision,
             incoming,
-            receive_window: 16,
             limits: Limits::default(),
             timing: Timing::default(),
         }
@@ -157,8 +200,7 @@ pub struct Dial {
     /// Our address and port, of the server's family.
     pub source: SocketAddr,
     pub server: SocketAddr,
-    /// Idle time after which HELLO is sent; never when zero.
-    pub hello_interval: Duration,
+    pub peering: Peering,
     /// Ask for a single tunnel between the two addresses: when the server dials
     /// us at the same time, one of the two is given up (RFC 2661 section 4.4.3,
     /// Tie Breaker).
@@ -202,11 +244,13 @@ pub enum Event {
         call: CallId,
         vendor_avps: Vec<VendorAvp>,
     },
-    /// ICCN was received, or is about to be sent.
+    /// ICCN was received, or is about to be sent. `sequenced` says that data
+    /// messages must have sequence numbers (RFC 2661 section 5.4).
     CallConnected {
         call: CallId,
         /// What the peer's ICCN says; nothing when it is ours.
         attributes: Vec<avp::Attribute>,
+        sequenced: bool,
     },
     CallClosed {
         call: CallId,

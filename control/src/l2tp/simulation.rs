@@ -11,8 +11,10 @@ use rand::{Rng, SeedableRng};
 use super::*;
 
 mod admission;
+mod coverage;
 mod fsm;
 mod life;
+mod peering;
 mod script;
 mod storm;
 
@@ -33,7 +35,8 @@ pub(super) fn incoming(secret_text: &str) -> Incoming {
         secret: secret(secret_text),
         listen: vec![LNS.ip()],
         table: Some(TABLE),
-        hello_interval: Duration::from_secs(60),
+        allow: Vec::new(),
+        peering: Peering::default(),
     }
 }
 
@@ -44,7 +47,7 @@ pub(super) fn dial(secret_text: &str) -> Dial {
         table: TABLE,
         source: LAC,
         server: LNS,
-        hello_interval: Duration::from_secs(60),
+        peering: Peering::default(),
         tie_breaker: false,
     }
 }

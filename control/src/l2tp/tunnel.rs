@@ -6,15 +6,17 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use dataplane::command::Prefix;
+use rand::RngCore;
 
-use super::avp::{Attribute, NonEmpty};
+use super::avp::{Attribute, NonEmpty, Unhiding};
 use super::call::Call;
-use super::channel::{Arrival, Channel, Packet, PeerDead, Transmission};
+use super::channel::{Arrival, Channel, Packet, PeerDead, Retransmission, Transmission};
 use super::code::{ErrorCode, StopResult, TunnelClose};
 use super::header::ControlHeader;
+use super::hiding;
 use super::index::Facts;
 use super::message::{BadMessage, Message, MessageError, MessageType, value_of};
-use super::{CallCause, Event, Output, TunnelCause, TunnelId, TunnelInfo};
+use super::{CallCause, Event, Output, Peering, TunnelCause, TunnelId, TunnelInfo};
 use crate::secret::Secret;
 
 mod calls;
@@ -69,7 +71,7 @@ pub(super) struct Tunnel {
     /// What we challenged the peer with.
     challenge: Option<NonEmpty>,
     tie_breaker: Option<u64>,
-    hello_interval: Duration,
+    peering: Peering,
     /// When anything of the peer's, control or data, last came.
     heard_at: Duration,
     /// Ends the wait for establishment, or the lingering of a closed tunnel.
@@ -95,7 +97,12 @@ impl Tunnel {
         local_id: u16,
         path: Path,
         state: TunnelState,
+        peering: Peering,
     ) -> Self {
+        let retransmission = Retransmission {
+            retries: peering.retries,
+            ..cx.config.timing.retransmission.clone()
+        };
         Self {
             handle,
             state,
@@ -108,13 +115,10 @@ impl Tunnel {
             secret: None,
             challenge: None,
             tie_breaker: None,
-            hello_interval: Duration::ZERO,
             heard_at: cx.now,
             deadline: Some(cx.now + cx.config.timing.establishment),
-            channel: Channel::new(
-                cx.config.timing.retransmission.clone(),
-                cx.config.receive_window,
-            ),
+            channel: Channel::new(retransmission, peering.receive_window),
+            peering,
             calls: BTreeMap::new(),
             waiting_calls: Vec::new(),
             next_serial: 1,
@@ -149,6 +153,8 @@ impl Tunnel {
             local_id: self.local_id,
             request: self.is_incoming().then_some((self.path, self.peer_id)),
             half_open: self.is_half_open().then(|| self.path.source()),
+            established: (self.is_incoming() && !self.is_half_open()).then(|| self.path.source()),
+            lingering: self.state == TunnelState::Closed,
             dialling: self.state == TunnelState::WaitReply,
         }
     }
@@ -189,7 +195,8 @@ impl Tunnel {
             || (self.state == TunnelState::WaitReply
                 && self.path.table == path.table
                 && self.path.local == path.local
-                && self.path.peer.ip() == path.peer.ip())
+                && self.path.peer.ip() == path.peer.ip()
+                && !self.peering.fixed_port)
     }
 
     pub(super) const fn set_peer(&mut self, peer: SocketAddr) {
@@ -220,12 +227,27 @@ impl Tunnel {
         }
     }
 
-    fn send(&mut self, kind: MessageType, attributes: Vec<Attribute>) {
-        let body = Message::new(kind, attributes, Vec::new()).encode();
+    fn send(&mut self, cx: &mut Context<'_>, kind: MessageType, attributes: Vec<Attribute>) {
+        let body = self.encode(cx, &Message::new(kind, attributes, Vec::new()));
         self.channel.send(Packet {
             session_id: 0,
             body,
         });
+    }
+
+    /// The AVPs of a message, hidden if this peer's are to be.
+    fn encode(&self, cx: &mut Context<'_>, message: &Message) -> Vec<u8> {
+        match self.secret().filter(|_| self.peering.hide_avps) {
+            Some(secret) => {
+                let mut random_vector = [0; hiding::DIGEST_OCTETS];
+                cx.rng.fill_bytes(&mut random_vector);
+                message.encode_hidden(Unhiding {
+                    secret,
+                    random_vector: &random_vector,
+                })
+            }
+            None => message.encode(),
+        }
     }
 
     fn transmit(&self, cx: &mut Context<'_>, transmission: &Transmission) {
@@ -266,8 +288,7 @@ impl Tunnel {
         let arrival = self.channel.receive(cx.now, header.ns, header.nr, packet);
         if self.state == TunnelState::WaitConnect && self.channel.is_idle() {
             // The peer has our SCCRP, so the address is its own.
-            self.channel
-                .set_retries(cx.config.timing.retransmission.retries);
+            self.channel.set_passive(false);
         }
         if arrival == Arrival::Duplicate && self.state == TunnelState::WaitConnect {
             // The peer repeats its SCCRQ: our SCCRP was lost, and a bare
@@ -278,6 +299,11 @@ impl Tunnel {
         }
         while let Some(packet) = self.channel.deliver() {
             self.handle_body(cx, source, &packet);
+        }
+        if self.channel.queued() > cx.config.limits.queued_messages {
+            let message = "too many messages wait for acknowledgement";
+            let close = TunnelClose::new(StopResult::ERROR, ErrorCode::NO_RESOURCES, message);
+            self.fault(cx, close);
         }
         self.flush(cx);
     }
@@ -392,7 +418,7 @@ impl Tunnel {
             return;
         }
         self.clean_up(cx, cause);
-        let body = self.stop_body(&close);
+        let body = self.stop_body(cx, &close);
         self.channel.send_last(Packet {
             session_id: 0,
             body,
@@ -400,8 +426,8 @@ impl Tunnel {
         self.linger(cx);
     }
 
-    fn stop_body(&self, close: &TunnelClose) -> Vec<u8> {
-        stop_message(self.local_id, close).encode()
+    fn stop_body(&self, cx: &mut Context<'_>, close: &TunnelClose) -> Vec<u8> {
+        self.encode(cx, &stop_message(self.local_id, close))
     }
 
     fn closed_by_peer(&mut self, cx: &mut Context<'_>, close: TunnelClose) {
@@ -412,8 +438,7 @@ impl Tunnel {
     }
 
     fn linger(&mut self, cx: &Context<'_>) {
-        let timing = &cx.config.timing;
-        self.deadline = Some(cx.now + timing.linger.max(timing.retransmission.cycle()));
+        self.deadline = Some(cx.now + cx.config.timing.linger.max(self.channel.cycle()));
     }
 
     /// Ends the tunnel without a word (4.4.3, Tie Breaker).
@@ -471,15 +496,15 @@ impl Tunnel {
             session_id: 0,
             ns: self.channel.next_ns(),
             nr: self.channel.nr(),
-            body: self.stop_body(&close),
+            body: self.stop_body(cx, &close),
         };
         self.transmit(cx, &transmission);
     }
 
     fn hello_at(&self) -> Option<Duration> {
         let idle = self.state == TunnelState::Established && self.channel.is_idle();
-        (idle && !self.hello_interval.is_zero())
-            .then(|| self.heard_at.saturating_add(self.hello_interval))
+        let interval = self.peering.hello_interval;
+        (idle && !interval.is_zero()).then(|| self.heard_at.saturating_add(interval))
     }
 
     pub(super) fn next_timeout(&self) -> Option<Duration> {
@@ -496,7 +521,9 @@ impl Tunnel {
             return;
         }
         if self.deadline.is_some_and(|deadline| deadline <= cx.now) {
-            if self.state == TunnelState::Closed {
+            // Nobody has answered an SCCRP: its address may be somebody else's.
+            let unproven = self.is_half_open() && !self.channel.is_idle();
+            if self.state == TunnelState::Closed || unproven {
                 self.finished = true;
                 return;
             }
@@ -509,7 +536,7 @@ impl Tunnel {
         self.give_up_calls(cx);
         // 5.5: only when nothing came, and nothing else waits for its answer.
         if self.hello_at().is_some_and(|at| at <= cx.now) {
-            self.send(MessageType::Hello, Vec::new());
+            self.send(cx, MessageType::Hello, Vec::new());
         }
         self.flush(cx);
     }

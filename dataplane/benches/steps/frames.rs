@@ -40,6 +40,7 @@ pub(crate) fn session(over_ipv6: bool) -> SessionSpec {
         udp_checksum: true,
         address_control: false,
         set: Some(SetId(1)),
+        sequence: std::sync::Arc::default(),
         speed: None,
         counters: Vec::new(),
         arrivals: Vec::new(),

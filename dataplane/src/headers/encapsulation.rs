@@ -4,6 +4,7 @@
 //! ```text
 //! HA:     IP 20 or 40 | UDP 8 | L2TP with O 8 | HA header 12 | PPP protocol 2             = 50 or 70
 //! plain:  IP 20 or 40 | UDP 8 | L2TP 6        | FF 03 when asked for | PPP protocol 2      = 36, 38, 56 or 58
+//! with S: IP 20 or 40 | UDP 8 | L2TP with S 10 | FF 03 when asked for | PPP protocol 2     = 40, 42, 60 or 62
 //! ```
 //!
 //! Over IPv4, DF is clear and every packet has an identification of its own: a
@@ -28,12 +29,19 @@ pub const PLAIN_MAX_OCTETS: usize = 38;
 /// The same without them.
 pub const PLAIN_OCTETS: usize = 36;
 
+/// What Ns and Nr take.
+const SEQUENCE_OCTETS: usize = 4;
+
 /// What the IPv6 header is longer.
 pub const IPV6_EXTRA_OCTETS: usize = ipv6::HEADER_OCTETS - ipv4::HEADER_OCTETS;
 
 const HA_IPV6_OCTETS: usize = HA_OCTETS + IPV6_EXTRA_OCTETS;
 const PLAIN_MAX_IPV6_OCTETS: usize = PLAIN_MAX_OCTETS + IPV6_EXTRA_OCTETS;
 const PLAIN_IPV6_OCTETS: usize = PLAIN_OCTETS + IPV6_EXTRA_OCTETS;
+const SEQUENCED_OCTETS: usize = PLAIN_OCTETS + SEQUENCE_OCTETS;
+const SEQUENCED_MAX_OCTETS: usize = PLAIN_MAX_OCTETS + SEQUENCE_OCTETS;
+const SEQUENCED_IPV6_OCTETS: usize = PLAIN_IPV6_OCTETS + SEQUENCE_OCTETS;
+const SEQUENCED_MAX_IPV6_OCTETS: usize = PLAIN_MAX_IPV6_OCTETS + SEQUENCE_OCTETS;
 
 const TOTAL_LENGTH: usize = 2;
 const IDENTIFICATION: usize = 4;
@@ -48,6 +56,7 @@ const UDP_LENGTH: usize = 4;
 const UDP_CHECKSUM: usize = 6;
 const HA_FLAGS: usize = udp::HEADER_OCTETS + 8 + 1;
 const HA_EPOCH: usize = HA_FLAGS + 1;
+const NS: usize = udp::HEADER_OCTETS + 6;
 
 /// One session's prebuilt headers.
 #[derive(Clone, Debug)]
@@ -70,6 +79,10 @@ enum Form {
     HaIpv6([u8; HA_IPV6_OCTETS]),
     PlainIpv6([u8; PLAIN_IPV6_OCTETS]),
     PlainAddressControlIpv6([u8; PLAIN_MAX_IPV6_OCTETS]),
+    Sequenced([u8; SEQUENCED_OCTETS]),
+    SequencedAddressControl([u8; SEQUENCED_MAX_OCTETS]),
+    SequencedIpv6([u8; SEQUENCED_IPV6_OCTETS]),
+    SequencedAddressControlIpv6([u8; SEQUENCED_MAX_IPV6_OCTETS]),
 }
 
 /// What the headers of one copy say of its packet.
@@ -83,7 +96,8 @@ pub struct Fields {
     /// PPP protocol of the inner packet; before a later piece, which has none,
     /// the piece's first two octets, which then do not belong to the inner packet.
     pub protocol: u16,
-    /// For the HA header, if there is one.
+    /// For the HA header, if there is one. The number is also that of a session's
+    /// sequence, if the headers have one.
     pub flags: u8,
     pub epoch: u32,
     pub number: u64,
@@ -96,7 +110,17 @@ impl Template {
     /// `None` when its two ends are of different families.
     #[must_use]
     pub fn new(session: &SessionSpec) -> Option<Self> {
-        let octets = build(session)?;
+        Self::of(session, false)
+    }
+
+    /// The same with a sequence number (RFC 2661, 5.4), for a session without a set.
+    #[must_use]
+    pub fn sequenced(session: &SessionSpec) -> Option<Self> {
+        Self::of(session, true)
+    }
+
+    fn of(session: &SessionSpec, sequenced: bool) -> Option<Self> {
+        let octets = build(session, sequenced)?;
         // What varies is zero for now.
         let over_ipv6 = session.peer.is_ipv6();
         let (ip, behind) = octets.split_at(if over_ipv6 { IPV6 } else { IPV4 });
@@ -121,6 +145,10 @@ impl Template {
             Form::HaIpv6(_) => HA_IPV6_OCTETS,
             Form::PlainIpv6(_) => PLAIN_IPV6_OCTETS,
             Form::PlainAddressControlIpv6(_) => PLAIN_MAX_IPV6_OCTETS,
+            Form::Sequenced(octets) => octets.len(),
+            Form::SequencedAddressControl(octets) => octets.len(),
+            Form::SequencedIpv6(octets) => octets.len(),
+            Form::SequencedAddressControlIpv6(octets) => octets.len(),
         }
     }
 
@@ -146,7 +174,11 @@ impl Template {
     pub fn is_over_ipv6(&self) -> bool {
         matches!(
             self.form,
-            Form::HaIpv6(_) | Form::PlainIpv6(_) | Form::PlainAddressControlIpv6(_)
+            Form::HaIpv6(_)
+                | Form::PlainIpv6(_)
+                | Form::PlainAddressControlIpv6(_)
+                | Form::SequencedIpv6(_)
+                | Form::SequencedAddressControlIpv6(_)
         )
     }
 
@@ -174,6 +206,14 @@ impl Template {
             Form::PlainIpv6(octets) => self.patched::<_, IPV6>(octets, header, fields, 0).is_some(),
             Form::PlainAddressControlIpv6(octets) => {
                 self.patched::<_, IPV6>(octets, header, fields, 0).is_some()
+            }
+            Form::Sequenced(octets) => self.write_sequenced::<_, IPV4>(octets, header, fields),
+            Form::SequencedAddressControl(octets) => {
+                self.write_sequenced::<_, IPV4>(octets, header, fields)
+            }
+            Form::SequencedIpv6(octets) => self.write_sequenced::<_, IPV6>(octets, header, fields),
+            Form::SequencedAddressControlIpv6(octets) => {
+                self.write_sequenced::<_, IPV6>(octets, header, fields)
             }
         }
     }
@@ -218,6 +258,20 @@ impl Template {
         };
         put(header, IP + HA_FLAGS, [fields.flags]);
         put(header, IP + HA_EPOCH, series);
+        true
+    }
+
+    fn write_sequenced<const N: usize, const IP: usize>(
+        &self,
+        octets: &[u8; N],
+        header: &mut [u8],
+        fields: &Fields,
+    ) -> bool {
+        let ns = fields.number as u16;
+        let Some(header) = self.patched::<N, IP>(octets, header, fields, ns.into()) else {
+            return false;
+        };
+        put(header, IP + NS, ns.to_be_bytes());
         true
     }
 
@@ -276,13 +330,17 @@ fn form(octets: &[u8]) -> Option<Form> {
         HA_IPV6_OCTETS => Form::HaIpv6(octets.try_into().ok()?),
         PLAIN_IPV6_OCTETS => Form::PlainIpv6(octets.try_into().ok()?),
         PLAIN_MAX_IPV6_OCTETS => Form::PlainAddressControlIpv6(octets.try_into().ok()?),
+        SEQUENCED_OCTETS => Form::Sequenced(octets.try_into().ok()?),
+        SEQUENCED_MAX_OCTETS => Form::SequencedAddressControl(octets.try_into().ok()?),
+        SEQUENCED_IPV6_OCTETS => Form::SequencedIpv6(octets.try_into().ok()?),
+        SEQUENCED_MAX_IPV6_OCTETS => Form::SequencedAddressControlIpv6(octets.try_into().ok()?),
         _ => return None,
     };
     Some(form)
 }
 
 /// All headers of a session, with everything zero that differs between packets.
-fn build(session: &SessionSpec) -> Option<Vec<u8>> {
+fn build(session: &SessionSpec, sequenced: bool) -> Option<Vec<u8>> {
     let (local, peer) = (session.local, session.peer);
     let mut octets = Vec::with_capacity(HA_IPV6_OCTETS);
     match (local.ip(), peer.ip()) {
@@ -298,12 +356,12 @@ fn build(session: &SessionSpec) -> Option<Vec<u8>> {
     octets.extend(local.port().to_be_bytes());
     octets.extend(peer.port().to_be_bytes());
     octets.extend([0; 4]);
-    let offset_flag = if session.set.is_some() {
-        l2tp::FLAG_OFFSET
-    } else {
-        0
+    let optional = match session.set {
+        Some(_) => l2tp::FLAG_OFFSET,
+        None if sequenced => l2tp::FLAG_SEQUENCE,
+        None => 0,
     };
-    octets.extend((offset_flag | l2tp::VERSION).to_be_bytes());
+    octets.extend((optional | l2tp::VERSION).to_be_bytes());
     octets.extend(session.peer_tunnel.to_be_bytes());
     octets.extend(session.peer_session.to_be_bytes());
     if session.set.is_some() {
@@ -315,8 +373,14 @@ fn build(session: &SessionSpec) -> Option<Vec<u8>> {
             number: 0,
         };
         octets.extend(header.octets());
-    } else if session.address_control {
-        octets.extend(ppp::ADDRESS_CONTROL);
+    } else {
+        if sequenced {
+            // Ns for now, and Nr, which is reserved in data messages.
+            octets.extend([0; SEQUENCE_OCTETS]);
+        }
+        if session.address_control {
+            octets.extend(ppp::ADDRESS_CONTROL);
+        }
     }
     octets.extend([0; ppp::PROTOCOL_OCTETS]);
     Some(octets)

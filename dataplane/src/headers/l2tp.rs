@@ -34,6 +34,8 @@ pub enum L2tp {
 pub struct Data {
     pub tunnel: u16,
     pub session: u16,
+    /// Ns, with S. (Nr is reserved in data messages.)
+    pub ns: Option<u16>,
     /// The offset padding; empty without O.
     pub padding_range: Range<usize>,
     /// Where the PPP frame starts.
@@ -73,7 +75,9 @@ pub fn parse(udp_payload: &[u8]) -> Result<L2tp, Drop> {
     let tunnel = u16_at(message, at).ok_or(short)?;
     let session = u16_at(message, at + 2).ok_or(short)?;
     at += 4;
+    let mut ns = None;
     if flags & FLAG_SEQUENCE != 0 {
+        ns = Some(u16_at(message, at).ok_or(short)?);
         at += 4;
     }
     let mut padding_octets = 0;
@@ -88,6 +92,7 @@ pub fn parse(udp_payload: &[u8]) -> Result<L2tp, Drop> {
     Ok(L2tp::Data(Data {
         tunnel,
         session,
+        ns,
         padding_range: at..payload_offset,
         payload_offset,
         end: message.len(),

@@ -9,6 +9,7 @@ use crate::arrivals::Arrivals;
 use crate::command::{SessionId, SessionSpec};
 use crate::counters::SessionCounters;
 use crate::headers::encapsulation::Template;
+use crate::sequence::Received;
 
 use super::wire_index::WireIndex;
 use super::{Link, TableSlot};
@@ -23,10 +24,13 @@ pub(crate) struct Session {
     pub(crate) arrivals: Option<Arc<Arrivals>>,
     /// Headers as the session sends them: with HA when it is in a set.
     pub(crate) template: Template,
-    /// Headers without HA.
+    /// Headers without HA, and those with a sequence number.
     pub(crate) plain: Template,
+    pub(crate) sequenced: Template,
     pub(crate) table: TableSlot,
     pub(crate) payload_table: TableSlot,
+    /// Sequence numbers from the peer.
+    pub(crate) received: Received,
     /// Not before this moment (TSC) is it said again that the peer moved.
     pub(crate) moved_quiet_until: u64,
     pub(super) link: Option<Link>,
@@ -42,17 +46,21 @@ impl Session {
         payload_table: TableSlot,
     ) -> Option<Self> {
         let template = Template::new(&spec)?;
-        let plain = Template::new(&SessionSpec {
+        let without_set = SessionSpec {
             set: None,
             counters: Vec::new(),
             arrivals: Vec::new(),
             ..SessionSpec::clone(&spec)
-        })?;
+        };
+        let plain = Template::new(&without_set)?;
+        let sequenced = Template::sequenced(&without_set)?;
         Some(Self {
             counters: spec.counters.get(worker).cloned().unwrap_or_default(),
             arrivals: spec.arrivals.get(worker).cloned(),
             template,
             plain,
+            sequenced,
+            received: Received::default(),
             spec,
             table,
             payload_table,
@@ -70,7 +78,12 @@ impl Session {
 
     /// Largest inner packet that fits the session's path and its link, octets.
     pub(crate) fn inner_mtu(&self, link: &Link) -> u16 {
-        let overhead = self.template.octets() as u16;
+        self.inner_mtu_with(&self.template, link)
+    }
+
+    /// The same of packets with these headers.
+    pub(crate) fn inner_mtu_with(&self, template: &Template, link: &Link) -> u16 {
+        let overhead = template.octets() as u16;
         self.spec.mtu.min(link.mtu.saturating_sub(overhead))
     }
 }
@@ -92,6 +105,7 @@ impl Sessions {
         }
         if let Some(before) = self.get(id) {
             session.moved_quiet_until = before.moved_quiet_until;
+            session.received = before.received;
         }
         self.remove(id);
         if self.slots.len() <= slot {

@@ -62,6 +62,7 @@ fn session(tables: &mut Tables, id: u32, tunnel: u16, peer: &str) {
         udp_checksum: true,
         address_control: false,
         set: Some(SetId(1)),
+        sequence: Arc::default(),
         speed: None,
         counters: Vec::new(),
         arrivals: Vec::new(),

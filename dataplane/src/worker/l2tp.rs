@@ -18,6 +18,7 @@ use crate::headers::ipv6::Ipv6;
 use crate::headers::l2tp::{self, Data, L2tp};
 use crate::headers::{ppp, udp};
 use crate::reassembly::Place;
+use crate::sequence::Arrival;
 use crate::tables::{Session, TableSlot};
 use crate::transform::clamp_mss;
 
@@ -31,6 +32,8 @@ use super::{Worker, keep};
 struct Message {
     source: SocketAddr,
     from_peer: bool,
+    /// Its sequence number.
+    ns: Option<u16>,
     session: SessionId,
     /// The offset padding.
     padding: Range<usize>,
@@ -142,6 +145,7 @@ impl Worker {
         Ok(Message {
             source,
             from_peer: session.spec.peer == source,
+            ns: data.ns,
             session: session.spec.id,
             padding: start + data.padding_range.start..start + data.padding_range.end,
             frame: start + data.payload_offset..start + data.end,
@@ -166,6 +170,9 @@ impl Worker {
 
     /// A data message without an HA header.
     fn plain(&mut self, mut packet: Mbuf, message: Message, port: usize) -> Result<(), Drop> {
+        if message.from_peer {
+            self.check_sequence(&message)?;
+        }
         let (protocol, octets) =
             ppp::protocol(&packet[message.frame.clone()]).ok_or(Drop::BadPpp)?;
         keep(&mut packet, message.frame.start + octets..message.frame.end);
@@ -181,6 +188,25 @@ impl Worker {
                     frame: packet.into(),
                 };
                 self.io.punt(port, Class::Ppp, event);
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps what is overtaken from being delivered, where the peer numbers its
+    /// messages (RFC 2661, 5.4).
+    fn check_sequence(&mut self, message: &Message) -> Result<(), Drop> {
+        let session = self.tables.session_mut(message.session);
+        let session = session.ok_or(Drop::UnknownSession)?;
+        session.spec.sequence.received(message.ns.is_some());
+        let Some(ns) = message.ns else {
+            return Ok(());
+        };
+        match session.received.take(ns) {
+            Arrival::New => Ok(()),
+            Arrival::Old => Err(Drop::OldSequence),
+            Arrival::Restarted => {
+                session.counters.sequence_restarts.add(1);
                 Ok(())
             }
         }

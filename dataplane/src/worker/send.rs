@@ -28,9 +28,14 @@ impl Worker {
             self.io.drop(source, Drop::NoRoute);
             return;
         };
-        let summed = needs_sum(&session.plain, link);
+        let ns = session.spec.sequence.take();
+        let template = match ns {
+            Some(_) => &session.sequenced,
+            None => &session.plain,
+        };
+        let summed = needs_sum(template, link);
         let copy = Copy {
-            number: 0,
+            number: ns.unwrap_or(0).into(),
             epoch: 0,
             flags: 0,
             sum: if summed { checksum::sum(&packet) } else { 0 },
@@ -38,24 +43,24 @@ impl Worker {
         };
         let octets = packet.len();
         if let Some(limit) = &session.spec.speed {
-            let outer_octets = session.plain.octets() + octets;
+            let outer_octets = template.octets() + octets;
             if limit.admit(self.io.now_ns(), std::iter::once(outer_octets)) == 0 {
                 session.counters.over_speed_packets.add(1);
                 self.io.drop(link.port, Drop::OverSpeed);
                 return;
             }
         }
-        let whole_mtu = session.inner_mtu(link);
+        let whole_mtu = session.inner_mtu_with(template, link);
         let sent = if octets <= usize::from(whole_mtu) {
-            let outer = encapsulate(&session.plain, link, packet, &copy);
+            let outer = encapsulate(template, link, packet, &copy);
             send_outer(&mut self.io, link, outer)
         } else {
             let copy = Copy {
                 sum: checksum::sum(&packet),
                 ..copy
             };
-            let mtu = session.plain.octets() + usize::from(whole_mtu);
-            let make = |bare: &Link| encapsulate(&session.plain, bare, packet, &copy);
+            let mtu = template.octets() + usize::from(whole_mtu);
+            let make = |bare: &Link| encapsulate(template, bare, packet, &copy);
             let identification = copy.identification;
             send_cut(&mut self.io, &self.copies, link, mtu, identification, make)
         };

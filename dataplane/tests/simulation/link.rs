@@ -109,6 +109,7 @@ impl Link {
             udp_checksum: true,
             address_control: false,
             set: Some(self.set),
+            sequence: Arc::default(),
             speed: is_slow.then(|| Arc::new(SpeedLimit::new(slow_bit_s(scenario)))),
             counters: self.counters.clone(),
             arrivals: self.arrivals.clone(),

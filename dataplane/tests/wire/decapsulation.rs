@@ -36,6 +36,7 @@ fn session(udp_checksum: bool) -> SessionSpec {
         udp_checksum,
         address_control: false,
         set: Some(SetId(0)),
+        sequence: Arc::default(),
         speed: None,
         counters: vec![Arc::default()],
         arrivals: Vec::new(),

@@ -49,6 +49,7 @@ fn session(ha: bool, peer: &str) -> SessionSpec {
         udp_checksum: true,
         address_control: false,
         set: ha.then_some(SetId(0)),
+        sequence: Arc::default(),
         speed: None,
         counters: vec![Arc::default()],
         arrivals: Vec::new(),
@@ -216,6 +217,53 @@ fn plain_golden_over_ipv6() {
     expected.extend(hex(INNER_IPV6));
     let template = template_of(&session);
     assert_eq!(packet(&template, &hex(INNER_IPV6), 5, 6, 1), expected);
+}
+
+#[test]
+fn sequenced_golden() {
+    let cases = [
+        (
+            "203.0.113.1:50000",
+            false,
+            "45 00 00 49 00 01 00 00 40 11 14 6c c6 33 64 02 cb 00 71 01 06 a5 c3 50 00 35 e4 00 \
+            08 02 12 34 56 78 ff 05 00 00 00 21",
+        ),
+        (
+            "203.0.113.1:50000",
+            true,
+            "45 00 00 4b 00 01 00 00 40 11 14 6a c6 33 64 02 cb 00 71 01 06 a5 c3 50 00 37 e4 f8 \
+            08 02 12 34 56 78 ff 05 00 00 ff 03 00 21",
+        ),
+        (
+            "[2001:db8:b::1]:50000",
+            false,
+            "60 00 00 00 00 49 11 40 20 01 0d b8 00 0a 00 00 00 00 00 00 00 00 00 02 \
+            20 01 0d b8 00 0b 00 00 00 00 00 00 00 00 00 01 06 a5 c3 50 00 49 f8 a1 \
+            08 02 12 34 56 78 ff 05 00 00 00 57",
+        ),
+        (
+            "[2001:db8:b::1]:50000",
+            true,
+            "60 00 00 00 00 4b 11 40 20 01 0d b8 00 0a 00 00 00 00 00 00 00 00 00 02 \
+            20 01 0d b8 00 0b 00 00 00 00 00 00 00 00 00 01 06 a5 c3 50 00 4b f9 99 \
+            08 02 12 34 56 78 ff 05 00 00 ff 03 00 57",
+        ),
+    ];
+    for (peer, address_control, headers) in cases {
+        let mut session = session(false, peer);
+        session.address_control = address_control;
+        let inner = hex(match session.peer {
+            SocketAddr::V4(_) => INNER,
+            SocketAddr::V6(_) => INNER_IPV6,
+        });
+        let template = Template::sequenced(&session).expect("both ends are of one family");
+        let expected = [hex(headers), inner.clone()].concat();
+        // Of the number, Ns has the low 16 bits.
+        let packet = packet(&template, &inner, 0x0001_ff05, 6, 1);
+        assert_eq!(packet, expected, "{peer} {address_control}");
+        assert_eq!(template.octets(), expected.len() - inner.len());
+        assert_eq!(template.is_over_ipv6(), session.peer.is_ipv6());
+    }
 }
 
 #[test]

@@ -271,6 +271,7 @@ fn l2tp_every_form() {
             Ok(L2tp::Data(Data {
                 tunnel: 0x1234,
                 session: 0x5678,
+                ns: (flags & l2tp::FLAG_SEQUENCE != 0).then_some(1),
                 padding_range: header_octets - padding_octets..header_octets,
                 payload_offset: header_octets,
                 end: header_octets + 4,

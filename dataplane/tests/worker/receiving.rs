@@ -7,6 +7,7 @@ use dataplane::command::{Command, Epoch, SessionId, SessionSpec, SetSpec, TableI
 use dataplane::counters::Drop;
 use dataplane::event::Event;
 use dataplane::headers::ha::Report;
+use dataplane::sequence::Sequence;
 use dataplane::window::Window;
 
 use crate::rig::*;
@@ -241,6 +242,51 @@ fn a_plain_session_takes_data_from_its_peer_alone() {
     rig.send(1, &l2tp_frame(1, &compressed));
     assert_eq!(rig.one(0), delivered(&packet));
     assert_eq!(rig.sessions[0][0].received_packets.read(), 3);
+}
+
+/// A plain data message with S.
+fn sequenced_message(uplink: u16, ns: u16, ppp: &[u8]) -> Vec<u8> {
+    let plain = plain_message(uplink, ppp);
+    let [high, low] = ns.to_be_bytes();
+    [&[0x08, 0x02], &plain[2..6], &[high, low, 0xab, 0xcd], ppp].concat()
+}
+
+#[test]
+fn overtaken_messages_of_a_plain_session_are_dropped_where_they_are_numbered() {
+    let mut rig = Rig::new();
+    let sequence = Arc::new(Sequence::as_the_peer());
+    let mut spec = rig.session_spec(1);
+    (spec.set, spec.sequence) = (None, Arc::clone(&sequence));
+    rig.command(Command::SetSession(Arc::new(spec.clone())));
+    let packet = inner(b"x");
+    let passes = |rig: &mut Rig, ns: u16| {
+        let message = sequenced_message(1, ns, &ppp_ipv4(&packet));
+        rig.send(1, &l2tp_frame(1, &message));
+        let received = rig.received(0);
+        assert!(received.iter().all(|frame| *frame == delivered(&packet)));
+        !received.is_empty()
+    };
+    assert!(!sequence.is_sent());
+    assert!(passes(&mut rig, 500) && passes(&mut rig, 502));
+    assert!(sequence.is_sent(), "a LAC does as its LNS");
+    assert!(!passes(&mut rig, 501) && !passes(&mut rig, 502));
+    assert_eq!(rig.drops(1, Drop::OldSequence), 2);
+    // The session is set anew while it lives: what was received is still known.
+    spec.mtu = 1400;
+    rig.command(Command::SetSession(Arc::new(spec)));
+    assert!(!passes(&mut rig, 400) && passes(&mut rig, 503));
+    // The peer begins anew.
+    let taken: Vec<bool> = (0..7).map(|ns| passes(&mut rig, ns)).collect();
+    assert_eq!(taken, [false, false, false, false, true, true, true]);
+    assert_eq!(rig.sessions[0][0].sequence_restarts.read(), 1);
+    // From elsewhere nothing is learnt.
+    let stranger = SocketAddrV4::new(*PEER.ip(), 1702);
+    let message = sequenced_message(1, 9000, &ppp_ipv4(&packet));
+    rig.send(1, &l2tp_frame_from(stranger, 1, &message));
+    assert!(passes(&mut rig, 7));
+    rig.send(1, &l2tp_frame(1, &plain_message(1, &ppp_ipv4(&packet))));
+    assert_eq!(rig.one(0), delivered(&packet), "without a number");
+    assert!(!sequence.is_sent());
 }
 
 #[test]

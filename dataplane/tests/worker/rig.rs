@@ -171,6 +171,7 @@ impl Rig {
             udp_checksum: true,
             address_control: false,
             set: Some(SET),
+            sequence: Arc::default(),
             speed: None,
             counters: self.sessions[usize::from(uplink) - 1].clone(),
             arrivals: self.arrivals[usize::from(uplink) - 1].clone(),

@@ -9,6 +9,7 @@ use dataplane::command::{
 };
 use dataplane::counters::Drop;
 use dataplane::event::{Event, IcmpCause};
+use dataplane::sequence::Sequence;
 
 use crate::rig::*;
 
@@ -102,6 +103,34 @@ fn a_plain_session_has_no_ha_header_and_no_copies() {
     plain_session(&mut rig, |spec| spec.address_control = true);
     rig.send(0, &to_far(b"x"));
     assert_eq!(rig.one(1)[48..52], [0xff, 0x03, 0x00, 0x21]);
+}
+
+#[test]
+fn a_plain_session_sends_sequence_numbers_while_its_peer_does() {
+    let mut rig = Rig::new();
+    let sequence = Arc::new(Sequence::as_the_peer());
+    let mut spec = rig.session_spec(1);
+    (spec.set, spec.sequence) = (None, Arc::clone(&sequence));
+    rig.command(Command::SetSession(Arc::new(spec)));
+    let network: Ipv4Addr = "192.168.1.0".parse().expect("an address");
+    rig.route(0, network, 24, NextHop::Session(SessionId(1)));
+    let sent = |rig: &mut Rig| {
+        rig.send(0, &to_far(b"x"));
+        let frame = rig.one(1);
+        frame[42..].to_vec()
+    };
+    assert_eq!(sent(&mut rig)[..2], [0x00, 0x02]);
+    sequence.received(true);
+    for ns in 0..3 {
+        let message = sent(&mut rig);
+        let expected = [8, 2, 3, 1, 4, 1, 0, ns, 0, 0, 0, 0x21];
+        assert_eq!(message[..12], expected, "Ns {ns}, then Nr and PPP");
+        assert_eq!(message.len(), 12 + 29);
+    }
+    sequence.received(false);
+    assert_eq!(sent(&mut rig)[..2], [0x00, 0x02]);
+    sequence.received(true);
+    assert_eq!(sent(&mut rig)[..8], [8, 2, 3, 1, 4, 1, 0, 3]);
 }
 
 #[test]

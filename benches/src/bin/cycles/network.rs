@@ -193,6 +193,7 @@ impl Remote {
             udp_checksum: self.kind.udp_checksum,
             address_control: false,
             set: self.set(),
+            sequence: Arc::default(),
             speed: None,
             counters: (0..workers).map(|_| Arc::default()).collect(),
             arrivals: match self.set() {

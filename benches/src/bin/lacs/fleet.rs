@@ -13,6 +13,7 @@ use rand::rngs::StdRng;
 
 /// Flags and version of a data message without optional fields (RFC 2661, 3.1).
 const DATA_FLAGS: u16 = 0x0002;
+const PRIORITY: u16 = 0x0100;
 const DATA_HEADER_OCTETS: usize = 6;
 /// HDLC address and control, which a peer may send or leave out (RFC 1661, 6.6).
 const ADDRESS_CONTROL: [u8; 2] = [0xff, 0x03];
@@ -184,7 +185,8 @@ impl Fleet {
     fn frame_of<'p>(&self, payload: &'p [u8]) -> Option<(usize, &'p [u8])> {
         let (header, frame) = payload.split_first_chunk::<DATA_HEADER_OCTETS>()?;
         let [f0, f1, t0, t1, s0, s1] = *header;
-        if u16::from_be_bytes([f0, f1]) != DATA_FLAGS {
+        // Echoes have P, which changes nothing in the header.
+        if u16::from_be_bytes([f0, f1]) & !PRIORITY != DATA_FLAGS {
             return None;
         }
         let ids = (u16::from_be_bytes([t0, t1]), u16::from_be_bytes([s0, s1]));
@@ -202,7 +204,7 @@ impl Fleet {
                 table: 0,
                 source: self.source(lac),
                 server: self.plan.server,
-                hello_interval: Duration::from_secs(60),
+                peering: l2tp::Peering::default(),
                 tie_breaker: false,
             },
         );

@@ -32,7 +32,7 @@ pub(crate) fn configuration(lacs: usize) -> String {
          management: { socket: /run/hal2tp/lns.sock }\n\
          ports:\n  - { name: wan, device: wan }\n\
          interfaces:\n  - { name: WAN, port: wan, table: 1, addresses: [10.0.0.1/16] }\n\
-         l2tp:\n  incoming:\n    - name: lacs\n      remote-hostname: lacs\n      local-hostname: lns\n\
+         l2tp:\n  limits: { tunnels-per-source: 65535 }\n  incoming:\n    - name: lacs\n      remote-hostname: lacs\n      local-hostname: lns\n\
          \x20     secret: test\n      payload-table: 0\n      local-ip: 100.64.0.1\n      match:\n",
     );
     for lac in 0..lacs {
@@ -116,7 +116,7 @@ impl Appliance {
                     self.timed(|engine| engine.handle_applied(now, commands));
                 }
                 Output::Ip { packet, .. } => to_lacs.push(packet[IP_UDP_OCTETS..].to_vec()),
-                Output::Frame { .. } | Output::Neighbour { .. } => {}
+                Output::Frame { .. } | Output::Neighbour { .. } | Output::Resolve { .. } => {}
             }
         }
     }

@@ -9,6 +9,7 @@ use dataplane::headers::{encapsulation, ipv6};
 use super::{Checker, incoming, login, outgoing, show, top};
 use crate::config::model::{Incoming, Interface, Match, Outgoing, Via};
 use crate::config::tree::Path;
+use crate::l2tp::Peering;
 
 /// A link that takes longer to be known dead keeps its share of the copies,
 /// and its set believes itself protected.
@@ -40,6 +41,12 @@ impl Checker<'_, '_, '_> {
     fn outgoing(&mut self, index: usize, tunnel: &Outgoing) {
         let path = outgoing(index);
         self.secret(&path, tunnel.secret.is_some());
+        self.peering(
+            &path,
+            &tunnel.peering,
+            tunnel.secret.is_some(),
+            tunnel.ha_set.is_some(),
+        );
         self.lcp(
             &path,
             tunnel.lcp_rate,
@@ -78,6 +85,35 @@ impl Checker<'_, '_, '_> {
         }
     }
 
+    fn peering(&mut self, path: &Path, peering: &Peering, has_secret: bool, in_set: bool) {
+        let wrong = [
+            (
+                "hide-avps",
+                peering.hide_avps && !has_secret && self.problems.sound(&path.key("secret")),
+                "AVPs are hidden with the secret, and there is none",
+                "add `secret: `, or take the key away",
+            ),
+            (
+                "vendor-avps",
+                !peering.vendor_avps && in_set,
+                "a set is agreed on in an AVP of a vendor",
+                "take the key away, or `ha-set`",
+            ),
+            (
+                "sequencing",
+                peering.sequencing && in_set,
+                "packets of a set have numbers of their own, and no others",
+                "take the key away, or `ha-set`",
+            ),
+        ];
+        for (key, is_wrong, message, remedy) in wrong {
+            let key = path.key(key);
+            if is_wrong && self.problems.sound(&key) {
+                self.problems.error(&key, message, remedy);
+            }
+        }
+    }
+
     fn lcp(&mut self, path: &Path, rate: Duration, timeout: Duration, in_set: bool) {
         let key = path.key("lcp-timeout");
         if !self.problems.sound(&key) || !self.problems.sound(&path.key("lcp-rate")) {
@@ -112,13 +148,12 @@ impl Checker<'_, '_, '_> {
         let Some(source) = tunnel.source.filter(|_| self.problems.sound(key)) else {
             return;
         };
-        if self.problems.sound(&path.key("server")) && source.is_ipv4() != tunnel.server.is_ipv4() {
+        let server = tunnel.server.address();
+        let other_family = server.filter(|server| source.is_ipv4() != server.is_ipv4());
+        if let Some(server) = other_family.filter(|_| self.problems.sound(&path.key("server"))) {
             self.problems.error(
                 key,
-                format!(
-                    "{source} and the server {} are not of the same family",
-                    tunnel.server
-                ),
+                format!("{source} and the server {server} are not of the same family"),
                 "use an own address of the server's family, or take the key away",
             );
             return;
@@ -143,38 +178,43 @@ impl Checker<'_, '_, '_> {
 
     fn server(&mut self, path: &Path, tunnel: &Outgoing, interfaces: &[&Interface]) {
         let key = path.key("server");
-        if !self.problems.sound(&key) {
+        // Of a name nothing is known before it is looked up.
+        let Some(server) = tunnel
+            .server
+            .address()
+            .filter(|_| self.problems.sound(&key))
+        else {
             return;
-        }
-        if self.is_own(tunnel.server).is_some() {
+        };
+        if self.is_own(server).is_some() {
             self.problems.error(
                 &key,
-                format!("{} is our own address", tunnel.server),
+                format!("{server} is our own address"),
                 "write the public address of the far end",
             );
             return;
         }
-        let family = family(tunnel.server);
+        let family = family(server);
         let mut own = interfaces.iter().flat_map(|interface| &interface.addresses);
-        if !own.any(|own| own.address.is_ipv4() == tunnel.server.is_ipv4()) {
+        if !own.any(|own| own.address.is_ipv4() == server.is_ipv4()) {
             self.problems.error(
                 &key,
-                format!("{} is of {family}, and table {} has no address of {family} to send from", tunnel.server, tunnel.table),
+                format!("{server} is of {family}, and table {} has no address of {family} to send from", tunnel.table),
                 format!("add an address of {family} to the ISP's interface, or write a server of the other family"),
             );
             return;
         }
-        let Some(length) = self.reach(tunnel.table, tunnel.server) else {
+        let Some(length) = self.reach(tunnel.table, server) else {
             if self.problems.sound(&top("routes")) {
                 self.problems.error(
                     &key,
-                    format!("table {} has no route to {}", tunnel.table, tunnel.server),
+                    format!("table {} has no route to {server}", tunnel.table),
                     "add a `gateway` to the interface of that table, or a route",
                 );
             }
             return;
         };
-        let swallows = |route: &&Prefix| route.contains(tunnel.server) && route.length >= length;
+        let swallows = |route: &&Prefix| route.contains(server) && route.length >= length;
         let routes_sound = self.problems.sound(&path.key("routes"));
         if tunnel.table == tunnel.payload_table
             && routes_sound
@@ -184,10 +224,9 @@ impl Checker<'_, '_, '_> {
             self.problems.error(
                     &path.key("payload-table"),
                     format!(
-                        "`table` and `payload-table` are both {}, and {} leads into the tunnel: the tunnel's own packets to {} would too",
+                        "`table` and `payload-table` are both {}, and {} leads into the tunnel: the tunnel's own packets to {server} would too",
                         tunnel.table,
-                        show(*route),
-                        tunnel.server
+                        show(*route)
                     ),
                     "put the ISP's interface and `table` into a table of their own, or write `routes` that leave the server out",
                 );
@@ -222,9 +261,9 @@ impl Checker<'_, '_, '_> {
             return;
         };
         // Address, UDP, L2TP with offset, HA header, PPP.
-        let overhead = match tunnel.server {
-            IpAddr::V4(_) => encapsulation::HA_OCTETS,
-            IpAddr::V6(_) => encapsulation::HA_OCTETS + encapsulation::IPV6_EXTRA_OCTETS,
+        let overhead = match tunnel.server.address() {
+            Some(IpAddr::V6(_)) => encapsulation::HA_OCTETS + encapsulation::IPV6_EXTRA_OCTETS,
+            _ => encapsulation::HA_OCTETS,
         };
         let room = interfaces
             .iter()
@@ -245,6 +284,7 @@ impl Checker<'_, '_, '_> {
         self.secret(&path, tunnel.secret.is_some());
         self.ppp(index, tunnel);
         let in_set = tunnel.matches.iter().any(|link| link.ha_set.is_some());
+        self.peering(&path, &tunnel.peering, tunnel.secret.is_some(), in_set);
         self.lcp(&path, tunnel.lcp_rate, tunnel.lcp_timeout, in_set);
         if self.interfaces_sound() {
             self.listen(&path, tunnel);

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use super::{
-    DEFAULT_HELLO_INTERVAL, DEFAULT_LCP_RATE, DEFAULT_LCP_TIMEOUT, DEFAULT_VENDOR_ID, Names,
-    UNSPECIFIED, link_mtu, ppp, table,
+    DEFAULT_LCP_RATE, DEFAULT_LCP_TIMEOUT, DEFAULT_VENDOR_ID, Names, UNSPECIFIED, link_mtu, ppp,
+    table,
 };
-use crate::config::addresses::{host, host_ipv4, prefix};
+use crate::config::addresses::{host, host_ipv4, prefix, server};
 use crate::config::decode::{
     Section, boolean, comment, name, number, reference, seconds, secret, speed, text,
 };
-use crate::config::model::{Incoming, L2tp, Match, Outgoing};
+use crate::config::model::{Incoming, L2tp, Match, Outgoing, Server};
 use crate::config::problem::Problems;
+use crate::l2tp::{Limits, Peering};
 use crate::secret::Secret;
 
 pub(super) fn l2tp(top: &mut Section<'_>, problems: &mut Problems<'_>, names: &Names) -> L2tp {
@@ -21,6 +22,7 @@ pub(super) fn l2tp(top: &mut Section<'_>, problems: &mut Problems<'_>, names: &N
     let l2tp = L2tp {
         // The AVP's Vendor ID has 16 bits, and 0 is the IETF (RFC 2661, 4.1).
         vendor_id: section.or(problems, "vendor-id", number(1..=0xffff), DEFAULT_VENDOR_ID),
+        limits: limits(&mut section, problems),
         outgoing: section.each(problems, "outgoing", |section, problems| {
             outgoing(section, problems, names)
         }),
@@ -32,6 +34,57 @@ pub(super) fn l2tp(top: &mut Section<'_>, problems: &mut Problems<'_>, names: &N
     l2tp
 }
 
+fn limits(l2tp: &mut Section<'_>, problems: &mut Problems<'_>) -> Limits {
+    let node = l2tp.node("limits");
+    let path = l2tp.path.key("limits");
+    let mut section = Section::open(problems, path, node);
+    let usual = Limits::default();
+    // A tunnel id, and a session id within its tunnel, has 16 bits (RFC 2661, 3.1).
+    const IDS: u64 = 0xffff;
+    let mut most = |key: &'static str, most: u64, usual: usize| -> usize {
+        section.or(problems, key, number(1..=most), usual)
+    };
+    let limits = Limits {
+        incoming_tunnels: most("tunnels", IDS, usual.incoming_tunnels),
+        incoming_tunnels_per_source: most(
+            "tunnels-per-source",
+            IDS,
+            usual.incoming_tunnels_per_source,
+        ),
+        half_open: most("half-open", IDS, usual.half_open),
+        half_open_per_source: most("half-open-per-source", IDS, usual.half_open_per_source),
+        calls: most("sessions", 1_000_000, usual.calls),
+        calls_per_tunnel: most("sessions-per-tunnel", IDS, usual.calls_per_tunnel),
+        ..usual
+    };
+    section.close(problems);
+    limits
+}
+
+/// How a far end is treated where implementations differ.
+fn peering(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Peering {
+    let usual = Peering::default();
+    Peering {
+        hello_interval: section.or(
+            problems,
+            "hello-interval",
+            seconds(0..=3600),
+            usual.hello_interval,
+        ),
+        receive_window: section.or(
+            problems,
+            "receive-window",
+            number(1..=1024),
+            usual.receive_window,
+        ),
+        retries: section.or(problems, "retries", number(1..=30), usual.retries),
+        hide_avps: section.or(problems, "hide-avps", boolean, usual.hide_avps),
+        vendor_avps: section.or(problems, "vendor-avps", boolean, usual.vendor_avps),
+        fixed_port: section.or(problems, "fixed-port", boolean, usual.fixed_port),
+        sequencing: section.or(problems, "sequencing", boolean, usual.sequencing),
+    }
+}
+
 /// The words that `outgoing` and `incoming` share.
 struct Link {
     secret: Option<Secret>,
@@ -40,7 +93,7 @@ struct Link {
     lcp_timeout: Duration,
     tcp_mss_fix: bool,
     ha_set: Option<usize>,
-    hello_interval: Duration,
+    peering: Peering,
     udp_checksum: bool,
     comment: Option<String>,
     mtu: Option<u16>,
@@ -60,12 +113,7 @@ fn link(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Names) -
         ),
         tcp_mss_fix: section.or(problems, "tcp-mss-fix", boolean, false),
         ha_set: section.optional(problems, "ha-set", reference("ha-set", &names.ha_sets)),
-        hello_interval: section.or(
-            problems,
-            "hello-interval",
-            seconds(1..=3600),
-            DEFAULT_HELLO_INTERVAL,
-        ),
+        peering: peering(section, problems),
         udp_checksum: section.or(problems, "udp-checksum", boolean, true),
         comment: section.optional(problems, "comment", comment),
         mtu: section.optional(problems, "mtu", link_mtu),
@@ -96,9 +144,9 @@ fn outgoing(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Name
         server: section.required(
             problems,
             "server",
-            host,
+            server,
             "add `server: ` and the public address of the far end",
-            UNSPECIFIED.into(),
+            Server::from(UNSPECIFIED),
         ),
         table: section.or(problems, "table", table, 0),
         payload_table: link.payload_table,
@@ -124,7 +172,8 @@ fn outgoing(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Name
         comment: link.comment,
         source: section.optional(problems, "source", host),
         local_ip: section.optional(problems, "local-ip", host_ipv4),
-        hello_interval: link.hello_interval,
+        peering: link.peering,
+        tie_breaker: section.or(problems, "tie-breaker", boolean, false),
         udp_checksum: link.udp_checksum,
         mtu: link.mtu,
         speed: link.speed,
@@ -152,6 +201,7 @@ fn incoming(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Name
             String::new(),
         ),
         listen: section.list(problems, "listen", host).unwrap_or_default(),
+        allow: section.list(problems, "allow", prefix).unwrap_or_default(),
         table: section.optional(problems, "table", table),
         // Settled in `resolve` when the file does not say.
         local_ip: section.or(problems, "local-ip", host_ipv4, UNSPECIFIED),
@@ -163,7 +213,7 @@ fn incoming(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Name
         lcp_timeout: link.lcp_timeout,
         tcp_mss_fix: link.tcp_mss_fix,
         matches,
-        hello_interval: link.hello_interval,
+        peering: link.peering,
         udp_checksum: link.udp_checksum,
         comment: link.comment,
         mtu: link.mtu,

@@ -102,3 +102,39 @@ fn a_plain_session_beside_a_set_carries_only_without_it() {
     world.assert_all_delivered(&sent);
     world.assert_none_refused();
 }
+
+#[test]
+fn sequence_numbers_are_sent_where_either_end_asks_for_them() {
+    for (of_head, of_remote) in [(false, false), (true, false), (false, true)] {
+        let mut configs = sites(HEAD);
+        configs[HEAD].l2tp.incoming[0].peering.sequencing = of_head;
+        for outgoing in &mut configs[REMOTE].l2tp.outgoing {
+            outgoing.peering.sequencing = of_remote;
+        }
+        let mut world = World::of(5, configs);
+        world.run_for(seconds(5));
+        for site in [HEAD, REMOTE] {
+            assert_eq!(world.engine(site).links.values().count(), LINKS);
+            for link in world.engine(site).links.values() {
+                assert!(link.is_open());
+                let asked = of_head || of_remote;
+                let case = (site, of_head, of_remote);
+                assert_eq!(link.spec.sequence.is_sent(), asked, "{case:?}");
+            }
+        }
+        let sent = world.traffic_for(seconds(1));
+        world.assert_all_delivered(&sent);
+    }
+}
+
+#[test]
+fn echoes_are_to_be_preferred_in_queues_and_nothing_else_is() {
+    let mut world = World::of(5, sites(HEAD));
+    world.run_for(seconds(5));
+    let link = world.engine(REMOTE).links.values().next().expect("a link");
+    let flags = |frame: &[u8]| link.encapsulate(frame)[..2].to_vec();
+    assert_eq!(flags(&[0xc0, 0x21, 9, 1, 0, 8]), [0x01, 0x02], "request");
+    assert_eq!(flags(&[0xc0, 0x21, 10, 1, 0, 8]), [0x01, 0x02], "reply");
+    assert_eq!(flags(&[0xc0, 0x21, 1, 1, 0, 4]), [0x00, 0x02]);
+    assert_eq!(flags(&[0x80, 0x21, 9, 1, 0, 4]), [0x00, 0x02]);
+}

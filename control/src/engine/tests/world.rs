@@ -133,6 +133,10 @@ pub(super) struct World {
     pub(super) to_nobody: u64,
     /// Control messages of this type are dropped.
     pub(super) dropped_message_type: Option<u16>,
+    /// What each name has for addresses; a name that is not here is not found.
+    pub(super) names: BTreeMap<String, Vec<IpAddr>>,
+    /// Names that were looked up.
+    pub(super) look_ups: u64,
     next_payload: u64,
     pub(super) copies: u64,
     /// Every other packet of the traffic is IPv6.
@@ -186,6 +190,8 @@ impl World {
             to_old_mappings: 0,
             to_nobody: 0,
             dropped_message_type: None,
+            names: BTreeMap::new(),
+            look_ups: 0,
             next_payload: 0,
             copies: 0,
             fates: BTreeMap::new(),
@@ -325,7 +331,15 @@ impl World {
         };
         let session = spec.id;
         let event = if flags & 0x0200 == 0 {
-            let at = if payload[6..8] == [0xff, 0x03] { 8 } else { 6 };
+            let numbered = flags & 0x0800 != 0;
+            spec.sequence.received(numbered);
+            let at = if numbered { 10 } else { 6 };
+            let at = at
+                + if payload[at..at + 2] == [0xff, 0x03] {
+                    2
+                } else {
+                    0
+                };
             if [PPP_IPV4, PPP_IPV6].contains(&[payload[at], payload[at + 1]]) {
                 return Self::receive_plain(site, &spec, &payload[at + 2..]);
             }
@@ -416,9 +430,16 @@ impl World {
             NextHop::Session(id) => {
                 let session = Arc::clone(&workers.sessions[&id]);
                 assert!(session.set.is_none(), "plain packets for a member");
-                let mut payload = vec![0x00, 0x02];
+                let ns = session.sequence.take();
+                let mut payload = vec![if ns.is_some() { 0x08 } else { 0 }, 0x02];
                 payload.extend(session.peer_tunnel.to_be_bytes());
                 payload.extend(session.peer_session.to_be_bytes());
+                payload.extend(
+                    ns.map(|ns| [ns.to_be_bytes(), [0, 0]])
+                        .iter()
+                        .flatten()
+                        .flatten(),
+                );
                 payload.extend([0xff, 0x03]);
                 payload.extend(protocol);
                 payload.extend(number.to_be_bytes());
@@ -456,6 +477,12 @@ impl World {
                     if let Some((source, destination, payload)) = datagram(&packet) {
                         self.transmit(source, destination, payload);
                     }
+                }
+                Output::Resolve { outgoing, name } => {
+                    self.look_ups += 1;
+                    let addresses = self.names.get(&name).cloned();
+                    let answer = addresses.ok_or_else(|| "not found".to_owned());
+                    engine.handle_resolved(now, outgoing, answer);
                 }
                 _ => (),
             }

@@ -55,7 +55,7 @@ fn outcome(script: &mut Script) -> Outcome {
     })
 }
 
-fn in_tunnel_state(state: TunnelState) -> Script {
+pub(super) fn in_tunnel_state(state: TunnelState) -> Script {
     match state {
         TunnelState::WaitReply => Script::dialling(dial("")).0,
         TunnelState::WaitConnect => {
@@ -143,7 +143,7 @@ fn session_messages_need_an_established_tunnel() {
 }
 
 /// A script whose endpoint has one call in `state`, and the call's id on the wire.
-fn in_call_state(state: CallState) -> (Script, u16) {
+pub(super) fn in_call_state(state: CallState) -> (Script, u16) {
     let mut script = match state {
         CallState::WaitTunnel => panic!("not on the wire"),
         CallState::WaitReply | CallState::Answered => {

@@ -73,7 +73,10 @@ fn an_unanswered_hello_ends_the_tunnel_after_31_s() {
 #[test]
 fn a_hello_interval_of_zero_means_never() {
     let quiet = Incoming {
-        hello_interval: Duration::ZERO,
+        peering: Peering {
+            hello_interval: Duration::ZERO,
+            ..Peering::default()
+        },
         ..incoming("")
     };
     let mut script = Script::new(vec![quiet]);

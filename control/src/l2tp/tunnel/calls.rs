@@ -61,32 +61,42 @@ impl Tunnel {
             Attribute::CallSerialNumber(self.next_serial),
         ];
         self.next_serial = self.next_serial.wrapping_add(1);
-        let vendor_avps = core::mem::take(&mut call.vendor_avps);
-        self.send_of_session(0, &Message::new(MessageType::Icrq, attributes, vendor_avps));
+        let mut vendor_avps = core::mem::take(&mut call.vendor_avps);
+        vendor_avps.retain(|_| self.peering.vendor_avps);
+        let request = Message::new(MessageType::Icrq, attributes, vendor_avps);
+        self.send_of_session(cx, 0, &request);
         call.state = CallState::WaitReply;
         call.local_id = local_id;
         call.establish_by = Some(cx.now + cx.config.timing.establishment);
         self.calls.insert(local_id, call);
     }
 
-    fn send_of_session(&mut self, session_id: u16, message: &Message) {
-        self.channel.send(Packet {
-            session_id,
-            body: message.encode(),
-        });
+    fn send_of_session(&mut self, cx: &mut Context<'_>, session_id: u16, message: &Message) {
+        let body = self.encode(cx, message);
+        self.channel.send(Packet { session_id, body });
+    }
+
+    /// The AVPs of vendors that the owner is told of.
+    fn vendor_avps_of(&self, message: &Message) -> Vec<VendorAvp> {
+        let avps = message.vendor_avps().iter();
+        avps.filter(|_| self.peering.vendor_avps).cloned().collect()
     }
 
     /// CDN (6.12). `assigned_id` is our id of the call, so that a peer that
     /// never told us its own can find the call by it.
-    fn send_cdn(&mut self, session_id: u16, assigned_id: u16, close: &CallClose) {
+    fn send_cdn(
+        &mut self,
+        cx: &mut Context<'_>,
+        session_id: u16,
+        assigned_id: u16,
+        close: &CallClose,
+    ) {
         let attributes = vec![
             Attribute::ResultCode(close.to_avp()),
             Attribute::AssignedSessionId(assigned_id),
         ];
-        self.send_of_session(
-            session_id,
-            &Message::new(MessageType::Cdn, attributes, Vec::new()),
-        );
+        let message = Message::new(MessageType::Cdn, attributes, Vec::new());
+        self.send_of_session(cx, session_id, &message);
     }
 
     fn call_mut(&mut self, handle: CallId) -> Option<&mut Call> {
@@ -110,8 +120,9 @@ impl Tunnel {
         &mut self,
         cx: &mut Context<'_>,
         handle: CallId,
-        vendor_avps: Vec<VendorAvp>,
+        mut vendor_avps: Vec<VendorAvp>,
     ) {
+        vendor_avps.retain(|_| self.peering.vendor_avps);
         let Some(call) = self
             .call_mut(handle)
             .filter(|call| call.state == CallState::Offered)
@@ -121,10 +132,8 @@ impl Tunnel {
         call.state = CallState::WaitConnect;
         let (peer_id, local_id) = (call.peer_id, call.local_id);
         let attributes = vec![Attribute::AssignedSessionId(local_id)];
-        self.send_of_session(
-            peer_id,
-            &Message::new(MessageType::Icrp, attributes, vendor_avps),
-        );
+        let reply = Message::new(MessageType::Icrp, attributes, vendor_avps);
+        self.send_of_session(cx, peer_id, &reply);
         self.flush(cx);
     }
 
@@ -139,18 +148,19 @@ impl Tunnel {
         call.state = CallState::Established;
         call.establish_by = None;
         let peer_id = call.peer_id;
+        let sequenced = self.peering.sequencing;
         cx.event(Event::CallConnected {
             call: handle,
             attributes: Vec::new(),
+            sequenced,
         });
-        let attributes = vec![
+        let mut attributes = vec![
             Attribute::TxConnectSpeed(TX_CONNECT_SPEED_BPS),
             Attribute::FramingType(FRAMING_TYPE),
         ];
-        self.send_of_session(
-            peer_id,
-            &Message::new(MessageType::Iccn, attributes, Vec::new()),
-        );
+        attributes.extend(sequenced.then_some(Attribute::SequencingRequired(())));
+        let connected = Message::new(MessageType::Iccn, attributes, Vec::new());
+        self.send_of_session(cx, peer_id, &connected);
         self.flush(cx);
     }
 
@@ -194,7 +204,7 @@ impl Tunnel {
     ) {
         if let Some(call) = self.calls.remove(&local_id) {
             self.forget_call(cx, &call, cause);
-            self.send_cdn(call.peer_id, local_id, close);
+            self.send_cdn(cx, call.peer_id, local_id, close);
         }
     }
 
@@ -232,12 +242,16 @@ impl Tunnel {
             CallAction::None => {}
             CallAction::Answered => cx.event(Event::CallAnswered {
                 call: handle,
-                vendor_avps: message.vendor_avps().to_vec(),
+                vendor_avps: self.vendor_avps_of(message),
             }),
-            CallAction::Connected => cx.event(Event::CallConnected {
-                call: handle,
-                attributes: message.attributes().to_vec(),
-            }),
+            CallAction::Connected => {
+                let required = value_of!(message.attributes(), SequencingRequired).is_some();
+                cx.event(Event::CallConnected {
+                    call: handle,
+                    attributes: message.attributes().to_vec(),
+                    sequenced: required || self.peering.sequencing,
+                });
+            }
             CallAction::Closed(close) => self.remove_call(cx, local_id, CallCause::Peer(close)),
             CallAction::CleanUp(close) => self.remove_call(cx, local_id, CallCause::Fault(close)),
             CallAction::Refuse(close) => {
@@ -271,7 +285,7 @@ impl Tunnel {
                 let message = format!("{} for unknown session {session_id}", kind.name());
                 let close = CallClose::new(CallResult::ERROR, ErrorCode::BAD_SESSION_ID, &message);
                 if session_id != 0 {
-                    self.send_cdn(assigned.unwrap_or(0), session_id, &close);
+                    self.send_cdn(cx, assigned.unwrap_or(0), session_id, &close);
                 }
             }
         }
@@ -281,7 +295,7 @@ impl Tunnel {
     fn refuse_call(&mut self, cx: &mut Context<'_>, peer_id: u16, close: &CallClose) {
         log::info!("L2TP {}: call refused: {close}", self.handle);
         if let Some(local_id) = free_id(cx.rng, |id| self.calls.contains_key(&id)) {
-            self.send_cdn(peer_id, local_id, close);
+            self.send_cdn(cx, peer_id, local_id, close);
         }
     }
 
@@ -297,7 +311,9 @@ impl Tunnel {
             self.refuse_call(cx, peer_id, &close);
             return;
         }
-        let full = self.calls.len() >= cx.config.limits.calls_per_tunnel;
+        let limits = &cx.config.limits;
+        let full =
+            self.calls.len() >= limits.calls_per_tunnel || cx.calls.tunnels.len() >= limits.calls;
         let local_id = free_id(cx.rng, |id| self.calls.contains_key(&id)).filter(|_| !full);
         let Some(local_id) = local_id else {
             let close =
@@ -318,7 +334,7 @@ impl Tunnel {
         cx.event(Event::CallIncoming {
             tunnel: self.handle,
             call: handle,
-            vendor_avps: message.vendor_avps().to_vec(),
+            vendor_avps: self.vendor_avps_of(message),
         });
     }
 

@@ -13,7 +13,7 @@ use crate::l2tp::code::{ErrorCode, StopResult, TunnelClose};
 use crate::l2tp::header::ControlHeader;
 use crate::l2tp::hiding;
 use crate::l2tp::message::{Message, MessageType, value_of};
-use crate::l2tp::{Dial, EndpointConfig, Event, Incoming, TunnelId};
+use crate::l2tp::{Dial, Event, Incoming, TunnelId};
 use crate::secret::Secret;
 
 /// The protocol version of RFC 2661, and the highest we speak.
@@ -48,19 +48,20 @@ impl Tunnel {
             local: dial.source,
             peer: dial.server,
         };
-        let mut tunnel = Self::new(cx, handle, local_id, path, TunnelState::WaitReply);
+        let state = TunnelState::WaitReply;
+        let mut tunnel = Self::new(cx, handle, local_id, path, state, dial.peering);
         tunnel.local_hostname = dial.hostname;
-        tunnel.hello_interval = dial.hello_interval;
         tunnel.tie_breaker = dial.tie_breaker.then(|| cx.rng.random());
         tunnel.set_secret(cx, dial.secret);
-        let mut attributes = tunnel.start_attributes(cx.config);
+        let mut attributes = tunnel.start_attributes();
         attributes.extend(tunnel.tie_breaker.map(Attribute::TieBreaker));
         // Not in SCCRP, which is to be small: it goes to unproven addresses.
-        attributes.push(Attribute::FirmwareRevision(cx.config.firmware_revision));
-        attributes.push(Attribute::VendorName(
-            cx.config.vendor_name.clone().into_bytes(),
-        ));
-        tunnel.send(MessageType::Sccrq, attributes);
+        if tunnel.peering.vendor_avps {
+            let name = cx.config.vendor_name.clone().into_bytes();
+            attributes.push(Attribute::FirmwareRevision(cx.config.firmware_revision));
+            attributes.push(Attribute::VendorName(name));
+        }
+        tunnel.send(cx, MessageType::Sccrq, attributes);
         tunnel.flush(cx);
         tunnel
     }
@@ -73,16 +74,16 @@ impl Tunnel {
         path: Path,
         request: &Request<'_>,
     ) -> Self {
-        let mut tunnel = Self::new(cx, handle, local_id, path, TunnelState::WaitConnect);
         let (index, incoming) = request.incoming;
+        let (state, peering) = (TunnelState::WaitConnect, incoming.peering.clone());
+        let mut tunnel = Self::new(cx, handle, local_id, path, state, peering);
         tunnel.incoming = Some(index);
         tunnel.local_hostname.clone_from(&incoming.local_hostname);
-        tunnel.hello_interval = incoming.hello_interval;
         tunnel.set_secret(cx, incoming.secret.clone());
         tunnel.request = request.body.to_vec();
-        tunnel
-            .channel
-            .set_retries(cx.config.timing.unproven_retries);
+        // One SCCRP for each SCCRQ that comes, and no more until the peer has
+        // shown that it gets them: whoever invents addresses gains nothing.
+        tunnel.channel.set_passive(true);
         let packet = Packet {
             session_id: 0,
             body: request.body.to_vec(),
@@ -91,9 +92,9 @@ impl Tunnel {
         tunnel.channel.receive(cx.now, ns, nr, packet);
         while tunnel.channel.deliver().is_some() {}
         tunnel.learn_peer(request.message);
-        let mut attributes = tunnel.start_attributes(cx.config);
+        let mut attributes = tunnel.start_attributes();
         attributes.extend(tunnel.challenge_response(SCCRP_ID, request.message));
-        tunnel.send(MessageType::Sccrp, attributes);
+        tunnel.send(cx, MessageType::Sccrp, attributes);
         tunnel.flush(cx);
         tunnel
     }
@@ -108,7 +109,7 @@ impl Tunnel {
     }
 
     /// The AVPs SCCRQ and SCCRP share (RFC 2661 sections 6.1 and 6.2).
-    pub(super) fn start_attributes(&self, config: &EndpointConfig) -> Vec<Attribute> {
+    pub(super) fn start_attributes(&self) -> Vec<Attribute> {
         let mut attributes = vec![Attribute::ProtocolVersion(PROTOCOL_VERSION)];
         // An empty host name is a mistake of configuration; the AVP cannot carry it.
         let host_name = NonEmpty::new(self.local_hostname.clone().into_bytes());
@@ -119,7 +120,8 @@ impl Tunnel {
         );
         attributes.push(Attribute::FramingCapabilities(FRAMING_CAPABILITIES));
         attributes.push(Attribute::AssignedTunnelId(self.local_id));
-        attributes.extend(NonZeroU16::new(config.receive_window).map(Attribute::ReceiveWindowSize));
+        let window = NonZeroU16::new(self.peering.receive_window);
+        attributes.extend(window.map(Attribute::ReceiveWindowSize));
         attributes.extend(self.challenge.clone().map(Attribute::Challenge));
         attributes
     }
@@ -151,7 +153,7 @@ impl Tunnel {
             return;
         }
         let response = self.challenge_response(SCCCN_ID, message);
-        self.send(MessageType::Scccn, response.into_iter().collect());
+        self.send(cx, MessageType::Scccn, response.into_iter().collect());
         self.established(cx);
     }
 
@@ -166,8 +168,7 @@ impl Tunnel {
             self.fault(cx, close);
             return;
         }
-        self.channel
-            .set_retries(cx.config.timing.retransmission.retries);
+        self.channel.set_passive(false);
         self.established(cx);
     }
 

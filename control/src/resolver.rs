@@ -1,0 +1,138 @@
+//! Looks up names beside the control thread: the system's resolver may take
+//! its time, and tunnels that are up cannot wait for it.
+
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Names that are looked up at the same time.
+const THREADS: usize = 4;
+/// Addresses of one name that are looked at.
+const MOST_ADDRESSES: usize = 16;
+
+/// The addresses of a name, in the resolver's order, or what went wrong.
+pub(crate) type Addresses = Result<Vec<IpAddr>, String>;
+
+/// The place in the list of outgoing tunnels, and the name of its server.
+type Question = (usize, String);
+type Answer = (usize, Addresses);
+
+/// Threads that look names up; there are none before the first question.
+pub(crate) struct Resolver {
+    questions: Option<Sender<Question>>,
+    answers: (Sender<Answer>, Receiver<Answer>),
+}
+
+impl Resolver {
+    #[must_use]
+    pub(crate) fn new() -> Self {
+        Self {
+            questions: None,
+            answers: channel(),
+        }
+    }
+
+    /// Has a name looked up. Every question is answered once.
+    pub(crate) fn ask(&mut self, outgoing: usize, name: String) {
+        let answers = &self.answers.0;
+        let questions = self.questions.get_or_insert_with(|| start(answers));
+        if let Err(lost) = questions.send((outgoing, name)) {
+            let (outgoing, _) = lost.0;
+            // The other end of this channel is in `self`.
+            let _ = answers.send((outgoing, Err("no thread looks names up".to_owned())));
+        }
+    }
+
+    /// The next answer, if there is one.
+    pub(crate) fn answer(&self) -> Option<Answer> {
+        self.answers.1.try_recv().ok()
+    }
+}
+
+fn start(answers: &Sender<Answer>) -> Sender<Question> {
+    let (sender, receiver) = channel();
+    let receiver = Arc::new(Mutex::new(receiver));
+    for _ in 0..THREADS {
+        let (receiver, answers) = (Arc::clone(&receiver), answers.clone());
+        let work = move || serve(&receiver, &answers);
+        if let Err(error) = std::thread::Builder::new()
+            .name("resolver".to_owned())
+            .spawn(work)
+        {
+            log::warn!("no thread to look names up with: {error}");
+        }
+    }
+    sender
+}
+
+/// Ends when nobody can ask any more.
+fn serve(questions: &Mutex<Receiver<Question>>, answers: &Sender<Answer>) {
+    loop {
+        let question = questions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv();
+        let Ok((outgoing, name)) = question else {
+            return;
+        };
+        if answers.send((outgoing, look_up(&name))).is_err() {
+            return;
+        }
+    }
+}
+
+fn look_up(name: &str) -> Addresses {
+    let found = (name, crate::l2tp::PORT)
+        .to_socket_addrs()
+        .map_err(|error| error.to_string())?;
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for address in found.map(|found| found.ip()) {
+        if addresses.len() < MOST_ADDRESSES && !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    Ok(addresses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    fn answers(resolver: &Resolver, count: usize) -> Vec<Answer> {
+        let until = Instant::now() + Duration::from_secs(30);
+        let mut answers = Vec::new();
+        while answers.len() < count && Instant::now() < until {
+            answers.extend(resolver.answer());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        answers.sort_by_key(|(outgoing, _)| *outgoing);
+        answers
+    }
+
+    #[test]
+    fn every_question_is_answered_and_asking_does_not_wait() {
+        let mut resolver = Resolver::new();
+        // No such name can be asked for, so none leaves this machine.
+        let impossible = format!("{}.invalid", "x".repeat(64));
+        for outgoing in 0..20 {
+            let name = match outgoing % 2 {
+                0 => "127.0.0.1".to_owned(),
+                _ => impossible.clone(),
+            };
+            resolver.ask(outgoing, name);
+        }
+        let answers = answers(&resolver, 20);
+        let places: Vec<usize> = answers.iter().map(|(outgoing, _)| *outgoing).collect();
+        assert_eq!(places, (0..20).collect::<Vec<_>>());
+        for (outgoing, addresses) in answers {
+            match addresses {
+                Ok(addresses) => {
+                    assert_eq!(outgoing % 2, 0);
+                    assert_eq!(addresses, [IpAddr::from([127, 0, 0, 1])], "once each");
+                }
+                Err(error) => assert!(outgoing % 2 == 1 && !error.is_empty()),
+            }
+        }
+    }
+}
