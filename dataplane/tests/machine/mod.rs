@@ -60,6 +60,8 @@ pub(crate) struct Shape<'a> {
     pub(crate) ordered_packets: usize,
     /// The ports are said to fill in checksums.
     pub(crate) fills_in_checksums: bool,
+    /// No worker has a queue to send on: all goes into this ring.
+    pub(crate) hand_over: Option<Arc<HandOver>>,
 }
 
 /// The test's end of a port: a queue pair for each worker.
@@ -94,9 +96,12 @@ impl Machine {
                     mac,
                     up: true,
                     receive: vec![receive],
-                    send: Outlet::Own {
-                        queue: send,
-                        handed_over: Arc::new(HandOver::new(2)),
+                    send: match &shape.hand_over {
+                        Some(ring) => Outlet::HandOver(Arc::clone(ring)),
+                        None => Outlet::Own {
+                            queue: send,
+                            handed_over: Arc::new(HandOver::new(2)),
+                        },
                     },
                     counters: Arc::clone(&counters[worker]),
                     cut_octets: Some(1800),

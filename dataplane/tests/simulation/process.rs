@@ -81,6 +81,7 @@ impl Process {
                 pool,
                 reassembly_pieces: REASSEMBLY_PIECES,
                 ordered_packets: ORDERED_PACKETS,
+                hand_over: None,
                 fills_in_checksums: false,
             }),
             links: BTreeMap::new(),

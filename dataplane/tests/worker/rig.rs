@@ -24,6 +24,7 @@ use dataplane::reassembly::Place;
 use dataplane::skew::FirstTimes;
 use dataplane::transform::split;
 use dataplane::window::Window;
+use dataplane::worker::HandOver;
 use dpdk::Mempool;
 
 pub(crate) use crate::machine::{Machine, Shape, TSC_HZ, eal, pool, pool_of};
@@ -76,19 +77,25 @@ impl Rig {
 
     pub(crate) fn with(workers: usize, ring_depth: u32, buffers: u32) -> Self {
         let pool = pool(buffers);
-        Self::bare(workers, ring_depth, (pool.clone(), pool), false).configured()
+        Self::bare(workers, ring_depth, (pool.clone(), pool), false, None).configured()
     }
 
     /// The same with buffers of so many octets, and of their own, for copies.
     pub(crate) fn with_copies_of(octets: u16) -> Self {
         let copies = pool_of(1024, octets);
-        Self::bare(1, 1024, (pool(4096), copies), false).configured()
+        Self::bare(1, 1024, (pool(4096), copies), false, None).configured()
     }
 
     /// The same with ports that are said to fill in checksums.
     pub(crate) fn on_filling_ports() -> Self {
         let pool = pool(4096);
-        Self::bare(1, 1024, (pool.clone(), pool), true).configured()
+        Self::bare(1, 1024, (pool.clone(), pool), true, None).configured()
+    }
+
+    /// The same with a ring in the place of every TX queue: another thread sends.
+    pub(crate) fn handing_over(ring: Arc<HandOver>) -> Self {
+        let pool = pool(4096);
+        Self::bare(1, 1024, (pool.clone(), pool), false, Some(ring)).configured()
     }
 
     fn configured(self) -> Self {
@@ -125,6 +132,7 @@ impl Rig {
         ring_depth: u32,
         (pool, copies): (Mempool, Mempool),
         fills_in_checksums: bool,
+        hand_over: Option<Arc<HandOver>>,
     ) -> Self {
         let machine = Machine::new(&Shape {
             workers,
@@ -135,6 +143,7 @@ impl Rig {
             reassembly_pieces: REASSEMBLY_PIECES,
             ordered_packets: ORDERED_PACKETS,
             fills_in_checksums,
+            hand_over,
         });
         let arrivals = || {
             (0..workers)

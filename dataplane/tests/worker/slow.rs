@@ -1,10 +1,13 @@
 //! Links that are slow, or that take nothing: their own copies suffer, and nothing else.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use dataplane::command::Command;
 use dataplane::counters::Drop;
 use dataplane::speed::SpeedLimit;
+use dataplane::worker::HandOver;
 
 use crate::rig::*;
 
@@ -141,4 +144,41 @@ fn a_stalled_link_costs_the_others_nothing() {
             refused
         );
     }
+}
+
+/// The ring has less room than a burst when the worker looks, and may have more
+/// a moment later.
+#[test]
+fn a_ring_that_another_thread_empties_at_any_moment_costs_only_what_is_refused() {
+    const BURSTS: usize = 40_000;
+    let ring = Arc::new(HandOver::new(1));
+    let mut rig = Rig::handing_over(Arc::clone(&ring));
+    let done = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&done);
+    let sender = thread::spawn(move || {
+        let mut sent = 0;
+        loop {
+            let last = ended.load(Ordering::Acquire);
+            match ring.pop() {
+                Some(burst) => sent += burst.len() as u64,
+                None if last => return sent,
+                None => std::hint::spin_loop(),
+            }
+        }
+    });
+    for _ in 0..BURSTS {
+        for _ in 0..20 {
+            rig.offer(0, 0, &to_far(60));
+        }
+        rig.poll();
+    }
+    done.store(true, Ordering::Release);
+    let sent = sender.join().expect("the sender ends");
+    let copies = 3 * 20 * BURSTS as u64;
+    assert!(sent > copies / 100, "{sent} of {copies}");
+    assert_eq!(
+        sent + rig.all_drops(),
+        copies,
+        "each has a place to be counted in"
+    );
 }
