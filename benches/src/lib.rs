@@ -5,13 +5,14 @@
 //! - [`lab`]: two sites with their LAN hosts and uplinks in network namespaces, and everything that can be done to them.
 //! - [`traffic`], [`transfer`], [`ping`], [`iperf`]: what the LAN hosts send each other, and what arrived; [`snmp`]: what
 //!   their kernels counted.
-//! - [`histogram`], [`plot`]: what was measured, in numbers and pictures.
+//! - [`figure`], [`histogram`], [`plot`]: what was measured, in numbers and pictures.
 //!
 //! It knows nothing of how an appliance works inside: it starts one, reads its status and looks at frames.
 
 #![forbid(unsafe_code)]
 
 pub mod emulator;
+pub mod figure;
 pub mod frame_socket;
 pub mod histogram;
 pub mod iperf;

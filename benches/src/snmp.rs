@@ -57,7 +57,7 @@ fn parse_tcp(snmp: &str, netstat: &str) -> TcpSegments {
         sent: of_tcp("OutSegs") + of_tcp("RetransSegs"),
         received: of_tcp("InSegs"),
         retransmitted: of_tcp("RetransSegs"),
-        retransmitted_in_vain: more("TCPDSACKRecv"),
+        retransmitted_in_vain: more("TCPDSACKRecvSegs"),
         received_out_of_order: more("TCPOFOQueue"),
         recoveries: more("TCPSackRecovery") + more("TCPRenoRecovery") + more("TCPTimeouts"),
     }
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn reads_what_tcp_counted() {
         let snmp = "Tcp: InSegs OutSegs RetransSegs\nTcp: 90 100 7\n";
-        let netstat = "TcpExt: TCPSackRecovery TCPOFOQueue TCPDSACKRecv TCPTimeouts\n\
+        let netstat = "TcpExt: TCPSackRecovery TCPOFOQueue TCPDSACKRecvSegs TCPTimeouts\n\
             TcpExt: 4 30 5 1\nIpExt: InOctets\nIpExt: 5\n";
         let expected = TcpSegments {
             sent: 107,

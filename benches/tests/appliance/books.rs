@@ -31,8 +31,8 @@ fn towards(lab: &Lab, site: Site, link: usize) -> DirectionStats {
 }
 
 /// Every figure of every link and set, both ways.
-fn assert_books_agree(lab: &Lab, lost_by_flows: [u64; 2]) {
-    for (site, lost_by_flow) in Site::BOTH.into_iter().zip(lost_by_flows) {
+fn assert_books_agree(lab: &Lab, [from_head, from_remote]: [u64; 2]) {
+    for (site, lost_by_flow) in Site::BOTH.into_iter().zip([from_remote, from_head]) {
         let (ours, theirs) = (status(lab, site), status(lab, site.other()));
         let mut most = 0;
         for link in lab.links() {
@@ -82,7 +82,7 @@ fn the_books_agree(config: LabConfig) {
     sleep(SETTLE_S);
     let [from_head, from_remote] = reports.map(|report| report.lost());
     assert!(from_head + from_remote > 0, "some were lost by all links");
-    assert_books_agree(&lab, [from_remote, from_head]);
+    assert_books_agree(&lab, [from_head, from_remote]);
 }
 
 #[test]

@@ -197,6 +197,11 @@ mod tests {
     }
 
     #[test]
+    fn what_the_operator_kicked_is_redialled_at_once() {
+        assert_eq!(pauses_ms(Failure::Kicked, 1), [0]);
+    }
+
+    #[test]
     fn a_refusal_is_respected() {
         let pauses = pauses_ms(Failure::Refused, 9);
         assert!(pauses[0] >= 750, "{pauses:?}");

@@ -7,11 +7,12 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
+use benches::figure::Figure;
 use dpdk::{Eal, tsc, tsc_hz};
 
 use crate::network::{Kind, LINKS};
 use crate::plan::{self, Beds, Place, Setting};
-use crate::report::{Beside, BesideCopying, BesideTestpmd, Copying, Figure, Line, Noise, Report};
+use crate::report::{Beside, BesideCopying, BesideTestpmd, Copying, Line, Noise, Report};
 use crate::testpmd::{Device, Testpmd};
 use crate::walk::{Case, Direction, Walk};
 use crate::{copying, sharing};

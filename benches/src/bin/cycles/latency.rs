@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use benches::figure::Figure;
 use benches::histogram::Histogram;
 use dataplane::worker::{Outlet, WorkerPort};
 use dpdk::{BURST, Burst, Eal, Mempool, lcore, tsc, tsc_hz};
@@ -19,7 +20,6 @@ use serde::Serialize;
 use crate::bed::{Bed, Feed};
 use crate::network::{Kind, LINKS, mac};
 use crate::plan::{Beds, Setting};
-use crate::report::Figure;
 use crate::walk::{Case, Direction, Walk};
 use crate::wire::Wire;
 

@@ -26,12 +26,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
+use benches::figure::Figure;
 use clap::Parser;
 use dpdk::{Eal, EalConfig, HugePages, lcore};
 
 use compare::{Effort, clock_cycles, compare};
 use plan::Beds;
-use report::Figure;
 use walk::Walk;
 
 const MEMORY_MIB: u32 = 192;
@@ -55,13 +55,13 @@ struct Arguments {
     #[arg(long)]
     no_huge: bool,
     /// Only cases whose name holds this, and no testpmd; for profilers
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["latency", "json"])]
     only: Option<String>,
     /// Measure how long packets take instead, with the worker on a core of its own; needs a second one for the tester
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["rounds", "bursts"])]
     latency: bool,
     /// Count instructions under callgrind instead, and compare with those in the file: more are an error
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["only", "latency", "json"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["only", "latency", "json", "core", "rounds", "bursts", "no_huge"])]
     instructions: Option<PathBuf>,
     /// Keep the result: of --instructions in its file, else in benches/README.md below the current directory
     #[arg(long, conflicts_with_all = ["only", "json"])]
@@ -163,21 +163,21 @@ fn measure_latency(eal: &Arc<Eal>, arguments: &Arguments, core: u32) -> Result<(
 fn profile(eal: &Arc<Eal>, effort: Effort, part: &str) -> Result<(), Box<dyn Error>> {
     let clock_cycles = clock_cycles();
     let mut beds = Beds::new(eal)?;
-    for place in plan::all() {
+    let mut chosen = plan::all()
+        .into_iter()
+        .filter(|place| place.name().contains(part))
+        .peekable();
+    if chosen.peek().is_none() {
+        return Err(format!("no case has {part:?} in its name; `scripts/bench` lists them").into());
+    }
+    for place in chosen {
         let name = place.name();
-        if !name.contains(part) {
-            continue;
-        }
         let bed = beds.bed(place.setting)?;
         let walk = Walk::new(place.case, &bed.remotes)?;
         let costs = (0..effort.rounds)
             .map(|_| Ok(walk.round(bed, effort.bursts, clock_cycles)?.worker))
             .collect::<Result<Vec<_>, Box<dyn Error>>>()?;
-        let figure = Figure::new(&costs);
-        println!(
-            "{:.1} ({:.1}-{:.1}) {name}",
-            figure.median, figure.least, figure.most
-        );
+        println!("{} {name}", Figure::new(&costs).text());
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use benches::figure::Figure;
 use dpdk::BURST;
 use serde::Serialize;
 
@@ -14,43 +15,6 @@ const RECEIVE_AIM: f64 = 1.5;
 const SEND_AIM: f64 = 2.5;
 /// How much more a packet may take among thousands of sets, as a multiple.
 const CROWD_AIM: f64 = 1.3;
-
-/// Several rounds of one figure.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Figure {
-    pub(crate) median: f64,
-    pub(crate) least: f64,
-    pub(crate) most: f64,
-}
-
-impl Figure {
-    /// Of at least one round.
-    pub(crate) fn new(rounds: &[f64]) -> Self {
-        let mut sorted = rounds.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        let middle = sorted.len() / 2;
-        let median = if sorted.len() % 2 == 1 {
-            sorted[middle]
-        } else {
-            (sorted[middle - 1] + sorted[middle]) / 2.0
-        };
-        Self {
-            median,
-            least: sorted[0],
-            most: sorted[sorted.len() - 1],
-        }
-    }
-
-    pub(crate) fn text(self) -> String {
-        let Self {
-            least,
-            median,
-            most,
-        } = self;
-        let decimals = usize::from(most < 100.0);
-        format!("{median:.1} ({least:.1}-{most:.decimals$})")
-    }
-}
 
 /// One case.
 #[derive(Clone, Debug, Serialize)]
@@ -456,13 +420,6 @@ fn verdict(ratio: f64, aim: f64) -> &'static str {
 mod tests {
     use super::*;
     use crate::network::Kind;
-
-    #[test]
-    fn medians() {
-        let figure = Figure::new(&[3.0, 1.0, 10.0]);
-        assert_eq!((figure.median, figure.least, figure.most), (3.0, 1.0, 10.0));
-        assert_eq!(Figure::new(&[4.0, 1.0, 2.0, 9.0]).median, 3.0);
-    }
 
     #[test]
     fn an_aim_is_met_up_to_its_value() {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use benches::figure::Figure;
 use crossbeam::utils::CachePadded;
 use dpdk::{BURST, Eal, lcore, tsc};
 use serde::Serialize;
@@ -14,7 +15,6 @@ use serde::Serialize;
 use crate::bed::{Bed, Pools};
 use crate::compare::Effort;
 use crate::network::{Kind, Network};
-use crate::report::Figure;
 use crate::walk::{Case, Direction, Tally, Walk};
 
 /// How often the line goes to and fro for one figure.

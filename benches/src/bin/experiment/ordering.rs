@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use benches::figure::Figure;
 use benches::iperf::{Iperf, IperfConfig, IperfReport, Protocol, Tcp};
 use benches::lab::{Lab, LabConfig, Site};
 use benches::plot::{Axis, BarPlot, Bars, Legend};
@@ -134,28 +135,10 @@ fn per_1000(part: u64, whole: u64) -> f64 {
     part as f64 * 1000.0 / whole.max(1) as f64
 }
 
-/// Of several runs.
-struct Spread {
-    least: f64,
-    median: f64,
-    most: f64,
-}
-
-impl Spread {
-    fn of(runs: &[Run], case: Case, figure: fn(&Run) -> f64) -> Self {
-        let of_case = runs.iter().filter(|run| run.case == case);
-        let mut values: Vec<f64> = of_case.map(figure).collect();
-        values.sort_unstable_by(f64::total_cmp);
-        Self {
-            least: values[0],
-            median: values[values.len() / 2],
-            most: values[values.len() - 1],
-        }
-    }
-
-    fn text(&self) -> String {
-        format!("{:.1} ({:.1}-{:.1})", self.median, self.least, self.most)
-    }
+/// Of all runs of a case.
+fn measured_in(runs: &[Run], case: Case, measured: fn(&Run) -> f64) -> Figure {
+    let of_case = runs.iter().filter(|run| run.case == case);
+    Figure::new(&of_case.map(measured).collect::<Vec<_>>())
 }
 
 pub(crate) fn run(arguments: &Arguments, output: &Path) -> Result<(), Box<dyn Error>> {
@@ -234,7 +217,7 @@ fn table(runs: &[Run], arguments: &Arguments) -> String {
         2 * QUICK_MS,
     );
     for case in Case::ALL {
-        let figure = |figure| Spread::of(runs, case, figure).text();
+        let figure = |figure| measured_in(runs, case, figure).text();
         // Writing to a text cannot fail.
         let _ = writeln!(
             text,
@@ -252,7 +235,7 @@ fn table(runs: &[Run], arguments: &Arguments) -> String {
 }
 
 fn plot(runs: &[Run]) -> BarPlot {
-    let spreads = Case::ALL.map(|case| Spread::of(runs, case, Run::mbit_s));
+    let spreads = Case::ALL.map(|case| measured_in(runs, case, Run::mbit_s));
     let bars = Bars {
         name: "median and spread of all runs".to_owned(),
         values: spreads.iter().map(|spread| spread.median).collect(),

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use benches::emulator::Direction;
+use benches::figure::Figure;
 use benches::lab::{Lab, LabConfig, Site};
 use benches::plot::{Axis, Legend, LinePlot, Series, Span};
 use benches::traffic::{Flow, FlowConfig, FlowReport};
@@ -156,34 +157,17 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// A figure of all runs of a case, ms.
-struct Spread {
-    least: f64,
-    median: f64,
-    most: f64,
+/// Of all runs of a case, ms.
+fn measured_in(runs: &[Run], case: Case, measured: Measured) -> Figure {
+    let of_case = runs.iter().filter(|run| run.case == case);
+    let reports = of_case.flat_map(|run| &run.reports);
+    let values: Vec<f64> = reports.map(|report| ms(measured(report))).collect();
+    Figure::new(&values)
 }
 
-impl Spread {
-    fn of(runs: &[Run], case: Case, figure: Figure) -> Self {
-        let of_case = runs.iter().filter(|run| run.case == case);
-        let reports = of_case.flat_map(|run| &run.reports);
-        let mut values: Vec<f64> = reports.map(|report| ms(figure(report))).collect();
-        values.sort_unstable_by(f64::total_cmp);
-        Self {
-            least: values[0],
-            median: values[values.len() / 2],
-            most: values[values.len() - 1],
-        }
-    }
+type Measured = fn(&FlowReport) -> Duration;
 
-    fn text(&self) -> String {
-        format!("{:.1} ({:.1}-{:.1})", self.median, self.least, self.most)
-    }
-}
-
-type Figure = fn(&FlowReport) -> Duration;
-
-const FIGURES: [(&str, Figure); 4] = [
+const FIGURES: [(&str, Measured); 4] = [
     ("p50", |report| report.latency.p50),
     ("p99", |report| report.latency.p99),
     ("p99.9", |report| report.latency.p999),
@@ -200,8 +184,8 @@ fn verdict(runs: &[Run]) -> String {
     let mut above = Vec::new();
     for case in slower {
         for (name, figure) in FIGURES {
-            let median = Spread::of(runs, case, figure).median;
-            if median > Spread::of(runs, Case::Nothing, figure).most {
+            let median = measured_in(runs, case, figure).median;
+            if median > measured_in(runs, Case::Nothing, figure).most {
                 above.push(format!("{name} while {}", case.name()));
             }
         }
@@ -242,7 +226,7 @@ fn table(runs: &[Run], arguments: &Arguments) -> String {
             total(FlowReport::lost),
             total(|report| report.delivered_twice),
             FIGURES
-                .map(|(_, figure)| Spread::of(runs, case, figure).text())
+                .map(|(_, figure)| measured_in(runs, case, figure).text())
                 .join(" | "),
         );
     }

@@ -32,7 +32,7 @@ pub(crate) fn configuration(lacs: usize) -> String {
          management: { socket: /run/hal2tp/lns.sock }\n\
          ports:\n  - { name: wan, device: wan }\n\
          interfaces:\n  - { name: WAN, port: wan, table: 1, addresses: [10.0.0.1/16] }\n\
-         l2tp:\n  limits: { tunnels-per-source: 65535 }\n  incoming:\n    - name: lacs\n      remote-hostname: lacs\n      local-hostname: lns\n\
+         l2tp:\n  limits: { tunnels: 65535, tunnels-per-source: 65535, half-open: 65535, half-open-per-source: 65535 }\n  incoming:\n    - name: lacs\n      remote-hostname: lacs\n      local-hostname: lns\n\
          \x20     secret: test\n      payload-table: 0\n      local-ip: 100.64.0.1\n      match:\n",
     );
     for lac in 0..lacs {
@@ -132,7 +132,7 @@ impl Appliance {
 /// Has all LACs log in, and holds them for `hold_s` of virtual time.
 ///
 /// # Errors
-/// When the configuration cannot be written or is refused.
+/// When the configuration is refused.
 pub(crate) fn run(arguments: &Arguments) -> Result<Tally, Box<dyn Error>> {
     let before_kib = resident_kib()?;
     let config = load(arguments.lacs as usize)?;
@@ -154,10 +154,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Tally, Box<dyn Error>> {
     if let Some((_, busy)) = until_open {
         let rate = f64::from(arguments.lacs) / busy.as_secs_f64();
         println!("in the engine: {busy:.2?} for all set-ups, {rate:.0} a second of its time");
-        let load = (appliance.busy - busy).as_secs_f64() / hold.as_secs_f64();
+    }
+    if let Some((at, busy)) = until_open
+        && now > at + STEP
+    {
+        let load = (appliance.busy - busy).as_secs_f64() / (now - at).as_secs_f64();
         println!(
-            "then {:.1} % of a core, with an echo each way from each LAC",
-            load * 100.0
+            "then {:.1} % of a core; echoes of the LACs every {} ms, of the appliance every second",
+            load * 100.0,
+            arguments.echo_ms
         );
     }
     println!(
@@ -195,10 +200,7 @@ fn turn(now: Duration, fleet: &mut Fleet, appliance: &mut Appliance) {
 }
 
 fn load(lacs: usize) -> Result<Config, Box<dyn Error>> {
-    let file = std::env::temp_dir().join(format!("lacs-{}.yaml", std::process::id()));
-    fs::write(&file, configuration(lacs))?;
-    let loaded = Config::load(&file);
-    fs::remove_file(&file)?;
+    let loaded = Config::parse("the LACs' configuration", &configuration(lacs));
     loaded.map(|(config, _)| config).map_err(|problems| {
         let lines: Vec<String> = problems.iter().take(5).map(ToString::to_string).collect();
         lines.join("\n").into()

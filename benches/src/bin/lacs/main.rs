@@ -26,7 +26,7 @@ struct Arguments {
     /// Address and port of the appliance, as `192.0.2.1:1701`
     #[arg(long, value_name = "ADDRESS:PORT")]
     server: Option<SocketAddr>,
-    /// Own addresses, each with port 1701 or the one given; several spread the LACs
+    /// Own addresses and ports; several spread the LACs
     #[arg(long, value_name = "ADDRESS:PORT", requires = "server")]
     source: Vec<SocketAddr>,
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
@@ -49,8 +49,8 @@ struct Arguments {
     /// The password of every LAC; the names are lac-0, lac-1, …
     #[arg(long, default_value = "secret")]
     password: String,
-    /// Write the configuration of an appliance that these LACs can log in to, and end
-    #[arg(long)]
+    /// Write the configuration of an appliance that so many LACs can log in to, and end
+    #[arg(long, conflicts_with_all = ["secret", "password"])]
     print_config: bool,
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -88,18 +88,21 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         return Ok(true);
     }
     let tally = match arguments.server {
-        Some(server) => socket::run(arguments, server)?,
+        Some(server) => {
+            let tally = socket::run(arguments, server)?;
+            report_times(&tally, arguments.lacs as usize);
+            tally
+        }
         None => in_process::run(arguments)?,
     };
     Ok(report(&tally, arguments.lacs as usize))
 }
 
-/// Prints what became of the fleet; false when not all were open at the end.
-fn report(tally: &Tally, wanted: usize) -> bool {
+/// Prints how long set-ups took.
+fn report_times(tally: &Tally, wanted: usize) {
     let mut times = tally.setup_times.clone();
     times.sort_unstable();
     let quantile = |per_mille: usize| times.get((times.len().max(1) - 1) * per_mille / 1000);
-    println!("open: {} of {wanted}", tally.open);
     if let Some(at) = tally.complete_at {
         let per_second = wanted as f64 / at.as_secs_f64();
         println!(
@@ -110,6 +113,11 @@ fn report(tally: &Tally, wanted: usize) -> bool {
     if let (Some(median), Some(p99), Some(most)) = (quantile(500), quantile(990), times.last()) {
         println!("a set-up took {median:.1?} (median), {p99:.1?} (p99), {most:.1?} (longest)");
     }
+}
+
+/// Prints what became of the fleet; false when not all were open at the end.
+fn report(tally: &Tally, wanted: usize) -> bool {
+    println!("open: {} of {wanted}", tally.open);
     println!("data messages for nobody: {}", tally.strays);
     for (why, count) in &tally.failures {
         println!("failed {count} times: {why}");

@@ -1,0 +1,58 @@
+//! A figure that was measured several times.
+
+use serde::Serialize;
+
+/// Several measurements of one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Figure {
+    pub median: f64,
+    pub least: f64,
+    pub most: f64,
+}
+
+impl Figure {
+    /// Of at least one measurement.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn new(values: &[f64]) -> Self {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let middle = sorted.len() / 2;
+        let median = if sorted.len() % 2 == 1 {
+            sorted[middle]
+        } else {
+            (sorted[middle - 1] + sorted[middle]) / 2.0
+        };
+        Self {
+            median,
+            least: sorted[0],
+            most: sorted[sorted.len() - 1],
+        }
+    }
+
+    /// As in the tables: `12.3 (11.0-14.0)`.
+    #[must_use]
+    pub fn text(self) -> String {
+        let Self {
+            least,
+            median,
+            most,
+        } = self;
+        let decimals = usize::from(most < 100.0);
+        format!("{median:.1} ({least:.1}-{most:.decimals$})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians() {
+        let figure = Figure::new(&[3.0, 1.0, 10.0]);
+        assert_eq!((figure.median, figure.least, figure.most), (3.0, 1.0, 10.0));
+        assert_eq!(Figure::new(&[4.0, 1.0, 2.0, 9.0]).median, 3.0);
+    }
+}
