@@ -3,6 +3,7 @@
 use std::collections::btree_set::Iter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Copied;
+use std::ops::RangeInclusive;
 
 /// An index. A key without values takes no room.
 #[derive(Debug)]
@@ -35,6 +36,13 @@ impl<K: Ord, V: Ord + Copy> Multimap<K, V> {
         values.unwrap_or_default()
     }
 
+    /// The values of several keys, in the order of the keys.
+    pub(crate) fn within(&self, keys: RangeInclusive<K>) -> impl Iterator<Item = V> {
+        self.0
+            .range(keys)
+            .flat_map(|(_, values)| values.iter().copied())
+    }
+
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -52,6 +60,7 @@ mod tests {
             map.insert("a", value);
         }
         map.insert("b", 1);
+        assert_eq!(map.within("a"..="b").collect::<Vec<_>>(), [1, 2, 3, 1]);
         assert_eq!(map.of("a").collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(map.of("c").len(), 0);
         for value in [1, 2, 3, 4] {

@@ -38,8 +38,11 @@ impl Resolver {
         let questions = self.questions.get_or_insert_with(|| start(answers));
         if let Err(lost) = questions.send((outgoing, name)) {
             let (outgoing, _) = lost.0;
+            // Threads are tried for again with the next question.
+            self.questions = None;
+            let why = "there is no thread to look names up with; the log says why";
             // The other end of this channel is in `self`.
-            let _ = answers.send((outgoing, Err("no thread looks names up".to_owned())));
+            let _ = answers.send((outgoing, Err(why.to_owned())));
         }
     }
 

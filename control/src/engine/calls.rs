@@ -283,6 +283,7 @@ impl Engine {
             tcp_mss_fix: config.tcp_mss_fix,
             udp_checksum: config.udp_checksum,
             mtu: config.mtu,
+            sequencing: config.peering.sequencing,
         };
         if self
             .add_link(now, tunnel, call, settings, key, agreement)
@@ -327,6 +328,7 @@ impl Engine {
             tcp_mss_fix: config.tcp_mss_fix,
             udp_checksum: config.udp_checksum,
             mtu: config.mtu,
+            sequencing: config.peering.sequencing,
         };
         if self
             .add_link(now, tunnel, call, settings, key, agreement)
@@ -350,7 +352,7 @@ impl Engine {
         self.free_ids(now, ends.local_id, ids.local_id);
         let set = key.map(|key| self.set_for(key));
         let id = SessionId(self.session_slots.take());
-        let mtu = self.link_mtu(ends.table, ends.local.ip(), set.is_some(), settings.mtu);
+        let mtu = self.link_mtu(ends.table, ends.local.ip(), set.is_some(), &settings);
         let spec = SessionSpec {
             id,
             table: TableId(ends.table),
@@ -426,13 +428,15 @@ impl Engine {
     }
 
     /// Largest inner packet that fits the path of a tunnel whole.
-    fn link_mtu(&self, table: u32, local: IpAddr, ha: bool, configured: Option<u16>) -> u16 {
+    fn link_mtu(&self, table: u32, local: IpAddr, ha: bool, settings: &LinkSettings) -> u16 {
         let place = self.config.interfaces.iter().position(|interface| {
             interface.table == table && interface.addresses.iter().any(|own| own.address == local)
         });
         let path = place.map_or(DEFAULT_PATH_MTU, |place| self.interface_mtu(place));
         let overhead = if ha {
             encapsulation::HA_OCTETS
+        } else if settings.sequencing {
+            encapsulation::PLAIN_MAX_OCTETS + encapsulation::SEQUENCE_OCTETS
         } else {
             encapsulation::PLAIN_MAX_OCTETS
         };
@@ -441,7 +445,7 @@ impl Engine {
             IpAddr::V6(_) => overhead + encapsulation::IPV6_EXTRA_OCTETS,
         };
         let fits = path.saturating_sub(u16::try_from(overhead).unwrap_or(u16::MAX));
-        configured.map_or(fits, |mtu| mtu.min(fits))
+        settings.mtu.map_or(fits, |mtu| mtu.min(fits))
     }
 
     /// From now on every data message has a sequence number.
@@ -718,6 +722,8 @@ struct LinkSettings {
     tcp_mss_fix: bool,
     udp_checksum: bool,
     mtu: Option<u16>,
+    /// Data has sequence numbers from the start.
+    sequencing: bool,
 }
 
 fn no_facilities(why: &str) -> l2tp::CallClose {

@@ -11,20 +11,18 @@ use crate::management::status::Kicked;
 
 /// Told to the peer, and kept as the last result.
 const REASON: &str = "kicked by the operator";
+/// Names that are told to whoever mistyped one.
+const NAMES_TOLD: usize = 20;
 
 impl Engine {
     /// Ends what has this name: the tunnels of an `outgoing` or `incoming`, or
     /// the sessions of a `graph`. What we dialled is dialled again at once.
     ///
     /// # Errors
-    /// When the configuration has no such name; the text lists those that it has.
+    /// When the configuration has no such name; the text names some that it has.
     pub fn kick(&mut self, now: Duration, name: &str) -> Result<Kicked, String> {
-        let names = self.names_to_kick();
-        if !names.iter().any(|known| known == name) {
-            return Err(format!(
-                "no tunnel or session is called {name:?}; there are: {}",
-                names.join(", ")
-            ));
+        if !self.names_to_kick().any(|known| known == name) {
+            return Err(self.unknown_name(name));
         }
         let tunnels = self.tunnels_named(name);
         for &tunnel in &tunnels {
@@ -42,8 +40,8 @@ impl Engine {
         })
     }
 
-    /// All names, each once, in the file's order.
-    fn names_to_kick(&self) -> Vec<String> {
+    /// All names, as often as they stand in the file.
+    fn names_to_kick(&self) -> impl Iterator<Item = &str> {
         let l2tp = &self.config.l2tp;
         let outgoing = l2tp
             .outgoing
@@ -53,13 +51,22 @@ impl Engine {
             let graphs = incoming.matches.iter().map(|login| &login.graph);
             std::iter::once(&incoming.name).chain(graphs)
         });
-        let mut names: Vec<String> = Vec::new();
-        for name in outgoing.chain(incoming) {
-            if !names.contains(name) {
-                names.push(name.clone());
+        outgoing.chain(incoming).map(String::as_str)
+    }
+
+    fn unknown_name(&self, name: &str) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        for known in self.names_to_kick() {
+            if names.len() == NAMES_TOLD {
+                names.push("and others: see `hal2tp tunnels` and `hal2tp sessions`");
+                break;
+            }
+            if !names.contains(&known) {
+                names.push(known);
             }
         }
-        names
+        let names = names.join(", ");
+        format!("no tunnel or session is called {name:?}; there are: {names}")
     }
 
     fn tunnels_named(&self, name: &str) -> Vec<TunnelId> {

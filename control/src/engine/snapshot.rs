@@ -14,7 +14,7 @@ use super::rib::Source;
 use super::{Engine, display_mac};
 use crate::ha::SetInstance;
 use crate::host::NeighbourState;
-use crate::l2tp::{TunnelId, TunnelState};
+use crate::l2tp::{Statistics, TunnelId, TunnelState};
 use crate::management::status::{
     Alarm, Interface, Neighbour, Ordering, Peer, Role, RoundTrip, Route, Session, Set, Skew,
     Status, Tunnel,
@@ -53,6 +53,7 @@ impl Engine {
             uptime_s: now.as_secs(),
             interfaces: self.interfaces(),
             tunnels: self.tunnels(now),
+            l2tp_drops: l2tp_drops(&self.endpoint.statistics()),
             sessions: links.iter().map(|link| self.session(now, link)).collect(),
             sets: self.set_lines(now, &links),
             routes: self.route_lines(),
@@ -220,6 +221,7 @@ impl Engine {
         session.local_session_id = link.spec.local_session;
         session.peer_session_id = link.spec.peer_session;
         session.mtu = link.spec.mtu;
+        session.sequence_restarts = link.total(|counters| counters.sequence_restarts.read());
         session.round_trip = round_trip(link);
         session.skew = skew(link);
         session.speed_bit_s = link.spec.speed.as_ref().map(|it| it.speed_bit_s());
@@ -418,6 +420,21 @@ impl Engine {
             })
             .collect()
     }
+}
+
+/// Control messages without effect.
+fn l2tp_drops(statistics: &Statistics) -> BTreeMap<String, u64> {
+    let reasons = [
+        ("malformed", statistics.malformed),
+        ("unknown-tunnel", statistics.unknown_tunnel),
+        ("wrong-peer", statistics.wrong_peer),
+        ("not-allowed", statistics.not_allowed),
+        ("refused", statistics.refused),
+        ("limited", statistics.limited),
+    ];
+    let some = reasons.into_iter().filter(|&(_, count)| count > 0);
+    some.map(|(reason, count)| (reason.to_owned(), count))
+        .collect()
 }
 
 /// The states of RFC 2661, 7.2.1.

@@ -8,6 +8,7 @@ mod kick;
 mod lac;
 mod names;
 mod nat;
+mod peering;
 mod plain;
 mod ppp;
 mod remotes;

@@ -301,18 +301,7 @@ impl Endpoint {
             self.handle_sccrq(now, path, header, body);
             return;
         }
-        let unproven = self.index.half_open();
-        let mut unproven = unproven.filter_map(|handle| self.tunnels.get(&handle));
-        let stopped = unproven.find(|tunnel| {
-            let assigned =
-                |message: Message| value_of!(message.attributes(), AssignedTunnelId).copied();
-            tunnel.path() == &path
-                && Message::decode(body, tunnel.secret()).is_ok_and(|message| {
-                    message.kind() == MessageType::StopCcn
-                        && assigned(message).is_some_and(|id| tunnel.is_assigned_by_peer(id))
-                })
-        });
-        match stopped.map(Tunnel::handle) {
+        match self.stopped_by(&path, body) {
             Some(handle) => {
                 self.with_tunnel(now, handle, |tunnel, cx| {
                     tunnel.handle_packet(cx, path.peer, header, body)
@@ -320,6 +309,23 @@ impl Endpoint {
             }
             None => self.statistics.malformed += 1,
         }
+    }
+
+    /// The tunnel that the peer asked for and gives up before it knows our id.
+    fn stopped_by(&self, path: &Path, body: &[u8]) -> Option<TunnelId> {
+        let assigned =
+            |message: &Message| value_of!(message.attributes(), AssignedTunnelId).copied();
+        let requested = self.index.requested_over(path);
+        let mut half_open = requested
+            .filter_map(|handle| self.tunnels.get(&handle))
+            .filter(|tunnel| tunnel.is_half_open());
+        let stopped = half_open.find(|tunnel| {
+            Message::decode(body, tunnel.secret()).is_ok_and(|message| {
+                message.kind() == MessageType::StopCcn
+                    && assigned(&message).is_some_and(|id| tunnel.is_assigned_by_peer(id))
+            })
+        });
+        stopped.map(Tunnel::handle)
     }
 
     /// No state is made before the whole request was found acceptable.
@@ -357,7 +363,7 @@ impl Endpoint {
                 TunnelClose::new(
                     StopResult::NOT_AUTHORISED,
                     ErrorCode::NONE,
-                    "unknown host name",
+                    "no tunnels for this host name, address and port",
                 )
             })
             .and_then(|incoming| {
@@ -456,13 +462,10 @@ impl Endpoint {
     /// `false` when the peer's request is to be discarded.
     fn settle_tie(&mut self, now: Duration, path: &Path, message: &Message) -> bool {
         let theirs = value_of!(message.attributes(), TieBreaker).copied();
-        let dialling = self.index.dialling();
+        let dialling = self.index.dialling(path.ends());
         let dialling = dialling.filter_map(|handle| self.tunnels.get(&handle));
         let ours = dialling.filter_map(|tunnel| {
-            let same = tunnel.path().table == path.table
-                && tunnel.path().local.ip() == path.local.ip()
-                && tunnel.path().peer.ip() == path.peer.ip();
-            let ours = tunnel.outstanding_tie_breaker().filter(|_| same)?;
+            let ours = tunnel.outstanding_tie_breaker()?;
             Some((tunnel.handle(), ours))
         });
         let mut acceptable = true;

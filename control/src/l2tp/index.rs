@@ -4,6 +4,7 @@
 use std::collections::btree_set::Iter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Copied;
+use std::net::IpAddr;
 
 use dataplane::command::Prefix;
 
@@ -24,9 +25,12 @@ pub(super) struct Facts {
     pub(super) established: Option<Prefix>,
     /// Of those, one that is closed and kept to acknowledge again.
     pub(super) lingering: bool,
-    /// Dialled, and the peer has not answered yet.
-    pub(super) dialling: bool,
+    /// Dialled, and the peer has not answered yet: between which ends.
+    pub(super) dialling: Option<Ends>,
 }
+
+/// Table, our address and the peer's, whatever the ports.
+pub(super) type Ends = (u32, IpAddr, IpAddr);
 
 #[derive(Debug, Default)]
 pub(super) struct TunnelIndex {
@@ -39,7 +43,7 @@ pub(super) struct TunnelIndex {
     established_by_source: Multimap<Prefix, TunnelId>,
     lingering: BTreeSet<TunnelId>,
     lingering_by_source: Multimap<Prefix, TunnelId>,
-    dialling: BTreeSet<TunnelId>,
+    dialling: Multimap<Ends, TunnelId>,
 }
 
 impl TunnelIndex {
@@ -74,8 +78,8 @@ impl TunnelIndex {
                 self.lingering_by_source.insert(source, tunnel);
             }
         }
-        if facts.dialling {
-            self.dialling.insert(tunnel);
+        if let Some(ends) = facts.dialling {
+            self.dialling.insert(ends, tunnel);
         }
     }
 
@@ -94,7 +98,9 @@ impl TunnelIndex {
             self.lingering.remove(&tunnel);
             self.lingering_by_source.remove(&source, tunnel);
         }
-        self.dialling.remove(&tunnel);
+        if let Some(ends) = facts.dialling {
+            self.dialling.remove(&ends, tunnel);
+        }
     }
 
     #[must_use]
@@ -132,9 +138,14 @@ impl TunnelIndex {
         self.half_open_by_source.of(source)
     }
 
-    /// Dialled tunnels whose peer has not answered yet.
-    pub(super) fn dialling(&self) -> Copied<Iter<'_, TunnelId>> {
-        self.dialling.iter().copied()
+    /// Incoming tunnels that were requested over a path.
+    pub(super) fn requested_over(&self, path: &Path) -> impl Iterator<Item = TunnelId> {
+        self.by_request.within((*path, 0)..=(*path, u16::MAX))
+    }
+
+    /// Dialled tunnels between these ends whose peer has not answered yet.
+    pub(super) fn dialling(&self, ends: Ends) -> Copied<Iter<'_, TunnelId>> {
+        self.dialling.of(ends)
     }
 
     /// How many incoming tunnels are or were established.

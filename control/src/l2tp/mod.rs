@@ -96,7 +96,8 @@ pub struct Incoming {
     pub listen: Vec<IpAddr>,
     /// The routing table the request must arrive in; any when `None`.
     pub table: Option<u32>,
-    /// Networks the request may come from; any when empty. Others get no answer.
+    /// Networks the request may come from; any when empty. Whom no entry
+    /// allows gets no answer.
     pub allow: Vec<Prefix>,
     pub peering: Peering,
 }

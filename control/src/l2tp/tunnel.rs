@@ -3,7 +3,6 @@
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use dataplane::command::Prefix;
 use rand::RngCore;
@@ -14,7 +13,7 @@ use super::channel::{Arrival, Channel, Packet, PeerDead, Retransmission, Transmi
 use super::code::{ErrorCode, StopResult, TunnelClose};
 use super::header::ControlHeader;
 use super::hiding;
-use super::index::Facts;
+use super::index::{Ends, Facts};
 use super::message::{BadMessage, Message, MessageError, MessageType, value_of};
 use super::{CallCause, Event, Output, Peering, TunnelCause, TunnelId, TunnelInfo};
 use crate::secret::Secret;
@@ -22,8 +21,11 @@ use crate::secret::Secret;
 mod calls;
 mod context;
 mod setup;
+mod table;
 
 pub(super) use context::{CallIndex, Context, free_id};
+use table::CallTable;
+
 pub(super) use setup::{Request, check_can_answer, check_version};
 
 /// Where a tunnel is. RFC 2661's idle is the absence of a tunnel, or `Closed`
@@ -48,6 +50,10 @@ pub(super) struct Path {
 }
 
 impl Path {
+    pub(super) fn ends(&self) -> Ends {
+        (self.table, self.local.ip(), self.peer.ip())
+    }
+
     /// Whom the limits hold responsible for what comes over the path: who has
     /// one address of an IPv6 network has as many of them as it likes.
     pub(super) fn source(&self) -> Prefix {
@@ -77,7 +83,7 @@ pub(super) struct Tunnel {
     /// Ends the wait for establishment, or the lingering of a closed tunnel.
     deadline: Option<Duration>,
     channel: Channel,
-    calls: BTreeMap<u16, Call>,
+    calls: CallTable,
     /// Calls placed before the tunnel was established.
     waiting_calls: Vec<Call>,
     next_serial: u32,
@@ -119,7 +125,7 @@ impl Tunnel {
             deadline: Some(cx.now + cx.config.timing.establishment),
             channel: Channel::new(retransmission, peering.receive_window),
             peering,
-            calls: BTreeMap::new(),
+            calls: CallTable::default(),
             waiting_calls: Vec::new(),
             next_serial: 1,
             request: Vec::new(),
@@ -155,17 +161,13 @@ impl Tunnel {
             half_open: self.is_half_open().then(|| self.path.source()),
             established: (self.is_incoming() && !self.is_half_open()).then(|| self.path.source()),
             lingering: self.state == TunnelState::Closed,
-            dialling: self.state == TunnelState::WaitReply,
+            dialling: (self.state == TunnelState::WaitReply).then(|| self.path.ends()),
         }
     }
 
     /// Whether `id` is what the peer of an incoming tunnel assigned.
     pub(super) const fn is_assigned_by_peer(&self, id: u16) -> bool {
         self.is_incoming() && self.peer_id == id
-    }
-
-    pub(super) const fn path(&self) -> &Path {
-        &self.path
     }
 
     pub(super) fn secret(&self) -> Option<&[u8]> {
@@ -460,8 +462,11 @@ impl Tunnel {
             _ => log::Level::Info,
         };
         log::log!(level, "L2TP {} to {}: {cause}", self.handle, self.path.peer);
-        let calls = core::mem::take(&mut self.calls).into_values();
-        for call in calls.chain(core::mem::take(&mut self.waiting_calls)) {
+        for call in self
+            .calls
+            .take()
+            .chain(core::mem::take(&mut self.waiting_calls))
+        {
             cx.calls.tunnels.remove(&call.handle);
             cx.event(Event::CallClosed {
                 call: call.handle,
@@ -507,12 +512,16 @@ impl Tunnel {
         (idle && !interval.is_zero()).then(|| self.heard_at.saturating_add(interval))
     }
 
-    pub(super) fn next_timeout(&self) -> Option<Duration> {
-        [self.channel.next_timeout(), self.deadline, self.hello_at()]
-            .into_iter()
-            .chain(self.calls.values().map(|call| call.establish_by))
-            .flatten()
-            .min()
+    pub(super) fn next_timeout(&mut self) -> Option<Duration> {
+        [
+            self.channel.next_timeout(),
+            self.deadline,
+            self.hello_at(),
+            self.calls.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_>) {

@@ -21,6 +21,8 @@ pub struct Status {
     pub ports: Vec<Port>,
     pub interfaces: Vec<Interface>,
     pub tunnels: Vec<Tunnel>,
+    /// Control messages without effect, by reason; reasons with none are left out.
+    pub l2tp_drops: BTreeMap<String, u64>,
     /// L2TP sessions: the links.
     pub sessions: Vec<Session>,
     /// HA sets, one entry for each remote.
@@ -196,6 +198,8 @@ pub struct Session {
     pub duplicates: u64,
     pub too_late: u64,
     pub unknown_epoch: u64,
+    /// Times that the peer began to count its data messages anew.
+    pub sequence_restarts: u64,
     pub per_worker: Vec<SessionWorker>,
     pub round_trip: RoundTrip,
     pub skew: Skew,
@@ -382,7 +386,7 @@ pub struct Neighbour {
     pub state: String,
 }
 
-/// The answer of `hal2tp kick --json`: what one name ended.
+/// The answer to `kick` on the socket: what one name ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Kicked {

@@ -447,18 +447,23 @@ fn neighbours(status: &Status) -> Table {
     }
 }
 
-/// The reasons for dropped frames, one line for each port that has some.
+/// The reasons for what was dropped: a line for each port that has some, and one for L2TP.
 fn drops(status: &Status) -> String {
     let mut out = String::new();
-    for port in status.ports.iter().filter(|port| !port.drops.is_empty()) {
+    let ports = status
+        .ports
+        .iter()
+        .map(|port| (port.name.as_str(), &port.drops));
+    let all = ports.chain([("L2TP", &status.l2tp_drops)]);
+    for (name, drops) in all.filter(|(_, drops)| !drops.is_empty()) {
         if out.is_empty() {
             out.push_str("\nDROPS\n");
         }
-        let reasons = port.drops.iter();
+        let reasons = drops.iter();
         let reasons: Vec<String> = reasons
             .map(|(reason, count)| format!("{reason} {}", grouped(*count)))
             .collect();
-        out.push_str(&format!("  {}: {}\n", port.name, reasons.join(", ")));
+        out.push_str(&format!("  {name}: {}\n", reasons.join(", ")));
     }
     out
 }

@@ -106,7 +106,8 @@ fn value_and_name(data: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn value_packet(code: u8, id: u8, value: &[u8], name: &[u8]) -> Vec<u8> {
-    let octets = u8::try_from(value.len()).expect("challenges and digests of ours have 16 octets");
+    let octets =
+        u8::try_from(value.len()).expect("challenges and responses of ours have 49 octets at most");
     let data = [&[octets], value, name].concat();
     frame(protocol::CHAP, code, id, &data)
 }

@@ -190,7 +190,11 @@ impl Lcp {
                 (MRU, data) if !is_mru(data) => {
                     return Err("it granted an MRU that nothing fits into");
                 }
-                (MAGIC_NUMBER, data) if told.magic != 0 && data == told.magic.to_be_bytes() => {
+                (MAGIC_NUMBER, data)
+                    if !self.ignore_magic
+                        && told.magic != 0
+                        && data == told.magic.to_be_bytes() =>
+                {
                     return Err("both ends have one magic number");
                 }
                 _ => {}

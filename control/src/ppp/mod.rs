@@ -80,8 +80,7 @@ pub enum Role {
         logins: Arc<[Login]>,
         /// Our address.
         local_ip: Ipv4Addr,
-        /// How the peer may authenticate itself, best first. None at all is
-        /// never accepted: empty means CHAP, then PAP.
+        /// How the peer may authenticate itself, best first; at least one.
         protocols: Vec<AuthProtocol>,
         /// Time after which a peer on an open link proves itself again, by
         /// CHAP or MS-CHAPv2; `None` asks once.

@@ -57,8 +57,6 @@ pub struct Session {
     echo: Echo,
     login_deadline: Option<Duration>,
     early: Vec<Vec<u8>>,
-    /// Which of the server's logins the peer is.
-    login: Option<usize>,
     /// Whether `Authenticated` was told and not withdrawn.
     announced: bool,
     reason: Option<CloseReason>,
@@ -79,9 +77,6 @@ impl Session {
         } = config;
         let (demanded, offered) = match &role {
             Role::Client { protocols, .. } => (Vec::new(), protocols.clone()),
-            Role::Server { protocols, .. } if protocols.is_empty() => {
-                (vec![AuthProtocol::Chap, AuthProtocol::Pap], Vec::new())
-            }
             Role::Server { protocols, .. } => (protocols.clone(), Vec::new()),
         };
         let lcp_rng = StdRng::from_rng(&mut rng);
@@ -99,7 +94,6 @@ impl Session {
             echo: Echo::new(lcp_rate, lcp_timeout),
             login_deadline: None,
             early: Vec::new(),
-            login: None,
             announced: false,
             reason: None,
             output: VecDeque::new(),
@@ -504,7 +498,6 @@ impl Session {
         }
         self.auth = Auth::None;
         self.networks = None;
-        self.login = None;
         self.early.clear();
         self.echo.stop();
         self.lcp.peer_mru = super::layer::DEFAULT_MRU;

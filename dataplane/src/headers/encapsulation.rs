@@ -30,7 +30,7 @@ pub const PLAIN_MAX_OCTETS: usize = 38;
 pub const PLAIN_OCTETS: usize = 36;
 
 /// What Ns and Nr take.
-const SEQUENCE_OCTETS: usize = 4;
+pub const SEQUENCE_OCTETS: usize = 4;
 
 /// What the IPv6 header is longer.
 pub const IPV6_EXTRA_OCTETS: usize = ipv6::HEADER_OCTETS - ipv4::HEADER_OCTETS;

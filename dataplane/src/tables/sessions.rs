@@ -78,7 +78,13 @@ impl Session {
 
     /// Largest inner packet that fits the session's path and its link, octets.
     pub(crate) fn inner_mtu(&self, link: &Link) -> u16 {
-        self.inner_mtu_with(&self.template, link)
+        let numbered = self.spec.set.is_none() && self.spec.sequence.is_sent();
+        let template = if numbered {
+            &self.sequenced
+        } else {
+            &self.template
+        };
+        self.inner_mtu_with(template, link)
     }
 
     /// The same of packets with these headers.

@@ -34,6 +34,8 @@ struct Message {
     from_peer: bool,
     /// Its sequence number.
     ns: Option<u16>,
+    /// It has one, or those that are sent have: the sequence wants to know.
+    sequenced: bool,
     session: SessionId,
     /// The offset padding.
     padding: Range<usize>,
@@ -146,6 +148,7 @@ impl Worker {
             source,
             from_peer: session.spec.peer == source,
             ns: data.ns,
+            sequenced: data.ns.is_some() || session.spec.sequence.is_sent(),
             session: session.spec.id,
             padding: start + data.padding_range.start..start + data.padding_range.end,
             frame: start + data.payload_offset..start + data.end,
@@ -170,7 +173,7 @@ impl Worker {
 
     /// A data message without an HA header.
     fn plain(&mut self, mut packet: Mbuf, message: Message, port: usize) -> Result<(), Drop> {
-        if message.from_peer {
+        if message.from_peer && message.sequenced {
             self.check_sequence(&message)?;
         }
         let (protocol, octets) =

@@ -258,6 +258,24 @@ fn a_copy_for_an_unknown_gateway_waits_with_the_control_thread() {
     assert_eq!([hex(&one), hex(&three)], [GOLDEN[0], GOLDEN[2]]);
 }
 
+/// What carries sequence numbers carries four octets less of a packet.
+#[test]
+fn a_numbered_session_answers_for_what_its_longer_headers_leave_no_room_for() {
+    for (sequence, fits) in [(Sequence::default(), 1464), (Sequence::always(), 1460)] {
+        let mut rig = Rig::new();
+        let mut spec = rig.session_spec(1);
+        (spec.set, spec.sequence, spec.mtu) = (None, Arc::new(sequence), 1500);
+        rig.command(Command::SetSession(Arc::new(spec)));
+        let network: Ipv4Addr = "192.168.1.0".parse().expect("an address");
+        rig.route(0, network, 24, NextHop::Session(SessionId(1)));
+        rig.send(0, &sized(fits, 0x40));
+        assert_eq!(rig.one(1).len(), 14 + 1500, "whole");
+        rig.send(0, &sized(fits + 1, 0x40));
+        let cause = IcmpCause::FragmentationNeeded { mtu: fits as u16 };
+        assert!(matches!(rig.one_event(), Event::Icmp { cause: told, .. } if told == cause));
+    }
+}
+
 #[test]
 fn a_syn_is_clamped_to_what_the_set_carries() {
     let mut rig = Rig::new();
@@ -272,18 +290,20 @@ fn a_syn_is_clamped_to_what_the_set_carries() {
     assert!(tcp_checksum_is_right(&sent[64..]));
 }
 
+/// A packet of so many octets; `flags` are those of its IPv4 header.
+fn sized(octets: usize, flags: u8) -> Vec<u8> {
+    let mut packet = udp(LAN_HOST, FAR_HOST, &vec![0x5a; octets - 28]);
+    packet[6] = flags;
+    packet[10..12].fill(0);
+    let checksum = dataplane::checksum::finish(dataplane::checksum::sum(&packet[..20]));
+    packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+    frame(0, &packet)
+}
+
 #[test]
 fn a_plain_session_answers_for_what_is_too_large_or_fragments_it() {
     let mut rig = Rig::new();
     plain_session(&mut rig, |spec| spec.mtu = 1300);
-    let sized = |octets: usize, flags: u8| {
-        let mut packet = udp(LAN_HOST, FAR_HOST, &vec![0x5a; octets - 28]);
-        packet[6] = flags;
-        packet[10..12].fill(0);
-        let checksum = dataplane::checksum::finish(dataplane::checksum::sum(&packet[..20]));
-        packet[10..12].copy_from_slice(&checksum.to_be_bytes());
-        frame(0, &packet)
-    };
     let refused = |rig: &mut Rig| match rig.one_event() {
         Event::Icmp { cause, .. } => cause,
         other => panic!("{other:?}"),

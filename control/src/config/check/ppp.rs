@@ -19,6 +19,13 @@ impl Checker<'_, '_, '_> {
             );
         }
         let key = path.key("proxy-authentication");
+        if ppp.proxy.authentication && tunnel.secret.is_none() && self.problems.sound(&path) {
+            self.problems.error(
+                &key,
+                "there is no `secret`: whoever has seen one login can repeat it",
+                "add `secret` to this tunnel and to the LACs, or take this key away",
+            );
+        }
         let no_proxy = ppp.proxy.lcp == ProxyLcp::Renegotiate;
         if no_proxy && self.says(&key) && self.problems.sound(&path) {
             self.problems.error(

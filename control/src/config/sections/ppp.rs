@@ -68,7 +68,7 @@ pub(super) fn server(of: &mut Section<'_>, problems: &mut Problems<'_>) -> PppSe
                 ]),
                 ProxyLcp::Renegotiate,
             ),
-            authentication: section.or(problems, "proxy-authentication", boolean, true),
+            authentication: section.or(problems, "proxy-authentication", boolean, false),
         },
     };
     section.close(problems);

@@ -53,7 +53,7 @@ fn what_holds_when_nothing_is_said() {
         name_servers: NameServers::default(),
         proxy: ProxyPolicy {
             lcp: ProxyLcp::Renegotiate,
-            authentication: true,
+            authentication: false,
         },
     };
     assert_eq!(server("{ }"), expected);
@@ -96,7 +96,7 @@ fn every_word_is_taken() {
     assert!(client("{ request: [dns, nbns] }").wanted.dns);
     let of_server = server(&format!(
         "{{ {link}, rechallenge: 600, dns: [10.0.0.1, 10.0.0.2], nbns: [10.0.0.3], \
-         proxy-lcp: accept, proxy-authentication: false }}"
+         proxy-lcp: accept, proxy-authentication: true }}"
     ));
     assert_eq!(
         of_server,
@@ -109,7 +109,7 @@ fn every_word_is_taken() {
             },
             proxy: ProxyPolicy {
                 lcp: ProxyLcp::Accept,
-                authentication: false,
+                authentication: true,
             },
         }
     );
@@ -206,4 +206,25 @@ fn what_cannot_be_is_told() {
         let said = format!("{} {}", problem.message, problem.remedy);
         assert!(said.contains(message), "{ppp}: {problem}");
     }
+}
+
+/// What a LAC tells can be repeated by whoever has seen it.
+#[test]
+fn proxy_authentication_wants_a_secret() {
+    let open = HEAD.replace(
+        "      secret: test              # the same `secret` at both ends\n",
+        "",
+    );
+    assert_ne!(open, HEAD);
+    let with_proxy = |ppp: &str| {
+        let place = "incoming:\n    - ";
+        Config::parse(
+            "f",
+            &open.replacen(place, &format!("{place}ppp: {ppp}\n      "), 1),
+        )
+    };
+    let problems = with_proxy("{ proxy-lcp: accept, proxy-authentication: true }").unwrap_err();
+    let told = |problem: &&Problem| problem.message.contains("there is no `secret`: whoever");
+    assert_eq!(problems.iter().filter(told).count(), 1, "{problems:?}");
+    with_proxy("{ proxy-lcp: accept }").expect("asked anew, nothing can be repeated");
 }

@@ -48,7 +48,7 @@ impl Tunnel {
 
     /// RFC 2661 7.4.1 wait-tunnel: tunnel open -> ICRQ, wait-reply.
     pub(super) fn request_call(&mut self, cx: &mut Context<'_>, mut call: Call) {
-        let Some(local_id) = free_id(cx.rng, |id| self.calls.contains_key(&id)) else {
+        let Some(local_id) = free_id(cx.rng, |id| self.calls.contains(id)) else {
             cx.calls.tunnels.remove(&call.handle);
             cx.event(Event::CallClosed {
                 call: call.handle,
@@ -68,7 +68,7 @@ impl Tunnel {
         call.state = CallState::WaitReply;
         call.local_id = local_id;
         call.establish_by = Some(cx.now + cx.config.timing.establishment);
-        self.calls.insert(local_id, call);
+        self.calls.insert(call);
     }
 
     fn send_of_session(&mut self, cx: &mut Context<'_>, session_id: u16, message: &Message) {
@@ -99,20 +99,16 @@ impl Tunnel {
         self.send_of_session(cx, session_id, &message);
     }
 
-    fn call_mut(&mut self, handle: CallId) -> Option<&mut Call> {
-        self.calls.values_mut().find(|call| call.handle == handle)
-    }
-
     pub(in crate::l2tp) fn call_info(&self, handle: CallId) -> Option<CallInfo> {
-        let mut calls = self.calls.values().chain(&self.waiting_calls);
-        calls
-            .find(|call| call.handle == handle)
-            .map(|call| CallInfo {
-                tunnel: self.handle,
-                state: call.state,
-                local_id: call.local_id,
-                peer_id: call.peer_id,
-            })
+        let mut waiting = self.waiting_calls.iter();
+        let waiting = || waiting.find(|call| call.handle == handle);
+        let call = self.calls.of_handle(handle).or_else(waiting)?;
+        Some(CallInfo {
+            tunnel: self.handle,
+            state: call.state,
+            local_id: call.local_id,
+            peer_id: call.peer_id,
+        })
     }
 
     /// RFC 2661 7.4.2 idle: ICRQ, acceptable -> ICRP, wait-connect.
@@ -124,7 +120,8 @@ impl Tunnel {
     ) {
         vendor_avps.retain(|_| self.peering.vendor_avps);
         let Some(call) = self
-            .call_mut(handle)
+            .calls
+            .of_handle_mut(handle)
             .filter(|call| call.state == CallState::Offered)
         else {
             return;
@@ -140,7 +137,8 @@ impl Tunnel {
     /// RFC 2661 7.4.1 wait-reply: ICRP, acceptable -> ICCN, established.
     pub(in crate::l2tp) fn connect_call(&mut self, cx: &mut Context<'_>, handle: CallId) {
         let Some(call) = self
-            .call_mut(handle)
+            .calls
+            .of_handle_mut(handle)
             .filter(|call| call.state == CallState::Answered)
         else {
             return;
@@ -179,7 +177,7 @@ impl Tunnel {
         {
             let call = self.waiting_calls.remove(at);
             self.forget_call(cx, &call, CallCause::Requested(close));
-        } else if let Some(local_id) = self.call_mut(handle).map(|call| call.local_id) {
+        } else if let Some(local_id) = self.calls.of_handle(handle).map(|call| call.local_id) {
             self.clear_call(cx, local_id, &close, CallCause::Requested(close.clone()));
             self.flush(cx);
         }
@@ -202,7 +200,7 @@ impl Tunnel {
         close: &CallClose,
         cause: CallCause,
     ) {
-        if let Some(call) = self.calls.remove(&local_id) {
+        if let Some(call) = self.calls.remove(local_id) {
             self.forget_call(cx, &call, cause);
             self.send_cdn(cx, call.peer_id, local_id, close);
         }
@@ -212,13 +210,11 @@ impl Tunnel {
     /// id the peer assigned when the header has none.
     fn call_of(&self, session_id: u16, attributes: &[Attribute]) -> Option<u16> {
         if session_id != 0 {
-            return self.calls.contains_key(&session_id).then_some(session_id);
+            return self.calls.contains(session_id).then_some(session_id);
         }
         let assigned = *value_of!(attributes, AssignedSessionId)?;
-        let mut calls = self.calls.values();
-        calls
-            .find(|call| assigned != 0 && call.peer_id == assigned)
-            .map(|call| call.local_id)
+        let call = self.calls.of_peer_id(assigned).filter(|_| assigned != 0);
+        call.map(|call| call.local_id)
     }
 
     pub(super) fn handle_session_message(
@@ -234,7 +230,7 @@ impl Tunnel {
     }
 
     fn handle_call_message(&mut self, cx: &mut Context<'_>, local_id: u16, message: &Message) {
-        let Some(call) = self.calls.get_mut(&local_id) else {
+        let Some(call) = self.calls.get_mut(local_id) else {
             return;
         };
         let (handle, action) = (call.handle, call.receive(message));
@@ -261,7 +257,7 @@ impl Tunnel {
     }
 
     fn remove_call(&mut self, cx: &mut Context<'_>, local_id: u16, cause: CallCause) {
-        if let Some(call) = self.calls.remove(&local_id) {
+        if let Some(call) = self.calls.remove(local_id) {
             self.forget_call(cx, &call, cause);
         }
     }
@@ -294,7 +290,7 @@ impl Tunnel {
     /// CDN to a call for which no state is kept.
     fn refuse_call(&mut self, cx: &mut Context<'_>, peer_id: u16, close: &CallClose) {
         log::info!("L2TP {}: call refused: {close}", self.handle);
-        if let Some(local_id) = free_id(cx.rng, |id| self.calls.contains_key(&id)) {
+        if let Some(local_id) = free_id(cx.rng, |id| self.calls.contains(id)) {
             self.send_cdn(cx, peer_id, local_id, close);
         }
     }
@@ -314,7 +310,7 @@ impl Tunnel {
         let limits = &cx.config.limits;
         let full =
             self.calls.len() >= limits.calls_per_tunnel || cx.calls.tunnels.len() >= limits.calls;
-        let local_id = free_id(cx.rng, |id| self.calls.contains_key(&id)).filter(|_| !full);
+        let local_id = free_id(cx.rng, |id| self.calls.contains(id)).filter(|_| !full);
         let Some(local_id) = local_id else {
             let close =
                 CallClose::new(CallResult::ERROR, ErrorCode::NO_RESOURCES, "too many calls");
@@ -330,7 +326,7 @@ impl Tunnel {
             vendor_avps: Vec::new(),
             establish_by: Some(cx.now + cx.config.timing.establishment),
         };
-        self.calls.insert(local_id, call);
+        self.calls.insert(call);
         cx.event(Event::CallIncoming {
             tunnel: self.handle,
             call: handle,
@@ -368,14 +364,7 @@ impl Tunnel {
 
     /// Calls that were not established in time.
     pub(super) fn give_up_calls(&mut self, cx: &mut Context<'_>) {
-        let late = |call: &&Call| call.establish_by.is_some_and(|at| at <= cx.now);
-        let late: Vec<u16> = self
-            .calls
-            .values()
-            .filter(late)
-            .map(|call| call.local_id)
-            .collect();
-        for local_id in late {
+        while let Some(local_id) = self.calls.late(cx.now) {
             let close = CallClose::new(
                 CallResult::TIMEOUT,
                 ErrorCode::NONE,

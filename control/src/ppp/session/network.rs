@@ -22,7 +22,6 @@ impl Session {
         reply: Option<Vec<u8>>,
     ) {
         self.phase = Phase::Network;
-        self.login = login;
         self.announced = true;
         self.output
             .push_back(Output::Event(Event::Authenticated { username, login }));

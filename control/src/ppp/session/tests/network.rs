@@ -290,7 +290,7 @@ proptest! {
     ) {
         let mut script = match which {
             0 => Script::new(client()),
-            1 => Script::new(server(&[])),
+            1 => Script::new(server(&AuthProtocol::ALL)),
             2 => Script::open_client(),
             3 => Script::open_server(),
             4 => Script::new(with_ipv6(client())),

@@ -241,6 +241,10 @@ fn what_fits_and_what_does_not() {
         let (_, negotiated) = begun(lns(ProxyLcp::Accept, true), &proxy);
         assert_eq!(negotiated, Ok(()), "{sent:?} {received:?}");
     }
+    let mut easy = lns(ProxyLcp::Accept, true);
+    easy.ignore_magic = true;
+    let looped = with(told(&[&CHAP, &OUR_MAGIC], &[&OUR_MAGIC]), by_chap("secret"));
+    assert_eq!(begun(easy, &looped).1, Ok(()), "magic numbers say nothing");
     let useless: [(Options<'_>, Options<'_>); 7] = [
         // No authentication, and one that is not ours.
         (&[&OUR_MAGIC], &[&MAGIC]),
