@@ -11,7 +11,7 @@ mod resolved;
 mod routes;
 mod sessions;
 mod sets;
-mod shortcuts;
+pub(crate) mod shortcuts;
 mod wire_index;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

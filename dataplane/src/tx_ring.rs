@@ -37,6 +37,8 @@ pub enum Outlet {
 pub(crate) struct TxRing {
     /// The next frames to go.
     next: Burst,
+    /// Of those.
+    octets: u64,
     /// The port is up and no frame waits behind `next`.
     open: bool,
     up: bool,
@@ -54,6 +56,7 @@ impl TxRing {
         };
         Self {
             next: Burst::new(),
+            octets: 0,
             open: up,
             up,
             outlet,
@@ -79,20 +82,33 @@ impl TxRing {
         if !self.open {
             return Err(frame);
         }
-        self.next.push(frame)
+        let octets = frame.len() as u64;
+        self.next.push(frame)?;
+        self.octets += octets;
+        Ok(())
     }
 
-    /// Adds all frames of a burst if none of them need wait. False, and no frame
-    /// is added, otherwise.
+    /// Adds all frames of a burst, which have so many octets, if none of them need
+    /// wait. False, and no frame is added, otherwise.
     #[inline(always)]
-    pub(crate) fn append(&mut self, frames: &mut Burst, counters: &PortCounters) -> bool {
+    pub(crate) fn append(
+        &mut self,
+        frames: &mut Burst,
+        octets: u64,
+        counters: &PortCounters,
+    ) -> bool {
+        debug_assert_eq!(octets, self::octets(frames), "what they have together");
         if !self.open {
             return false;
         }
         if frames.len() > BURST - self.next.len() {
             self.flush(counters);
         }
-        self.open && self.next.append(frames)
+        let added = self.open && self.next.append(frames);
+        if added {
+            self.octets += octets;
+        }
+        added
     }
 
     /// Adds a frame at the end, where it may have to wait, or drops it and says why.
@@ -148,6 +164,7 @@ impl TxRing {
             Outlet::Own { .. } => self.flush_to_queue(counters),
             Outlet::HandOver(ring) => {
                 let frames = self.next.len();
+                self.octets = 0;
                 if let Err(refused) = ring.push(std::mem::take(&mut self.next)) {
                     // Other workers were quicker than `room` could see.
                     counters.drops.add(Drop::TxRingFull, refused.len() as u64);
@@ -160,11 +177,12 @@ impl TxRing {
     fn flush_to_queue(&mut self, counters: &PortCounters) -> usize {
         let mut sent = 0;
         while let Outlet::Own { queue, .. } = &mut self.outlet {
-            let offered = octets(&self.next);
             let taken = queue.tx_burst(&mut self.next);
             let all = self.next.is_empty();
+            let left = if all { 0 } else { octets(&self.next) };
             counters.sent_packets.add(taken as u64);
-            counters.sent_octets.add(offered - octets(&self.next));
+            counters.sent_octets.add(self.octets - left);
+            self.octets = left;
             sent += taken;
             self.fill();
             if !all || self.next.is_empty() {
@@ -180,6 +198,7 @@ impl TxRing {
             let Some(frame) = self.backlog.pop_front() else {
                 break;
             };
+            self.octets += frame.len() as u64;
             // There is room, as just seen.
             let _ = self.next.push(frame);
         }
@@ -196,6 +215,7 @@ impl TxRing {
         }
         let mut waiting = self.next.len() + self.backlog.len();
         self.next.clear();
+        self.octets = 0;
         self.backlog.clear();
         if let Outlet::Own { handed_over, .. } = &self.outlet {
             while let Some(burst) = handed_over.pop() {

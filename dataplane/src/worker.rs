@@ -41,6 +41,7 @@ use crate::command::{Command, InterfaceId, PortId, TableId};
 use crate::counters::{Drop, PortCounters};
 use crate::event::Event;
 use crate::headers::ethernet::{self, Ethernet};
+use crate::headers::ha_frame::Identifications;
 use crate::headers::routable::MacWord;
 use crate::headers::{ipv4, ipv6};
 use crate::reassembly::{Limits, MAX_PIECES, Reassembly};
@@ -383,9 +384,9 @@ impl Identification {
 
     /// So many at once.
     #[inline(always)]
-    fn take_many(&mut self, count: usize) -> impl Iterator<Item = u16> + use<> {
+    fn take_many(&mut self, count: usize) -> Identifications {
         let (first, step) = (self.next, self.step);
         self.next = first.wrapping_add(step.wrapping_mul(count as u16));
-        (0..count as u16).map(move |index| first.wrapping_add(step.wrapping_mul(index)))
+        Identifications { first, step }
     }
 }

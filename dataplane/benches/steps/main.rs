@@ -14,7 +14,7 @@ use dataplane::command::{NextHop, Prefix, SessionId, SetId, TableId};
 use dataplane::headers::decapsulation::Expected;
 use dataplane::headers::encapsulation::{Fields, Template};
 use dataplane::headers::ethernet;
-use dataplane::headers::ha_frame::{HaFrame, Inner};
+use dataplane::headers::ha_frame::{BurstFields, HaFrame, Identifications};
 use dataplane::headers::ppp::PROTOCOL_IPV4;
 use dataplane::reassembly::{self, Key, Place, Reassembly};
 use dataplane::reorder::{self, Owner, Patience, Release, Reorder};
@@ -265,6 +265,7 @@ fn encapsulate(criterion: &mut Criterion) {
 struct Replicate<'a> {
     packet: &'a [u8],
     links: Vec<HaFrame>,
+    fields: BurstFields,
     buffers: Vec<[u8; 2048]>,
     next: usize,
 }
@@ -277,6 +278,7 @@ impl<'a> Replicate<'a> {
         Self {
             packet,
             links: vec![frame; links],
+            fields: BurstFields::new(),
             buffers: vec![[0; 2048]; BUFFERS],
             next: 0,
         }
@@ -288,8 +290,9 @@ impl Step for Replicate<'_> {
     fn step(&mut self) {
         let packet = black_box(self.packet);
         let sum = simd::sum_inline(packet);
-        let inner = Inner::new(packet.len(), sum, PROTOCOL_IPV4, frames::NUMBER);
-        let inner = inner.expect("it is short enough");
+        let fields = &mut self.fields;
+        fields.describe(0, packet.len(), sum, PROTOCOL_IPV4);
+        fields.show(1, frames::NUMBER);
         for (link, frame) in self.links.iter().enumerate() {
             self.next = (self.next + 1) % BUFFERS;
             let buffer = &mut self.buffers[self.next];
@@ -297,7 +300,9 @@ impl Step for Replicate<'_> {
             if link + 1 < self.links.len() {
                 rest[..packet.len()].copy_from_slice(packet);
             }
-            frame.write(header, &inner, self.next as u16);
+            let first = self.next as u16;
+            frame.fill_in(fields, Identifications { first, step: 1 });
+            frame.write(header, fields, 0);
             black_box(buffer);
         }
     }

@@ -2,9 +2,11 @@
 //! Ethernet and IPv4 in front, no pieces, 64 octets that are kept and written at once.
 //! [`super::decapsulation`] is what reads them at the other end.
 //!
-//! What differs between the packets of a burst is made once for all links
-//! ([`Inner`]), and what differs between links was made before: a few additions
-//! are left for each copy.
+//! What differs between the packets of a burst is made for all of them at once
+//! ([`BurstFields`]), field by field so that the processor does several packets with
+//! one instruction; what differs between links was made before.
+
+use dpdk::BURST;
 
 use crate::checksum;
 
@@ -22,44 +24,143 @@ const HA: usize = UDP + udp::HEADER_OCTETS + 8;
 const EPOCH: usize = HA + 2;
 const NUMBER: usize = HA + 6;
 
-/// One inner packet, as the headers of all its copies show it: octets in their
-/// places in a word, and sums in the machine's order (RFC 1071, 2 B).
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Inner {
-    /// IPv4's total length, before the identification.
-    total_length: u32,
+/// Packets that are done with one instruction.
+const LANES: usize = 8;
+const GROUPS: usize = BURST / LANES;
+
+const _: () = assert!(GROUPS * LANES == BURST);
+
+/// A value for each packet of a burst.
+type Each<T> = [[T; LANES]; GROUPS];
+
+/// What differs between the headers of a burst's copies: octets in their places in
+/// a word, and sums in the machine's order (RFC 1071, 2 B).
+#[derive(Clone, Debug)]
+pub struct BurstFields {
+    /// How many packets there are.
+    count: usize,
+    octets: Each<u32>,
+    sums: Each<u64>,
+    protocols: Each<u32>,
+    /// Of all links: IPv4's total length, before the identification.
+    total_length: Each<u32>,
     /// UDP's length, before the checksum.
-    udp_length: u32,
+    udp_length: Each<u32>,
     /// Of what the UDP checksum covers and differs between packets.
-    udp_sum: u32,
-    /// Number and PPP protocol.
-    number: [u8; 8],
+    udp_sum: Each<u32>,
+    /// The high 32 bits of the number.
+    number_high: Each<u32>,
+    /// The low 16 bits of the number, and the PPP protocol.
+    number_low: Each<u32>,
+    /// Of one link: total length and identification.
+    ipv4_length: Each<u32>,
+    ipv4_checksum: Each<u32>,
+    /// UDP's length and checksum.
+    udp: Each<u32>,
 }
 
-impl Inner {
-    /// A packet of so many octets and its sum in the machine's order ([`simd::sum`]).
-    /// `None` for a packet that is too long for IPv4.
-    #[inline(always)]
+impl BurstFields {
+    /// What fits IPv4 at most, octets.
+    pub const MOST_OCTETS: usize = u16::MAX as usize - HA_OCTETS;
+
+    /// Those of no packets.
     #[must_use]
-    pub fn new(octets: usize, sum: u64, protocol: u16, number: u64) -> Option<Self> {
-        const MOST: usize = u16::MAX as usize - HA_OCTETS;
-        if octets > MOST {
-            return None;
+    pub fn new() -> Self {
+        Self {
+            count: 0,
+            octets: Default::default(),
+            sums: Default::default(),
+            protocols: Default::default(),
+            total_length: Default::default(),
+            udp_length: Default::default(),
+            udp_sum: Default::default(),
+            number_high: Default::default(),
+            number_low: Default::default(),
+            ipv4_length: Default::default(),
+            ipv4_checksum: Default::default(),
+            udp: Default::default(),
         }
-        let total_length = (HA_OCTETS + octets) as u32;
-        let udp_length = first_of_word(total_length - ipv4::HEADER_OCTETS as u32);
-        let number = (number << 16 | u64::from(protocol)).to_be();
-        // The length stands in the pseudo-header too.
-        let sum = sum + 2 * u64::from(udp_length) + (number >> 32) + (number & 0xffff_ffff);
-        let sum = (sum >> 32) + (sum & 0xffff_ffff);
-        let sum = (sum >> 16) + (sum & 0xffff);
-        Some(Self {
-            total_length: first_of_word(total_length),
-            udp_length,
-            udp_sum: sum as u32,
-            number: number.to_ne_bytes(),
-        })
     }
+
+    /// Says of the packet in this place of the burst how long it is (at most
+    /// [`MOST_OCTETS`](Self::MOST_OCTETS), or it has no such headers), its sum in the
+    /// machine's order ([`simd::sum`]) and its PPP protocol.
+    #[inline(always)]
+    pub fn describe(&mut self, place: usize, octets: usize, sum: u64, protocol: u16) {
+        *at_mut(&mut self.octets, place) = octets as u32;
+        *at_mut(&mut self.sums, place) = sum;
+        *at_mut(&mut self.protocols, place) = protocol.into();
+    }
+
+    /// The sum of the packet in this place.
+    #[inline]
+    #[must_use]
+    pub fn sum(&self, place: usize) -> u64 {
+        *at(&self.sums, place)
+    }
+
+    /// Makes what the headers show of the first `count` packets, which were
+    /// described and are numbered from `first_number` on.
+    #[inline(always)]
+    pub fn show(&mut self, count: usize, first_number: u64) {
+        self.count = count;
+        for_each(count, |group, lane| {
+            let sum = self.sums[group][lane];
+            let sum = (sum >> 32) + (sum & 0xffff_ffff);
+            self.udp_sum[group][lane] = ((sum >> 16) + (sum & 0xffff)) as u32;
+        });
+        let (first_high, first_low) = ((first_number >> 16) as u32, first_number as u32 & 0xffff);
+        for_each(count, |group, lane| {
+            let total_length = self.octets[group][lane] + HA_OCTETS as u32;
+            let udp_length = first_of_word(total_length - ipv4::HEADER_OCTETS as u32);
+            let low = first_low + (group * LANES + lane) as u32;
+            let high = first_high.wrapping_add(low >> 16).to_be();
+            let low = (low << 16 | self.protocols[group][lane]).to_be();
+            self.total_length[group][lane] = first_of_word(total_length);
+            self.udp_length[group][lane] = udp_length;
+            self.number_high[group][lane] = high;
+            self.number_low[group][lane] = low;
+            // The length stands in the pseudo-header too.
+            self.udp_sum[group][lane] += 2 * udp_length + halves(high) + halves(low);
+        });
+    }
+}
+
+/// Does something for the first `count` packets: for a few one by one, for more a
+/// group at a time, with what is in the places behind them.
+#[inline(always)]
+fn for_each(count: usize, mut work: impl FnMut(usize, usize)) {
+    if count < LANES / 2 {
+        (0..count).for_each(|place| work(0, place));
+        return;
+    }
+    for group in 0..count.div_ceil(LANES).min(GROUPS) {
+        for lane in 0..LANES {
+            work(group, lane);
+        }
+    }
+}
+
+/// Both halves of a word together.
+#[inline(always)]
+fn halves(word: u32) -> u32 {
+    (word >> 16) + (word & 0xffff)
+}
+
+impl Default for BurstFields {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[inline(always)]
+fn at<T>(each: &Each<T>, place: usize) -> &T {
+    &each.as_flattened()[place % BURST]
+}
+
+#[inline(always)]
+fn at_mut<T>(each: &mut Each<T>, place: usize) -> &mut T {
+    &mut each.as_flattened_mut()[place % BURST]
 }
 
 /// A word whose first two octets are this field of 16 bits.
@@ -68,14 +169,28 @@ fn first_of_word(field: u32) -> u32 {
     (field << 16).to_be()
 }
 
+/// A word whose last two octets are this field.
+#[inline(always)]
+fn second_of_word(field: u16) -> u32 {
+    u32::from(field).to_be()
+}
+
+/// IPv4 identifications of a link's copies: the first, and how far the next is.
+#[derive(Clone, Copy, Debug)]
+pub struct Identifications {
+    pub first: u16,
+    pub step: u16,
+}
+
 /// Headers of one link, zero where packets differ.
 #[derive(Clone, Copy, Debug)]
 pub struct HaFrame {
     headers: [u8; HEADERS_OCTETS],
     /// Sums in the machine's order.
     ipv4_sum: u32,
-    /// `None` to send no checksum.
-    udp_sum: Option<u32>,
+    udp_sum: u32,
+    /// The UDP checksum's place in a word with the length, or nothing to send none.
+    udp_checksum_mask: u32,
 }
 
 impl HaFrame {
@@ -99,25 +214,55 @@ impl HaFrame {
         Some(Self {
             headers,
             ipv4_sum: ipv4_sum as u32,
-            udp_sum: template.has_udp_checksum().then_some(udp_sum as u32),
+            udp_sum: udp_sum as u32,
+            udp_checksum_mask: if template.has_udp_checksum() {
+                u32::from_ne_bytes([0, 0, 0xff, 0xff])
+            } else {
+                0
+            },
         })
     }
 
-    /// Writes the headers of one copy.
+    /// Makes what differs between the copies of a burst that was
+    /// [shown](BurstFields::show) on this link.
     #[inline(always)]
-    pub fn write(&self, header: &mut [u8; HEADERS_OCTETS], inner: &Inner, identification: u16) {
-        let total_length = inner.total_length | u32::from(identification).to_be();
-        // A word is worth the sum of its halves, as is what is carried out of it.
-        let (ipv4_sum, carry) = self.ipv4_sum.overflowing_add(total_length);
-        let ipv4_checksum = checksum::finish(ipv4_sum + u32::from(carry));
-        let udp_sum = self.udp_sum.map(|sum| sum + inner.udp_sum);
-        let [c0, c1] = udp_sum.map_or(0, udp::finish).to_ne_bytes();
-        let udp_length = inner.udp_length | u32::from_ne_bytes([0, 0, c0, c1]);
+    pub fn fill_in(&self, fields: &mut BurstFields, identifications: Identifications) {
+        let Identifications { first, step } = identifications;
+        for_each(fields.count, |group, lane| {
+            let index = (group * LANES + lane) as u16;
+            let identification = first.wrapping_add(step.wrapping_mul(index));
+            let length = fields.total_length[group][lane] | second_of_word(identification);
+            // A word is worth the sum of its halves, as is what is carried out of it.
+            let (sum, carry) = self.ipv4_sum.overflowing_add(length);
+            fields.ipv4_length[group][lane] = length;
+            fields.ipv4_checksum[group][lane] = checksum::finish(sum + u32::from(carry)).into();
+            let sum = self.udp_sum + fields.udp_sum[group][lane];
+            // In the machine's order it may stand in either half.
+            let checksum = u32::from(udp::finish(sum)) * 0x1_0001;
+            let length = fields.udp_length[group][lane];
+            fields.udp[group][lane] = length | checksum & self.udp_checksum_mask;
+        });
+    }
+
+    /// Writes the headers of the copy in this place of a burst, which were
+    /// [filled in](Self::fill_in).
+    #[inline(always)]
+    pub fn write(&self, header: &mut [u8; HEADERS_OCTETS], fields: &BurstFields, place: usize) {
+        let ipv4_checksum = *at(&fields.ipv4_checksum, place) as u16;
         *header = self.headers;
-        put(header, TOTAL_LENGTH, total_length.to_ne_bytes());
+        put(
+            header,
+            TOTAL_LENGTH,
+            at(&fields.ipv4_length, place).to_ne_bytes(),
+        );
         put(header, IPV4_CHECKSUM, ipv4_checksum.to_ne_bytes());
-        put(header, UDP_LENGTH, udp_length.to_ne_bytes());
-        put(header, NUMBER, inner.number);
+        put(header, UDP_LENGTH, at(&fields.udp, place).to_ne_bytes());
+        put(header, NUMBER, at(&fields.number_high, place).to_ne_bytes());
+        put(
+            header,
+            NUMBER + 4,
+            at(&fields.number_low, place).to_ne_bytes(),
+        );
     }
 }
 

@@ -10,6 +10,7 @@ use super::{ethernet, ipv4};
 const HEADERS_OCTETS: usize = IPV4 + ipv4::HEADER_OCTETS;
 const ETHER_TYPE: usize = 12;
 const IPV4: usize = ethernet::HEADER_OCTETS;
+const DESTINATION: usize = IPV4 + 16;
 
 /// EtherType and the first octet of IPv4, with anything behind.
 const KIND_MASK: u32 = u32::from_ne_bytes([0xff, 0xff, 0xff, 0]);
@@ -36,6 +37,14 @@ impl From<[u8; 6]> for MacWord {
     }
 }
 
+/// What stands where an IPv4 packet in a frame has its destination.
+#[inline(always)]
+#[must_use]
+pub fn destination(frame: &[u8]) -> Option<Ipv4Addr> {
+    let head: &[u8; HEADERS_OCTETS] = frame.first_chunk()?;
+    Some(Ipv4Addr::from(*chunk(head, DESTINATION)))
+}
+
 /// The destination of the packet in a frame to this hardware address, and where
 /// the packet ends. Its header is right, without options, and its source may be
 /// forwarded from.
@@ -55,6 +64,6 @@ pub fn recognise(frame: &[u8], mac: MacWord) -> Option<(Ipv4Addr, usize)> {
     if !is_right {
         return None;
     }
-    let destination = Ipv4Addr::from(*chunk(head, IPV4 + 16));
+    let destination = Ipv4Addr::from(*chunk(head, DESTINATION));
     Some((destination, IPV4 + total_octets))
 }

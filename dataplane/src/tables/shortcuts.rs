@@ -163,11 +163,19 @@ impl<A: Address> Shortcuts<A> {
     }
 }
 
+/// Lines in a page of memory; a power of two.
+const IN_PAGE: u32 = 64;
+
+/// Destinations of a table for which this is the same have lines in one page.
+#[inline(always)]
+pub(crate) fn page<A: Address>(destination: A) -> u32 {
+    destination.key() / IN_PAGE
+}
+
 /// Destinations beside each other have lines in the same page of memory, so that
 /// the hosts of a network take few; which page, and in which order, is up to all other bits.
 #[inline(always)]
 fn place<A: Address>(table: TableSlot, destination: A) -> usize {
-    const IN_PAGE: u32 = 64;
     let key = destination.key();
     let others = (key / IN_PAGE) ^ table.number().wrapping_mul(0x85eb_ca6b);
     // Fibonacci hashing: the high bits of the product depend on all bits of the key.

@@ -122,7 +122,7 @@ impl Worker {
                 continue;
             }
             if let Some((table, port)) = way
-                && let Some(way) = self.shorten::<Ipv4>(&mut packet, headers_octets, table, None)
+                && let Some(way) = self.shorten::<Ipv4>(&mut packet, headers_octets, table)
             {
                 self.take_shortcut(packet, way, port, &mut departure);
                 continue;

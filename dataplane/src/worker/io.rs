@@ -125,11 +125,11 @@ impl Io {
         }
     }
 
-    /// Puts all frames of a burst into the port's ring if none of them need wait
-    /// there. False, and no change, otherwise.
+    /// Puts all frames of a burst, which have so many octets, into the port's ring
+    /// if none of them need wait there. False, and no change, otherwise.
     #[inline(always)]
-    pub(super) fn append(&mut self, port: usize, frames: &mut Burst) -> bool {
-        self.rings[port].append(frames, &self.sources[port].counters)
+    pub(super) fn append(&mut self, port: usize, frames: &mut Burst, octets: u64) -> bool {
+        self.rings[port].append(frames, octets, &self.sources[port].counters)
     }
 
     /// Puts a frame where it may have to wait.

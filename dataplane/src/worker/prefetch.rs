@@ -6,7 +6,8 @@
 use dpdk::Burst;
 
 use crate::command::SetId;
-use crate::headers::{decapsulation, ipv4};
+use crate::headers::{decapsulation, ipv4, routable};
+use crate::tables::{TableSlot, shortcuts};
 
 use super::Worker;
 
@@ -35,6 +36,30 @@ impl Worker {
         }
         for ids in ids() {
             self.tables.prefetch_inbound(ids);
+        }
+    }
+
+    /// For routing: the lines of the frames' destinations, unless those of the first
+    /// and the last are in the same page, as nearly always where there are few.
+    #[inline(always)]
+    pub(super) fn prefetch_shortcuts(&self, table: TableSlot, burst: &Burst) {
+        let [first, .., last] = burst.as_slice() else {
+            return;
+        };
+        let page = |frame| routable::destination(frame).map(shortcuts::page);
+        if page(first) != page(last) {
+            self.prefetch_each_shortcut(table, burst);
+        }
+    }
+
+    #[inline(never)]
+    fn prefetch_each_shortcut(&self, table: TableSlot, burst: &Burst) {
+        for destination in burst
+            .iter()
+            .filter_map(|frame| routable::destination(frame))
+        {
+            // It is brought into the cache thereby.
+            let _ = self.tables.shortcut_line(table, destination);
         }
     }
 

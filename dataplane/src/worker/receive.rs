@@ -1,7 +1,9 @@
 //! From the queue to the routing decision: Ethernet, ARP and neighbour
 //! discovery, the IP header.
 
-use dpdk::{BURST, Burst, Mbuf};
+use std::net::Ipv4Addr;
+
+use dpdk::{Burst, Mbuf};
 
 use crate::command::PortId;
 use crate::counters::Drop;
@@ -9,8 +11,10 @@ use crate::event::Event;
 use crate::headers::decapsulation::{self, Expected};
 use crate::headers::ipv4::Ipv4;
 use crate::headers::ipv6::{self, Ipv6};
-use crate::headers::{ethernet, icmpv6, ipv4, routable};
-use crate::tables::{LineNumber, TableSlot, Tables};
+use crate::headers::routable::{self, MacWord};
+use crate::headers::{ethernet, icmpv6, ipv4};
+use crate::tables::Tables;
+use crate::transform::may_be_syn;
 
 use super::candidates::{Origin, Run};
 use super::family::Header;
@@ -115,15 +119,16 @@ impl Worker {
             }
             return octets;
         };
-        let lines = self.recognise_routable(port, table, burst);
+        let mac = self.receive[port].mac_word;
+        self.prefetch_shortcuts(table, burst);
         let mut departure = Departure::new();
-        for (place, mut frame) in burst.drain(..).enumerate() {
-            let Some(line) = lines[place % BURST] else {
+        for mut frame in burst.drain(..) {
+            let Some(destination) = recognise_routable(&mut frame, mac) else {
                 self.depart(&mut departure);
                 self.take_frame(port, frame);
                 continue;
             };
-            match self.shorten::<Ipv4>(&mut frame, ethernet::HEADER_OCTETS, table, Some(line)) {
+            match self.shorten_to::<Ipv4>(&mut frame, ethernet::HEADER_OCTETS, table, destination) {
                 Some(way) => self.take_shortcut(frame, way, port, &mut departure),
                 None => {
                     self.depart(&mut departure);
@@ -133,30 +138,6 @@ impl Worker {
         }
         self.depart(&mut departure);
         octets
-    }
-
-    /// Recognises the IPv4 packets of the usual form in a burst, cuts off what
-    /// follows them, and gives for the place of each the line of its destination.
-    #[inline(always)]
-    fn recognise_routable(
-        &self,
-        port: usize,
-        table: TableSlot,
-        burst: &mut Burst,
-    ) -> [Option<LineNumber>; BURST] {
-        let mac = self.receive[port].mac_word;
-        let mut lines = [None; BURST];
-        for (frame, line) in burst.iter_mut().zip(&mut lines) {
-            let Some((destination, end)) = routable::recognise(frame, mac) else {
-                continue;
-            };
-            *line = Some(self.tables.shortcut_line(table, destination));
-            if end < frame.len() {
-                // Ethernet's padding.
-                keep(frame, 0..end);
-            }
-        }
-        lines
     }
 
     /// The frame of an IPv4 packet of the usual form that no shortcut is for.
@@ -305,6 +286,21 @@ impl Worker {
             .cut_octets
             .is_some_and(|cut| frame_octets >= usize::from(cut))
     }
+}
+
+/// Recognises a frame with an IPv4 packet of the usual form in which nothing has to
+/// be looked at on its way, cuts off what follows that, and gives its destination.
+#[inline(always)]
+fn recognise_routable(frame: &mut Mbuf, mac: MacWord) -> Option<Ipv4Addr> {
+    let (destination, end) = routable::recognise(frame, mac)?;
+    if may_be_syn(frame.get(ethernet::HEADER_OCTETS..)?) {
+        return None;
+    }
+    if end < frame.len() {
+        // Ethernet's padding.
+        keep(frame, 0..end);
+    }
+    Some(destination)
 }
 
 /// What a frame at this port must look like to be a copy, going by its ids, and

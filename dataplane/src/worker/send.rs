@@ -9,7 +9,7 @@ use crate::command::{SessionId, SetId};
 use crate::counters::Drop;
 use crate::headers::decapsulation::HEADERS_OCTETS;
 use crate::headers::ha::{FLAG_MORE_PIECES, FLAG_NOT_FIRST_PIECE};
-use crate::headers::ha_frame::{HaFrame, Inner};
+use crate::headers::ha_frame::{BurstFields, HaFrame};
 use crate::headers::{ipv4, ppp};
 use crate::tables::{Link, Member, Set, Tables};
 use crate::window::Access;
@@ -125,18 +125,15 @@ struct Replication<'a> {
 pub(super) struct Common {
     /// What the HA header says of pieces.
     flags: [u8; BURST],
-    /// Sums of the packets, in the machine's order.
-    sums: [u64; BURST],
-    /// For members with a prebuilt frame.
-    inner: [Inner; BURST],
+    /// Sums of the packets, and what prebuilt frames show of them.
+    fields: BurstFields,
 }
 
 impl Common {
     pub(super) fn new() -> Self {
         Self {
             flags: [0; BURST],
-            sums: [0; BURST],
-            inner: [Inner::default(); BURST],
+            fields: BurstFields::new(),
         }
     }
 }
@@ -220,47 +217,50 @@ impl Replication<'_> {
         };
         let flags = &self.common.flags[..packets.len()];
         let whole = flags.iter().fold(0, |all, flags| all | flags) == 0;
-        (self.octets, self.headroom) = (0, usize::MAX);
-        for packet in packets {
-            self.octets += packet.len() as u64;
-            self.headroom = self.headroom.min(packet.headroom());
-        }
-        self.count_numbered(flags, whole);
         self.framed = whole && self.set.has_frames;
-        if self.set.needs_sums {
-            self.add_up(packets, whole);
-        } else {
-            self.common.sums = [0; BURST];
-        }
         if self.framed {
             self.show(packets);
+        } else {
+            self.measure(packets, whole);
         }
-    }
-
-    #[inline(always)]
-    fn add_up(&mut self, packets: &Burst, whole: bool) {
-        let Common { sums, flags, .. } = &mut *self.common;
-        for ((packet, sum), &flags) in packets.iter().zip(sums).zip(&*flags) {
-            *sum = if whole {
-                sum_of_packet(packet)
-            } else {
-                simd::sum(without_protocol(packet, flags))
-            };
-        }
+        let flags = &self.common.flags[..packets.len()];
+        self.count_numbered(flags, whole);
     }
 
     /// Makes what the prebuilt frames show of the packets.
     #[inline(always)]
     fn show(&mut self, packets: &Burst) {
-        let numbers = self.first_number..;
-        let Common { sums, inner, .. } = &mut *self.common;
-        let common = sums.iter().zip(inner);
-        for ((packet, (&sum, inner)), number) in packets.iter().zip(common).zip(numbers) {
-            let protocol = ppp::protocol_of(packet);
-            match Inner::new(packet.len(), sum, protocol, number) {
-                Some(made) => *inner = made,
-                None => self.framed = false,
-            }
+        let needs_sums = self.set.needs_sums;
+        let fields = &mut self.common.fields;
+        let (mut octets, mut longest, mut headroom) = (0, 0, usize::MAX);
+        for (place, packet) in packets.iter().enumerate() {
+            let (sum, protocol) = sum_and_protocol(packet, needs_sums);
+            fields.describe(place, packet.len(), sum, protocol);
+            octets += packet.len() as u64;
+            longest = longest.max(packet.len());
+            headroom = headroom.min(packet.headroom());
+        }
+        fields.show(packets.len(), self.first_number);
+        (self.octets, self.headroom) = (octets, headroom);
+        self.framed = longest <= BurstFields::MOST_OCTETS;
+    }
+
+    /// Finds out what headers of any form need of the packets, which are `whole` or
+    /// pieces.
+    #[inline(always)]
+    fn measure(&mut self, packets: &Burst, whole: bool) {
+        let needs_sums = self.set.needs_sums;
+        let Common { fields, flags } = &mut *self.common;
+        self.octets = 0;
+        for (place, (packet, &flags)) in packets.iter().zip(&*flags).enumerate() {
+            self.octets += packet.len() as u64;
+            let (sum, protocol) = sum_and_protocol(packet, needs_sums && whole);
+            let sum = if needs_sums && !whole {
+                simd::sum(without_protocol(packet, flags))
+            } else {
+                sum
+            };
+            fields.describe(place, packet.len(), sum, protocol);
         }
     }
 
@@ -283,25 +283,24 @@ impl Replication<'_> {
     #[inline(always)]
     fn send_copies(&mut self, member: &Member, packets: &Burst) {
         let passing = self.within_speed(member, packets);
-        let frame = self.frame_for_all(member, packets, passing);
         let mut copies = Burst::new();
-        match frame {
-            Some(frame)
-                if self
-                    .copies
-                    .copy_bulk::<HEADERS_OCTETS>(packets.as_slice(), &mut copies) =>
-            {
-                let identifications = self.identification.take_many(packets.len());
-                let inner = self.common.inner.iter().zip(identifications);
-                for (copy, (inner, identification)) in copies.iter_mut().zip(inner) {
-                    if let Some(header) = copy.first_chunk_mut() {
-                        frame.write(header, inner, identification);
-                    }
-                }
+        match self.frame_for_all(member, packets, passing) {
+            Some(frame) if self.copy_framed(&frame, packets, &mut copies) => {
                 self.send_all(member, &mut copies);
             }
             _ => self.copy_each(member, packets, passing),
         }
+    }
+
+    /// Makes copies of all packets with a member's headers. False when there are
+    /// too few buffers or one is too small.
+    #[inline(always)]
+    fn copy_framed(&self, frame: &HaFrame, packets: &Burst, copies: &mut Burst) -> bool {
+        let fields = &self.common.fields;
+        self.copies
+            .copy_bulk(packets.as_slice(), copies, |place, header| {
+                frame.write(header, fields, place);
+            })
     }
 
     #[inline(always)]
@@ -309,11 +308,10 @@ impl Replication<'_> {
         let passing = self.within_speed(member, packets);
         match self.frame_for_all(member, packets, passing) {
             Some(frame) if self.headroom >= HEADERS_OCTETS => {
-                let identifications = self.identification.take_many(packets.len());
-                let inner = self.common.inner.iter().zip(identifications);
-                for (packet, (inner, identification)) in packets.iter_mut().zip(inner) {
+                let fields = &self.common.fields;
+                for (place, packet) in packets.iter_mut().enumerate() {
                     if let Some(header) = packet.prepend_array() {
-                        frame.write(header, inner, identification);
+                        frame.write(header, fields, place);
                     }
                 }
                 self.send_all(member, packets);
@@ -322,11 +320,13 @@ impl Replication<'_> {
         }
     }
 
-    /// The prebuilt frame of a member, when it is for all packets and nothing
-    /// keeps one of them back.
+    /// The prebuilt frame of a member, filled in, when it is for all packets and
+    /// nothing keeps one of them back.
     #[inline(always)]
-    fn frame_for_all(&self, member: &Member, packets: &Burst, passing: u64) -> Option<HaFrame> {
+    fn frame_for_all(&mut self, member: &Member, packets: &Burst, passing: u64) -> Option<HaFrame> {
         let frame = member.frame.filter(|_| self.framed)?;
+        let identifications = self.identification.take_many(packets.len());
+        frame.fill_in(&mut self.common.fields, identifications);
         let for_all = passing == places(packets) && packets.len() <= self.room(member);
         for_all.then_some(frame)
     }
@@ -340,7 +340,8 @@ impl Replication<'_> {
             sent_octets: self.octets,
             dropped_packets: 0,
         };
-        if !self.io.append(port, frames) {
+        let outer_octets = self.octets + (frames.len() * HEADERS_OCTETS) as u64;
+        if !self.io.append(port, frames, outer_octets) {
             tally = self.push_each(port, frames);
         }
         tally.count(member);
@@ -422,12 +423,11 @@ impl Replication<'_> {
         mut packet: Mbuf,
         place: usize,
     ) -> bool {
-        let identification = self.identification.take();
         let Some(header) = packet.prepend_array() else {
             self.io.drop(member.link.port, Drop::NoBuffer);
             return false;
         };
-        frame.write(header, &self.common.inner[place % BURST], identification);
+        frame.write(header, &self.common.fields, place);
         self.io.push(member.link.port, packet)
     }
 
@@ -440,7 +440,7 @@ impl Replication<'_> {
             number: self.first_number.wrapping_add(place as u64),
             epoch: self.set.spec.send_epoch,
             flags: self.common.flags[place],
-            sum: checksum::in_network_order(self.common.sums[place]),
+            sum: checksum::in_network_order(self.common.fields.sum(place)),
             identification: self.identification.take(),
         };
         let outer = encapsulate(&session.template, &member.link, packet, &copy);
@@ -505,14 +505,21 @@ impl Tally {
     }
 }
 
-/// What the outer UDP checksum needs of a packet. An IPv4 header without
-/// options need not be summed: its own checksum makes it 0.
+/// What the outer UDP checksum needs of a packet, if it needs anything, and the
+/// packet's PPP protocol. An IPv4 header without options need not be summed: its
+/// own checksum makes it 0.
 #[inline(always)]
-fn sum_of_packet(packet: &[u8]) -> u64 {
-    match packet.split_first_chunk::<{ ipv4::HEADER_OCTETS }>() {
-        Some((&[ipv4::FIRST_OCTET, ..], payload)) => simd::sum_inline(payload),
-        _ => simd::sum_inline(packet),
-    }
+fn sum_and_protocol(packet: &[u8], needs_sum: bool) -> (u64, u16) {
+    let (octets, protocol) = match packet.split_first_chunk::<{ ipv4::HEADER_OCTETS }>() {
+        Some((&[ipv4::FIRST_OCTET, ..], payload)) => (payload, ppp::PROTOCOL_IPV4),
+        _ => (packet, ppp::protocol_of(packet)),
+    };
+    let sum = if needs_sum {
+        simd::sum_inline(octets)
+    } else {
+        0
+    };
+    (sum, protocol)
 }
 
 /// The places of a burst that is not empty, as bits.

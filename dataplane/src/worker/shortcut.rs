@@ -5,7 +5,7 @@ use dpdk::{Burst, Mbuf};
 
 use crate::command::{SessionId, SetId};
 use crate::counters::Drop;
-use crate::tables::{Address, Hop, LineNumber, ShortTarget, Shortcut, TableSlot};
+use crate::tables::{Address, Hop, ShortTarget, Shortcut, TableSlot};
 
 use super::family::Header;
 use super::forward::{Target, Way};
@@ -24,6 +24,8 @@ pub(super) enum ShortWay {
 pub(super) struct Departure {
     port: u16,
     frames: Burst,
+    /// Of those.
+    octets: u64,
 }
 
 impl Departure {
@@ -31,29 +33,38 @@ impl Departure {
         Self {
             port: 0,
             frames: Burst::new(),
+            octets: 0,
         }
     }
 }
 
 impl Worker {
     /// Makes the packet that starts in a frame behind so many octets, and whose
-    /// header was checked before, ready to go by the shortcut of its destination,
-    /// whose line may be at hand. `None`, and no change, when there is none or the
-    /// packet has to be looked at.
+    /// header was checked before, ready to go by the shortcut of its destination.
+    /// `None`, and no change, when there is none or the packet has to be looked at.
     #[inline(always)]
     pub(super) fn shorten<H: Header>(
         &self,
         frame: &mut Mbuf,
         headers_octets: usize,
         table: TableSlot,
-        line: Option<LineNumber>,
+    ) -> Option<ShortWay> {
+        let destination = H::usual_destination(frame.get(headers_octets..)?)?;
+        self.shorten_to::<H>(frame, headers_octets, table, destination)
+    }
+
+    /// The same for a packet whose destination is known, and which has to be looked
+    /// at for nothing but its size and hop limit.
+    #[inline(always)]
+    pub(super) fn shorten_to<H: Header>(
+        &self,
+        frame: &mut Mbuf,
+        headers_octets: usize,
+        table: TableSlot,
+        destination: H::Address,
     ) -> Option<ShortWay> {
         let packet = frame.get_mut(headers_octets..)?;
-        let destination = H::usual_destination(packet)?;
-        let line = match line {
-            Some(line) => line,
-            None => self.tables.shortcut_line(table, destination),
-        };
+        let line = self.tables.shortcut_line(table, destination);
         let shortcut = self.tables.shortcut(line, table, destination)?;
         if packet.len() > usize::from(shortcut.whole_mtu) || !H::decrement_hop_limit(packet) {
             return None;
@@ -94,10 +105,12 @@ impl Worker {
                     self.depart(departure);
                     departure.port = port;
                 }
+                let octets = frame.len() as u64;
                 if let Err(frame) = departure.frames.push(frame) {
                     self.depart(departure);
                     let _ = departure.frames.push(frame);
                 }
+                departure.octets += octets;
             }
             ShortWay::Set(id) => self.stage_whole(id, frame),
             ShortWay::Session(id) => self.send_session(id, frame, source),
@@ -112,7 +125,8 @@ impl Worker {
             return;
         }
         let port = usize::from(departure.port);
-        if !self.io.append(port, &mut departure.frames) {
+        let octets = std::mem::take(&mut departure.octets);
+        if !self.io.append(port, &mut departure.frames, octets) {
             for frame in departure.frames.drain(..) {
                 self.io.push(port, frame);
             }
@@ -127,7 +141,7 @@ impl Worker {
         table: TableSlot,
         source: usize,
     ) -> Result<(), Mbuf> {
-        match self.shorten::<H>(&mut packet, 0, table, None) {
+        match self.shorten::<H>(&mut packet, 0, table) {
             None => return Err(packet),
             Some(ShortWay::Port(port)) => {
                 self.io.way_out = Some(port);

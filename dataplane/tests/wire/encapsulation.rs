@@ -11,7 +11,7 @@ use dataplane::headers::encapsulation::{
     Fields, HA_OCTETS, IPV6_EXTRA_OCTETS, PLAIN_MAX_OCTETS, PLAIN_OCTETS, Template,
 };
 use dataplane::headers::ha::{self, HaHeader, Kind};
-use dataplane::headers::ha_frame::{HaFrame, Inner};
+use dataplane::headers::ha_frame::{BurstFields, HaFrame, Identifications};
 use dataplane::headers::l2tp::{self, L2tp};
 use dataplane::headers::{ipv4, ipv6, ppp, udp};
 use proptest::prelude::*;
@@ -417,44 +417,72 @@ proptest! {
 }
 
 proptest! {
-    /// The prebuilt frame writes what the template writes behind the Ethernet header.
+    /// The prebuilt frame writes what the template writes behind the Ethernet header,
+    /// for every packet of a burst of any length.
     #[test]
     fn a_frame_has_the_templates_headers(
-        octets in prop_oneof![0..1600_usize, 65_480..65_490_usize],
-        sum in any::<u32>(),
-        ipv6 in any::<bool>(),
-        number in 0..1_u64 << 48,
+        packets in prop::collection::vec(
+            (
+                prop_oneof![0..1600_usize, 65_480..=BurstFields::MOST_OCTETS],
+                any::<u32>(),
+                any::<bool>(),
+            ),
+            1..=32,
+        ),
+        first_number in prop_oneof![0..1_u64 << 48, (1_u64 << 16) - 32..1 << 16, (1_u64 << 48) - 64..(1 << 48) - 32],
         epoch in any::<u32>(),
-        identification in any::<u16>(),
+        first in any::<u16>(),
+        step in 1..5_u16,
         udp_checksum in any::<bool>(),
     ) {
         let mut spec = session(true, IPV4_PEER);
         spec.udp_checksum = udp_checksum;
         let template = template_of(&spec);
-        let protocol = if ipv6 { ppp::PROTOCOL_IPV6 } else { ppp::PROTOCOL_IPV4 };
         let ethernet = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+        let protocol = |ipv6| if ipv6 { ppp::PROTOCOL_IPV6 } else { ppp::PROTOCOL_IPV4 };
+        let mut shown = BurstFields::new();
+        for (place, &(octets, sum, ipv6)) in packets.iter().enumerate() {
+            // In the machine's order.
+            let sum = u64::from(checksum::fold(sum).to_be());
+            shown.describe(place, octets, sum, protocol(ipv6));
+        }
+        shown.show(packets.len(), first_number);
+        let frame = HaFrame::new(&template, &ethernet, epoch).expect("of this form");
+        frame.fill_in(&mut shown, Identifications { first, step });
+        for (place, &(octets, sum, ipv6)) in packets.iter().enumerate() {
+            let fields = Fields {
+                inner_octets: octets,
+                inner_sum: sum,
+                protocol: protocol(ipv6),
+                flags: 0,
+                epoch,
+                number: first_number + place as u64,
+                identification: first.wrapping_add(step.wrapping_mul(place as u16)),
+            };
+            let mut expected = [0; 64];
+            expected[..14].copy_from_slice(&ethernet);
+            prop_assert!(template.write(&mut expected[14..], &fields), "it fits");
+            let mut header = [0xff; 64];
+            frame.write(&mut header, &shown, place);
+            prop_assert_eq!(header, expected, "packet {}", place);
+        }
+    }
+
+    /// What is longer than prebuilt frames may be fits no template either.
+    #[test]
+    fn a_frame_takes_what_a_template_takes(octets in 65_400..65_600_usize) {
+        let template = template_of(&session(true, IPV4_PEER));
         let fields = Fields {
             inner_octets: octets,
-            inner_sum: sum,
-            protocol,
+            inner_sum: 0,
+            protocol: ppp::PROTOCOL_IPV4,
             flags: 0,
-            epoch,
-            number,
-            identification,
+            epoch: 1,
+            number: 1,
+            identification: 1,
         };
-        let mut expected = [0; 64];
-        expected[..14].copy_from_slice(&ethernet);
-        let fits = template.write(&mut expected[14..], &fields);
-        // In the machine's order.
-        let sum = u64::from(checksum::fold(sum).to_be());
-        let inner = Inner::new(octets, sum, protocol, number);
-        prop_assert_eq!(inner.is_some(), fits);
-        if let Some(inner) = inner {
-            let frame = HaFrame::new(&template, &ethernet, epoch).expect("of this form");
-            let mut header = [0xff; 64];
-            frame.write(&mut header, &inner, identification);
-            prop_assert_eq!(header, expected);
-        }
+        let fits = template.write(&mut [0; 50], &fields);
+        prop_assert_eq!(fits, octets <= BurstFields::MOST_OCTETS);
     }
 }
 

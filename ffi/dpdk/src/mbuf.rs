@@ -241,16 +241,17 @@ impl Mbuf {
     }
 
     /// Makes a buffer as it lies in its pool a copy of a packet, with `N` octets
-    /// of anything before it. False when it is too small: then it is empty.
+    /// of anything before it, which are returned for writing. `None` when it is too
+    /// small: then it is empty.
     #[inline(always)]
-    pub(crate) fn become_copy<const N: usize>(&mut self, packet: &Self) -> bool {
+    pub(crate) fn become_copy<const N: usize>(&mut self, packet: &Self) -> Option<&mut [u8; N]> {
         const { assert!(N <= HEADROOM_OCTETS as usize) };
         let octets = packet.len();
         let headroom = usize::from(HEADROOM_OCTETS);
         let header = self.header_mut();
         if headroom + octets > usize::from(header.buf_len) {
             self.make_empty();
-            return false;
+            return None;
         }
         // All within the buffer, whose octets fit 16 bits.
         let data_len = (N + octets) as u16;
@@ -262,12 +263,13 @@ impl Mbuf {
         header.data_len = data_len;
         header.vlan_tci = 0;
         // SAFETY: as just seen, the buffer has room for the packet behind its
-        // headroom, and two owned buffers do not overlap.
+        // headroom, and two owned buffers do not overlap. The `N` octets before it
+        // are the headroom's, nobody else's, and the copy begins with them.
         unsafe {
             let target = header.buf_addr.cast::<u8>().add(headroom);
             copy_octets(packet.as_ptr(), target, octets);
+            Some(&mut *target.sub(N).cast())
         }
-        true
     }
 
     /// For a driver that hands the sender's buffers over: makes it a buffer that

@@ -87,19 +87,28 @@ impl Mempool {
         taken
     }
 
-    /// Appends copies of all packets to the burst, each with `N` octets of
-    /// anything before it, for headers. None, when the pool or the burst has too
+    /// Appends copies of all packets to the burst, each behind `N` octets that
+    /// `write_header` is given with the packet's place among the others. None, when the pool or the burst has too
     /// little left, or a packet is too large for the pool's buffers.
     #[inline(always)]
     #[must_use]
-    pub fn copy_bulk<const N: usize>(&self, packets: &[Mbuf], burst: &mut Burst) -> bool {
+    pub fn copy_bulk<const N: usize>(
+        &self,
+        packets: &[Mbuf],
+        burst: &mut Burst,
+        mut write_header: impl FnMut(usize, &mut [u8; N]),
+    ) -> bool {
         let start = burst.len();
         if !self.take_bulk(burst, packets.len()) {
             return false;
         }
         let mut fit = true;
-        for (copy, packet) in burst.as_mut_slice()[start..].iter_mut().zip(packets) {
-            fit &= copy.become_copy::<N>(packet);
+        let copies = burst.as_mut_slice()[start..].iter_mut();
+        for (place, (copy, packet)) in copies.zip(packets).enumerate() {
+            match copy.become_copy(packet) {
+                Some(header) => write_header(place, header),
+                None => fit = false,
+            }
         }
         if !fit {
             drop(burst.drain(start..));

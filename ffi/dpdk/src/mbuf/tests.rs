@@ -165,9 +165,11 @@ fn copies_have_the_packets_octets_whatever_its_length() {
             used.header_mut().ol_flags |= TX_CHECKSUMS;
             used.header_mut().vlan_tci = 7;
         }
-        assert!(pool.copy_bulk::<5>(packets.as_slice(), &mut copies));
+        let write_header = |place, header: &mut [u8; 5]| *header = [place as u8; 5];
+        assert!(pool.copy_bulk(packets.as_slice(), &mut copies, write_header));
         assert_eq!((copies.len(), copies[0].len()), (3, 0));
-        for copy in &copies.as_slice()[1..] {
+        for (place, copy) in copies.as_slice()[1..].iter().enumerate() {
+            assert_eq!(copy[..5], [place as u8; 5], "{octets} octets");
             assert_eq!(copy[5..], contents, "{octets} octets");
             assert_eq!(copy.header().pkt_len, 5 + octets as u32);
             assert_eq!(copy.headroom(), HEADROOM - 5);
@@ -186,16 +188,16 @@ fn a_packet_that_no_buffer_holds_is_not_copied() {
         assert!(packet.extend_from_slice(&[7; 100]));
     }
     let mut copies = Burst::new();
-    assert!(small.copy_bulk::<64>(packets.as_slice(), &mut copies));
+    assert!(small.copy_bulk::<64>(packets.as_slice(), &mut copies, |_, _| ()));
     assert_eq!((copies.len(), small.available()), (2, 5));
     assert!(packets[1].extend_from_slice(&[8]));
-    assert!(!small.copy_bulk::<64>(packets.as_slice(), &mut copies));
+    assert!(!small.copy_bulk::<64>(packets.as_slice(), &mut copies, |_, _| ()));
     assert_eq!((copies.len(), small.available()), (2, 5));
     copies.clear();
     // Neither is one for which there are too few buffers.
     assert!(packets[1].trim_end(1));
     let taken: Vec<_> = (0..6).map(|_| small.alloc()).collect();
-    assert!(!small.copy_bulk::<64>(packets.as_slice(), &mut copies));
+    assert!(!small.copy_bulk::<64>(packets.as_slice(), &mut copies, |_, _| ()));
     assert_eq!((copies.len(), taken.len()), (0, 6));
 }
 
