@@ -1,6 +1,6 @@
 //! What this crate reads of `hal2tp status --json`. More fields than these are there and are left out.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::Deserialize;
 
@@ -44,6 +44,13 @@ pub struct Session {
     pub peer: Peer,
     pub alarm: Option<Alarm>,
     pub up_s: u64,
+    /// Families that are open: IPv4, IPv6.
+    pub networks: Vec<String>,
+    /// Our address inside.
+    pub local_ip: Option<Ipv4Addr>,
+    /// LCP echoes.
+    pub echo_sent: u64,
+    pub echo_lost: u64,
 }
 
 /// How far a link's copies are behind the first ones.
@@ -77,6 +84,8 @@ pub struct Tunnel {
     pub table: u32,
     pub state: String,
     pub peer_address: Option<SocketAddr>,
+    /// What ended the last attempt or connection of an outgoing tunnel.
+    pub last_result: Option<String>,
     pub up_s: u64,
 }
 

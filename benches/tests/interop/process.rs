@@ -1,0 +1,82 @@
+//! A peer's process.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// What runs, and writes a log. Dropping it kills it, and shows the log's end when a test fails.
+pub(super) struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// `log` takes what the process prints; what is there already stays.
+    pub(super) fn start(command: &mut Command, log: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(log)?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .process_group(0)
+            .spawn()?;
+        Ok(Self {
+            child,
+            log: log.to_owned(),
+        })
+    }
+
+    /// Everything that was printed.
+    pub(super) fn output(&self) -> String {
+        let log = std::fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// Waits until `is_met` says so of the output.
+    ///
+    /// # Errors
+    /// After `limit`, or when the process has ended, with the end of the output.
+    pub(super) fn wait_for(
+        &mut self,
+        limit: Duration,
+        is_met: impl Fn(&str) -> bool,
+    ) -> io::Result<()> {
+        let deadline = Instant::now() + limit;
+        while !is_met(&self.output()) {
+            let ended = self.child.try_wait()?;
+            if ended.is_some() || Instant::now() > deadline {
+                let text = format!("waited {limit:?}, {ended:?}:\n{}", self.tail());
+                return Err(io::Error::other(text));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(kill(Pid::from_raw(self.child.id() as i32), signal)?)
+    }
+
+    fn tail(&self) -> String {
+        let output = self.output();
+        let lines: Vec<&str> = output.lines().collect();
+        lines[lines.len().saturating_sub(60)..].join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- {}:\n{}", self.log.display(), self.tail());
+        }
+    }
+}
