@@ -13,6 +13,7 @@ pub mod icmpv6;
 pub mod ipv4;
 pub mod ipv6;
 pub mod l2tp;
+pub mod plain;
 pub mod ppp;
 pub mod routable;
 pub mod udp;

@@ -267,7 +267,23 @@ impl Tables {
     /// the same for all of it and it may be routed onwards.
     #[inline]
     pub(crate) fn forwarding_table(&self, port: usize) -> Option<TableSlot> {
-        self.interfaces.forwarding_table(port)
+        let (table, forwards) = self.only_table(port)?;
+        forwards.then_some(table)
+    }
+
+    /// The table in which whatever comes in by the port is looked up, when that is the
+    /// same for all of it, and whether it may be routed onwards.
+    #[inline]
+    pub(crate) fn only_table(&self, port: usize) -> Option<(TableSlot, bool)> {
+        self.interfaces.only_table(port)
+    }
+
+    /// Whether packets to this destination are known to be for us.
+    #[inline]
+    pub(crate) fn leads_here<A: Address>(&self, table: TableSlot, destination: A) -> bool {
+        A::shortcuts(self)
+            .get(table, destination)
+            .is_some_and(|shortcut| *shortcut == Shortcut::LOCAL)
     }
 
     fn look_up<A: Address>(&self, table: TableSlot, destination: A) -> Hop {
@@ -329,6 +345,28 @@ impl Tables {
     #[inline]
     pub(crate) fn session_by_wire(&self, tunnel: u16, session: u16) -> Option<&Session> {
         self.sessions.by_wire(tunnel, session)
+    }
+
+    /// The same by both ids as one number, tunnel first.
+    #[inline]
+    pub(crate) fn session_by_ids(&self, ids: u32) -> Option<&Session> {
+        self.sessions.get(self.sessions.wire_index().get(ids)?)
+    }
+
+    /// Has the place of the session with these ids brought into the cache, and
+    /// [then](Self::prefetch_session) the session.
+    #[inline]
+    pub(crate) fn prefetch_slot(&self, ids: u32) {
+        if let Some(id) = self.sessions.wire_index().get(ids) {
+            self.sessions.prefetch_slot(id);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn prefetch_session(&self, ids: u32) {
+        if let Some(session) = self.session_by_ids(ids) {
+            dpdk::prefetch_all(session);
+        }
     }
 
     /// Whether a session's peer sends from this address to this tunnel.

@@ -3,7 +3,7 @@
 //! allocates per packet, logs or reads a clock.
 //!
 //! The walk of a packet: `receive` looks at the Ethernet and IP headers,
-//! `l2tp` takes tunnels apart, `elimination` finds the first copies, `forward` routes
+//! `l2tp` takes tunnels apart and `plain` the usual messages of single sessions, `elimination` finds the first copies, `forward` routes
 //! what no `shortcut` leads to,
 //! `outgoing` collects what goes to one set, `send` numbers and replicates it with
 //! the headers of `encapsulate` or prebuilt ones, `io` has the TX rings and
@@ -22,6 +22,7 @@ mod l2tp;
 mod order;
 mod outgoing;
 mod owner;
+mod plain;
 mod police;
 mod prefetch;
 mod receive;

@@ -52,8 +52,8 @@ pub(super) struct Interfaces {
     slots: Vec<Option<Interface>>,
     /// For each port, the interfaces on it, in the order of their ids.
     by_port: Vec<Vec<InterfaceId>>,
-    /// For each port, the table of its only interface, if that forwards.
-    forwarding: Vec<Option<TableSlot>>,
+    /// For each port, the table of its only interface, and whether that forwards.
+    only: Vec<Option<(TableSlot, bool)>>,
 }
 
 impl Interfaces {
@@ -70,7 +70,7 @@ impl Interfaces {
         }
         self.by_port[port].push(id);
         self.by_port[port].sort_unstable();
-        self.find_forwarding();
+        self.find_only();
     }
 
     pub(super) fn remove(&mut self, id: InterfaceId) {
@@ -80,22 +80,21 @@ impl Interfaces {
         for on_port in &mut self.by_port {
             on_port.retain(|&other| other != id);
         }
-        self.find_forwarding();
+        self.find_only();
     }
 
-    fn find_forwarding(&mut self) {
+    fn find_only(&mut self) {
         let only = |on_port: &Vec<InterfaceId>| match on_port.as_slice() {
             &[only] => self.get(only),
             _ => None,
         };
-        let forwards = |interface: &&Interface| interface.spec.forward;
-        let table = |on_port| Some(only(on_port).filter(forwards)?.table);
-        self.forwarding = self.by_port.iter().map(table).collect();
+        let table = |on_port| only(on_port).map(|only| (only.table, only.spec.forward));
+        self.only = self.by_port.iter().map(table).collect();
     }
 
     #[inline]
-    pub(super) fn forwarding_table(&self, port: usize) -> Option<TableSlot> {
-        *self.forwarding.get(port)?
+    pub(super) fn only_table(&self, port: usize) -> Option<(TableSlot, bool)> {
+        *self.only.get(port)?
     }
 
     /// All nodes and all routers hear it, and of other addresses those of the

@@ -148,6 +148,13 @@ impl Sessions {
     }
 
     #[inline]
+    pub(super) fn prefetch_slot(&self, id: SessionId) {
+        if let Some(slot) = self.slots.get(id.0 as usize) {
+            dpdk::prefetch(slot);
+        }
+    }
+
+    #[inline]
     pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut Session> {
         self.slots.get_mut(id.0 as usize)?.as_deref_mut()
     }

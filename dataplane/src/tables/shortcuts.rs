@@ -19,6 +19,14 @@ pub(crate) struct Shortcut {
     pub(crate) whole_mtu: u16,
 }
 
+impl Shortcut {
+    /// For packets to ourselves, none of which leave as they are.
+    pub(crate) const LOCAL: Self = Self {
+        target: ShortTarget::Local,
+        whole_mtu: 0,
+    };
+}
+
 /// Where a shortcut leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ShortTarget {
@@ -31,6 +39,8 @@ pub(crate) enum ShortTarget {
     Set(ShortId),
     /// Into a session with a route to its peer.
     Session(ShortId),
+    /// To ourselves.
+    Local,
 }
 
 /// An id without its alignment, which would make entries longer.

@@ -22,6 +22,9 @@ pub(super) struct Upper {
 /// A header of either version.
 pub(super) trait Header: Copy {
     type Address: Address;
+    /// Whether frames with packets of the usual form are recognised, and go by
+    /// shortcuts when they are for us, too.
+    const IS_RECOGNISED: bool;
 
     /// Reads and checks the header at the start of a packet.
     fn parse(packet: &[u8]) -> Result<Self, Drop>;
@@ -54,6 +57,7 @@ pub(super) trait Header: Copy {
 
 impl Header for Ipv4 {
     type Address = Ipv4Addr;
+    const IS_RECOGNISED: bool = true;
 
     #[inline(always)]
     fn parse(packet: &[u8]) -> Result<Self, Drop> {
@@ -150,6 +154,7 @@ impl Header for Ipv4 {
 
 impl Header for Ipv6 {
     type Address = Ipv6Addr;
+    const IS_RECOGNISED: bool = false;
 
     #[inline(always)]
     fn parse(packet: &[u8]) -> Result<Self, Drop> {

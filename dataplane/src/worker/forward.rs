@@ -8,7 +8,7 @@ use crate::counters::Drop;
 use crate::event::{Event, IcmpCause};
 use crate::headers::ethernet;
 use crate::headers::{ipv4, ipv6};
-use crate::tables::{Address, Hop, HopPlace, TableSlot};
+use crate::tables::{Address, Hop, HopPlace, Shortcut, TableSlot};
 use crate::transform::{clamp_mss, fragment};
 
 use super::Worker;
@@ -119,7 +119,14 @@ impl Worker {
         let place = self.tables.resolve(table, header.destination());
         match self.tables.hop(place) {
             Hop::Local if origin.own => self.io.drop(origin.source, Drop::NoRoute),
-            Hop::Local => self.local(packet, header, table, origin),
+            Hop::Local => {
+                if H::IS_RECOGNISED && origin.interface.is_some() {
+                    let destination = header.destination();
+                    self.tables
+                        .set_shortcut(table, destination, Shortcut::LOCAL);
+                }
+                self.local(packet, header, table, origin);
+            }
             _ if !origin.forward => self.io.drop(origin.source, Drop::NotForwarding),
             _ => match self.way(place) {
                 Ok(way) => {

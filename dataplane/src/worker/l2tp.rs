@@ -350,7 +350,7 @@ impl Worker {
     }
 }
 
-fn count_received(session: &Session, octets: usize) {
+pub(super) fn count_received(session: &Session, octets: usize) {
     session.counters.received_packets.add(1);
     session.counters.received_octets.add(octets as u64);
 }

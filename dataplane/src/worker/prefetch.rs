@@ -6,7 +6,7 @@
 use dpdk::Burst;
 
 use crate::command::SetId;
-use crate::headers::{decapsulation, ipv4, routable};
+use crate::headers::{decapsulation, ipv4, plain, routable};
 use crate::tables::{TableSlot, shortcuts};
 
 use super::Worker;
@@ -14,8 +14,15 @@ use super::Worker;
 /// So many runs, or more, are of many sessions.
 const MANY_RUNS: usize = 4;
 
+/// Tunnel and session id of a frame that may be a copy or a plain data message.
+#[inline(always)]
+fn ids(frame: &[u8]) -> Option<u32> {
+    decapsulation::ids(frame).or_else(|| plain::ids(frame))
+}
+
 impl Worker {
-    /// For the recognition of copies: the sessions whose ids the frames have.
+    /// For the recognition of copies and plain messages: the sessions whose ids the
+    /// frames have.
     /// Nothing when the first and the last have the same, as nearly always where
     /// there are few.
     #[inline(always)]
@@ -23,19 +30,39 @@ impl Worker {
         let [first, .., last] = burst.as_slice() else {
             return;
         };
-        if decapsulation::ids(first) != decapsulation::ids(last) {
+        if ids(first) != ids(last) {
             self.prefetch_each_session(burst);
         }
     }
 
     #[inline(never)]
     fn prefetch_each_session(&self, burst: &Burst) {
-        let ids = || burst.iter().filter_map(|frame| decapsulation::ids(frame));
-        for ids in ids() {
+        for ids in burst.iter().filter_map(|frame| ids(frame)) {
             self.tables.prefetch_wire(ids);
         }
-        for ids in ids() {
-            self.tables.prefetch_inbound(ids);
+        let mut all_copies = true;
+        for frame in burst {
+            if let Some(ids) = decapsulation::ids(frame) {
+                self.tables.prefetch_inbound(ids);
+            } else if let Some(ids) = plain::ids(frame) {
+                self.tables.prefetch_slot(ids);
+                all_copies = false;
+            }
+        }
+        if !all_copies {
+            self.prefetch_each_plain(burst);
+        }
+    }
+
+    /// What plain sessions have elsewhere.
+    fn prefetch_each_plain(&self, burst: &Burst) {
+        let plain = || burst.iter().filter_map(|frame| plain::ids(frame));
+        for ids in plain() {
+            self.tables.prefetch_session(ids);
+        }
+        for session in plain().filter_map(|ids| self.tables.session_by_ids(ids)) {
+            dpdk::prefetch_all(&*session.spec);
+            dpdk::prefetch_all(&*session.counters);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::headers::ipv4::Ipv4;
 use crate::headers::ipv6::{self, Ipv6};
 use crate::headers::routable::{self, MacWord};
 use crate::headers::{ethernet, icmpv6, ipv4};
-use crate::tables::Tables;
+use crate::tables::{TableSlot, Tables};
 use crate::transform::may_be_syn;
 
 use super::candidates::{Origin, Run};
@@ -113,7 +113,7 @@ impl Worker {
     #[inline(always)]
     fn take_others(&mut self, port: usize, burst: &mut Burst) -> u64 {
         let octets = burst.iter().map(|frame| frame.len() as u64).sum();
-        let Some(table) = self.tables.forwarding_table(port) else {
+        let Some((table, forwards)) = self.tables.only_table(port) else {
             for frame in burst.drain(..) {
                 self.take_frame(port, frame);
             }
@@ -128,8 +128,17 @@ impl Worker {
                 self.take_frame(port, frame);
                 continue;
             };
-            match self.shorten_to::<Ipv4>(&mut frame, ethernet::HEADER_OCTETS, table, destination) {
+            const HEADER_OCTETS: usize = ethernet::HEADER_OCTETS;
+            let way = if forwards {
+                self.shorten_to::<Ipv4>(&mut frame, HEADER_OCTETS, table, destination)
+            } else {
+                None
+            };
+            match way {
                 Some(way) => self.take_shortcut(frame, way, port, &mut departure),
+                None if self.tables.leads_here(table, destination) => {
+                    self.take_local(port, table, frame, &mut departure);
+                }
                 None => {
                     self.depart(&mut departure);
                     self.take_routable(port, frame);
@@ -140,7 +149,28 @@ impl Worker {
         octets
     }
 
+    /// The frame of an IPv4 packet of the usual form to an own address: a copy among
+    /// other frames, a plain data message, or anything else.
+    #[inline(never)]
+    fn take_local(
+        &mut self,
+        port: usize,
+        table: TableSlot,
+        frame: Mbuf,
+        departure: &mut Departure,
+    ) {
+        if let Some((origin, number)) = self.recognise(port, &frame) {
+            self.take_copy(frame, origin, number);
+            return;
+        }
+        if let Err(frame) = self.take_plain(port, table, frame, departure) {
+            self.depart(departure);
+            self.take_routable(port, frame);
+        }
+    }
+
     /// The frame of an IPv4 packet of the usual form that no shortcut is for.
+    #[inline(never)]
     fn take_routable(&mut self, port: usize, mut frame: Mbuf) {
         let octets = frame.len();
         keep(&mut frame, ethernet::HEADER_OCTETS..octets);
@@ -151,6 +181,7 @@ impl Worker {
     }
 
     /// A frame among others, of any kind.
+    #[inline(never)]
     fn take_frame(&mut self, port: usize, frame: Mbuf) {
         match self.recognise(port, &frame) {
             Some((origin, number)) => self.take_copy(frame, origin, number),
@@ -159,6 +190,7 @@ impl Worker {
     }
 
     /// Recognises one copy among other frames.
+    #[inline(always)]
     fn recognise(&self, port: usize, frame: &Mbuf) -> Option<(Origin, u64)> {
         let (expected, origin) = expected(&self.tables, frame, port)?;
         let number = expected.recognise(frame, || frame.l4_checksum_good())?;

@@ -86,6 +86,8 @@ impl Worker {
                 keep(frame, headers_octets..octets);
                 ShortWay::Session(SessionId(id.into()))
             }
+            // Nothing is short enough for it.
+            ShortTarget::Local => return None,
         })
     }
 

@@ -7,4 +7,5 @@ mod encapsulation;
 mod headers;
 mod ipv6;
 mod packets;
+mod plain;
 mod transform;

@@ -1,6 +1,7 @@
 //! The short ways give what the long ones give: a worker that has seen it all
 //! before sends, drops and hands over the same as one that decides anew.
 
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -26,6 +27,7 @@ fn rig(is_plain: bool) -> Rig {
     if is_plain {
         let mut spec = rig.session_spec(1);
         spec.set = None;
+        spec.tcp_mss_fix = true;
         rig.command(Command::SetSession(Arc::new(spec)));
         rig.route(0, FAR_NETWORK_IPV6, 48, NextHop::Session(SessionId(1)));
         rig.route(0, FAR_HOST, 24, NextHop::Session(SessionId(1)));
@@ -42,13 +44,73 @@ fn mend_ipv4(packet: &mut [u8]) {
     }
 }
 
-/// A frame from the LAN, or a copy from the far site: a SYN or a UDP packet of
+/// What a packet from the far site comes in.
+#[derive(Clone, Copy, Debug)]
+enum Carrier {
+    Copy,
+    /// A plain data message of any of the usual forms, with an octet before the
+    /// packet changed.
+    Plain {
+        length: bool,
+        address_control: bool,
+        damage: Option<(u8, u8)>,
+        from_elsewhere: bool,
+    },
+}
+
+impl Carrier {
+    fn frame(self, number: u64, ppp: &[u8]) -> Vec<u8> {
+        let Self::Plain {
+            length,
+            address_control,
+            damage,
+            from_elsewhere,
+        } = self
+        else {
+            return l2tp_frame(1, &ha_message(1, PEER_EPOCH, number, ppp));
+        };
+        let before: &[u8] = if address_control { &[0xff, 0x03] } else { &[] };
+        let mut message = plain_message(1, &[before, ppp].concat());
+        if length {
+            let octets = message.len() as u16 + 2;
+            message[0] |= 0x40;
+            message.splice(2..2, octets.to_be_bytes());
+        }
+        if let Some((at, octet)) = damage {
+            message[usize::from(at)] = octet;
+        }
+        let port = if from_elsewhere { 1702 } else { PEER.port() };
+        l2tp_frame_from(SocketAddrV4::new(*PEER.ip(), port), 1, &message)
+    }
+}
+
+fn carrier() -> impl Strategy<Value = Carrier> {
+    let damage = prop::option::weighted(0.3, (0..12_u8, prop_oneof![any::<u8>(), 0..3_u8]));
+    let plain = (
+        any::<bool>(),
+        any::<bool>(),
+        damage,
+        prop::bool::weighted(0.1),
+    )
+        .prop_map(
+            |(length, address_control, damage, from_elsewhere)| Carrier::Plain {
+                length,
+                address_control,
+                damage,
+                from_elsewhere,
+            },
+        );
+    prop_oneof![Just(Carrier::Copy), plain]
+}
+
+/// A frame from the LAN, or one from the far site: a SYN or a UDP packet of
 /// either family.
 #[derive(Clone, Copy, Debug)]
 struct Kind {
     inwards: bool,
     syn: bool,
     ipv6: bool,
+    carrier: Carrier,
 }
 
 impl Kind {
@@ -80,11 +142,8 @@ impl Kind {
         }
         match (self.inwards, self.ipv6) {
             (false, _) => (0, frame(0, &packet)),
-            (true, false) => (1, copy(1, number, &packet)),
-            (true, true) => {
-                let message = ha_message(1, PEER_EPOCH, number, &ppp_ipv6(&packet));
-                (1, l2tp_frame(1, &message))
-            }
+            (true, false) => (1, self.carrier.frame(number, &ppp_ipv4(&packet))),
+            (true, true) => (1, self.carrier.frame(number, &ppp_ipv6(&packet))),
         }
     }
 
@@ -98,7 +157,13 @@ impl Kind {
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
-    any::<(bool, bool, bool)>().prop_map(|(inwards, syn, ipv6)| Kind { inwards, syn, ipv6 })
+    let kind = (any::<bool>(), any::<bool>(), any::<bool>(), carrier());
+    kind.prop_map(|(inwards, syn, ipv6, carrier)| Kind {
+        inwards,
+        syn,
+        ipv6,
+        carrier,
+    })
 }
 
 /// Everything that a worker did: frames out of each port, events, drops.
