@@ -96,6 +96,16 @@ impl Links {
         self.by_group.of(group).map(|id| &self.links[&id])
     }
 
+    /// Whether no link is left, nor anything that one was found by.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.links.is_empty()
+            && self.by_ids.is_empty()
+            && self.by_tunnel.is_empty()
+            && self.by_set.is_empty()
+            && self.by_group.is_empty()
+    }
+
     /// Whether any link is there for a set.
     pub(super) fn use_set(&self, set: SetId) -> bool {
         self.by_set.of(set).len() > 0

@@ -427,20 +427,18 @@ impl Engine {
 
     /// Who is answered for on a LAN follows from the routes that the workers have.
     fn change_route(&mut self, change: Option<Command>) {
+        let Some(change) = change else { return };
+        let proxy = self.neighbours.proxy();
         match change {
-            Some(Command::SetRoute {
+            Command::SetRoute {
                 table,
                 prefix,
                 next_hop,
-            }) => {
-                self.neighbours.proxy().set_route(table, prefix, next_hop);
-            }
-            Some(Command::RemoveRoute { table, prefix }) => {
-                self.neighbours.proxy().remove_route(table, prefix);
-            }
+            } => proxy.set_route(table, prefix, next_hop),
+            Command::RemoveRoute { table, prefix } => proxy.remove_route(table, prefix),
             _ => return,
         }
-        self.outputs.extend(change.map(Output::Command));
+        self.command(change);
     }
 
     /// Sends a UDP datagram of a tunnel.

@@ -3,15 +3,19 @@
 mod books;
 mod chaos;
 mod families;
+mod invariants;
 mod ipv6;
 mod kick;
 mod lac;
+mod mixture;
 mod names;
 mod nat;
+mod network;
 mod peering;
 mod plain;
 mod ppp;
 mod remotes;
+mod simulation;
 mod workers;
 mod world;
 
@@ -37,6 +41,28 @@ fn three_links_come_up_and_carry_both_ways() {
         assert_eq!(set.mtu, 1500, "whatever its links carry");
         assert!(workers.sessions.values().all(|link| link.mtu == 1450));
     }
+}
+
+/// Who joins a set is given its packets once the workers have carried out the
+/// commands before it: none may go uncounted, those of routes neither.
+#[test]
+fn a_link_has_joined_when_the_workers_have_carried_out_all_commands_before() {
+    let mut world = World::new(1);
+    world.run_for(seconds(5));
+    for site in [HEAD, REMOTE] {
+        world.assert_mirrored(site);
+    }
+    world.lag = seconds(3);
+    world.kill(REMOTE);
+    world.start(REMOTE);
+    let joined = |world: &World| {
+        let links = world.engine(REMOTE).links.values();
+        links.filter(|link| link.joined.is_some()).count()
+    };
+    let took = world.run_until(seconds(60), |world| joined(world) > 0);
+    assert!(took.is_some(), "it never joins");
+    let workers = &world.sites[REMOTE].workers;
+    assert!(workers.sets.values().any(|set| !set.members.is_empty()));
 }
 
 /// The rule that what lets a peer send leaves only when we are ready: while

@@ -28,6 +28,10 @@ use table::CallTable;
 
 pub(super) use setup::{Request, check_can_answer, check_version};
 
+/// A peer that is never asked whether it lives ([`Peering::hello_interval`] of zero)
+/// and has no call either may be gone: it is not waited for any longer.
+const UNWATCHED: Duration = Duration::from_secs(60);
+
 /// Where a tunnel is. RFC 2661's idle is the absence of a tunnel, or `Closed`
 /// while the peer may still need acknowledgements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -512,11 +516,21 @@ impl Tunnel {
         (idle && !interval.is_zero()).then(|| self.heard_at.saturating_add(interval))
     }
 
+    /// When an incoming tunnel that nothing keeps an eye on is given up.
+    fn unwatched_until(&self) -> Option<Duration> {
+        let unwatched = self.state == TunnelState::Established
+            && self.is_incoming()
+            && self.peering.hello_interval.is_zero()
+            && self.calls.len() == 0;
+        unwatched.then(|| self.heard_at.saturating_add(UNWATCHED))
+    }
+
     pub(super) fn next_timeout(&mut self) -> Option<Duration> {
         [
             self.channel.next_timeout(),
             self.deadline,
             self.hello_at(),
+            self.unwatched_until(),
             self.calls.deadline(),
         ]
         .into_iter()
@@ -541,6 +555,11 @@ impl Tunnel {
                 cx,
                 TunnelClose::new(StopResult::GENERAL, ErrorCode::NONE, message),
             );
+        }
+        if self.unwatched_until().is_some_and(|until| until <= cx.now) {
+            let message = "no call, and no sign of life is asked for";
+            let close = TunnelClose::new(StopResult::GENERAL, ErrorCode::NONE, message);
+            self.fault(cx, close);
         }
         self.give_up_calls(cx);
         // 5.5: only when nothing came, and nothing else waits for its answer.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::world::{Fate, HEAD, LINKS, REMOTE, World, config, milliseconds, seconds};
+use super::network::Fate;
+use super::world::{HEAD, LINKS, REMOTE, World, config, milliseconds, seconds};
 use crate::management::status::{Session, Status};
 
 fn status(world: &World, site: usize) -> Status {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use rand::Rng;
 
 use super::families;
-use super::world::{HEAD, LINKS, Line, REMOTE, World, milliseconds, seconds};
+use super::network::Line;
+use super::world::{HEAD, LINKS, REMOTE, World, milliseconds, seconds};
 
 /// From the last fault until all links are up: an echo timeout, a pause
 /// between attempts, and an attempt that had begun while the line was bad.

@@ -11,7 +11,7 @@ const HEAD_ON_LINE_1: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 
 
 fn behind_nat(seed: u64) -> World {
     let mut world = World::new(seed);
-    world.mappings.insert(REMOTE_ON_LINE_1, 40_001);
+    world.map(REMOTE_ON_LINE_1, SocketAddr::new(REMOTE_ON_LINE_1, 40_001));
     world.run_for(seconds(5));
     assert!(world.all_up());
     world
@@ -29,7 +29,7 @@ fn packets_follow_a_moved_peer_once_it_has_answered_there() {
         let sessions = world.engine(HEAD).links.keys().copied().collect::<Vec<_>>();
         let moved = SocketAddr::new(REMOTE_ON_LINE_1, 40_002);
         for _ in 0..3 {
-            world.mappings.insert(REMOTE_ON_LINE_1, moved.port());
+            world.map(REMOTE_ON_LINE_1, moved);
             if with_traffic {
                 let sent = world.traffic_for(seconds(3));
                 world.assert_all_delivered(&sent);
@@ -47,7 +47,7 @@ fn packets_follow_a_moved_peer_once_it_has_answered_there() {
             assert_eq!(sessions, now, "no link was set up anew");
             // The tunnel's control messages come from there, too.
             world.run_for(seconds(120));
-            world.mappings.insert(REMOTE_ON_LINE_1, 40_001);
+            world.map(REMOTE_ON_LINE_1, SocketAddr::new(REMOTE_ON_LINE_1, 40_001));
             world.run_for(seconds(3));
         }
         world.assert_none_twice();

@@ -79,6 +79,22 @@ impl Workers {
     }
 }
 
+/// What a command says, for the trace of a run.
+pub(super) fn digest(command: &Command) -> String {
+    match command {
+        Command::SetSession(spec) => format!(
+            "session {:?} {:?} {:?} {:?} {:?} {} {}",
+            spec.id, spec.local, spec.peer, spec.set, spec.local_session, spec.receive, spec.mtu
+        ),
+        Command::SetSet(spec) => {
+            let epochs: Vec<_> = spec.epochs.iter().map(|epoch| epoch.epoch).collect();
+            let (id, members) = (spec.id, &spec.members);
+            format!("set {id:?} {members:?} {} {epochs:?}", spec.send_epoch)
+        }
+        other => format!("{other:?}"),
+    }
+}
+
 /// PPP protocol fields.
 pub(super) const PPP_IPV4: [u8; 2] = [0x00, 0x21];
 pub(super) const PPP_IPV6: [u8; 2] = [0x00, 0x57];

@@ -2,27 +2,25 @@
 //! that obey commands at once and count whatever they would have had to refuse.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::hash::{DefaultHasher, Hash};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dataplane::command::{NextHop, PortId, Prefix, SessionSpec, TableId};
-use dataplane::event::Event;
-use dataplane::headers::ha::HaHeader;
-use dataplane::window::{Group, Verdict};
+use dataplane::command::{Command, NextHop, PortId, Prefix, SessionSpec, TableId};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::families::{datagram, host_ipv6, line_of};
-use super::workers::{PPP_IPV4, PPP_IPV6, Workers, copy};
+use super::families::{datagram, host_ipv6};
+use super::network::{Fate, Flight, Line};
+use super::workers::{PPP_IPV4, PPP_IPV6, Workers, copy, digest};
 use crate::config::Config;
 use crate::engine::{Engine, Output, PortFacts};
 
 pub(super) const TICK: Duration = Duration::from_millis(5);
 pub(super) const LINKS: usize = 3;
-const DELAYS_MS: [u64; LINKS] = [5, 20, 60];
 /// A copy may come for a session of the process before for so long: until the
 /// sender misses its echoes.
 const FORGIVEN_AFTER_START: Duration = Duration::from_secs(10);
@@ -72,9 +70,18 @@ pub(super) fn host(lan: u8) -> Ipv4Addr {
 pub(super) struct Site {
     pub(super) config: Config,
     pub(super) engine: Option<Engine>,
-    started_at: Duration,
-    /// Commands that the workers have carried out.
-    commands: u64,
+    pub(super) clock: Clock,
+    /// The whole process does not run.
+    pub(super) asleep: Option<Asleep>,
+    /// Copies for unknown sessions are the process before's until then.
+    pub(super) forgiven_until: Duration,
+    /// Commands that the workers have been given, and that they have carried out.
+    pub(super) given: u64,
+    pub(super) commands: u64,
+    /// What the workers have yet to carry out, and when they do.
+    applying: VecDeque<(Duration, Command)>,
+    /// Packets that wait for the commands before them.
+    held: VecDeque<(u64, Vec<u8>)>,
     pub(super) workers: Workers,
     /// Payload numbers that came out of a tunnel, and how often.
     pub(super) delivered: BTreeMap<u64, u32>,
@@ -82,51 +89,68 @@ pub(super) struct Site {
     pub(super) refused: BTreeMap<&'static str, u64>,
 }
 
+/// What an engine takes for the time, against the world's.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Clock {
+    ahead: Duration,
+    behind: Duration,
+}
+
+impl Clock {
+    fn read(self, world: Duration) -> Duration {
+        world + self.ahead - self.behind
+    }
+
+    /// The world's time when the clock shows `due`.
+    fn reaches(self, due: Duration) -> Duration {
+        (due + self.behind).saturating_sub(self.ahead)
+    }
+}
+
+/// A process that was stopped for a while.
+pub(super) struct Asleep {
+    since: Duration,
+    until: Duration,
+    /// Its clock stands meanwhile, as that of a suspended machine does.
+    clock_stands: bool,
+    pub(super) inbox: Vec<Flight>,
+}
+
 impl Site {
-    fn refuse(&mut self, why: &'static str) {
+    pub(super) fn refuse(&mut self, why: &'static str) {
         *self.refused.entry(why).or_default() += 1;
     }
 
-    fn deliver(&mut self, number: u64) {
+    pub(super) fn deliver(&mut self, number: u64) {
         *self.delivered.entry(number).or_default() += 1;
     }
-}
-
-/// A datagram under way, ordered by arrival.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Flight {
-    at: Duration,
-    order: u64,
-    to: usize,
-    link: usize,
-    source: SocketAddr,
-    destination: SocketAddr,
-    payload: Vec<u8>,
-}
-
-/// What an ISP does to packets.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Line {
-    pub(super) cut: bool,
-    /// What has an HA header vanishes, the rest passes.
-    pub(super) ha_cut: bool,
-    /// Only copies vanish.
-    pub(super) data_cut: bool,
-    pub(super) loss: f64,
-    pub(super) duplication: f64,
-    /// How many packets are held up, so that later ones overtake them.
-    pub(super) reordering: f64,
 }
 
 pub(super) struct World {
     pub(super) now: Duration,
     pub(super) rng: StdRng,
     pub(super) sites: Vec<Site>,
-    flights: BinaryHeap<Reverse<Flight>>,
-    order: u64,
+    pub(super) flights: BinaryHeap<Reverse<Flight>>,
+    pub(super) order: u64,
+    /// Who has an address.
+    pub(super) site_of: BTreeMap<IpAddr, usize>,
+    /// When each site is to be turned to, and what `due` has of it.
+    due: BTreeSet<(Duration, usize)>,
+    scheduled: Vec<Option<Duration>>,
+    /// Each engine's clock begins with it, as the appliance's does.
+    pub(super) own_clocks: bool,
+    /// The workers take up to so long to carry out a command.
+    pub(super) lag: Duration,
+    /// What was commanded and what arrived, in order.
+    pub(super) trace: DefaultHasher,
     pub(super) lines: [Line; LINKS],
-    /// The UDP port that a NAT gives to an address's port 1701.
-    pub(super) mappings: BTreeMap<IpAddr, u16>,
+    /// What is between an address and its line, for itself.
+    pub(super) access: BTreeMap<IpAddr, Line>,
+    /// What a NAT makes of an address's port 1701, there and back.
+    pub(super) mappings: BTreeMap<IpAddr, SocketAddr>,
+    pub(super) outsides: BTreeMap<SocketAddr, IpAddr>,
+    /// Every address that a NAT has ever used.
+    pub(super) outside_addresses: BTreeSet<IpAddr>,
     /// Datagrams to a port that a NAT has given up.
     pub(super) to_old_mappings: u64,
     /// Datagrams to an address that nobody has.
@@ -143,14 +167,6 @@ pub(super) struct World {
     pub(super) ipv6_traffic: bool,
     /// What became of copies, by the site that they were for and their line.
     pub(super) fates: BTreeMap<(usize, usize), Fate>,
-}
-
-/// What a line did to the copies of one direction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Fate {
-    pub(super) sent: u64,
-    pub(super) lost: u64,
-    pub(super) doubled: u64,
 }
 
 impl World {
@@ -173,14 +189,34 @@ impl World {
         let site = |config| Site {
             config,
             engine: None,
-            started_at: Duration::ZERO,
+            clock: Clock::default(),
+            asleep: None,
+            forgiven_until: Duration::ZERO,
+            given: 0,
             commands: 0,
+            applying: VecDeque::new(),
+            held: VecDeque::new(),
             workers: Workers::default(),
             delivered: BTreeMap::new(),
             refused: BTreeMap::new(),
         };
+        let mut site_of = BTreeMap::new();
+        for (site, config) in configs.iter().enumerate() {
+            for own in config.interfaces.iter().flat_map(|of| &of.addresses) {
+                site_of.entry(own.address).or_insert(site);
+            }
+        }
         Self {
             now: Duration::ZERO,
+            site_of,
+            due: BTreeSet::new(),
+            scheduled: vec![None; configs.len()],
+            own_clocks: false,
+            lag: Duration::ZERO,
+            trace: DefaultHasher::new(),
+            access: BTreeMap::new(),
+            outsides: BTreeMap::new(),
+            outside_addresses: BTreeSet::new(),
             rng: StdRng::seed_from_u64(seed),
             sites: configs.into_iter().map(site).collect(),
             flights: BinaryHeap::new(),
@@ -207,22 +243,83 @@ impl World {
             mac: [2, 0, 0, 0, site as u8, id as u8],
             mtu: 1500,
         });
+        let clock = Clock {
+            behind: if self.own_clocks {
+                self.now
+            } else {
+                Duration::ZERO
+            },
+            ..Clock::default()
+        };
+        self.stop(site);
         let of = &mut self.sites[site];
-        of.workers = Workers::default();
-        of.started_at = self.now;
-        of.commands = 0;
-        of.engine = Some(Engine::new(
-            self.now,
-            of.config.clone(),
-            ports.collect(),
-            seed,
-        ));
+        of.clock = clock;
+        of.forgiven_until = self.now + FORGIVEN_AFTER_START;
+        let now = clock.read(self.now);
+        of.engine = Some(Engine::new(now, of.config.clone(), ports.collect(), seed));
         self.carry_out(site);
     }
 
+    /// The process is gone, and everything that it knew.
+    fn stop(&mut self, site: usize) {
+        let of = &mut self.sites[site];
+        of.engine = None;
+        of.asleep = None;
+        of.workers = Workers::default();
+        (of.given, of.commands) = (0, 0);
+        of.applying.clear();
+        of.held.clear();
+        self.reschedule(site);
+    }
+
     pub(super) fn kill(&mut self, site: usize) {
-        self.sites[site].engine = None;
-        self.sites[site].workers = Workers::default();
+        self.stop(site);
+    }
+
+    /// The time as a site's engine has it.
+    pub(super) fn clock(&self, site: usize) -> Duration {
+        self.sites[site].clock.read(self.now)
+    }
+
+    /// A site's clock jumps: time has passed that nobody else noticed.
+    pub(super) fn leap(&mut self, site: usize, by: Duration) {
+        self.sites[site].clock.ahead += by;
+        self.reschedule(site);
+    }
+
+    /// A site does not run for a while, and its clock goes on or stands.
+    pub(super) fn put_to_sleep(&mut self, site: usize, time: Duration, clock_stands: bool) {
+        let of = &mut self.sites[site];
+        if of.engine.is_none() || of.asleep.is_some() {
+            return;
+        }
+        of.asleep = Some(Asleep {
+            since: self.now,
+            until: self.now + time,
+            clock_stands,
+            inbox: Vec::new(),
+        });
+        self.reschedule(site);
+    }
+
+    /// Turns to what has come meanwhile, as the control thread does: events
+    /// before timers.
+    pub(super) fn wake(&mut self, site: usize) {
+        let of = &mut self.sites[site];
+        let Some(asleep) = of.asleep.take() else {
+            return;
+        };
+        if asleep.clock_stands {
+            of.clock.behind += self.now - asleep.since;
+        }
+        // It goes on with what it knew before, and its peers may be others by now.
+        for peer in &mut self.sites {
+            peer.forgiven_until = peer.forgiven_until.max(self.now + FORGIVEN_AFTER_START);
+        }
+        for flight in asleep.inbox {
+            self.arrive(flight);
+        }
+        self.reschedule(site);
     }
 
     pub(super) fn cut(&mut self, cut: [bool; LINKS]) {
@@ -231,17 +328,43 @@ impl World {
         }
     }
 
+    /// Notes when a site is to be turned to next.
+    fn reschedule(&mut self, site: usize) {
+        let of = &self.sites[site];
+        let engine = of.engine.as_ref();
+        let due = match &of.asleep {
+            Some(asleep) => Some(asleep.until),
+            None => [
+                engine
+                    .and_then(Engine::next_timeout)
+                    .map(|due| of.clock.reaches(due)),
+                of.applying.front().map(|&(due, _)| due),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
+        };
+        if self.scheduled[site] != due {
+            if let Some(before) = std::mem::replace(&mut self.scheduled[site], due) {
+                self.due.remove(&(before, site));
+            }
+            self.due.extend(due.map(|due| (due, site)));
+        }
+    }
+
     /// Goes from one thing that happens to the next.
     pub(super) fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
         let mut steps_at_once = 0;
+        // A test may have turned to an engine by itself.
+        for site in 0..self.sites.len() {
+            self.carry_out(site);
+        }
         loop {
-            let timers = self.sites.iter().filter_map(|site| {
-                let engine = site.engine.as_ref()?;
-                engine.next_timeout()
-            });
+            let timer = self.due.first().map(|&(due, _)| due);
             let flight = self.flights.peek().map(|Reverse(flight)| flight.at);
-            let Some(next) = timers.chain(flight).min().filter(|&next| next <= end) else {
+            let next = timer.into_iter().chain(flight).min();
+            let Some(next) = next.filter(|&next| next <= end) else {
                 break;
             };
             steps_at_once = if next <= self.now {
@@ -252,17 +375,37 @@ impl World {
             assert!(steps_at_once < 10_000, "time stands still at {next:?}");
             self.now = self.now.max(next);
             self.deliver();
-            for site in 0..self.sites.len() {
-                let now = self.now;
-                if let Some(engine) = &mut self.sites[site].engine
-                    && engine.next_timeout().is_some_and(|due| due <= now)
-                {
-                    engine.handle_timeout(now);
-                }
-                self.carry_out(site);
+            let due = self.due.iter().take_while(|&&(due, _)| due <= self.now);
+            let due: Vec<usize> = due.map(|&(_, site)| site).collect();
+            for site in due {
+                self.turn_to(site);
             }
         }
         self.now = end;
+    }
+
+    /// Does what is due at a site.
+    fn turn_to(&mut self, site: usize) {
+        self.wake(site);
+        self.apply(site);
+        let now = self.clock(site);
+        if let Some(engine) = &mut self.sites[site].engine
+            && engine.next_timeout().is_some_and(|due| due <= now)
+        {
+            engine.handle_timeout(now);
+        }
+        self.carry_out(site);
+    }
+
+    /// The workers carry out what they had no time for before.
+    fn apply(&mut self, site: usize) {
+        let now = self.now;
+        let of = &mut self.sites[site];
+        while of.applying.front().is_some_and(|&(due, _)| due <= now) {
+            let command = of.applying.pop_front();
+            of.workers.apply(command.expect("it was just looked at").1);
+            of.commands += 1;
+        }
     }
 
     /// Runs until a condition holds; how long that took, `None` when it took too long.
@@ -279,131 +422,6 @@ impl World {
             self.run_for(milliseconds(50));
         }
         Some(self.now - start)
-    }
-
-    fn deliver(&mut self) {
-        while self
-            .flights
-            .peek()
-            .is_some_and(|Reverse(flight)| flight.at <= self.now)
-        {
-            let Some(Reverse(flight)) = self.flights.pop() else {
-                break;
-            };
-            if !self.lines[flight.link].cut {
-                self.arrive(flight);
-            }
-        }
-    }
-
-    fn arrive(&mut self, flight: Flight) {
-        let now = self.now;
-        let site = &mut self.sites[flight.to];
-        let Some(engine) = &mut site.engine else {
-            return;
-        };
-        let Flight {
-            payload,
-            source,
-            destination,
-            link,
-            ..
-        } = flight;
-        if payload[0] & 0x80 != 0 {
-            let event = Event::L2tpControl {
-                table: TableId(u32::try_from(link).expect("small") + 1),
-                source,
-                destination,
-                payload,
-            };
-            engine.handle_event(now, event);
-            return self.carry_out(flight.to);
-        }
-        let word = |at: usize| u16::from_be_bytes([payload[at], payload[at + 1]]);
-        let (flags, ids) = (word(0), (word(2), word(4)));
-        let workers = &site.workers;
-        let Some(spec) = workers.session_of(ids) else {
-            let excused = workers.had_session(ids) || now < site.started_at + FORGIVEN_AFTER_START;
-            if !excused {
-                site.refuse("unknown session");
-            }
-            return;
-        };
-        let session = spec.id;
-        let event = if flags & 0x0200 == 0 {
-            let numbered = flags & 0x0800 != 0;
-            spec.sequence.received(numbered);
-            let at = if numbered { 10 } else { 6 };
-            let at = at
-                + if payload[at..at + 2] == [0xff, 0x03] {
-                    2
-                } else {
-                    0
-                };
-            if [PPP_IPV4, PPP_IPV6].contains(&[payload[at], payload[at + 1]]) {
-                return Self::receive_plain(site, &spec, &payload[at + 2..]);
-            }
-            let frame = payload[at..].to_vec();
-            Some(Event::Ppp {
-                session,
-                source,
-                frame,
-            })
-        } else {
-            let padding = &payload[8..8 + usize::from(word(6))];
-            if padding.len() > 12 {
-                let frame = padding.to_vec();
-                Some(Event::Report {
-                    session,
-                    source,
-                    frame,
-                })
-            } else {
-                let taken = Self::receive_copy(site, &spec, padding, &payload[22..]);
-                (taken && source != spec.peer).then_some(Event::PeerMoved { session, source })
-            }
-        };
-        if let (Some(event), Some(engine)) = (event, &mut self.sites[flight.to].engine) {
-            engine.handle_event(now, event);
-        }
-        self.carry_out(flight.to);
-    }
-
-    fn receive_plain(site: &mut Site, spec: &SessionSpec, inner: &[u8]) {
-        if !spec.receive || spec.set.is_some() {
-            return site.refuse("plain");
-        }
-        site.deliver(u64::from_be_bytes(
-            inner.try_into().expect("our own payload"),
-        ));
-    }
-
-    /// Says whether the copy was good, first or not.
-    fn receive_copy(site: &mut Site, spec: &SessionSpec, header: &[u8], inner: &[u8]) -> bool {
-        let header = HaHeader::parse(header).expect("our own header");
-        if !spec.receive {
-            site.refuse("not authenticated");
-            return false;
-        }
-        let Some(set) = spec.set.and_then(|set| site.workers.sets.get(&set)) else {
-            site.refuse("no set");
-            return false;
-        };
-        let Some(epoch) = set.epochs.iter().find(|epoch| epoch.epoch == header.epoch) else {
-            site.refuse("unknown epoch");
-            return false;
-        };
-        spec.counters[0].received_packets.add(1);
-        let verdict = epoch.window.observe(header.number);
-        if verdict != Verdict::TooLate {
-            spec.arrivals[0].note(Group::of(header.number));
-        }
-        if verdict == Verdict::First {
-            site.deliver(u64::from_be_bytes(
-                inner.try_into().expect("our own payload"),
-            ));
-        }
-        true
     }
 
     /// A LAN packet with a number of its own, which is answered if it was routed
@@ -457,27 +475,25 @@ impl World {
         self.transmit(session.local, session.peer, payload);
     }
 
-    fn carry_out(&mut self, from: usize) {
+    /// Carries out what an engine wants, in its order.
+    pub(super) fn carry_out(&mut self, from: usize) {
         loop {
-            let now = self.now;
+            self.release(from);
+            let now = self.clock(from);
             let site = &mut self.sites[from];
+            if site.asleep.is_some() {
+                break;
+            }
             let Some(engine) = &mut site.engine else {
-                return;
+                break;
             };
             engine.handle_applied(now, site.commands);
             let Some(output) = engine.poll_output() else {
-                return;
+                break;
             };
             match output {
-                Output::Command(command) => {
-                    site.workers.apply(command);
-                    site.commands += 1;
-                }
-                Output::Ip { packet, .. } => {
-                    if let Some((source, destination, payload)) = datagram(&packet) {
-                        self.transmit(source, destination, payload);
-                    }
-                }
+                Output::Command(command) => self.command(from, command),
+                Output::Ip { packet, .. } => site.held.push_back((site.given, packet)),
                 Output::Resolve { outgoing, name } => {
                     self.look_ups += 1;
                     let addresses = self.names.get(&name).cloned();
@@ -487,75 +503,38 @@ impl World {
                 _ => (),
             }
         }
+        self.reschedule(from);
     }
 
-    fn transmit(&mut self, mut source: SocketAddr, destination: SocketAddr, payload: Vec<u8>) {
-        if let Some(&port) = self.mappings.get(&source.ip()) {
-            source.set_port(port);
+    fn command(&mut self, from: usize, command: Command) {
+        digest(&command).hash(&mut self.trace);
+        let site = &mut self.sites[from];
+        site.given += 1;
+        if self.lag.is_zero() {
+            site.workers.apply(command);
+            site.commands += 1;
+            return;
         }
-        self.inject(source, destination, payload);
+        let lag = self.lag.mul_f64(self.rng.random());
+        let after = site.applying.back().map_or(self.now, |&(due, _)| due);
+        site.applying
+            .push_back((after.max(self.now + lag), command));
     }
 
-    /// Puts a datagram on the line that its destination is on, behind any NAT.
-    pub(super) fn inject(
-        &mut self,
-        source: SocketAddr,
-        mut destination: SocketAddr,
-        payload: Vec<u8>,
-    ) {
-        if let Some(&port) = self.mappings.get(&destination.ip()) {
-            if destination.port() != port {
-                self.to_old_mappings += 1;
-                return;
+    /// Sends the packets whose commands every worker has carried out.
+    fn release(&mut self, from: usize) {
+        let applied = self.sites[from].commands;
+        while let Some(&(behind, _)) = self.sites[from].held.front()
+            && behind <= applied
+        {
+            let (_, packet) = self.sites[from]
+                .held
+                .pop_front()
+                .expect("it was just looked at");
+            if let Some((source, destination, payload)) = datagram(&packet) {
+                self.transmit(source, destination, payload);
             }
-            destination.set_port(1701);
         }
-        let Some(to) = self.site_of(destination.ip()) else {
-            self.to_nobody += 1;
-            return;
-        };
-        let link = line_of(destination.ip());
-        let line = self.lines[link];
-        let unwanted = self.dropped_message_type.is_some()
-            && self.dropped_message_type == control_message_type(&payload);
-        let (is_ha, is_data) = ha_frame(&payload);
-        let vanishes = line.cut || (line.ha_cut && is_ha) || (line.data_cut && is_data);
-        let lost = vanishes || unwanted || (line.loss > 0.0 && self.rng.random_bool(line.loss));
-        let doubled = !lost && self.rng.random_bool(line.duplication);
-        if is_data {
-            let fate = self.fates.entry((to, link)).or_default();
-            fate.sent += 1;
-            fate.lost += u64::from(lost);
-            fate.doubled += u64::from(doubled);
-        }
-        if lost {
-            return;
-        }
-        let copies = 1 + usize::from(doubled);
-        for _ in 0..copies {
-            let held_up = self.rng.random_bool(line.reordering);
-            let jitter_us = self
-                .rng
-                .random_range(0..if held_up { 100_000 } else { 3_000 });
-            self.order += 1;
-            self.flights.push(Reverse(Flight {
-                at: self.now + milliseconds(DELAYS_MS[link]) + Duration::from_micros(jitter_us),
-                order: self.order,
-                to,
-                link,
-                source,
-                destination,
-                payload: payload.clone(),
-            }));
-        }
-    }
-
-    fn site_of(&self, address: IpAddr) -> Option<usize> {
-        let has = |site: &Site| {
-            let own = site.config.interfaces.iter().flat_map(|of| &of.addresses);
-            own.clone().any(|own| own.address == address)
-        };
-        self.sites.iter().position(has)
     }
 
     pub(super) fn engine(&self, site: usize) -> &Engine {
@@ -568,7 +547,7 @@ impl World {
 
     /// Stops a site in order, and carries out what that takes.
     pub(super) fn shut_down(&mut self, site: usize) {
-        let now = self.now;
+        let now = self.clock(site);
         self.engine_mut(site).shutdown(now);
         self.carry_out(site);
     }
@@ -611,71 +590,8 @@ impl World {
         self.traffic_every(TICK, time)
     }
 
-    pub(super) fn assert_all_delivered(&mut self, sent: &[Vec<u64>; 2]) {
-        self.run_for(milliseconds(300));
-        for (from, to) in [(HEAD, REMOTE), (REMOTE, HEAD)] {
-            let delivered = &self.sites[to].delivered;
-            let missing: Vec<_> = sent[from]
-                .iter()
-                .filter(|number| !delivered.contains_key(number))
-                .collect();
-            assert!(!sent[from].is_empty(), "traffic flowed");
-            assert!(missing.is_empty(), "lost from site {from}: {missing:?}");
-        }
-        self.assert_none_twice();
-    }
-
-    pub(super) fn assert_none_twice(&self) {
-        for (place, site) in self.sites.iter().enumerate() {
-            let twice: Vec<_> = site.delivered.iter().filter(|&(_, &n)| n > 1).collect();
-            assert!(twice.is_empty(), "delivered twice at {place}: {twice:?}");
-        }
-    }
-
-    pub(super) fn assert_none_refused(&self) {
-        for (place, site) in self.sites.iter().enumerate() {
-            assert_eq!(site.refused, BTreeMap::new(), "refused at site {place}");
-        }
-    }
-
-    /// After a quiet time, a site holds what its open links need and no more.
-    pub(super) fn assert_nothing_leaked(&self, site: usize, links: usize, sets: usize) {
-        let (engine, workers) = (self.engine(site), &self.sites[site].workers);
-        assert_eq!(engine.links.keys().len(), links, "links at {site}");
-        assert_eq!(engine.by_call.len(), links, "calls at {site}");
-        assert_eq!(engine.deadlines.len(), links, "deadlines at {site}");
-        let tunnels = engine.endpoint.tunnels();
-        let in_use = |id| engine.endpoint.tunnel(id).is_some_and(|of| of.calls > 0);
-        let tunnels = tunnels.filter(|&id| in_use(id)).count();
-        assert_eq!(tunnels, links, "tunnels at {site}");
-        let dialled = if site == HEAD { 0 } else { links };
-        assert_eq!(engine.by_tunnel.len(), dialled, "dialled at {site}");
-        assert_eq!(engine.sets.iter().count(), sets, "sets at {site}");
-        assert_eq!(workers.sessions.len(), links, "workers' sessions at {site}");
-        assert_eq!(workers.sets.len(), sets, "workers' sets at {site}");
-        let epochs = workers.sets.values().map(|set| set.epochs.len());
-        assert!(epochs.clone().all(|count| count == 1), "epochs at {site}");
-        assert!(engine.connected.is_empty() && engine.outputs.is_empty());
-        for link in engine.links.values() {
-            assert_eq!(link.scheduled, link.next_timeout(), "timer at {site}");
-        }
-    }
-
     /// Routes of a site, wherever they lead.
     pub(super) fn prefixes(&self, site: usize) -> Vec<(TableId, Prefix)> {
         self.sites[site].workers.routes.keys().copied().collect()
     }
-}
-
-/// Whether a message has an HA header, and whether a packet follows it.
-fn ha_frame(payload: &[u8]) -> (bool, bool) {
-    let is_ha = payload.get(..2) == Some(&[0x02, 0x02]);
-    (is_ha, is_ha && payload.get(6..8) == Some(&[0, 12]))
-}
-
-/// The value of the Message Type AVP, which comes first (RFC 2661, 4.4.1).
-fn control_message_type(payload: &[u8]) -> Option<u16> {
-    let is_control = payload[0] & 0x80 != 0;
-    let value = payload.get(18..20).filter(|_| is_control)?;
-    Some(u16::from_be_bytes([value[0], value[1]]))
 }

@@ -38,9 +38,8 @@ fn hello_is_sent_after_a_minute_without_control_or_data() {
     assert_eq!(hellos(&mut script), 1);
 }
 
-#[test]
-fn an_unanswered_hello_ends_the_tunnel_after_31_s() {
-    let mut script = Script::established();
+/// The peer places a call, and it is established.
+fn connect_call(script: &mut Script) {
     script.say(0, &icrq(PEER_SESSION));
     script.sent();
     let Some(&Event::CallIncoming { call, .. }) = script.events.last() else {
@@ -50,6 +49,12 @@ fn an_unanswered_hello_ends_the_tunnel_after_31_s() {
     script.sent();
     let session = script.endpoint.call(call).unwrap().local_id;
     script.say(session, &iccn());
+}
+
+#[test]
+fn an_unanswered_hello_ends_the_tunnel_after_31_s() {
+    let mut script = Script::established();
+    connect_call(&mut script);
     script.wait(Duration::from_millis(90_900));
     assert_eq!(hellos(&mut script), 6, "the first and five retransmissions");
     script.wait(Duration::from_millis(200));
@@ -79,12 +84,25 @@ fn a_hello_interval_of_zero_means_never() {
         },
         ..incoming("")
     };
+    let mut script = Script::new(vec![quiet.clone()]);
+    script.request(Vec::new());
+    script.say(0, &message(MessageType::Scccn, Vec::new()));
+    connect_call(&mut script);
+    script.wait(Duration::from_secs(10_000));
+    assert_eq!(script.messages(), [], "no HELLO, and the call stands");
+    assert_eq!(script.endpoint.next_timeout(), None);
+
+    // Without a call nobody would ever find that the peer is gone.
     let mut script = Script::new(vec![quiet]);
     script.request(Vec::new());
     script.say(0, &message(MessageType::Scccn, Vec::new()));
-    script.wait(Duration::from_secs(10_000));
-    assert_eq!(hellos(&mut script), 0);
-    assert_eq!(script.endpoint.next_timeout(), None);
+    script.wait(Duration::from_millis(59_900));
+    assert_eq!(script.messages(), []);
+    script.wait(Duration::from_millis(200));
+    let stop = script.only_message();
+    assert_eq!((stop.kind(), codes(&stop)), (MessageType::StopCcn, (1, 0)));
+    script.wait(Duration::from_secs(40));
+    assert!(script.endpoint.is_empty());
 }
 
 #[test]
