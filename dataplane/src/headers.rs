@@ -5,6 +5,7 @@
 //! but the functions that build a whole packet for the control thread.
 
 pub mod decapsulation;
+pub mod decapsulation_ipv6;
 pub mod encapsulation;
 pub mod ethernet;
 pub mod ha;

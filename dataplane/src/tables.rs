@@ -32,6 +32,7 @@ pub(crate) use sets::{Member, Set};
 pub(crate) use shortcuts::{LineNumber, ShortTarget, Shortcut};
 pub use wire_index::WireIndex;
 
+pub(crate) use inbound::Inbound;
 use inbound::Inbounds;
 use interfaces::Interfaces;
 use resolved::Resolved;

@@ -76,8 +76,8 @@ const FIXED: Words = {
 };
 
 /// UDP destination port, and L2TP's flags: O and the version, nothing else.
-const L2TP_MASK: u64 = u64::from_ne_bytes([0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff]);
-const L2TP_DATA: u64 = {
+pub(super) const L2TP_MASK: u64 = u64::from_ne_bytes([0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff]);
+pub(super) const L2TP_DATA: u64 = {
     let [p0, p1] = udp::PORT_L2TP.to_be_bytes();
     let [f0, f1] = (l2tp::FLAG_OFFSET | l2tp::VERSION).to_be_bytes();
     u64::from_ne_bytes([p0, p1, 0, 0, 0, 0, f0, f1])

@@ -1,6 +1,7 @@
 //! What the arrival of a copy needs to know of its session, at hand in two
-//! cache lines: found again from the other tables when they have changed.
+//! cache lines, or in all four over IPv6: found again from the other tables when they have changed.
 
+use std::mem::offset_of;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,9 +9,10 @@ use crate::arrivals::Arrivals;
 use crate::command::{SessionId, SetId};
 use crate::counters::SessionCounters;
 use crate::headers::decapsulation::Expected;
-use crate::headers::ipv4;
+use crate::headers::decapsulation_ipv6::ExpectedIpv6;
+use crate::headers::{ipv4, ipv6};
 
-use super::{Hop, Set, TableSlot, Tables};
+use super::{Address, Hop, Set, TableSlot, Tables};
 
 /// A session of a set, as its copies arrive.
 #[derive(Debug)]
@@ -28,9 +30,23 @@ pub(crate) struct Inbound {
     pub(crate) payload_table: TableSlot,
     /// The port that `expected` is for.
     pub(crate) port: u16,
+    /// The same as `expected` for a session over IPv6.
+    pub(crate) expected_ipv6: ExpectedIpv6,
 }
 
-const _: () = assert!(size_of::<Inbound>() == 128);
+const _: () = assert!(size_of::<Inbound>() == 256);
+
+/// What there is without `expected_ipv6`.
+const OVER_IPV4_OCTETS: usize = 128;
+
+const _: () = assert!(offset_of!(Inbound, port) < OVER_IPV4_OCTETS);
+
+/// What copies look like, over either family.
+#[derive(Clone, Copy)]
+enum Expectation {
+    Ipv4(Expected),
+    Ipv6(ExpectedIpv6),
+}
 
 /// In the order of the sessions' slots; those of plain sessions stay empty.
 #[derive(Debug, Default)]
@@ -51,7 +67,7 @@ impl Inbounds {
     #[inline]
     pub(super) fn prefetch(&self, id: SessionId) {
         if let Some(slot) = self.0.get(id.0 as usize) {
-            dpdk::prefetch_all(slot);
+            dpdk::prefetch_start(slot, OVER_IPV4_OCTETS);
         }
     }
 
@@ -125,9 +141,13 @@ impl Tables {
             epoch: 0,
             payload_table: session.payload_table,
             port: 0,
+            expected_ipv6: ExpectedIpv6::NOTHING,
         };
         if let Some((port, epoch, expected)) = self.expect(id, set, port) {
-            inbound.expected = expected;
+            match expected {
+                Expectation::Ipv4(expected) => inbound.expected = expected,
+                Expectation::Ipv6(expected) => inbound.expected_ipv6 = expected,
+            }
             inbound.epoch = epoch;
             inbound.port = port;
         }
@@ -142,23 +162,35 @@ impl Tables {
         id: SessionId,
         set: SetId,
         port: Option<usize>,
-    ) -> Option<(u16, u32, Expected)> {
+    ) -> Option<(u16, u32, Expectation)> {
         let session = self.sessions.get(id)?;
+        let spec = &session.spec;
         let newest = self.sets.get(set)?.spec.epochs.first()?;
-        let port = port.filter(|_| session.spec.receive)?;
-        let (IpAddr::V4(peer), IpAddr::V4(local)) =
-            (session.spec.peer.ip(), session.spec.local.ip())
-        else {
-            return None;
+        let port = port.filter(|_| spec.receive)?;
+        let mac = self.ports.get(port)?.mac;
+        let expected = match (spec.peer.ip(), spec.local.ip()) {
+            (IpAddr::V4(peer), IpAddr::V4(local)) => {
+                let may_come = !ipv4::is_martian_source(peer)
+                    && self.reaches_l2tp(port, session.table, peer, local);
+                may_come.then(|| Expectation::Ipv4(Expected::new(spec, mac, newest.epoch)))
+            }
+            (IpAddr::V6(peer), IpAddr::V6(local)) => {
+                let may_come = !ipv6::is_martian_source(peer)
+                    && !peer.is_unicast_link_local()
+                    && !local.is_unicast_link_local()
+                    && self.reaches_l2tp(port, session.table, peer, local);
+                may_come.then(|| Expectation::Ipv6(ExpectedIpv6::new(spec, mac, newest.epoch)))
+            }
+            _ => None,
         };
-        let arrival = self.arrival(port, peer, local)?;
-        if arrival.table != session.table
-            || self.look_up(session.table, local) != Hop::Local
-            || ipv4::is_martian_source(peer)
-        {
-            return None;
-        }
-        let expected = Expected::new(&session.spec, self.ports.get(port)?.mac, newest.epoch);
-        Some((port as u16, newest.epoch, expected))
+        Some((port as u16, newest.epoch, expected?))
+    }
+
+    /// Whether what arrives at the port from one address to the other is looked up in
+    /// this table and found to be for us.
+    fn reaches_l2tp<A: Address>(&self, port: usize, table: TableSlot, peer: A, local: A) -> bool {
+        let arrival = self.arrival(port, peer, local);
+        arrival.is_some_and(|arrival| arrival.table == table)
+            && self.look_up(table, local) == Hop::Local
     }
 }

@@ -6,7 +6,7 @@
 use dpdk::Burst;
 
 use crate::command::SetId;
-use crate::headers::{decapsulation, ipv4, plain, routable};
+use crate::headers::{decapsulation, decapsulation_ipv6, ipv4, plain, routable};
 use crate::tables::{TableSlot, shortcuts};
 
 use super::Worker;
@@ -17,7 +17,9 @@ const MANY_RUNS: usize = 4;
 /// Tunnel and session id of a frame that may be a copy or a plain data message.
 #[inline(always)]
 fn ids(frame: &[u8]) -> Option<u32> {
-    decapsulation::ids(frame).or_else(|| plain::ids(frame))
+    decapsulation::ids(frame)
+        .or_else(|| plain::ids(frame))
+        .or_else(|| decapsulation_ipv6::ids(frame))
 }
 
 impl Worker {
@@ -47,6 +49,8 @@ impl Worker {
             } else if let Some(ids) = plain::ids(frame) {
                 self.tables.prefetch_slot(ids);
                 all_copies = false;
+            } else if let Some(ids) = decapsulation_ipv6::ids(frame) {
+                self.tables.prefetch_inbound(ids);
             }
         }
         if !all_copies {

@@ -12,8 +12,8 @@ use crate::headers::decapsulation::{self, Expected};
 use crate::headers::ipv4::Ipv4;
 use crate::headers::ipv6::{self, Ipv6};
 use crate::headers::routable::{self, MacWord};
-use crate::headers::{ethernet, icmpv6, ipv4};
-use crate::tables::{TableSlot, Tables};
+use crate::headers::{decapsulation_ipv6, ethernet, icmpv6, ipv4};
+use crate::tables::{Inbound, TableSlot, Tables};
 use crate::transform::may_be_syn;
 
 use super::candidates::{Origin, Run};
@@ -160,7 +160,7 @@ impl Worker {
         departure: &mut Departure,
     ) {
         if let Some((origin, number)) = self.recognise(port, &frame) {
-            self.take_copy(frame, origin, number);
+            self.take_copy(frame, origin, number, decapsulation::HEADERS_OCTETS);
             return;
         }
         if let Err(frame) = self.take_plain(port, table, frame, departure) {
@@ -183,10 +183,23 @@ impl Worker {
     /// A frame among others, of any kind.
     #[inline(never)]
     fn take_frame(&mut self, port: usize, frame: Mbuf) {
-        match self.recognise(port, &frame) {
-            Some((origin, number)) => self.take_copy(frame, origin, number),
-            None => self.receive_frame(port, frame),
+        if let Some((origin, number)) = self.recognise(port, &frame) {
+            self.take_copy(frame, origin, number, decapsulation::HEADERS_OCTETS);
+        } else if let Some((origin, number)) = self.recognise_ipv6(port, &frame) {
+            self.take_copy(frame, origin, number, decapsulation_ipv6::HEADERS_OCTETS);
+        } else {
+            self.receive_frame(port, frame);
         }
+    }
+
+    /// Recognises one copy that came over IPv6.
+    #[inline]
+    fn recognise_ipv6(&self, port: usize, frame: &Mbuf) -> Option<(Origin, u64)> {
+        let ids = decapsulation_ipv6::ids(frame)?;
+        let (inbound, origin) = awaited(&self.tables, ids, port)?;
+        let expected = &inbound.expected_ipv6;
+        let number = expected.recognise(frame, || frame.l4_checksum_good())?;
+        Some((origin, number))
     }
 
     /// Recognises one copy among other frames.
@@ -197,9 +210,10 @@ impl Worker {
         Some((origin, number))
     }
 
-    fn take_copy(&mut self, mut packet: Mbuf, origin: Origin, number: u64) {
+    /// `headers_octets` stand before the inner packet.
+    fn take_copy(&mut self, mut packet: Mbuf, origin: Origin, number: u64, headers_octets: usize) {
         let frame_octets = packet.len();
-        keep(&mut packet, decapsulation::HEADERS_OCTETS..frame_octets);
+        keep(&mut packet, headers_octets..frame_octets);
         self.candidates.push(packet, origin, number);
     }
 
@@ -341,6 +355,14 @@ fn recognise_routable(frame: &mut Mbuf, mac: MacWord) -> Option<Ipv4Addr> {
 #[inline(never)]
 fn expected<'a>(tables: &'a Tables, frame: &[u8], port: usize) -> Option<(&'a Expected, Origin)> {
     let ids = decapsulation::ids(frame)?;
+    let (inbound, origin) = awaited(tables, ids, port)?;
+    Some((&inbound.expected, origin))
+}
+
+/// The session with these ids, if its copies come by this port, and where such a
+/// copy comes from.
+#[inline]
+fn awaited(tables: &Tables, ids: u32, port: usize) -> Option<(&Inbound, Origin)> {
     let (session, inbound) = tables.inbound_by_wire(ids)?;
     let origin = Origin {
         session,
@@ -349,5 +371,5 @@ fn expected<'a>(tables: &'a Tables, frame: &[u8], port: usize) -> Option<(&'a Ex
         port: inbound.port,
         place: None,
     };
-    (usize::from(inbound.port) == port).then_some((&inbound.expected, origin))
+    (usize::from(inbound.port) == port).then_some((inbound, origin))
 }

@@ -3,6 +3,7 @@
 #![cfg(not(loom))]
 
 mod decapsulation;
+mod decapsulation_ipv6;
 mod encapsulation;
 mod headers;
 mod ipv6;

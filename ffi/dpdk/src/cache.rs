@@ -9,9 +9,15 @@ pub fn prefetch<T>(value: &T) {
 /// The same for all cache lines of a value.
 #[inline]
 pub fn prefetch_all<T: ?Sized>(value: &T) {
+    prefetch_start(value, size_of_val(value));
+}
+
+/// The same for its first octets.
+#[inline]
+pub fn prefetch_start<T: ?Sized>(value: &T, octets: usize) {
     const LINE_OCTETS: usize = 64;
     let start = std::ptr::from_ref(value).cast::<u8>();
-    for at in (0..size_of_val(value)).step_by(LINE_OCTETS) {
+    for at in (0..octets).step_by(LINE_OCTETS) {
         prefetch_octets(start.wrapping_add(at));
     }
 }

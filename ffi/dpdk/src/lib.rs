@@ -26,7 +26,7 @@ mod testing;
 
 pub use af_packet::{AfPacket, af_packet};
 pub use burst::{BURST, Burst, Drain};
-pub use cache::{prefetch, prefetch_all};
+pub use cache::{prefetch, prefetch_all, prefetch_start};
 pub use eal::{Eal, EalConfig, HugePages, tsc, tsc_hz};
 pub use error::{EalError, Error};
 pub use ip_frag::{Datagram, FragmentTable, Refusal};
