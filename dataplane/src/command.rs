@@ -140,6 +140,15 @@ pub struct InterfaceSpec {
     pub forward: bool,
 }
 
+/// What a worker must know to answer the peer's LCP Echo-Requests (RFC 1661, 5.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EchoAnswer {
+    /// Our magic number; 0 when the peer has rejected it.
+    pub magic: u32,
+    /// The longest information field that the peer takes, octets.
+    pub mru: u16,
+}
+
 /// One L2TP session as the workers see it (RFC 2661, 3.1).
 #[derive(Clone, Debug)]
 pub struct SessionSpec {
@@ -159,7 +168,7 @@ pub struct SessionSpec {
     /// Table in which the traffic inside is routed.
     pub payload_table: TableId,
     /// Whether IP packets from this session are taken (PPP is authenticated).
-    /// PPP's own frames are always handed to the control thread.
+    /// PPP's own frames are handed to the control thread, but for [`Self::echo`].
     pub receive: bool,
     /// Lower the MSS option of TCP SYNs to what fits `mtu`, both ways.
     pub tcp_mss_fix: bool,
@@ -175,6 +184,9 @@ pub struct SessionSpec {
     pub set: Option<SetId>,
     /// Sequence numbers of data without an HA header.
     pub sequence: Arc<Sequence>,
+    /// How the peer's LCP Echo-Requests are answered; while it is not given, the
+    /// control thread is handed them like all of LCP.
+    pub echo: Option<EchoAnswer>,
     /// What may be sent on this link at most; no limit when not given.
     pub speed: Option<Arc<SpeedLimit>>,
     /// One for each worker, written by that worker alone.

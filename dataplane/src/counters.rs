@@ -182,6 +182,8 @@ pub struct SessionCounters {
     pub duplicates: Counter,
     pub too_late: Counter,
     pub unknown_epoch: Counter,
+    /// The peer's LCP Echo-Requests that were answered without the control thread.
+    pub echoes_answered: Counter,
     /// Times that the peer began its sequence numbers anew.
     pub sequence_restarts: Counter,
     /// Good data from an address that is not the peer's.

@@ -14,6 +14,7 @@ pub mod icmpv6;
 pub mod ipv4;
 pub mod ipv6;
 pub mod l2tp;
+pub mod lcp;
 pub mod plain;
 pub mod ppp;
 pub mod routable;

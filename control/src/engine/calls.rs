@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dataplane::command::{Command, Ordering, SessionId, SessionSpec, TableId};
 use dataplane::headers::encapsulation;
+use dataplane::headers::lcp::ECHO_REQUEST;
 use dataplane::sequence::Sequence;
 
 use super::dialer::{Failure, failure_of_call, failure_of_ppp, failure_of_tunnel};
@@ -26,8 +27,6 @@ const FIRMWARE_REVISION: u16 = 0x0001;
 const ESTABLISHMENT: Duration = Duration::from_secs(8);
 /// PPP frames of LCP begin so; the code follows (RFC 1661, 5).
 pub(super) const LCP: [u8; 2] = [0xc0, 0x21];
-pub(super) const ECHO_REQUEST: u8 = 9;
-pub(super) const ECHO_REPLY: u8 = 10;
 
 pub(super) fn endpoint_config(config: &Config) -> l2tp::EndpointConfig {
     let incoming = config.l2tp.incoming.iter().map(|incoming| l2tp::Incoming {
@@ -374,6 +373,7 @@ impl Engine {
                 // An LNS decides: a LAC that asks for numbers is obeyed below.
                 Origin::Incoming { .. } => Sequence::default(),
             }),
+            echo: None,
             speed: None,
             counters: (0..self.workers).map(|_| Arc::default()).collect(),
             arrivals: Vec::new(),
@@ -407,6 +407,7 @@ impl Engine {
             reported_copies: None,
             peer_report: None,
             hearing: Hearing::default(),
+            heard: 0,
             skew: Box::default(),
             candidate: None,
             scheduled: None,

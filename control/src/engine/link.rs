@@ -4,11 +4,11 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dataplane::command::{SessionId, SessionSpec, SetId};
+use dataplane::command::{EchoAnswer, SessionId, SessionSpec, SetId};
 use dataplane::counters::SessionCounters;
 use dataplane::headers::l2tp;
+use dataplane::headers::lcp::{ECHO_REPLY, ECHO_REQUEST};
 
-use super::calls::{ECHO_REPLY, ECHO_REQUEST};
 use super::hearing::Hearing;
 use super::report::Given;
 use super::skew::LinkSkew;
@@ -133,6 +133,8 @@ pub(super) struct Link {
     pub(super) reported_copies: Option<u64>,
     pub(super) peer_report: Option<PeerReport>,
     pub(super) hearing: Hearing,
+    /// Packets received and echoes answered by the workers, when last asked.
+    pub(super) heard: u64,
     pub(super) skew: Box<LinkSkew>,
     /// Where a NAT seems to have moved the peer; not believed until it answers there.
     pub(super) candidate: Option<Candidate>,
@@ -196,6 +198,23 @@ impl Link {
     pub(super) fn lives_since(&self, since: Duration) -> bool {
         self.answered_echo_sent_at
             .is_some_and(|sent_at| sent_at >= since)
+    }
+
+    /// How the workers answer the peer's echoes, as long as they are answered.
+    #[must_use]
+    pub(super) fn echo_answer(&self) -> Option<EchoAnswer> {
+        let magic = self.ppp.open_magic()?;
+        let mru = self.ppp.peer_mru();
+        Some(EchoAnswer { magic, mru })
+    }
+
+    /// Whether the workers have received or answered anything since last asked.
+    pub(super) fn take_heard(&mut self) -> bool {
+        let heard = self.total(|counters| {
+            let packets = counters.received_packets.read();
+            packets.wrapping_add(counters.echoes_answered.read())
+        });
+        std::mem::replace(&mut self.heard, heard) != heard
     }
 
     /// The peer's process at the other end of this member.

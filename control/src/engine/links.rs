@@ -92,6 +92,15 @@ impl Links {
         self.by_tunnel.of(tunnel).map(|id| &self.links[&id])
     }
 
+    /// Whether the workers have heard anything over a tunnel's links since last asked.
+    pub(super) fn take_heard(&mut self, tunnel: TunnelId) -> bool {
+        let mut heard = false;
+        for id in self.by_tunnel.of(tunnel) {
+            heard |= self.links.get_mut(&id).is_some_and(Link::take_heard);
+        }
+        heard
+    }
+
     pub(super) fn of_group(&self, group: u32) -> impl Iterator<Item = &Link> {
         self.by_group.of(group).map(|id| &self.links[&id])
     }

@@ -192,6 +192,7 @@ impl Engine {
         link.phase = Phase::Authenticated;
         link.spec.receive = true;
         link.spec.set = link.set;
+        link.spec.echo = link.echo_answer();
         link.spec.speed = match link.origin {
             Origin::Outgoing(index) => self.config.l2tp.outgoing[index].speed,
             Origin::Incoming { incoming, login } => login.and_then(|login| {
@@ -499,7 +500,8 @@ impl Engine {
         self.command(Command::SetSet(spec));
     }
 
-    /// The link stops sending now, and receives until its grace time ends.
+    /// The link stops sending now, and receives until its grace time ends. Its
+    /// echoes are answered no more: the peer is to know that it is gone.
     pub(super) fn leave(&mut self, now: Duration, id: SessionId, why: &str) {
         let grace = self.grace(id);
         if self.links.get(&id).is_none_or(Link::is_leaving) {
@@ -511,7 +513,11 @@ impl Engine {
         };
         link.phase = Phase::Leaving { until: now + grace };
         let group = link.group;
+        let answered = link.spec.echo.take().map(|_| Arc::new(link.spec.clone()));
         self.by_call.remove(&link.call);
+        if let Some(spec) = answered {
+            self.command(Command::SetSession(spec));
+        }
         self.leave_books(now, id);
         if let Some(group) = group {
             self.groups.get_mut(group).close(id);
@@ -556,6 +562,7 @@ impl Engine {
         };
         link.phase = phase;
         link.next_report = None;
+        link.spec.echo = link.echo_answer();
         let ending = link.ppp.is_ending();
         let spec = Arc::new(link.spec.clone());
         let group = link.group;

@@ -245,6 +245,7 @@ impl Engine {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Duration) {
+        self.note_heard(now);
         self.endpoint.handle_timeout(now);
         self.settle_endpoint(now);
         while let Some(&(due, session)) = self.deadlines.first()
@@ -257,6 +258,17 @@ impl Engine {
         self.keep_books(now);
         self.neighbours.handle_timeout(now);
         self.settle_neighbours(now);
+    }
+
+    /// A HELLO is for a peer of whom nothing came (RFC 2661, 5.5): what the
+    /// workers have taken or answered by themselves counts as well.
+    fn note_heard(&mut self, now: Duration) {
+        let due: Vec<TunnelId> = self.endpoint.hellos_due(now).collect();
+        for tunnel in due {
+            if self.links.take_heard(tunnel) {
+                self.endpoint.note_data(now, tunnel);
+            }
+        }
     }
 
     /// When [`Self::handle_timeout`] is to be called next.

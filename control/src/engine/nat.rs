@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dataplane::command::{Command, SessionId};
+use dataplane::headers::lcp::ECHO_REPLY;
 
 use super::Engine;
-use super::calls::{ECHO_REPLY, LCP};
+use super::calls::LCP;
 use super::link::Candidate;
 
 /// An address that HA data comes from is asked again at most this often.

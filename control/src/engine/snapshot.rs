@@ -222,6 +222,7 @@ impl Engine {
         session.peer_session_id = link.spec.peer_session;
         session.mtu = link.spec.mtu;
         session.sequence_restarts = link.total(|counters| counters.sequence_restarts.read());
+        session.echo_answered = link.total(|counters| counters.echoes_answered.read());
         session.round_trip = round_trip(link);
         session.skew = skew(link);
         session.speed_bit_s = link.spec.speed.as_ref().map(|it| it.speed_bit_s());

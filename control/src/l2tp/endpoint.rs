@@ -234,6 +234,15 @@ impl Endpoint {
         }
     }
 
+    /// Tunnels that are about to be asked by HELLO whether the peer is there. Whoever
+    /// knows better says so by [`Self::note_data`] before [`Self::handle_timeout`].
+    pub fn hellos_due(&self, now: Duration) -> impl Iterator<Item = TunnelId> {
+        let due = self.timers.iter().take_while(move |&&(at, _)| at <= now);
+        let tunnels = due.filter_map(|(_, handle)| self.tunnels.get(handle));
+        let asking = tunnels.filter(move |tunnel| tunnel.hello_at().is_some_and(|at| at <= now));
+        asking.map(Tunnel::handle)
+    }
+
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Duration) {
         let due = self.timers.iter().take_while(|&&(at, _)| at <= now);

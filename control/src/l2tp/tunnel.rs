@@ -510,7 +510,8 @@ impl Tunnel {
         self.transmit(cx, &transmission);
     }
 
-    fn hello_at(&self) -> Option<Duration> {
+    /// When the peer is asked whether it is there, if nothing is heard before.
+    pub(super) fn hello_at(&self) -> Option<Duration> {
         let idle = self.state == TunnelState::Established && self.channel.is_idle();
         let interval = self.peering.hello_interval;
         (idle && !interval.is_zero()).then(|| self.heard_at.saturating_add(interval))

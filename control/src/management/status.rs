@@ -212,6 +212,8 @@ pub struct Session {
     pub alarm: Option<Alarm>,
     pub echo_sent: u64,
     pub echo_lost: u64,
+    /// The peer's LCP echoes that the workers have answered.
+    pub echo_answered: u64,
     pub up_s: u64,
 }
 

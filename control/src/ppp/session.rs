@@ -189,6 +189,12 @@ impl Session {
         self.lcp.negotiator.peer().mru
     }
 
+    /// Our magic number, 0 if the peer rejected it, while LCP is open: whoever
+    /// answers the peer's Echo-Requests needs it.
+    pub fn open_magic(&self) -> Option<u32> {
+        (self.lcp.state() == State::Opened).then(|| self.lcp.negotiator.magic())
+    }
+
     /// The name servers that the peer has told us, if we asked.
     pub fn name_servers(&self) -> NameServers {
         self.networks

@@ -41,6 +41,7 @@ pub(crate) fn session(over_ipv6: bool) -> SessionSpec {
         address_control: false,
         set: Some(SetId(1)),
         sequence: std::sync::Arc::default(),
+        echo: None,
         speed: None,
         counters: Vec::new(),
         arrivals: Vec::new(),

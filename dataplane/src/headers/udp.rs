@@ -142,7 +142,7 @@ pub(super) fn finish(sum: u32) -> u16 {
 
 /// The header of a datagram with this payload, which fits a packet between
 /// these two, who are of one family.
-pub(super) fn header(
+pub(crate) fn header(
     source: SocketAddr,
     destination: SocketAddr,
     payload: &[u8],

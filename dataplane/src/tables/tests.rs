@@ -63,6 +63,7 @@ fn session(tables: &mut Tables, id: u32, tunnel: u16, peer: &str) {
         address_control: false,
         set: Some(SetId(1)),
         sequence: Arc::default(),
+        echo: None,
         speed: None,
         counters: Vec::new(),
         arrivals: Vec::new(),

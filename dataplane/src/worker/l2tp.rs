@@ -182,18 +182,35 @@ impl Worker {
         match protocol {
             ppp::PROTOCOL_IPV4 => self.plain_packet::<Ipv4>(packet, message.session, port),
             ppp::PROTOCOL_IPV6 => self.plain_packet::<Ipv6>(packet, message.session, port),
-            _ => {
-                let field = packet.prepend(2).ok_or(Drop::NoBuffer)?;
-                field.copy_from_slice(&protocol.to_be_bytes());
-                let event = Event::Ppp {
-                    session: message.session,
-                    source: message.source,
-                    frame: packet.into(),
-                };
-                self.io.punt(port, Class::Ppp, event);
-                Ok(())
+            _ => self.ppp_frame(packet, protocol, message, port),
+        }
+    }
+
+    /// A PPP frame that is not IP, from its information field on.
+    #[cold]
+    #[inline(never)]
+    fn ppp_frame(
+        &mut self,
+        mut packet: Mbuf,
+        protocol: u16,
+        message: Message,
+        port: usize,
+    ) -> Result<(), Drop> {
+        if protocol == ppp::PROTOCOL_LCP && message.from_peer {
+            match self.answer_echo(message.session, packet) {
+                Ok(()) => return Ok(()),
+                Err(other) => packet = other,
             }
         }
+        let field = packet.prepend(2).ok_or(Drop::NoBuffer)?;
+        field.copy_from_slice(&protocol.to_be_bytes());
+        let event = Event::Ppp {
+            session: message.session,
+            source: message.source,
+            frame: packet.into(),
+        };
+        self.io.punt(port, Class::Ppp, event);
+        Ok(())
     }
 
     /// Keeps what is overtaken from being delivered, where the peer numbers its

@@ -110,6 +110,7 @@ impl Link {
             address_control: false,
             set: Some(self.set),
             sequence: Arc::default(),
+            echo: None,
             speed: is_slow.then(|| Arc::new(SpeedLimit::new(slow_bit_s(scenario)))),
             counters: self.counters.clone(),
             arrivals: self.arrivals.clone(),

@@ -37,6 +37,7 @@ fn session(udp_checksum: bool) -> SessionSpec {
         address_control: false,
         set: Some(SetId(0)),
         sequence: Arc::default(),
+        echo: None,
         speed: None,
         counters: vec![Arc::default()],
         arrivals: Vec::new(),

@@ -38,6 +38,7 @@ fn session() -> SessionSpec {
         address_control: false,
         set: Some(SetId(0)),
         sequence: Arc::default(),
+        echo: None,
         speed: None,
         counters: vec![Arc::default()],
         arrivals: Vec::new(),

@@ -50,6 +50,7 @@ fn session(ha: bool, peer: &str) -> SessionSpec {
         address_control: false,
         set: ha.then_some(SetId(0)),
         sequence: Arc::default(),
+        echo: None,
         speed: None,
         counters: vec![Arc::default()],
         arrivals: Vec::new(),

@@ -1,6 +1,7 @@
 //! Whole workers, stepped by hand over in-process wires.
 
 mod books;
+mod echo;
 mod forwarding;
 mod fragments;
 mod ipv6;

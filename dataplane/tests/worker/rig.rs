@@ -181,6 +181,7 @@ impl Rig {
             address_control: false,
             set: Some(SET),
             sequence: Arc::default(),
+            echo: None,
             speed: None,
             counters: self.sessions[usize::from(uplink) - 1].clone(),
             arrivals: self.arrivals[usize::from(uplink) - 1].clone(),

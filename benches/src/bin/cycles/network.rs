@@ -194,6 +194,7 @@ impl Remote {
             address_control: false,
             set: self.set(),
             sequence: Arc::default(),
+            echo: None,
             speed: None,
             counters: (0..workers).map(|_| Arc::default()).collect(),
             arrivals: match self.set() {

@@ -1,9 +1,10 @@
 //! A provider's LAC, played message by message against the demo's head end.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use dataplane::command::{PortId, TableId};
+use dataplane::command::{PortId, SessionSpec, TableId};
 use dataplane::event::Event;
 
 use super::families::datagram;
@@ -46,6 +47,8 @@ pub(super) struct Lac {
     session: u16,
     /// What came in data messages, from behind the L2TP header on.
     frames: Vec<Vec<u8>>,
+    /// How often it was asked whether it is there.
+    pub(super) hellos: usize,
 }
 
 impl Lac {
@@ -67,6 +70,7 @@ impl Lac {
             tunnel: 0,
             session: 0,
             frames: Vec::new(),
+            hellos: 0,
         };
         lac.settle();
         let name = NonEmpty::new(b"remote".to_vec()).expect("it has letters");
@@ -102,7 +106,7 @@ impl Lac {
         self.say(MessageType::Iccn, [line.to_vec(), proxy].concat());
     }
 
-    fn say(&mut self, kind: MessageType, attributes: Vec<Attribute>) {
+    pub(super) fn say(&mut self, kind: MessageType, attributes: Vec<Attribute>) {
         let header = ControlHeader {
             tunnel_id: self.tunnel,
             session_id: self.session,
@@ -121,8 +125,7 @@ impl Lac {
 
     /// A PPP frame of the peer, from the protocol on.
     pub(super) fn say_ppp(&mut self, frame: &[u8]) {
-        let ids = (self.tunnel, self.session);
-        let session = self.workers.session_of(ids).expect("it was set up").id;
+        let session = self.spec().id;
         self.hand(Event::Ppp {
             session,
             source: address(LAC),
@@ -175,6 +178,7 @@ impl Lac {
         }
         self.nr += 1;
         let message = Message::decode(body, None).expect("our own message");
+        self.hellos += usize::from(message.kind() == MessageType::Hello);
         for attribute in message.attributes() {
             match attribute {
                 Attribute::AssignedTunnelId(id) => self.tunnel = *id,
@@ -200,10 +204,13 @@ impl Lac {
 
     /// Whether the peer may send packets.
     pub(super) fn receives(&self) -> bool {
+        self.spec().receive
+    }
+
+    /// The session as the workers know it.
+    pub(super) fn spec(&self) -> Arc<SessionSpec> {
         let ids = (self.tunnel, self.session);
-        self.workers
-            .session_of(ids)
-            .is_some_and(|spec| spec.receive)
+        self.workers.session_of(ids).expect("it was set up")
     }
 }
 

@@ -13,7 +13,7 @@ use dataplane::window::{Group, Verdict};
 use rand::Rng;
 
 use super::families::line_of;
-use super::workers::{PPP_IPV4, PPP_IPV6};
+use super::workers::{PPP_IPV4, PPP_IPV6, echo_reply};
 use super::world::{LINKS, Site, World, milliseconds};
 use crate::l2tp;
 
@@ -153,6 +153,11 @@ impl World {
                 return Self::receive_plain(site, &spec, &ppp_frame(&payload)[2..]);
             }
             let frame = ppp_frame(&payload).to_vec();
+            if source == spec.peer
+                && let Some(reply) = echo_reply(&spec, &frame)
+            {
+                return self.transmit(spec.local, spec.peer, reply);
+            }
             Some(Event::Ppp {
                 session,
                 source,

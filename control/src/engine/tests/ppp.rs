@@ -1,10 +1,12 @@
 //! What the words of `ppp` in a configuration change on the wire.
 
+use dataplane::command::EchoAnswer;
 use md5::{Digest, Md5};
 
 use super::lac::{Lac, head};
 use super::world::{HEAD, REMOTE, World, config, seconds};
-use crate::l2tp::avp::Attribute;
+use crate::l2tp::avp::{Attribute, ResultCode};
+use crate::l2tp::message::MessageType;
 use crate::ppp::{AuthProtocol, NameServers, ProxyLcp, ProxyPolicy, Wanted};
 
 const LCP: [u8; 2] = [0xc0, 0x21];
@@ -213,4 +215,91 @@ fn name_servers_are_told_to_whoever_asks() {
         ..known.clone()
     };
     assert_eq!(told, [known, only_dns, NameServers::default()]);
+}
+
+/// What the workers need to answer echoes is theirs while LCP is open and the
+/// link is not about to go.
+#[test]
+fn the_workers_answer_echoes_while_lcp_is_open() {
+    let expected = EchoAnswer {
+        magic: 0x0909_0909,
+        mru: 1400,
+    };
+    let open = || {
+        let mut lac = lac(ProxyLcp::OnMismatch, true);
+        assert_eq!(lac.spec().echo, None);
+        lac.connect(negotiated("demo-one"));
+        assert_eq!(lac.spec().echo, Some(expected));
+        lac.frames();
+        lac
+    };
+    // The peer begins anew: another magic number, and no MRU.
+    let mut lac = open();
+    lac.say_ppp(&[0xc0, 0x21, REQUEST, 9, 0, 10, 5, 6, 7, 7, 7, 7]);
+    assert_eq!(lac.spec().echo, None);
+    let ours = lac.frames().into_iter().find(of(LCP, REQUEST)).unwrap();
+    lac.say_ppp(&[&LCP[..], &[ACK], &ours[3..]].concat());
+    assert_eq!(lac.spec().echo, None, "until it has logged in");
+    let challenge = lac.frames().into_iter().find(of(CHAP, CHALLENGE)).unwrap();
+    let id = challenge[3];
+    let value = &challenge[7..7 + usize::from(challenge[6])];
+    let response = Md5::digest([&[id], &b"demo-one"[..], value].concat());
+    let name = b"remote.1";
+    let length = (4 + 1 + response.len() + name.len()) as u8;
+    let answer = [&CHAP[..], &[2, id, 0, length, 16], &response, name].concat();
+    lac.say_ppp(&answer);
+    let magic = ours.windows(2).position(|octets| octets == [5, 6]).unwrap() + 2;
+    let renewed = EchoAnswer {
+        magic: u32::from_be_bytes(ours[magic..magic + 4].try_into().unwrap()),
+        mru: 1500,
+    };
+    assert_eq!(lac.spec().echo, Some(renewed));
+    // The peer ends PPP, or its call.
+    let mut lac = open();
+    lac.say_ppp(&[0xc0, 0x21, 5, 9, 0, 4]);
+    assert_eq!(lac.spec().echo, None);
+    let carrier_lost = ResultCode {
+        result: 1,
+        error: 0,
+        message: Vec::new(),
+    };
+    let mut lac = open();
+    lac.say(
+        MessageType::Cdn,
+        vec![
+            Attribute::ResultCode(carrier_lost),
+            Attribute::AssignedSessionId(0x2222),
+        ],
+    );
+    assert_eq!(lac.spec().echo, None);
+}
+
+/// A HELLO is for a peer of whom nothing came: who sends echoes that the workers
+/// answer, or packets, is there.
+#[test]
+fn what_only_the_workers_hear_counts_as_heard() {
+    let mut lac = Lac::calling(head(|incoming| {
+        incoming.ppp.proxy = ProxyPolicy {
+            lcp: ProxyLcp::OnMismatch,
+            authentication: true,
+        };
+    }));
+    lac.connect(negotiated("demo-one"));
+    let ours = lac.frames().into_iter().find(of(IPCP, REQUEST)).unwrap();
+    lac.say_ppp(&[&IPCP[..], &[ACK], &ours[3..]].concat());
+    lac.say_ppp(&[0x80, 0x21, REQUEST, 9, 0, 10, 3, 6, 192, 168, 1, 2]);
+    let spec = lac.spec();
+    for _ in 0..15 {
+        spec.counters[0].echoes_answered.add(1);
+        lac.wait(seconds(10));
+    }
+    for _ in 0..15 {
+        spec.counters[0].received_packets.add(1);
+        lac.wait(seconds(10));
+    }
+    assert_eq!(lac.hellos, 0);
+    lac.wait(seconds(59));
+    assert_eq!(lac.hellos, 0, "it was there within the last minute");
+    lac.wait(seconds(62));
+    assert!(lac.hellos > 0, "nothing for two minutes");
 }

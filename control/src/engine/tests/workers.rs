@@ -1,5 +1,5 @@
-//! Make-believe workers: they obey commands at once, and object to those that
-//! would hurt real ones.
+//! Make-believe workers: they obey commands at once, answer echoes, and object
+//! to commands that would hurt real ones.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -9,6 +9,7 @@ use dataplane::command::{
     Command, NextHop, Prefix, SessionId, SessionSpec, SetId, SetSpec, TableId,
 };
 use dataplane::headers::ha::{HaHeader, Kind};
+use dataplane::headers::lcp;
 
 /// What the workers of one site would know.
 #[derive(Default)]
@@ -95,7 +96,29 @@ pub(super) fn digest(command: &Command) -> String {
     }
 }
 
+/// The reply, as a data message, to a frame that is an Echo-Request for the workers to answer.
+pub(super) fn echo_reply(spec: &SessionSpec, frame: &[u8]) -> Option<Vec<u8>> {
+    let mut packet = frame.strip_prefix(&PPP_LCP)?.to_vec();
+    let octets = lcp::answer_echo(&mut packet, spec.echo.as_ref()?)?;
+    spec.counters[0].echoes_answered.add(1);
+    let ns = spec.sequence.take();
+    let mut payload = vec![if ns.is_some() { 0x09 } else { 0x01 }, 0x02];
+    payload.extend(spec.peer_tunnel.to_be_bytes());
+    payload.extend(spec.peer_session.to_be_bytes());
+    payload.extend(
+        ns.map(|ns| [ns.to_be_bytes(), [0, 0]])
+            .iter()
+            .flatten()
+            .flatten(),
+    );
+    payload.extend([0xff, 0x03]);
+    payload.extend(PPP_LCP);
+    payload.extend(&packet[..octets]);
+    Some(payload)
+}
+
 /// PPP protocol fields.
+pub(super) const PPP_LCP: [u8; 2] = [0xc0, 0x21];
 pub(super) const PPP_IPV4: [u8; 2] = [0x00, 0x21];
 pub(super) const PPP_IPV6: [u8; 2] = [0x00, 0x57];
 
