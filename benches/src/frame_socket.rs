@@ -1,7 +1,6 @@
 //! A packet socket (AF_PACKET) on one Linux interface: whole Ethernet frames in and out, in batches.
 //!
-//! Frames that this socket sent never come back to it (the kernel leaves a packet's own socket out when it shows
-//! outgoing packets to taps); frames that the kernel itself sends on the interface are skipped by their packet type.
+//! It receives what arrives on the interface; what leaves by it, whoever sent that, is not shown.
 //! Untagged frames only: the kernel takes VLAN tags out of frames before a packet socket sees them.
 
 use std::io::{IoSlice, IoSliceMut};
@@ -31,7 +30,7 @@ pub struct FrameSocket {
     fd: OwnedFd,
     interface: String,
     buffers: Vec<Vec<u8>>,
-    receive_headers: MultiHeaders<LinkAddr>,
+    receive_headers: MultiHeaders<()>,
     send_headers: MultiHeaders<()>,
     restore_promiscuous: bool,
     kernel_drops: u64,
@@ -54,6 +53,7 @@ impl FrameSocket {
         setsockopt(&fd, sockopt::RcvBufForce, &SOCKET_BUFFER_OCTETS)?;
         setsockopt(&fd, sockopt::SndBufForce, &SOCKET_BUFFER_OCTETS)?;
         setsockopt(&fd, sockopt::RxqOvfl, &1)?;
+        netdev::ignore_outgoing(&fd)?;
         bind(fd.as_raw_fd(), &address)?;
         let mut socket = Self {
             fd,
@@ -108,7 +108,7 @@ impl FrameSocket {
             count += 1;
             if message.flags.contains(MsgFlags::MSG_TRUNC) {
                 *oversized += 1;
-            } else if !is_outgoing(message.address) {
+            } else {
                 message.iovs().for_each(&mut *take);
             }
         }
@@ -118,7 +118,7 @@ impl FrameSocket {
     fn receive_one(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<bool, Errno> {
         let mut control = cmsg_space!(u32);
         let mut slice = [IoSliceMut::new(&mut self.buffers[0])];
-        let received = recvmsg::<LinkAddr>(
+        let received = recvmsg::<()>(
             self.fd.as_raw_fd(),
             &mut slice,
             Some(&mut control),
@@ -136,7 +136,7 @@ impl FrameSocket {
         }
         if message.flags.contains(MsgFlags::MSG_TRUNC) {
             self.oversized += 1;
-        } else if !is_outgoing(message.address) {
+        } else {
             let octets = message.bytes;
             take(&self.buffers[0][..octets]);
         }
@@ -197,10 +197,6 @@ fn link_address(interface: &str) -> Result<LinkAddr, Errno> {
         .filter(|entry| entry.interface_name == interface)
         .find_map(|entry| entry.address?.as_link_addr().copied())
         .ok_or(Errno::ENODEV)
-}
-
-fn is_outgoing(address: Option<LinkAddr>) -> bool {
-    address.is_some_and(|address| address.pkttype() == libc::PACKET_OUTGOING)
 }
 
 /// Says whether this changed anything. A veth hears everything anyway; a real NIC without it would hear little.

@@ -5,6 +5,7 @@
 //! - [`lab`]: two sites with their LAN hosts and uplinks in network namespaces, and everything that can be done to them.
 //! - [`traffic`], [`transfer`], [`ping`], [`iperf`]: what the LAN hosts send each other, and what arrived; [`snmp`]: what
 //!   their kernels counted.
+//! - [`junk`], [`flood`]: what strangers send, and how much of it they get answered.
 //! - [`figure`], [`histogram`], [`plot`]: what was measured, in numbers and pictures.
 //!
 //! It knows nothing of how an appliance works inside: it starts one, reads its status and looks at frames.
@@ -13,9 +14,11 @@
 
 pub mod emulator;
 pub mod figure;
+pub mod flood;
 pub mod frame_socket;
 pub mod histogram;
 pub mod iperf;
+pub mod junk;
 pub mod lab;
 pub mod netns;
 pub mod ping;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::netns::joined;
+use crate::netns::{Namespace, joined};
 use crate::traffic::Host;
 
 /// Counters of one namespace since it was made, of IPv4 and IPv6 together.
@@ -43,6 +43,16 @@ pub fn too_large(host: &Host) -> io::Result<TooLarge> {
 pub fn tcp_segments(host: &Host) -> io::Result<TcpSegments> {
     let tables = || Ok(parse_tcp(&own_table("snmp")?, &own_table("netstat")?));
     joined(host.namespace.spawn(tables))
+}
+
+/// Fragments over IPv4 that the kernel of a namespace took and did not give on as a whole packet: it puts together what
+/// an AF_PACKET port receives.
+pub fn fragments_kept(namespace: &Namespace) -> io::Result<u64> {
+    let count = |snmp: &str| {
+        let of_ip = |name: &str| in_table(snmp, "Ip:", name).unwrap_or(0);
+        of_ip("ReasmReqds") - of_ip("ReasmOKs")
+    };
+    joined(namespace.spawn(move || Ok(count(&own_table("snmp")?))))
 }
 
 /// Of the calling thread's namespace.

@@ -23,6 +23,8 @@ pub struct Session {
     /// The configuration's `graph`.
     pub name: String,
     pub state: String,
+    pub local_session_id: u16,
+    pub peer_session_id: u16,
     pub ha: bool,
     pub sent_packets: u64,
     pub send_dropped_packets: u64,
@@ -37,6 +39,8 @@ pub struct Session {
     pub wins: u64,
     pub duplicates: u64,
     pub too_late: u64,
+    /// LCP echoes of the peer that the workers answered.
+    pub echo_answered: u64,
     pub per_worker: Vec<SessionWorker>,
     pub round_trip: RoundTrip,
     pub skew: Skew,
@@ -83,6 +87,8 @@ pub struct Tunnel {
     /// The routing table its packets travel in: in the lab, the link's number.
     pub table: u32,
     pub state: String,
+    pub local_tunnel_id: u16,
+    pub peer_tunnel_id: u16,
     pub peer_address: Option<SocketAddr>,
     /// What ended the last attempt or connection of an outgoing tunnel.
     pub last_result: Option<String>,
@@ -146,6 +152,9 @@ pub struct Port {
     pub name: String,
     pub received_packets: u64,
     pub sent_packets: u64,
+    pub punted_packets: u64,
+    pub reassembled_packets: u64,
+    pub reassembled_fragments: u64,
     pub drops: std::collections::BTreeMap<String, u64>,
 }
 

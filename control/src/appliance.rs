@@ -316,6 +316,7 @@ impl Appliance {
             received_octets: total(|counters| counters.received_octets.read()),
             sent_packets: total(|counters| counters.sent_packets.read()),
             sent_octets: total(|counters| counters.sent_octets.read()),
+            punted_packets: total(|counters| counters.punted_packets.read()),
             reassembled_packets: total(|counters| counters.reassembled_packets.read()),
             reassembled_fragments: total(|counters| counters.reassembled_fragments.read()),
             drops,

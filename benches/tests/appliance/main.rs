@@ -13,6 +13,7 @@ mod restart;
 mod sizes;
 mod slow;
 mod stall;
+mod strangers;
 mod wire;
 
 use std::process::Command;

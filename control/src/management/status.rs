@@ -75,6 +75,8 @@ pub struct Port {
     pub received_octets: u64,
     pub sent_packets: u64,
     pub sent_octets: u64,
+    /// Handed to the control thread: control messages, PPP, ARP and the like.
+    pub punted_packets: u64,
     /// Packets to us that were put together, and the fragments that they came in.
     pub reassembled_packets: u64,
     pub reassembled_fragments: u64,

@@ -186,6 +186,11 @@ impl Io {
         if !self.sources[source].policers.allow(class, self.now) {
             return Err(Drop::PuntPoliced);
         }
+        if class.is_for_anybody() && self.events.len() >= self.events.capacity() / 2 {
+            // The other half is for the peers of what is up, however late the
+            // control thread is.
+            return Err(Drop::PuntRingFull);
+        }
         self.tell(event)
     }
 

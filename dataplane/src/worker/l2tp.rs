@@ -209,7 +209,11 @@ impl Worker {
             source: message.source,
             frame: packet.into(),
         };
-        self.io.punt(port, Class::Ppp, event);
+        let class = match message.from_peer {
+            true => Class::Ppp,
+            false => Class::PppElsewhere,
+        };
+        self.io.punt(port, class, event);
         Ok(())
     }
 

@@ -12,8 +12,10 @@ pub(super) enum Class {
     L2tpControl,
     /// L2TP control messages of tunnels with a session, from its peer.
     L2tpTunnel,
-    /// PPP frames of known sessions.
+    /// PPP frames of known sessions, from their peers.
     Ppp,
+    /// The same from elsewhere: a NAT's new address, or somebody else's.
+    PppElsewhere,
     Report,
     /// Packets whose neighbour is unknown.
     Neighbour,
@@ -30,18 +32,27 @@ impl Class {
         Self::L2tpControl,
         Self::L2tpTunnel,
         Self::Ppp,
+        Self::PppElsewhere,
         Self::Report,
         Self::Neighbour,
         Self::Icmp,
     ];
 
+    /// Whether strangers can cause it: not only the peers of tunnels that are up.
+    pub(super) const fn is_for_anybody(self) -> bool {
+        !matches!(self, Self::L2tpTunnel | Self::Ppp | Self::Report)
+    }
+
     /// Packets per second, and how many at once, for each worker and port.
     /// Those of established peers are the keepalives of some thousand sessions.
     const fn limits(self) -> (u64, u64) {
         match self {
-            Self::Arp | Self::NeighbourDiscovery | Self::Local | Self::Neighbour | Self::Icmp => {
-                (1000, 256)
-            }
+            Self::Arp
+            | Self::NeighbourDiscovery
+            | Self::Local
+            | Self::PppElsewhere
+            | Self::Neighbour
+            | Self::Icmp => (1000, 256),
             Self::L2tpControl => (2000, 512),
             Self::L2tpTunnel | Self::Ppp | Self::Report => (20_000, 2048),
         }

@@ -84,7 +84,7 @@ impl Machine {
     pub(crate) fn new(shape: &Shape<'_>) -> Self {
         let workers = shape.workers;
         let inboxes = Inbox::for_workers(workers);
-        let channels: Vec<Channel> = (0..workers).map(|_| Channel::new(1024, 8192)).collect();
+        let channels: Vec<Channel> = (0..workers).map(|_| Channel::new(1024, 2048)).collect();
         let mut shares: Vec<Vec<WorkerPort>> = (0..workers).map(|_| Vec::new()).collect();
         let mut wires = Vec::new();
         let mut all_counters = Vec::new();

@@ -353,6 +353,57 @@ fn a_flood_of_strangers_does_not_starve_known_tunnels() {
     assert!(matches!(rig.one_event(), Event::L2tpControl { .. }));
 }
 
+/// Nobody empties the ring meanwhile: the control thread is late.
+#[test]
+fn strangers_leave_room_in_the_ring_for_peers() {
+    let mut rig = Rig::new();
+    let stranger = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 9), 5555);
+    let call = [0xc8, 0x02, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0];
+    // By every port and of several classes, more than half of it in all.
+    for _ in 0..512 {
+        for uplink in [1_u16, 2] {
+            let terminate = plain_message(uplink, &[0xc0, 0x21, 5, 1, 0, 4]);
+            for message in [&call[..], &terminate] {
+                let frame = l2tp_frame_from(stranger, uplink, message);
+                rig.send(uplink.into(), &frame);
+            }
+        }
+    }
+    let full = [1, 2].map(|uplink| rig.drops(uplink, Drop::PuntRingFull));
+    assert!(full.iter().sum::<u64>() > 0, "{full:?}");
+    let hello = [0xc8, 0x02, 0, 12, 0x01, 0x01, 0, 0, 0, 0, 0, 0];
+    let echo = plain_message(1, &[0xc0, 0x21, 9, 1, 0, 4]);
+    rig.send(1, &l2tp_frame(1, &hello));
+    rig.send(1, &l2tp_frame(1, &echo));
+    let mut events = rig.events();
+    let [hello, echo] = [events.len() - 2, events.len() - 1];
+    assert!(
+        matches!(&events[hello], Event::L2tpControl { source, .. } if *source == PEER.into()),
+        "{:?}",
+        events[hello]
+    );
+    let Event::Ppp { source, frame, .. } = events.remove(echo) else {
+        panic!("another event");
+    };
+    assert_eq!((source, &frame[2..3]), (PEER.into(), &[9][..]));
+}
+
+/// Whoever knows the ids of a session, but not where its peer is.
+#[test]
+fn ppp_from_elsewhere_does_not_starve_the_peer() {
+    let mut rig = Rig::new();
+    let stranger = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 9), 1701);
+    let terminate = plain_message(1, &[0xc0, 0x21, 5, 1, 0, 4]);
+    for _ in 0..5000 {
+        rig.send(1, &l2tp_frame_from(stranger, 1, &terminate));
+        rig.events();
+    }
+    assert!(rig.drops(1, Drop::PuntPoliced) > 1000);
+    let echo = plain_message(1, &[0xc0, 0x21, 9, 1, 0, 4]);
+    rig.send(1, &l2tp_frame(1, &echo));
+    assert!(matches!(rig.one_event(), Event::Ppp { source, .. } if source == PEER.into()));
+}
+
 #[test]
 fn a_report_is_handed_over_whole() {
     let mut rig = Rig::new();

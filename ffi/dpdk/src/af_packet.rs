@@ -3,7 +3,7 @@
 
 use std::ffi::c_int;
 use std::fs;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use crate::error::Error;
@@ -91,6 +91,64 @@ pub(crate) fn widen_send_buffers(sockets: &[RawFd]) {
         if !set_option(socket, libc::SO_SNDBUFFORCE, SEND_BUFFER_OCTETS) {
             set_option(socket, libc::SO_SNDBUF, SEND_BUFFER_OCTETS);
         }
+    }
+}
+
+/// Frames that the kernel dropped because a ring was full. Drivers before DPDK
+/// 24.11 do not ask.
+#[derive(Default)]
+pub(crate) struct Missed {
+    /// The driver's sockets, by descriptors of our own.
+    sockets: Vec<OwnedFd>,
+    count: u64,
+}
+
+impl Missed {
+    /// Of these sockets, which are open as long as the caller holds the lock of
+    /// the control functions.
+    pub(crate) fn of(sockets: &[RawFd]) -> Self {
+        let own = |&socket: &RawFd| {
+            // SAFETY: it was open when it was found, and only the driver, which
+            // runs under the lock, closes it.
+            unsafe { BorrowedFd::borrow_raw(socket) }.try_clone_to_owned()
+        };
+        Self {
+            // Without a descriptor of ours its drops stay uncounted.
+            sockets: sockets.iter().flat_map(own).collect(),
+            count: 0,
+        }
+    }
+
+    /// All so far.
+    pub(crate) fn read(&mut self) -> u64 {
+        // The kernel begins anew whenever it is asked.
+        let new = self.sockets.iter().map(drops);
+        self.count += new.sum::<u64>();
+        self.count
+    }
+}
+
+/// Frames dropped since this was last asked.
+fn drops(socket: &OwnedFd) -> u64 {
+    let mut statistics = libc::tpacket_stats {
+        tp_packets: 0,
+        tp_drops: 0,
+    };
+    let mut octets = size_of::<libc::tpacket_stats>() as libc::socklen_t;
+    // SAFETY: structure and length live through the call, which writes no more than said.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_STATISTICS,
+            (&raw mut statistics).cast(),
+            &raw mut octets,
+        )
+    };
+    if result == 0 {
+        statistics.tp_drops.into()
+    } else {
+        0
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
+use crate::af_packet::Missed;
 use crate::mempool::Pool;
 use crate::ring::RingPair;
 
@@ -24,6 +25,8 @@ pub(crate) struct Attachment {
     pub(crate) device: String,
     /// Octets that the driver writes into buffers without looking at their size.
     pub(crate) blind_octets: u16,
+    /// What the kernel could not put into the rings of an AF_PACKET port.
+    pub(crate) missed: Missed,
     /// Held for its destructor only.
     pub(crate) _rings: Option<Arc<RingPair>>,
 }

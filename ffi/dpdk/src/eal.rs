@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::af_packet;
+use crate::af_packet::{self, Missed};
 use crate::control::{self, Attachment};
 use crate::error::{EalError, Error, last_errno};
 use crate::port::PortId;
@@ -137,10 +137,12 @@ impl Eal {
         // SAFETY: both strings live through the call, which copies them.
         let result = unsafe { dpdk_sys::rte_vdev_init(device.as_ptr(), args.as_ptr()) };
         Error::check("rte_vdev_init", name, result)?;
+        let mut missed = Missed::default();
         if is_driver(name, "af_packet") {
             let mut made = af_packet::packet_sockets();
             made.retain(|socket| !before.contains(socket));
             af_packet::widen_send_buffers(&made);
+            missed = Missed::of(&made);
         }
         let found = port_by_name(name, &device);
         match found {
@@ -148,6 +150,7 @@ impl Eal {
                 let attachment = Attachment {
                     device: name.to_owned(),
                     blind_octets,
+                    missed,
                     _rings: None,
                 };
                 control.attachments.insert(port.0, attachment);
@@ -195,6 +198,7 @@ impl Eal {
             let attachment = Attachment {
                 device,
                 blind_octets: 0,
+                missed: Missed::default(),
                 _rings: Some(Arc::clone(&rings)),
             };
             control.attachments.insert(id.0, attachment);

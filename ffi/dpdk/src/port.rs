@@ -178,7 +178,9 @@ impl Port {
     /// What the device counted; zeros when it does not count.
     #[must_use]
     pub fn stats(&self) -> PortStats {
-        let _control = control::lock();
+        let mut control = control::lock();
+        let attachment = control.attachments.get_mut(&self.0.id.0);
+        let missed = attachment.map_or(0, |attachment| attachment.missed.read());
         let mut stats = dpdk_sys::rte_eth_stats::default();
         // SAFETY: the port is open; the result is written by the call only.
         unsafe { dpdk_sys::rte_eth_stats_get(self.0.id.0, &mut stats) };
@@ -187,7 +189,7 @@ impl Port {
             tx_packets: stats.opackets,
             rx_octets: stats.ibytes,
             tx_octets: stats.obytes,
-            rx_missed: stats.imissed,
+            rx_missed: stats.imissed + missed,
             rx_errors: stats.ierrors,
             tx_errors: stats.oerrors,
             rx_no_mbuf: stats.rx_nombuf,

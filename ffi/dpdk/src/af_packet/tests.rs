@@ -136,6 +136,50 @@ fn cross_veth() {
 }
 
 #[test]
+fn what_a_full_ring_had_no_room_for_is_counted() {
+    const SENT: usize = 40 * 32;
+    in_namespace(|| {
+        ip("link add full0 type veth peer name full1");
+        for interface in ["full0", "full1"] {
+            let ipv6 = format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
+            let _ = fs::write(ipv6, "1");
+            ip(&format!("link set {interface} up"));
+        }
+        let made = af_packet("full0", 1, 1500).unwrap();
+        let pool = Mempool::new(eal(), "full-pool", 2048, 0, made.data_room).unwrap();
+        let [(_first, _, mut send), (second, mut receive, _)] = ["full0", "full1"].map(|end| {
+            let args = af_packet(end, 1, 1500).unwrap().args;
+            let name = format!("net_af_packet_{end}");
+            let id = eal().attach_vdev(&name, &args).unwrap();
+            Port::open(eal(), id, &port_config(&pool, 1)).unwrap()
+        });
+        assert_eq!(second.stats().rx_missed, 0);
+        let mut taken = 0;
+        while taken < SENT {
+            let mut burst = Burst::new();
+            assert!(pool.alloc_bulk(&mut burst, 32));
+            for frame in &mut burst {
+                assert!(frame.extend_from_slice(&[0x55; 100]));
+            }
+            taken += send[0].tx_burst(&mut burst);
+        }
+        thread::sleep(Duration::from_millis(50));
+        let missed = second.stats().rx_missed;
+        assert!(missed > 0, "a ring of {FRAMES} slots holds {SENT} frames");
+        let mut received = 0;
+        loop {
+            let mut burst = Burst::new();
+            match receive[0].rx_burst(&mut burst) {
+                0 => break,
+                count => received += count as u64,
+            }
+        }
+        assert_eq!(received + missed, taken as u64);
+        assert_eq!(second.stats().rx_missed, missed, "asking changes nothing");
+    });
+}
+
+#[test]
 fn an_interface_that_is_slow_does_not_hold_its_worker_up() {
     in_namespace(|| {
         ip("link add slow0 type veth peer name slow1");
