@@ -187,6 +187,8 @@ impl Appliance {
         if now >= self.next_link_check {
             self.next_link_check = now + LINK_PERIOD;
             self.follow_links(now);
+            // What was withheld is said though nobody says more.
+            log::logger().flush();
         }
         let engine = &mut self.engine;
         let events = self

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::appliance;
 use crate::config::{self, Config, Problem, Severity};
+use crate::logging;
 use crate::management::socket::{self, ClientError};
 use crate::management::status::Status;
 use crate::management::watch;
@@ -111,10 +112,9 @@ fn complain(text: &str) {
 }
 
 fn run(file: &Path) -> ExitCode {
-    let environment = env_logger::Env::new().filter_or("HAL2TP_LOG", "info");
-    env_logger::Builder::from_env(environment)
-        .format_timestamp_millis()
-        .init();
+    if let Err(error) = logging::start() {
+        complain(&format!("no log: {error}"));
+    }
     let config = match Config::load(file) {
         Ok((config, warnings)) => {
             for warning in &warnings {

@@ -11,6 +11,7 @@ pub mod engine;
 pub mod ha;
 pub mod host;
 pub mod l2tp;
+mod logging;
 pub mod management;
 mod multimap;
 pub mod ppp;

@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use dataplane::command::Prefix;
 use rand::rngs::StdRng;
 
 use super::avp::VendorAvp;
@@ -13,8 +14,8 @@ use super::header::ControlHeader;
 use super::index::TunnelIndex;
 use super::message::{Message, MessageType, host_name_of_sccrq, value_of};
 use super::tunnel::{
-    CallIndex, Context, Path, Request, Tunnel, check_can_answer, check_version, free_id,
-    stop_message,
+    CallIndex, Context, Path, Request, Room, Tunnel, check_can_answer, check_version, free_id,
+    no_room, stop_message,
 };
 use super::{
     CallCause, CallId, CallInfo, Dial, EndpointConfig, Event, Incoming, Output, PORT, TunnelCause,
@@ -292,9 +293,22 @@ impl Endpoint {
             return;
         }
         let handle = tunnel.handle();
-        self.with_tunnel(now, handle, |tunnel, cx| {
-            tunnel.handle_packet(cx, path.peer, header, body)
+        let half_open = tunnel.facts().half_open;
+        let room = half_open.map_or(Some(Vec::new()), |source| self.room(source));
+        let is_free = room.is_some();
+        let after = self.with_tunnel(now, handle, |tunnel, cx| {
+            if !is_free {
+                cx.room = Room::Full;
+            }
+            tunnel.handle_packet(cx, path.peer, header, body);
+            (cx.room, tunnel.is_half_open())
         });
+        match after {
+            Some((Room::Refused, _)) => self.statistics.limited += 1,
+            // It was established, if it was not before.
+            Some((_, false)) => self.displace(room.unwrap_or_default()),
+            _ => {}
+        }
     }
 
     /// Tunnel id 0: the peer does not know ours yet. It asks for a tunnel, or
@@ -390,9 +404,7 @@ impl Endpoint {
                     self.accept(now, path, incoming, header, &message, body);
                 } else {
                     self.statistics.limited += 1;
-                    let (result, error) = (StopResult::ERROR, ErrorCode::NO_RESOURCES);
-                    let close = TunnelClose::new(result, error, "too many tunnels");
-                    self.refuse(now, &path, assigned, &close);
+                    self.refuse(now, &path, assigned, &no_room());
                 }
             }
         }
@@ -431,6 +443,26 @@ impl Endpoint {
     fn make_room(&mut self, path: &Path) -> bool {
         let limits = &self.config.limits;
         let (all, source) = (&self.index, path.source());
+        let Some(mut displaced) = self.room(source) else {
+            return false;
+        };
+        let (mut half_open, mut of_source) = (all.half_open(), all.half_open_from(source));
+        if of_source.len() >= limits.half_open_per_source {
+            displaced.extend(of_source.next());
+            self.statistics.limited += 1;
+        } else if half_open.len() >= limits.half_open {
+            displaced.extend(half_open.next());
+            self.statistics.limited += 1;
+        }
+        self.displace(displaced);
+        true
+    }
+
+    /// The closed tunnels in whose place one more of this source may be
+    /// established; `None` when there is no room. Looked at when a tunnel is asked
+    /// for and when it is established: between the two come others.
+    fn room(&self, source: Prefix) -> Option<Vec<TunnelId>> {
+        let (all, limits) = (&self.index, &self.config.limits);
         let rooms = [
             (
                 all.established_from(source),
@@ -444,26 +476,18 @@ impl Endpoint {
             if established < limit {
                 continue;
             }
-            let Some(oldest) = lingering.next() else {
-                return false;
-            };
-            displaced.push(oldest);
+            displaced.push(lingering.next()?);
         }
-        let (mut half_open, mut of_source) = (all.half_open(), all.half_open_from(source));
-        if of_source.len() >= limits.half_open_per_source {
-            displaced.extend(of_source.next());
-            self.statistics.limited += 1;
-        } else if half_open.len() >= limits.half_open {
-            displaced.extend(half_open.next());
-            self.statistics.limited += 1;
-        }
-        for handle in displaced {
+        Some(displaced)
+    }
+
+    fn displace(&mut self, tunnels: Vec<TunnelId>) {
+        for handle in tunnels {
             if let Some(tunnel) = self.tunnels.get_mut(&handle) {
                 tunnel.displace();
             }
             self.reschedule(handle);
         }
-        true
     }
 
     /// RFC 2661 section 4.4.3, Tie Breaker: when both sides ask for one tunnel
@@ -565,6 +589,7 @@ impl Endpoint {
             config: &self.config,
             outputs: &mut self.outputs,
             calls: &mut self.calls,
+            room: Room::Free,
         };
         (cx, &self.config)
     }
@@ -600,6 +625,7 @@ impl Endpoint {
             config: &self.config,
             outputs: &mut self.outputs,
             calls: &mut self.calls,
+            room: Room::Free,
         };
         let outcome = work(tunnel, &mut cx);
         self.reschedule(handle);

@@ -23,10 +23,10 @@ mod context;
 mod setup;
 mod table;
 
-pub(super) use context::{CallIndex, Context, free_id};
+pub(super) use context::{CallIndex, Context, Room, free_id};
 use table::CallTable;
 
-pub(super) use setup::{Request, check_can_answer, check_version};
+pub(super) use setup::{Request, check_can_answer, check_version, no_room};
 
 /// A peer that is never asked whether it lives ([`Peering::hello_interval`] of zero)
 /// and has no call either may be gone: it is not waited for any longer.

@@ -330,6 +330,47 @@ fn tunnels_are_limited_in_all_and_for_each_source_and_closed_ones_make_room() {
     assert_eq!(script.endpoint.tunnels().count(), 4);
 }
 
+/// Tunnels that are asked for while there is room, and established when there is none.
+#[test]
+fn half_open_tunnels_do_not_get_past_the_limits() {
+    for (in_all, per_source) in [(3, 9), (9, 3)] {
+        let limits = Limits {
+            incoming_tunnels: in_all,
+            incoming_tunnels_per_source: per_source,
+            ..Limits::default()
+        };
+        let mut script = limited(limits);
+        let peers = 1000..1008;
+        let asked: Vec<u16> = peers
+            .clone()
+            .map(|port| {
+                script.peer = SocketAddr::new(Ipv4Addr::new(192, 0, 2, 1).into(), port);
+                (script.ns, script.nr, script.tunnel_id) = (0, 0, 0);
+                script.request(Vec::new());
+                script.tunnel_id
+            })
+            .collect();
+        let mut refused = Vec::new();
+        for (port, tunnel_id) in peers.zip(asked) {
+            script.peer.set_port(port);
+            (script.ns, script.nr, script.tunnel_id) = (1, 1, tunnel_id);
+            script.say(0, &message(MessageType::Scccn, Vec::new()));
+            let answers = script.messages();
+            refused.extend(answers.iter().map(|stop| (stop.kind(), codes(stop))));
+        }
+        assert_eq!(refused, [(MessageType::StopCcn, (2, 4)); 5]);
+        let established = |event: &&Event| matches!(event, Event::TunnelEstablished { .. });
+        assert_eq!(script.events.iter().filter(established).count(), 3);
+        assert_eq!(script.endpoint.statistics().limited, 5);
+        // A closed tunnel makes room for one that is established meanwhile.
+        let oldest = script.endpoint.tunnels().next().unwrap();
+        script.endpoint.close_tunnel(script.now, oldest, shutdown());
+        script.sent();
+        establish_from(&mut script, 1, 2000);
+        assert!(script.endpoint.tunnel(oldest).is_none());
+    }
+}
+
 #[test]
 fn calls_are_limited_in_all() {
     let limits = Limits {

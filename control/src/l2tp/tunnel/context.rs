@@ -15,6 +15,16 @@ pub(in crate::l2tp) struct Context<'a> {
     pub(in crate::l2tp) config: &'a EndpointConfig,
     pub(in crate::l2tp) outputs: &'a mut VecDeque<Output>,
     pub(in crate::l2tp) calls: &'a mut CallIndex,
+    pub(in crate::l2tp) room: Room,
+}
+
+/// Whether a half-open tunnel may be established.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::l2tp) enum Room {
+    Free,
+    Full,
+    /// It asked to be, and was refused.
+    Refused,
 }
 
 impl Context<'_> {

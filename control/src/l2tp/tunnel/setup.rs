@@ -6,7 +6,7 @@ use core::num::NonZeroU16;
 
 use rand::{Rng, RngCore};
 
-use super::{Context, Path, Tunnel, TunnelState};
+use super::{Context, Path, Room, Tunnel, TunnelState};
 use crate::l2tp::avp::{Attribute, NonEmpty, ProtocolVersion};
 use crate::l2tp::channel::Packet;
 use crate::l2tp::code::{ErrorCode, StopResult, TunnelClose};
@@ -169,6 +169,12 @@ impl Tunnel {
             return;
         }
         self.channel.set_passive(false);
+        if cx.room == Room::Full {
+            // Others were quicker since it asked.
+            cx.room = Room::Refused;
+            self.fault(cx, no_room());
+            return;
+        }
         self.established(cx);
     }
 
@@ -215,6 +221,12 @@ impl Tunnel {
             None => Err(not_authorised("Challenge Response missing")),
         }
     }
+}
+
+/// A limit on tunnels is reached.
+pub(in crate::l2tp) fn no_room() -> TunnelClose {
+    let (result, error) = (StopResult::ERROR, ErrorCode::NO_RESOURCES);
+    TunnelClose::new(result, error, "too many tunnels")
 }
 
 fn not_authorised(message: &str) -> TunnelClose {
