@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use control::host::{Action, Cause, Icmp, Interface, Neighbours};
+use control::host::{Action, Cause, Icmp, Interface, Neighbours, too_big};
 use dataplane::command::{InterfaceId, NextHop, PortId, Prefix, SetId, TableId};
 use fuzz::Input;
 use libfuzzer_sys::fuzz_target;
@@ -118,6 +118,9 @@ fn discovery(input: &mut Input<'_>) -> Vec<u8> {
 fn icmp(packet: &[u8]) {
     let mut icmp = Icmp::new();
     let now = Duration::ZERO;
+    if let Some(told) = too_big(packet) {
+        assert!(told.payload.len() < packet.len());
+    }
     if let Some(answer) = icmp.handle_local(now, packet) {
         assert_eq!(icmp.handle_local(now, &answer), None);
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dataplane::command::{Command, Ordering, SessionId, SessionSpec, TableId};
-use dataplane::headers::encapsulation;
 use dataplane::headers::lcp::ECHO_REQUEST;
 use dataplane::sequence::Sequence;
 
@@ -13,6 +12,7 @@ use super::dialer::{Failure, failure_of_call, failure_of_ppp, failure_of_tunnel}
 use super::hearing::Hearing;
 use super::link::{Link, Origin, Phase};
 use super::membership::Admission;
+use super::path_mtu::overhead;
 use super::{Engine, Output, ppp_settings};
 use crate::config::{Config, Ppp, Server};
 use crate::ha::Agreement;
@@ -409,6 +409,7 @@ impl Engine {
             hearing: Hearing::default(),
             heard: 0,
             skew: Box::default(),
+            lowered: None,
             candidate: None,
             scheduled: None,
             answered_echo_sent_at: None,
@@ -434,18 +435,7 @@ impl Engine {
             interface.table == table && interface.addresses.iter().any(|own| own.address == local)
         });
         let path = place.map_or(DEFAULT_PATH_MTU, |place| self.interface_mtu(place));
-        let overhead = if ha {
-            encapsulation::HA_OCTETS
-        } else if settings.sequencing {
-            encapsulation::PLAIN_MAX_OCTETS + encapsulation::SEQUENCE_OCTETS
-        } else {
-            encapsulation::PLAIN_MAX_OCTETS
-        };
-        let overhead = match local {
-            IpAddr::V4(_) => overhead,
-            IpAddr::V6(_) => overhead + encapsulation::IPV6_EXTRA_OCTETS,
-        };
-        let fits = path.saturating_sub(u16::try_from(overhead).unwrap_or(u16::MAX));
+        let fits = path.saturating_sub(overhead(local, ha, settings.sequencing));
         settings.mtu.map_or(fits, |mtu| mtu.min(fits))
     }
 

@@ -10,6 +10,7 @@ use dataplane::headers::l2tp;
 use dataplane::headers::lcp::{ECHO_REPLY, ECHO_REQUEST};
 
 use super::hearing::Hearing;
+use super::path_mtu::Lowered;
 use super::report::Given;
 use super::skew::LinkSkew;
 use crate::ha::Agreement;
@@ -136,6 +137,8 @@ pub(super) struct Link {
     /// Packets received and echoes answered by the workers, when last asked.
     pub(super) heard: u64,
     pub(super) skew: Box<LinkSkew>,
+    /// Its path carries less than the interface.
+    pub(super) lowered: Option<Lowered>,
     /// Where a NAT seems to have moved the peer; not believed until it answers there.
     pub(super) candidate: Option<Candidate>,
     /// When the engine's timer queue has this link.
@@ -231,10 +234,14 @@ impl Link {
         match self.phase {
             Phase::Leaving { until } => Some(until),
             Phase::Held { until } => Some(until),
-            _ => [self.ppp.next_timeout(), self.next_report]
-                .into_iter()
-                .flatten()
-                .min(),
+            _ => [
+                self.ppp.next_timeout(),
+                self.next_report,
+                self.lowered_until(),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
         }
     }
 

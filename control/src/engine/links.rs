@@ -16,6 +16,8 @@ pub(super) struct Links {
     links: BTreeMap<SessionId, Link>,
     /// By the tunnel and session id in what we receive.
     by_ids: Multimap<(u16, u16), SessionId>,
+    /// By those in what we send.
+    by_peer_ids: Multimap<(u16, u16), SessionId>,
     by_tunnel: Multimap<TunnelId, SessionId>,
     by_set: Multimap<SetId, SessionId>,
     by_group: Multimap<u32, SessionId>,
@@ -25,11 +27,16 @@ fn ids(link: &Link) -> (u16, u16) {
     (link.spec.local_tunnel, link.spec.local_session)
 }
 
+fn peer_ids(link: &Link) -> (u16, u16) {
+    (link.spec.peer_tunnel, link.spec.peer_session)
+}
+
 impl Links {
     /// Adds a link. Its tunnel, ids and set stay what they are.
     pub(super) fn insert(&mut self, link: Link) {
         let id = link.id;
         self.by_ids.insert(ids(&link), id);
+        self.by_peer_ids.insert(peer_ids(&link), id);
         self.by_tunnel.insert(link.tunnel, id);
         if let Some(set) = link.set {
             self.by_set.insert(set, id);
@@ -43,6 +50,7 @@ impl Links {
     pub(super) fn remove(&mut self, id: SessionId) -> Option<Link> {
         let link = self.links.remove(&id)?;
         self.by_ids.remove(&ids(&link), id);
+        self.by_peer_ids.remove(&peer_ids(&link), id);
         self.by_tunnel.remove(&link.tunnel, id);
         if let Some(set) = link.set {
             self.by_set.remove(&set, id);
@@ -88,6 +96,10 @@ impl Links {
         self.by_ids.of(ids).map(|id| &self.links[&id])
     }
 
+    pub(super) fn of_peer_ids(&self, ids: (u16, u16)) -> impl Iterator<Item = &Link> {
+        self.by_peer_ids.of(ids).map(|id| &self.links[&id])
+    }
+
     pub(super) fn of_tunnel(&self, tunnel: TunnelId) -> impl Iterator<Item = &Link> {
         self.by_tunnel.of(tunnel).map(|id| &self.links[&id])
     }
@@ -110,6 +122,7 @@ impl Links {
     pub(super) fn is_empty(&self) -> bool {
         self.links.is_empty()
             && self.by_ids.is_empty()
+            && self.by_peer_ids.is_empty()
             && self.by_tunnel.is_empty()
             && self.by_set.is_empty()
             && self.by_group.is_empty()

@@ -598,6 +598,10 @@ impl Engine {
             Phase::Leaving { .. } | Phase::Held { .. } => (),
             _ => {
                 link.ppp.handle_timeout(now);
+                self.raise_mtu(now, id);
+                let Some(link) = self.links.get(&id) else {
+                    return;
+                };
                 if link.next_report.is_some_and(|due| due <= now) {
                     self.send_report(now, id, false);
                 }

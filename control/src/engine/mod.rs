@@ -21,6 +21,7 @@ mod link;
 mod links;
 mod membership;
 mod nat;
+mod path_mtu;
 mod ppp_settings;
 mod report;
 mod rib;
@@ -190,6 +191,9 @@ impl Engine {
                 interface,
                 packet,
             } => {
+                if self.handle_too_big(now, &packet) {
+                    return;
+                }
                 if let Some(reply) = self.icmp.handle_local(now, &packet) {
                     self.send_ip(now, table, interface, reply);
                 }

@@ -11,6 +11,7 @@ mod mixture;
 mod names;
 mod nat;
 mod network;
+mod path_mtu;
 mod peering;
 mod plain;
 mod ppp;

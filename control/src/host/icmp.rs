@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use dataplane::event::IcmpCause;
 
+pub use ipv6::{TooBig, too_big};
 use limit::Limit;
 
 /// Octets of the header of an error and of an echo.

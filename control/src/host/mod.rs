@@ -11,7 +11,7 @@ mod icmp;
 mod neighbours;
 mod proxy;
 
-pub use icmp::{Cause, Icmp, IcmpCounters, Refusal};
+pub use icmp::{Cause, Icmp, IcmpCounters, Refusal, TooBig, too_big};
 pub use neighbours::{
     Action, Interface, Neighbour, NeighbourCounters, NeighbourState, Neighbours, link_local,
 };

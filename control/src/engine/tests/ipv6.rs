@@ -157,7 +157,12 @@ fn introduce(engine: &mut Engine, host: Ipv6Addr, target: Ipv6Addr) {
 }
 
 /// An ICMPv6 packet with its checksum.
-fn icmp(source: Ipv6Addr, destination: Ipv6Addr, hop_limit: u8, mut message: Vec<u8>) -> Vec<u8> {
+pub(super) fn icmp(
+    source: Ipv6Addr,
+    destination: Ipv6Addr,
+    hop_limit: u8,
+    mut message: Vec<u8>,
+) -> Vec<u8> {
     let length = u16::try_from(message.len()).expect("short");
     let mut pseudo = source.octets().to_vec();
     pseudo.extend(destination.octets());
@@ -167,7 +172,7 @@ fn icmp(source: Ipv6Addr, destination: Ipv6Addr, hop_limit: u8, mut message: Vec
     pseudo.extend(&message);
     let words = pseudo.chunks(2);
     let mut sum: u32 = words
-        .map(|word| u32::from(word[0]) << 8 | u32::from(word[1]))
+        .map(|word| u32::from(word[0]) << 8 | word.get(1).map_or(0, |&low| u32::from(low)))
         .sum();
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);

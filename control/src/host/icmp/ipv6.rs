@@ -1,8 +1,9 @@
 //! The forms of ICMP for IPv6 (RFC 4443).
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv6Addr, SocketAddr};
 
 use dataplane::headers::ipv6::{self, Ipv6, UpperLayer};
+use dataplane::headers::udp;
 use smoltcp::wire::{
     Icmpv6DstUnreachable, Icmpv6Message, Icmpv6Packet, Icmpv6ParamProblem, Icmpv6TimeExceeded,
     IpAddress, UdpPacket,
@@ -41,6 +42,43 @@ pub(super) fn parse(packet: &[u8]) -> Result<Packet<'_>, Refusal> {
         octets: &packet[..header.total_octets],
         header,
         upper,
+    })
+}
+
+/// A router's word that a datagram of ours was too big for its next line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooBig<'p> {
+    /// What the line carries, octets.
+    pub mtu: u32,
+    /// Where the datagram was from, and where it went.
+    pub source: SocketAddr,
+    pub destination: SocketAddr,
+    /// What it had behind its UDP header, as far as it is quoted.
+    pub payload: &'p [u8],
+}
+
+/// Reads a Packet Too Big about a UDP datagram (RFC 4443, 3.2).
+pub fn too_big(packet: &[u8]) -> Option<TooBig<'_>> {
+    let about = parse(packet).ok()?;
+    check_addresses(&about).ok()?;
+    let message = about.octets.get(about.upper.offset..)?;
+    let icmp = Icmpv6Packet::new_checked(message).ok()?;
+    let is_it = about.upper.protocol == ipv6::NEXT_ICMPV6
+        && !about.upper.is_fragment()
+        && icmp.msg_type() == Icmpv6Message::PktTooBig
+        && icmp.verify_checksum(&about.header.source, &about.header.destination);
+    if !is_it {
+        return None;
+    }
+    let quoted = message.get(ICMP_HEADER_OCTETS..)?;
+    let header = ipv6::parse_start(quoted).ok()?;
+    let [s0, s1, d0, d1, _, _, _, _] = *quoted.get(ipv6::HEADER_OCTETS..)?.first_chunk()?;
+    let is_ours = header.next_header == ipv6::NEXT_UDP && header.source == about.header.destination;
+    is_ours.then(|| TooBig {
+        mtu: icmp.pkt_too_big_mtu(),
+        source: (header.source, u16::from_be_bytes([s0, s1])).into(),
+        destination: (header.destination, u16::from_be_bytes([d0, d1])).into(),
+        payload: &quoted[ipv6::HEADER_OCTETS + udp::HEADER_OCTETS..],
     })
 }
 

@@ -297,4 +297,16 @@ proptest! {
             prop_assert_eq!(again, None);
         }
     }
+
+    /// Whatever a router quotes: it is ours or nothing.
+    #[test]
+    fn a_packet_too_big_is_read_no_further_than_it_goes(mtu: u32, quoted in packet()) {
+        let told = icmp(FAR, US, 2, 0, &[&mtu.to_be_bytes()[..], &quoted].concat());
+        if let Some(read) = too_big(&told) {
+            prop_assert_eq!(read.mtu, mtu);
+            prop_assert_eq!(read.source.ip(), IpAddr::from(US));
+            prop_assert!(told.ends_with(read.payload));
+            prop_assert!(quoted.len() >= 48 + read.payload.len());
+        }
+    }
 }
