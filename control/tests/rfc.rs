@@ -14,19 +14,19 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn collect(directory: &Path, sources: &mut BTreeMap<PathBuf, String>) {
+fn collect(directory: &Path, sources: &mut BTreeMap<PathBuf, Source>) {
     for entry in std::fs::read_dir(directory).expect("a directory of ours") {
         let path = entry.expect("a directory of ours").path();
         if path.is_dir() && !path.ends_with("target") {
             collect(&path, sources);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = read(&path);
-            sources.insert(path, text);
+            let source = Source::new(read(&path));
+            sources.insert(path, source);
         }
     }
 }
 
-fn sources() -> BTreeMap<PathBuf, String> {
+fn sources() -> BTreeMap<PathBuf, Source> {
     let mut sources = BTreeMap::new();
     for place in SOURCES {
         collect(&root().join(place), &mut sources);
@@ -51,27 +51,45 @@ fn is_test(name: &str) -> bool {
     name.matches('_').count() >= 4
 }
 
-/// Whether a text has the function, as a test if it has a test's name.
-fn has(text: &str, name: &str) -> bool {
-    let (name, end) = match name.strip_suffix("...") {
-        Some(beginning) => (beginning, ""),
-        None => (name, "("),
-    };
-    let function = format!("fn {name}{end}");
-    let Some(place) = text.find(&function) else {
-        // The dataplane makes some of its tests with macros of its own.
-        return text.contains("macro_rules!") && text.contains(name);
-    };
-    !is_test(name)
-        || text[..place]
-            .lines()
-            .rev()
-            .take(4)
-            .any(|line| line.contains("#[test]"))
-        || text[..place].contains("proptest!")
+/// A source file, and which functions it has: whether each is a test.
+struct Source {
+    text: String,
+    functions: BTreeMap<String, bool>,
 }
 
-fn file_of<'s>(sources: &'s BTreeMap<PathBuf, String>, name: &str) -> Vec<&'s String> {
+impl Source {
+    fn new(text: String) -> Self {
+        // Some tests are made by macros.
+        let made = text.contains("macro_rules!");
+        let (mut functions, mut test) = (BTreeMap::new(), 0);
+        for line in text.lines() {
+            test = if line.contains("#[test]") {
+                4
+            } else {
+                test - i32::from(test > 0)
+            };
+            let Some((_, after)) = line.split_once("fn ") else {
+                continue;
+            };
+            let name = after.split(['(', '<']).next().unwrap_or_default();
+            functions.insert(name.to_owned(), test > 0 || made);
+        }
+        Self { text, functions }
+    }
+
+    /// Whether it has the function, as a test if it has a test's name.
+    fn has(&self, name: &str) -> bool {
+        let beginning = name.strip_suffix("...");
+        let from = beginning.unwrap_or(name);
+        let mut functions = self.functions.range(from.to_owned()..);
+        functions.next().is_some_and(|(function, &test)| {
+            let is_it = function == name || beginning.is_some_and(|it| function.starts_with(it));
+            is_it && (test || !is_test(name))
+        })
+    }
+}
+
+fn file_of<'s>(sources: &'s BTreeMap<PathBuf, Source>, name: &str) -> Vec<&'s Source> {
     let is_it = |path: &&PathBuf| path.ends_with(name);
     sources
         .keys()
@@ -108,10 +126,9 @@ fn what_the_table_names_is_there() {
         tests += usize::from(is_test(name));
         // A fuzz target is a file.
         let is_target = !file_of(&sources, &format!("{name}.rs")).is_empty();
-        let found = is_target
-            || texts
-                .iter()
-                .any(|text| has(text, name) || (!is_test(name) && text.contains(name)));
+        let is_named =
+            |source: &&Source| source.has(name) || (!is_test(name) && source.text.contains(name));
+        let found = is_target || texts.iter().any(is_named);
         if !found {
             missing.push(named);
         }
