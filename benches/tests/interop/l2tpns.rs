@@ -10,12 +10,11 @@ use nix::sys::signal::Signal;
 use super::process::Process;
 use super::radius::{Radius, User};
 use super::{
-    FAMILIES, assert_carries, assert_echoes_are_answered, build, wait_for_result, wait_until_down,
+    FAMILIES, assert_carries, assert_echoes_are_answered, build, template, wait_for_result,
     wait_until_up,
 };
 
 const PROGRAM: &str = "/usr/sbin/l2tpns";
-const CONFIG: &str = include_str!("configs/l2tpns");
 const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// The daemon, and the server that tells it who may log in.
@@ -34,7 +33,7 @@ impl L2tpns {
         );
         let directory = lab.directory().join("l2tpns");
         fs::create_dir_all(&directory).unwrap();
-        let mut config = CONFIG.replace("DIRECTORY", &directory.display().to_string());
+        let mut config = template("l2tpns").replace("DIRECTORY", &directory.display().to_string());
         for (from, to) in edits {
             assert!(config.contains(from), "no {from:?} in its file");
             config = config.replace(from, to);
@@ -137,7 +136,7 @@ fn l2tpns_as_lns_carries_data_and_comes_back() {
     // It dies.
     drop(lns);
     let _lns = L2tpns::start(&lab, &[]);
-    wait_until_down(&lab, Site::Remote);
+    wait_for_result(&lab, "LCP echoes are not answered");
     wait_until_up(&mut lab, Site::Remote, &FAMILIES);
     assert_carries(&lab, &FAMILIES);
 }

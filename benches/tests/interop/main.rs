@@ -4,11 +4,14 @@
 //! A peer that is not there makes its tests fail with the words NOT TESTED: a test that did not happen has not passed.
 //! `scripts/test` installs the peers, and leaves out, and names, the tests of those that cannot run on the machine.
 
+mod guest;
 mod l2tpns;
 mod process;
 mod radius;
+mod xl2tpd;
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use benches::lab::{Lab, LabConfig, Site};
@@ -18,18 +21,17 @@ use benches::transfer::{Transfer, TransferConfig};
 
 const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
 const SET_UP_LIMIT: Duration = Duration::from_secs(20);
-/// From a peer's decision to end a tunnel until we have it.
-const CLOSE_LIMIT: Duration = Duration::from_secs(5);
-/// `lcp-timeout` is 4 s.
-const DEATH_LIMIT: Duration = Duration::from_secs(8);
+/// Until a peer's end has come to us, or is found out: `lcp-timeout` is 4 s.
+const END_LIMIT: Duration = Duration::from_secs(8);
+const PATH_LIMIT: Duration = Duration::from_secs(5);
 /// Intervals of LCP echoes, a second each, that are watched.
-const ECHOES: u64 = 4;
+const ECHOES: u64 = 3;
 const TRANSFER_OCTETS: u64 = 2 << 20;
 
 /// One link of 2 ms, LANs of both families. `edits` are texts to replace in the file of `ours`.
 fn build(ours: Site, edits: &[(&str, &str)]) -> Lab {
     let mut config = LabConfig::demo().expect("the workspace is built");
-    config.configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/configs");
+    config.configs = configs();
     config.links = vec!["delay=2ms".parse().unwrap()];
     config.has_ipv6_lans = true;
     let edits = edits.iter().map(|&(from, to)| (from.into(), to.into()));
@@ -38,6 +40,15 @@ fn build(ours: Site, edits: &[(&str, &str)]) -> Lab {
         Site::Remote => config.remote_edits.extend(edits),
     }
     Lab::build(config).expect("the lab needs root")
+}
+
+fn configs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/configs")
+}
+
+/// A peer's file, with words in capitals to be replaced.
+fn template(name: &str) -> String {
+    fs::read_to_string(configs().join(name)).unwrap()
 }
 
 fn sleep(seconds: f64) {
@@ -75,7 +86,7 @@ fn wait_until_up(lab: &mut Lab, ours: Site, families: &[&str]) {
 fn wait_until_down(lab: &Lab, ours: Site) {
     let started = Instant::now();
     while session(lab, ours).state == "up" {
-        assert!(started.elapsed() < DEATH_LIMIT, "still up");
+        assert!(started.elapsed() < END_LIMIT, "still up");
         sleep(0.05);
     }
 }
@@ -89,7 +100,8 @@ fn assert_carries(lab: &Lab, families: &[&str]) {
             _ => lab.host_ipv6(site).clone(),
         };
         for (from, to) in ends.map(|site| (host(site), host(site.other()))) {
-            for packet_octets in [64, 1000, 1400, 1450] {
+            wait_for_path(&from, &to);
+            for packet_octets in [64, 1400, 1450] {
                 assert_pings(&from, &to, packet_octets);
             }
             let transfer = TransferConfig {
@@ -106,13 +118,32 @@ fn assert_carries(lab: &Lab, families: &[&str]) {
     }
 }
 
+/// Waits until the peer, which has its own pace, has its routes.
+fn wait_for_path(from: &Host, to: &Host) {
+    let started = Instant::now();
+    while !is_pinged(from, to, &["-c", "1", "-W", "1"]) {
+        assert!(
+            started.elapsed() < PATH_LIMIT,
+            "{} reaches nobody",
+            from.address
+        );
+        sleep(0.1);
+    }
+}
+
+fn is_pinged(from: &Host, to: &Host, words: &[&str]) -> bool {
+    let mut ping = from.namespace.command("ping");
+    let output = ping.args(words).arg(to.address.to_string()).output();
+    output.unwrap().status.success()
+}
+
 /// Three of three, none twice, in packets of that size which nobody may cut.
 fn assert_pings(from: &Host, to: &Host, packet_octets: usize) {
     let headers = if to.address.is_ipv4() { 28 } else { 48 };
     let size = (packet_octets - headers).to_string();
     let address = to.address.to_string();
     let words = [
-        "-n", "-c", "3", "-i", "0.1", "-W", "2", "-M", "do", "-s", &size, &address,
+        "-n", "-c", "3", "-i", "0.02", "-W", "2", "-M", "do", "-s", &size, &address,
     ];
     let output = from.namespace.command("ping").args(words).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -141,7 +172,7 @@ fn wait_for_result(lab: &Lab, text: &str) {
         if results.clone().any(|result| result.contains(text)) {
             return;
         }
-        assert!(started.elapsed() < CLOSE_LIMIT, "no {text:?}: {tunnels:?}");
+        assert!(started.elapsed() < END_LIMIT, "no {text:?}: {tunnels:?}");
         sleep(0.02);
     }
 }

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -21,7 +21,7 @@ impl Process {
     pub(super) fn start(command: &mut Command, log: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(log)?;
         let child = command
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(file.try_clone()?)
             .stderr(file)
             .process_group(0)
@@ -30,6 +30,10 @@ impl Process {
             child,
             log: log.to_owned(),
         })
+    }
+
+    pub(super) fn input(&mut self) -> Option<&mut ChildStdin> {
+        self.child.stdin.as_mut()
     }
 
     /// Everything that was printed.
@@ -57,6 +61,19 @@ impl Process {
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
+    }
+
+    pub(super) fn ends_within(&mut self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        loop {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return true;
+            }
+            if Instant::now() > deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
