@@ -338,8 +338,8 @@ impl Endpoint {
     fn stopped_by(&self, path: &Path, body: &[u8]) -> Option<TunnelId> {
         let assigned =
             |message: &Message| value_of!(message.attributes(), AssignedTunnelId).copied();
-        let requested = self.index.requested_over(path);
-        let mut half_open = requested
+        let assigned_any = self.index.assigned_over(path);
+        let mut half_open = assigned_any
             .filter_map(|handle| self.tunnels.get(&handle))
             .filter(|tunnel| tunnel.is_half_open());
         let stopped = half_open.find(|tunnel| {
@@ -428,7 +428,7 @@ impl Endpoint {
     }
 
     fn requested_by(&self, path: &Path, assigned: u16, body: &[u8]) -> Option<TunnelId> {
-        let mut tunnels = self.index.requested_by(path, assigned);
+        let mut tunnels = self.index.assigned(path, assigned);
         tunnels.find(|handle| {
             let tunnel = self.tunnels.get(handle);
             tunnel.is_some_and(|tunnel| tunnel.was_requested_by(path, assigned, body))
@@ -627,9 +627,27 @@ impl Endpoint {
             calls: &mut self.calls,
             room: Room::Free,
         };
+        let was_established = tunnel.is_established();
         let outcome = work(tunnel, &mut cx);
+        let is_new = tunnel.is_established() && !was_established;
         self.reschedule(handle);
+        if is_new {
+            self.supersede(now, handle);
+        }
         Some(outcome)
+    }
+
+    /// A peer that gives an id twice has restarted and forgotten the first
+    /// tunnel. What we still say to that one would end the new one.
+    fn supersede(&mut self, now: Duration, by: TunnelId) {
+        let facts = self.tunnels.get(&by).map(Tunnel::facts);
+        let Some((path, peer_id)) = facts.and_then(|facts| facts.peer) else {
+            return;
+        };
+        let same = self.index.assigned(&path, peer_id);
+        for handle in same.filter(|&handle| handle != by).collect::<Vec<_>>() {
+            self.with_tunnel(now, handle, Tunnel::supersede);
+        }
     }
 
     fn reschedule(&mut self, handle: TunnelId) {

@@ -16,9 +16,8 @@ use crate::multimap::Multimap;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Facts {
     pub(super) local_id: u16,
-    /// Of an incoming tunnel: where the request came from, with the id that the
-    /// peer assigned.
-    pub(super) request: Option<(Path, u16)>,
+    /// Where the peer is, with the id that it assigned, once it has.
+    pub(super) peer: Option<(Path, u16)>,
     /// Incoming and never established: the source that it counts for.
     pub(super) half_open: Option<Prefix>,
     /// Incoming, and is or was established: the source that it counts for.
@@ -36,7 +35,7 @@ pub(super) type Ends = (u32, IpAddr, IpAddr);
 pub(super) struct TunnelIndex {
     facts: BTreeMap<TunnelId, Facts>,
     by_local_id: BTreeMap<u16, TunnelId>,
-    by_request: Multimap<(Path, u16), TunnelId>,
+    by_peer: Multimap<(Path, u16), TunnelId>,
     half_open: BTreeSet<TunnelId>,
     half_open_by_source: Multimap<Prefix, TunnelId>,
     established: usize,
@@ -63,8 +62,8 @@ impl TunnelIndex {
 
     fn note(&mut self, tunnel: TunnelId, facts: &Facts) {
         self.by_local_id.insert(facts.local_id, tunnel);
-        if let Some(request) = facts.request {
-            self.by_request.insert(request, tunnel);
+        if let Some(peer) = facts.peer {
+            self.by_peer.insert(peer, tunnel);
         }
         if let Some(source) = facts.half_open {
             self.half_open.insert(tunnel);
@@ -85,8 +84,8 @@ impl TunnelIndex {
 
     fn forget(&mut self, tunnel: TunnelId, facts: &Facts) {
         self.by_local_id.remove(&facts.local_id);
-        if let Some(request) = facts.request {
-            self.by_request.remove(&request, tunnel);
+        if let Some(peer) = facts.peer {
+            self.by_peer.remove(&peer, tunnel);
         }
         if let Some(source) = facts.half_open {
             self.half_open.remove(&tunnel);
@@ -107,7 +106,7 @@ impl TunnelIndex {
     pub(super) fn is_empty(&self) -> bool {
         self.facts.is_empty()
             && self.by_local_id.is_empty()
-            && self.by_request.is_empty()
+            && self.by_peer.is_empty()
             && self.half_open.is_empty()
             && self.half_open_by_source.is_empty()
             && self.established == 0
@@ -123,9 +122,9 @@ impl TunnelIndex {
         self.by_local_id.get(&id).copied()
     }
 
-    /// Incoming tunnels that were requested over a path for this id of the peer.
-    pub(super) fn requested_by(&self, path: &Path, assigned_id: u16) -> Copied<Iter<'_, TunnelId>> {
-        self.by_request.of((*path, assigned_id))
+    /// Tunnels over a path for which the peer assigned this id.
+    pub(super) fn assigned(&self, path: &Path, assigned_id: u16) -> Copied<Iter<'_, TunnelId>> {
+        self.by_peer.of((*path, assigned_id))
     }
 
     /// Incoming tunnels that were never established, the oldest first.
@@ -138,9 +137,9 @@ impl TunnelIndex {
         self.half_open_by_source.of(source)
     }
 
-    /// Incoming tunnels that were requested over a path.
-    pub(super) fn requested_over(&self, path: &Path) -> impl Iterator<Item = TunnelId> {
-        self.by_request.within((*path, 0)..=(*path, u16::MAX))
+    /// Tunnels over a path for which the peer assigned any.
+    pub(super) fn assigned_over(&self, path: &Path) -> impl Iterator<Item = TunnelId> {
+        self.by_peer.within((*path, 0)..=(*path, u16::MAX))
     }
 
     /// Dialled tunnels between these ends whose peer has not answered yet.

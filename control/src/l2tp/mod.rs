@@ -272,6 +272,8 @@ pub enum TunnelCause {
     Unreachable,
     /// The peer's simultaneous request won (RFC 2661 section 4.4.3, Tie Breaker).
     TieBreaker,
+    /// The peer has given its id to another tunnel: it restarted.
+    Superseded,
     /// No tunnel id was free.
     NoId,
 }
@@ -311,6 +313,7 @@ impl core::fmt::Display for TunnelCause {
             Self::Fault(close) => write!(formatter, "closed for the peer's fault: {close}"),
             Self::Unreachable => formatter.write_str("the peer does not answer"),
             Self::TieBreaker => formatter.write_str("the peer's simultaneous request won"),
+            Self::Superseded => formatter.write_str("the peer restarted"),
             Self::NoId => formatter.write_str("no tunnel id is free"),
         }
     }

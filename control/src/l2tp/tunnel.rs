@@ -157,11 +157,15 @@ impl Tunnel {
         self.is_incoming() && self.established_at.is_none()
     }
 
+    pub(super) fn is_established(&self) -> bool {
+        self.state == TunnelState::Established
+    }
+
     /// What the endpoint finds it by.
     pub(super) fn facts(&self) -> Facts {
         Facts {
             local_id: self.local_id,
-            request: self.is_incoming().then_some((self.path, self.peer_id)),
+            peer: (self.peer_id != 0).then_some((self.path, self.peer_id)),
             half_open: self.is_half_open().then(|| self.path.source()),
             established: (self.is_incoming() && !self.is_half_open()).then(|| self.path.source()),
             lingering: self.state == TunnelState::Closed,
@@ -450,6 +454,14 @@ impl Tunnel {
     /// Ends the tunnel without a word (4.4.3, Tie Breaker).
     pub(super) fn lose_tie(&mut self, cx: &mut Context<'_>) {
         self.clean_up(cx, TunnelCause::TieBreaker);
+        self.finished = true;
+    }
+
+    /// Ends the tunnel without a word: whoever hears of it now is another.
+    pub(super) fn supersede(&mut self, cx: &mut Context<'_>) {
+        if self.state != TunnelState::Closed {
+            self.clean_up(cx, TunnelCause::Superseded);
+        }
         self.finished = true;
     }
 

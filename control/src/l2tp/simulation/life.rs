@@ -371,3 +371,51 @@ fn acting_twice_or_on_what_is_gone_has_no_effect() {
             .all(|event| matches!(event, Event::TunnelEstablished { .. }))
     );
 }
+
+fn assert_no_stop_ccn_within_a_minute(script: &mut Script) {
+    script.wait(Duration::from_secs(60));
+    let messages = script.messages();
+    let mut kinds = messages.iter().map(message::Message::kind);
+    assert!(kinds.all(|kind| kind != MessageType::StopCcn));
+}
+
+/// The peer restarted, counts its ids from the start and heard nothing of the end of our old tunnel: a StopCCN that is sent
+/// again would end the new one.
+#[test]
+fn nothing_more_is_said_to_a_tunnel_whose_id_the_peer_gives_again() {
+    let (mut script, old) = Script::established_by_dialling();
+    script.endpoint.close_tunnel(script.now, old, shutdown());
+    assert_eq!(script.only_message().kind(), MessageType::StopCcn);
+    let new = script.endpoint.dial(script.now, dial(""));
+    let request = script.only_message();
+    script.tunnel_id = *value_of!(request.attributes(), AssignedTunnelId).unwrap();
+    script.ns = 0;
+    script.say(0, &start(MessageType::Sccrp, "head", Vec::new()));
+    assert_eq!(script.only_message().kind(), MessageType::Scccn);
+    assert!(script.endpoint.tunnels().eq([new]));
+    // The SCCCN has arrived.
+    script.say(0, &message(MessageType::Hello, Vec::new()));
+    assert_no_stop_ccn_within_a_minute(&mut script);
+}
+
+#[test]
+fn a_restarted_peer_that_gives_an_id_again_ends_its_old_tunnel() {
+    let mut script = Script::established();
+    let old = script.endpoint.tunnels().next().unwrap();
+    (script.tunnel_id, script.ns) = (0, 0);
+    script.request(vec![Attribute::TieBreaker(1)]);
+    assert_eq!(
+        script.endpoint.tunnels().count(),
+        2,
+        "it has proved nothing"
+    );
+    script.say(0, &message(MessageType::Scccn, Vec::new()));
+    assert!(script.messages().is_empty());
+    let closed = Event::TunnelClosed {
+        tunnel: old,
+        cause: TunnelCause::Superseded,
+    };
+    assert!(script.events.contains(&closed), "{:?}", script.events);
+    assert_ne!(script.endpoint.tunnels().next(), Some(old));
+    assert_no_stop_ccn_within_a_minute(&mut script);
+}
