@@ -1,14 +1,12 @@
 //! What every call of an `incoming` begins with, made once: there may be tens
 //! of thousands of logins.
 
-use std::sync::Arc;
-
 use crate::config::{Config, Incoming};
 use crate::ppp;
 
 #[derive(Debug)]
 pub(super) struct Admitted {
-    pub(super) logins: Arc<[ppp::Login]>,
+    pub(super) logins: ppp::Logins,
     /// Which login calls is not known before PPP; the sets of one `incoming`
     /// have the same numbering rules.
     pub(super) ha_set: Option<usize>,

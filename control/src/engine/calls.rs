@@ -59,11 +59,11 @@ impl Engine {
         if self.stopping {
             return;
         }
-        for index in 0..self.dialers.len() {
-            if self.dialers[index]
-                .next_attempt()
-                .is_some_and(|due| due <= now)
-            {
+        while let Some(&(due, index)) = self.attempts.first()
+            && due <= now
+        {
+            self.attempts.pop_first();
+            if self.dialers[index].next_attempt() == Some(due) {
                 self.dial(now, index);
             }
         }
@@ -111,7 +111,7 @@ impl Engine {
             Err(error) => {
                 let result = format!("{}: {error}", tunnel.server);
                 log::info!("{}: {result}", tunnel.name);
-                self.dialers[outgoing].ended(now, Failure::Silent, result, &mut self.rng);
+                self.dial_again(now, outgoing, Failure::Silent, result);
             }
         }
         self.settle_endpoint(now);
@@ -124,7 +124,7 @@ impl Engine {
             .or_else(|| self.own_address(outgoing.table, server))
         else {
             let result = format!("no own address in table {}", outgoing.table);
-            self.dialers[index].ended(now, Failure::Refused, result, &mut self.rng);
+            self.dial_again(now, index, Failure::Refused, result);
             return;
         };
         log::debug!("{}: dialling {server} from {source}", outgoing.name);
@@ -146,6 +146,14 @@ impl Engine {
         };
         self.by_tunnel.insert(tunnel, dialled);
         self.dialers[index].dialled();
+    }
+
+    /// An attempt, or what came of it, has ended: the next one follows.
+    fn dial_again(&mut self, now: Duration, index: usize, failure: Failure, result: String) {
+        let dialer = &mut self.dialers[index];
+        dialer.ended(now, failure, result, &mut self.rng);
+        self.attempts
+            .extend(dialer.next_attempt().map(|at| (at, index)));
     }
 
     /// Carries out what the L2TP endpoint wants, in its order.
@@ -273,7 +281,7 @@ impl Engine {
                 incoming,
                 login: None,
             },
-            role: ppp_settings::server(config, Arc::clone(&admitted.logins)),
+            role: ppp_settings::server(config, admitted.logins.clone()),
             ppp: config.ppp.link.clone(),
             ipv6: admitted.ipv6,
             payload_table: config.payload_table,
@@ -627,8 +635,7 @@ impl Engine {
             self.leave(now, id, result);
         }
         if let Some(dialled) = self.by_tunnel.remove(&tunnel) {
-            let dialer = &mut self.dialers[dialled.outgoing];
-            dialer.ended(now, failure, result.to_owned(), &mut self.rng);
+            self.dial_again(now, dialled.outgoing, failure, result.to_owned());
         }
     }
 

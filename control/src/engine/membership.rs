@@ -218,6 +218,7 @@ impl Engine {
             instance.tcp_mss_fix |= spec.tcp_mss_fix;
             instance.receive_epoch(now, agreement.epoch);
             let spec = instance.spec();
+            self.sets.reschedule(set);
             self.command(Command::SetSet(spec));
         }
         self.command(Command::SetSession(spec));
@@ -358,6 +359,7 @@ impl Engine {
         let new_peer = instance.peer_instance.replace(peer_instance) != Some(peer_instance);
         if instance.prefer_epoch(now, agreement.epoch, grace) {
             let spec = instance.spec();
+            self.sets.reschedule(set);
             self.command(Command::SetSet(spec));
         }
         let group = self.groups.get_mut(group);
@@ -646,13 +648,11 @@ impl Engine {
     }
 
     pub(super) fn retire_epochs(&mut self, now: Duration) {
-        let changed: Vec<_> = self
-            .sets
-            .iter_mut()
-            .filter_map(|set| set.retire_epochs(now).then(|| set.spec()))
-            .collect();
-        for spec in changed {
-            self.command(Command::SetSet(spec));
+        for id in self.sets.retire_epochs(now) {
+            if let Some(instance) = self.sets.get(id) {
+                let spec = instance.spec();
+                self.command(Command::SetSet(spec));
+            }
         }
     }
 }

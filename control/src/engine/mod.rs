@@ -98,6 +98,8 @@ pub struct Engine {
     rng: StdRng,
     endpoint: Endpoint,
     dialers: Vec<Dialer>,
+    /// When they dial next.
+    attempts: BTreeSet<(Duration, usize)>,
     /// Of each `incoming`.
     admitted: Vec<Admitted>,
     links: Links,
@@ -137,7 +139,7 @@ impl Engine {
     pub fn new(now: Duration, config: Config, ports: Vec<PortFacts>, seed: [u8; 32]) -> Self {
         let mut rng = StdRng::from_seed(seed);
         let endpoint = Endpoint::new(calls::endpoint_config(&config), StdRng::from_rng(&mut rng));
-        let dialers = config
+        let dialers: Vec<Dialer> = config
             .l2tp
             .outgoing
             .iter()
@@ -151,6 +153,7 @@ impl Engine {
             workers,
             rng,
             endpoint,
+            attempts: (0..dialers.len()).map(|index| (now, index)).collect(),
             dialers,
             links: Links::default(),
             by_call: HashMap::new(),
@@ -278,15 +281,12 @@ impl Engine {
     /// When [`Self::handle_timeout`] is to be called next.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
-        let dial = || self.dialers.iter().filter_map(Dialer::next_attempt).min();
+        let dial = || self.attempts.first().map(|&(due, _)| due);
         [
             self.endpoint.next_timeout(),
             self.deadlines.first().map(|&(due, _)| due),
             if self.stopping { None } else { dial() },
-            self.sets
-                .iter()
-                .filter_map(crate::ha::SetInstance::next_timeout)
-                .min(),
+            self.sets.next_timeout(),
             self.neighbours.next_timeout(),
             self.next_look,
         ]

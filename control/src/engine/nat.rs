@@ -44,15 +44,16 @@ impl Engine {
             return;
         };
         self.endpoint.set_peer(tunnel, peer);
-        let mut moved = Vec::new();
-        for link in self.links.values_mut() {
-            if link.tunnel == tunnel && !link.is_leaving() {
-                link.candidate = None;
-                link.spec.peer = peer;
-                moved.push(Arc::new(link.spec.clone()));
-            }
-        }
-        for spec in moved {
+        let links = self.links.of_tunnel(tunnel);
+        let staying = links.filter(|link| !link.is_leaving());
+        let moved: Vec<SessionId> = staying.map(|link| link.id).collect();
+        for id in moved {
+            let Some(link) = self.links.get_mut(&id) else {
+                continue;
+            };
+            link.candidate = None;
+            link.spec.peer = peer;
+            let spec = Arc::new(link.spec.clone());
             self.command(Command::SetSession(spec));
         }
     }

@@ -1,10 +1,8 @@
 //! What PPP takes from the configuration, and from a LAC's ICCN.
 
-use std::sync::Arc;
-
 use crate::config::{Incoming, Outgoing};
 use crate::l2tp::avp::Attribute;
-use crate::ppp::{Login, Proxy, ProxyAuthentication, Role};
+use crate::ppp::{Logins, Proxy, ProxyAuthentication, Role};
 
 /// Proxy Authen Type (RFC 2661, 4.4.5).
 const PPP_CHAP: u16 = 2;
@@ -21,7 +19,7 @@ pub(super) fn client(config: &Outgoing) -> Role {
 }
 
 /// `logins` are those of the incoming's matches, in their order.
-pub(super) fn server(config: &Incoming, logins: Arc<[Login]>) -> Role {
+pub(super) fn server(config: &Incoming, logins: Logins) -> Role {
     Role::Server {
         name: config.local_hostname.clone(),
         logins,

@@ -9,7 +9,7 @@
 //! instance to a remote, and the first member that opens makes it that
 //! remote's current one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -210,6 +210,8 @@ pub struct Sets {
     instances: BTreeMap<SetId, SetInstance>,
     by_key: BTreeMap<Key, SetId>,
     slots: Slots,
+    /// When instances give up epochs, and some times that they no longer have.
+    retiring: BTreeSet<(Duration, SetId)>,
 }
 
 impl Sets {
@@ -267,6 +269,34 @@ impl Sets {
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut SetInstance> {
         self.instances.values_mut()
+    }
+
+    /// An instance's epochs have changed: it has its turn when one of them is given up.
+    pub fn reschedule(&mut self, id: SetId) {
+        let due = self.instances.get(&id).and_then(SetInstance::next_timeout);
+        self.retiring.extend(due.map(|at| (at, id)));
+    }
+
+    /// When the first epoch of all is given up, or earlier.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.retiring.first().map(|&(at, _)| at)
+    }
+
+    /// Gives up all epochs whose grace time has ended; the instances that changed.
+    pub fn retire_epochs(&mut self, now: Duration) -> Vec<SetId> {
+        let mut changed = Vec::new();
+        while let Some(&(at, id)) = self.retiring.first()
+            && at <= now
+        {
+            self.retiring.pop_first();
+            let instance = self.instances.get_mut(&id);
+            if instance.is_some_and(|instance| instance.retire_epochs(now)) {
+                changed.push(id);
+            }
+            self.reschedule(id);
+        }
+        changed
     }
 
     /// Forgets an instance; its slot may name another one from then on.
@@ -372,6 +402,34 @@ mod tests {
         assert_eq!(set.received_epochs().collect::<Vec<_>>(), [10, 13]);
         set.retire_epochs(seconds(1000));
         assert_eq!(set.received_epochs().collect::<Vec<_>>(), [10]);
+    }
+
+    #[test]
+    fn each_instance_has_its_turn_when_it_is_due() {
+        let (mut sets, mut rng) = (Sets::default(), StdRng::seed_from_u64(1));
+        let ids = [0, 1, 2].map(|set| {
+            let key = Key::Outgoing { set };
+            sets.instance_for(key, &parameters(), &mut rng).id
+        });
+        for (id, at) in ids.into_iter().zip([5, 3, 4]) {
+            let set = sets.get_mut(id).unwrap();
+            set.receive_epoch(seconds(at), 10);
+            set.prefer_epoch(seconds(at), 11, GRACE);
+            sets.reschedule(id);
+        }
+        assert_eq!(sets.next_timeout(), Some(seconds(5)));
+        assert_eq!(sets.retire_epochs(seconds(4)), []);
+        // Its older epoch has come back meanwhile.
+        sets.get_mut(ids[2])
+            .unwrap()
+            .prefer_epoch(seconds(5), 10, GRACE);
+        sets.reschedule(ids[2]);
+        assert_eq!(sets.retire_epochs(seconds(6)), [ids[1]]);
+        assert_eq!(sets.next_timeout(), Some(seconds(7)));
+        assert_eq!(sets.retire_epochs(seconds(7)), [ids[0], ids[2]]);
+        assert_eq!(sets.next_timeout(), None);
+        sets.remove(ids[0]);
+        assert_eq!(sets.retire_epochs(seconds(100)), []);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use super::chap::Algorithm;
 use super::packet::{Packet, protocol};
 use super::proxy::ProxyAuthentication;
-use super::{AuthProtocol, Login, Timers, chap, pap};
+use super::{AuthProtocol, Logins, Timers, chap, pap};
 use crate::secret::Secret;
 
 /// What the server says to a peer it accepts.
@@ -96,7 +96,7 @@ pub(super) enum Party<'a> {
     Peer(Credentials<'a>),
     Authenticator {
         name: &'a str,
-        logins: &'a [Login],
+        logins: &'a Logins,
         /// Time between CHAP's Challenges of an accepted peer.
         rechallenge: Option<Duration>,
     },

@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 use self::microsoft::{Exchange, hexadecimal, parse_response};
 use super::auth::{Credentials, Retry, Step, UNWELCOME, WELCOME};
 use super::packet::{Packet, frame, protocol, text};
-use super::{Login, Timers};
+use super::{Logins, Timers};
 use crate::secret::Secret;
 
 const CHALLENGE: u8 = 1;
@@ -184,7 +184,7 @@ impl Authenticator {
         now: Duration,
         (id, challenge): (u8, &[u8]),
         (value, name): (&[u8], &[u8]),
-        logins: &[Login],
+        logins: &Logins,
     ) -> Step {
         let Ok(octets) = u8::try_from(value.len()) else {
             return Step::Nothing;
@@ -202,7 +202,7 @@ impl Authenticator {
     /// A Response to the current Challenge is judged once; repeats get the
     /// same verdict, also after authentication (RFC 1994 4.1). Whoever was
     /// accepted cannot become another.
-    pub(super) fn receive(&mut self, now: Duration, packet: &Packet<'_>, logins: &[Login]) -> Step {
+    pub(super) fn receive(&mut self, now: Duration, packet: &Packet<'_>, logins: &Logins) -> Step {
         let Some(challenge) = self
             .challenge
             .as_deref()
@@ -225,13 +225,11 @@ impl Authenticator {
             name,
         };
         let possible = |login: &usize| self.accepted.is_none_or(|before| before == *login);
-        let fits = |(place, login): (usize, &Login)| {
-            let named = login.username.as_bytes() == name;
-            let words = named.then(|| self.algorithm.accept(&given, &login.password));
-            Some((place, words.flatten()?))
-        };
-        let mut logins = logins.iter().enumerate();
-        let found = logins.find_map(|login| possible(&login.0).then(|| fits(login)).flatten());
+        let mut named = logins.named(name).filter(|(place, _)| possible(place));
+        let found = named.find_map(|(place, login)| {
+            let words = self.algorithm.accept(&given, &login.password)?;
+            Some((place, words))
+        });
         let (code, words) = match &found {
             Some((_, words)) => (SUCCESS, words.clone()),
             None => (FAILURE, self.algorithm.refusal(challenge)),

@@ -7,7 +7,6 @@
 //! stands before a frame is to be acted on before the frame leaves.
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::secret::Secret;
@@ -20,6 +19,7 @@ mod ipcp;
 mod ipv6cp;
 mod layer;
 mod lcp;
+mod logins;
 mod networks;
 mod option;
 mod packet;
@@ -30,6 +30,7 @@ mod session;
 mod simulation;
 
 pub use echo::EchoStatistics;
+pub use logins::Logins;
 pub use proxy::{Proxy, ProxyAuthentication, ProxyLcp, ProxyPolicy};
 pub use session::Session;
 
@@ -77,7 +78,7 @@ pub enum Role {
         /// Our name in CHAP Challenges.
         name: String,
         /// Who may log in, and the address each gets.
-        logins: Arc<[Login]>,
+        logins: Logins,
         /// Our address.
         local_ip: Ipv4Addr,
         /// How the peer may authenticate itself, best first; at least one.

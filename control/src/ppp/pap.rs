@@ -5,7 +5,7 @@ use subtle::ConstantTimeEq;
 
 use super::auth::{Credentials, Retry, Step, UNWELCOME, WELCOME};
 use super::packet::{Packet, frame, protocol, text};
-use super::{Login, Timers};
+use super::{Login, Logins, Timers};
 
 const AUTHENTICATE_REQUEST: u8 = 1;
 const AUTHENTICATE_ACK: u8 = 2;
@@ -120,7 +120,7 @@ impl Authenticator {
         id: u8,
         name: &[u8],
         password: &[u8],
-        logins: &[Login],
+        logins: &Logins,
     ) -> Step {
         let octets = [name, password].map(|field| u8::try_from(field.len()));
         let [Ok(name_octets), Ok(password_octets)] = octets else {
@@ -136,7 +136,7 @@ impl Authenticator {
 
     /// Judges the first request; every other gets the same answer, also after
     /// authentication (RFC 1334 2.2.1).
-    pub(super) fn receive(&mut self, packet: &Packet<'_>, logins: &[Login]) -> Step {
+    pub(super) fn receive(&mut self, packet: &Packet<'_>, logins: &Logins) -> Step {
         if packet.code != AUTHENTICATE_REQUEST {
             return Step::Nothing;
         }
@@ -150,11 +150,9 @@ impl Authenticator {
             return Step::Nothing;
         };
         self.retry.stop();
-        let fits = |login: &Login| {
-            let same: bool = login.password.as_bytes().ct_eq(password).into();
-            login.username.as_bytes() == name && same
-        };
-        let login = logins.iter().position(fits);
+        let fits = |login: &Login| -> bool { login.password.as_bytes().ct_eq(password).into() };
+        let mut named = logins.named(name);
+        let login = named.find_map(|(place, login)| fits(login).then_some(place));
         let (code, message) = if login.is_some() {
             (AUTHENTICATE_ACK, WELCOME)
         } else {

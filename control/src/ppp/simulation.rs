@@ -3,7 +3,6 @@
 use crate::seeds::seeds;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -187,7 +186,7 @@ fn server(protocols: &[AuthProtocol]) -> Config {
         password: password.into(),
         remote_ip,
     };
-    let logins: Arc<[Login]> = Arc::new([
+    let logins = Logins::from([
         login("other", "secret", Ipv4Addr::new(10, 9, 9, 9)),
         login("remote.1", "secret", ASSIGNED_IP),
     ]);

@@ -1,6 +1,7 @@
 use rand::SeedableRng;
 
 use super::*;
+use crate::ppp::Login;
 
 const NOW: Duration = Duration::from_secs(7);
 
@@ -31,18 +32,18 @@ fn credentials<'a>(username: &'a str, password: &'a Secret) -> Credentials<'a> {
     Credentials { username, password }
 }
 
-fn logins() -> Vec<Login> {
+fn logins() -> Logins {
     let login = |username: &str, password: &str, octet| Login {
         username: username.into(),
         password: password.into(),
         remote_ip: [10, 0, 0, octet].into(),
     };
-    vec![
+    Logins::from([
         login("a", "one", 1),
         login("b", "two", 2),
         login("b", "three", 3),
         login("", "anyone", 4),
-    ]
+    ])
 }
 
 /// The packet inside a frame.

@@ -3,13 +3,13 @@ use crate::secret::Secret;
 
 const NOW: Duration = Duration::from_secs(7);
 
-fn logins() -> Vec<Login> {
+fn logins() -> Logins {
     let login = |username: &str, password: &str| Login {
         username: username.into(),
         password: password.into(),
         remote_ip: [10, 0, 0, 1].into(),
     };
-    vec![login("a", "one"), login("b", "two")]
+    Logins::from([login("a", "one"), login("b", "two")])
 }
 
 fn packet(frame: &[u8]) -> Packet<'_> {
