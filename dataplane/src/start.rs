@@ -20,7 +20,7 @@ use crate::worker::{Channel, HandOver, Inbox, Outlet, Parts, Worker, WorkerPort,
 /// Orders that fit a worker's ring; more wait in the handle.
 const ORDERS: usize = 4096;
 /// Events that fit a worker's ring; more are dropped by name.
-pub(crate) const EVENTS: usize = 2048;
+pub(crate) const EVENTS: usize = 4096;
 /// Bursts that workers may have handed over to the owner of one TX queue.
 const HAND_OVER_BURSTS: usize = 128;
 

@@ -71,6 +71,7 @@ pub use crate::tx_ring::{HandOver, Outlet};
 pub(crate) use fragments::MAX_FRAGMENTS;
 pub use fragments::fragment_table;
 pub use inbox::Inbox;
+pub(crate) use police::OfSession;
 
 /// What the control thread asks of one worker.
 #[derive(Debug)]

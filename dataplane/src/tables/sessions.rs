@@ -10,6 +10,7 @@ use crate::command::{SessionId, SessionSpec};
 use crate::counters::SessionCounters;
 use crate::headers::encapsulation::Template;
 use crate::sequence::Received;
+use crate::worker::OfSession;
 
 use super::wire_index::WireIndex;
 use super::{Link, TableSlot};
@@ -33,6 +34,8 @@ pub(crate) struct Session {
     pub(crate) received: Received,
     /// Not before this moment (TSC) is it said again that the peer moved.
     pub(crate) moved_quiet_until: u64,
+    /// What it may hand to the control thread.
+    pub(crate) allowance: OfSession,
     pub(super) link: Option<Link>,
     pub(super) link_generation: u64,
 }
@@ -65,6 +68,7 @@ impl Session {
             table,
             payload_table,
             moved_quiet_until: 0,
+            allowance: OfSession::default(),
             link: None,
             link_generation: 0,
         })
@@ -112,6 +116,7 @@ impl Sessions {
         if let Some(before) = self.get(id) {
             session.moved_quiet_until = before.moved_quiet_until;
             session.received = before.received;
+            session.allowance = before.allowance;
         }
         self.remove(id);
         if self.slots.len() <= slot {

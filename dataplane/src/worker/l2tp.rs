@@ -123,6 +123,7 @@ impl Worker {
             {
                 Class::L2tpTunnel
             }
+            Some([0, 0]) => Class::L2tpRequest,
             _ => Class::L2tpControl,
         }
     }
@@ -201,6 +202,13 @@ impl Worker {
                 Ok(()) => return Ok(()),
                 Err(other) => packet = other,
             }
+        }
+        let (now, tsc_hz) = (self.io.now, self.io.tsc_hz);
+        let session = self.tables.session_mut(message.session);
+        let session = session.ok_or(Drop::UnknownSession)?;
+        // What comes from elsewhere does not use up the peer's.
+        if message.from_peer && !session.allowance.allow(now, tsc_hz) {
+            return Err(Drop::PuntPoliced);
         }
         let field = packet.prepend(2).ok_or(Drop::NoBuffer)?;
         field.copy_from_slice(&protocol.to_be_bytes());

@@ -8,7 +8,10 @@ pub(super) enum Class {
     NeighbourDiscovery,
     /// Packets to own addresses.
     Local,
-    /// L2TP control messages of tunnels that have no session yet.
+    /// L2TP control messages to no tunnel: requests for one.
+    L2tpRequest,
+    /// Those of tunnels that have no session yet, or that are not known: thousands
+    /// of peers go on for a while when they do not know that we began anew.
     L2tpControl,
     /// L2TP control messages of tunnels with a session, from its peer.
     L2tpTunnel,
@@ -29,6 +32,7 @@ impl Class {
         Self::Arp,
         Self::NeighbourDiscovery,
         Self::Local,
+        Self::L2tpRequest,
         Self::L2tpControl,
         Self::L2tpTunnel,
         Self::Ppp,
@@ -43,8 +47,10 @@ impl Class {
         !matches!(self, Self::L2tpTunnel | Self::Ppp | Self::Report)
     }
 
-    /// Packets per second, and how many at once, for each worker and port.
-    /// Those of established peers are the keepalives of some thousand sessions.
+    /// Packets per second, and how many at once, for each worker and port. Those
+    /// of established peers are the keepalives of tens of thousands of sessions.
+    /// A request costs the control thread most; what names no tunnel that it
+    /// knows, next to nothing.
     const fn limits(self) -> (u64, u64) {
         match self {
             Self::Arp
@@ -53,8 +59,10 @@ impl Class {
             | Self::PppElsewhere
             | Self::Neighbour
             | Self::Icmp => (1000, 256),
-            Self::L2tpControl => (2000, 512),
-            Self::L2tpTunnel | Self::Ppp | Self::Report => (20_000, 2048),
+            Self::L2tpRequest => (5000, 1024),
+            Self::L2tpControl => (40_000, 2048),
+            Self::L2tpTunnel | Self::Report => (20_000, 2048),
+            Self::Ppp => (100_000, 3072),
         }
     }
 }
@@ -76,6 +84,28 @@ impl Policer {
         }
         self.next = next + self.interval;
         true
+    }
+}
+
+/// PPP frames of one session: no session takes the place of another's.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OfSession(u64);
+
+impl OfSession {
+    /// More than a negotiation takes, and keepalives.
+    const PER_SECOND: u64 = 100;
+    const AT_ONCE: u64 = 100;
+
+    pub(crate) fn allow(&mut self, now: u64, tsc_hz: u64) -> bool {
+        let interval = tsc_hz / Self::PER_SECOND;
+        let mut policer = Policer {
+            interval,
+            tolerance: interval * (Self::AT_ONCE - 1),
+            next: self.0,
+        };
+        let allowed = policer.allow(now);
+        self.0 = policer.next;
+        allowed
     }
 }
 
@@ -119,9 +149,23 @@ mod tests {
     }
 
     #[test]
+    fn a_session_has_an_allowance_of_its_own() {
+        let hz = 1_000_000;
+        let mut of_session = OfSession::default();
+        let passed = (0..1000).filter(|_| of_session.allow(5, hz)).count();
+        assert_eq!(passed, 100);
+        let passed = (0..hz)
+            .step_by(100)
+            .filter(|now| of_session.allow(5 + now, hz))
+            .count();
+        assert!((99..=101).contains(&passed), "{passed} in a second");
+    }
+
+    #[test]
     fn one_class_does_not_starve_another() {
         let mut policers = Policers::new(1_000_000);
-        while policers.allow(Class::L2tpControl, 1) {}
+        while policers.allow(Class::L2tpRequest, 1) {}
+        assert!(policers.allow(Class::L2tpControl, 1));
         assert!(policers.allow(Class::L2tpTunnel, 1));
         assert!(policers.allow(Class::Ppp, 1));
     }

@@ -342,12 +342,16 @@ fn a_flood_of_strangers_does_not_starve_known_tunnels() {
     let mut rig = Rig::new();
     let stranger = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 9), 5555);
     let call = [0xc8, 0x02, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0];
-    for _ in 0..2000 {
+    for _ in 0..4000 {
         rig.send(1, &l2tp_frame_from(stranger, 1, &call));
     }
     let policed = rig.drops(1, Drop::PuntPoliced);
-    assert!(policed > 1000, "{policed}");
+    assert!(policed > 2000, "{policed}");
     rig.events();
+    // Nor those that are about to be: what comes after the request names a tunnel.
+    let connected = [0xc8, 0x02, 0, 12, 0x77, 0x77, 0, 0, 0, 1, 0, 1];
+    rig.send(1, &l2tp_frame_from(stranger, 1, &connected));
+    assert!(matches!(rig.one_event(), Event::L2tpControl { .. }));
     let hello = [0xc8, 0x02, 0, 12, 0x01, 0x01, 0, 0, 0, 0, 0, 0];
     rig.send(1, &l2tp_frame(1, &hello));
     assert!(matches!(rig.one_event(), Event::L2tpControl { .. }));
@@ -402,6 +406,24 @@ fn ppp_from_elsewhere_does_not_starve_the_peer() {
     let echo = plain_message(1, &[0xc0, 0x21, 9, 1, 0, 4]);
     rig.send(1, &l2tp_frame(1, &echo));
     assert!(matches!(rig.one_event(), Event::Ppp { source, .. } if source == PEER.into()));
+}
+
+#[test]
+fn one_session_does_not_take_the_place_of_another() {
+    let mut rig = Rig::new();
+    let junk = [0xc0, 0x21, 11, 1, 0, 8, 0, 0, 0, 0];
+    for _ in 0..4000 {
+        rig.send(1, &l2tp_frame(1, &plain_message(1, &junk)));
+    }
+    let handed_over = rig.events().len() as u64;
+    assert_eq!(rig.drops(1, Drop::PuntPoliced), 4000 - handed_over);
+    assert!((50..500).contains(&handed_over), "{handed_over}");
+    let mut other = rig.session_spec(2);
+    (other.id, other.table) = (SessionId(4), TableId(1));
+    (other.local, other.set) = (rig.session_spec(1).local, None);
+    rig.command(Command::SetSession(Arc::new(other)));
+    rig.send(1, &l2tp_frame(1, &plain_message(2, &junk)));
+    assert!(matches!(rig.one_event(), Event::Ppp { .. }));
 }
 
 #[test]

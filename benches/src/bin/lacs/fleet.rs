@@ -35,6 +35,8 @@ pub(crate) struct Plan {
     pub(crate) password: String,
     /// Time between two LCP echoes of a LAC; none when zero.
     pub(crate) echo_interval: Duration,
+    /// A LAC whose echoes were not answered for so long is dialled anew.
+    pub(crate) echo_timeout: Duration,
 }
 
 impl Plan {
@@ -287,7 +289,7 @@ impl Fleet {
             ipv6: false,
             mru: MRU,
             lcp_rate: self.plan.echo_interval,
-            lcp_timeout: Duration::from_secs(30),
+            lcp_timeout: self.plan.echo_timeout,
             ignore_magic: false,
             timers: ppp::Timers::default(),
         };

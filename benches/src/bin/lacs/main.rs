@@ -37,6 +37,9 @@ struct Arguments {
     /// Milliseconds between the LCP echoes of each LAC; 0 for none
     #[arg(long, default_value_t = 1000)]
     echo_ms: u64,
+    /// Seconds without an answered echo after which a LAC dials anew
+    #[arg(long, default_value_t = 30)]
+    echo_timeout_s: u64,
     /// How long to go on once all are open, seconds
     #[arg(long, default_value_t = 10)]
     hold_s: u64,
@@ -67,6 +70,7 @@ impl Arguments {
             secret: Some(self.secret.clone()),
             password: self.password.clone(),
             echo_interval: Duration::from_millis(self.echo_ms),
+            echo_timeout: Duration::from_secs(self.echo_timeout_s),
         }
     }
 }
