@@ -239,6 +239,15 @@ fn resident_kib(lab: &Lab, site: Site) -> u64 {
     words.and_then(|word| word.parse().ok()).expect("a number")
 }
 
+/// Whatever goes on over the links, such as echoes and neighbours that are asked again, stops before the account is
+/// read.
+fn cut_all(lab: &mut Lab) {
+    for link in lab.links() {
+        lab.set_outage(link, true).expect("the emulator answers");
+    }
+    sleep(0.5);
+}
+
 /// One appliance at a moment at which nothing was on its way through its uplinks.
 struct Moment {
     status: Status,
@@ -350,9 +359,13 @@ fn strangers_at_full_speed_disturb_nothing() {
     }
     lab.wait_until_set_up(SET_UP_LIMIT)
         .expect("all links come up");
+    cut_all(&mut lab);
     let started = Site::BOTH.map(|site| moment(&lab, site));
     let emulated = lab.links().map(|link| lab.link_stats(link).unwrap());
     let emulated: Vec<_> = emulated.collect();
+    for link in lab.links() {
+        lab.set_outage(link, false).expect("the emulator answers");
+    }
     let traffic = Traffic::start(&lab, PACKETS_PER_S);
     sleep(1.5);
     let overheard: Vec<_> = overhearing.into_iter().map(Overhearing::stop).collect();
@@ -445,11 +458,7 @@ fn strangers_at_full_speed_disturb_nothing() {
         );
     }
 
-    // Whatever still goes on, such as neighbours that are asked again, stops before the account is read.
-    for link in lab.links() {
-        lab.set_outage(link, true).expect("the emulator answers");
-    }
-    sleep(0.5);
+    cut_all(&mut lab);
     for (site, (before, ids)) in Site::BOTH.into_iter().zip(started.iter().zip(&connected)) {
         let now = moment(&lab, site);
         assert_eq!(
