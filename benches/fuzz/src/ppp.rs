@@ -45,7 +45,7 @@ impl Link {
         };
         let server = Role::Server {
             name: "head".to_owned(),
-            logins: vec![login].into(),
+            logins: [login].into(),
             local_ip: Ipv4Addr::new(192, 168, 1, 1),
             protocols: match choices & (4 | 64) {
                 0 => vec![AuthProtocol::Chap, AuthProtocol::Pap],

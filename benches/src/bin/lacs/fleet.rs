@@ -1,5 +1,5 @@
-//! Thousands of LACs in one process, sans-IO: each has a tunnel, a session and
-//! a PPP login, over the protocol machines of hal2tp itself.
+//! Thousands of LACs in one process, sans-IO: each has a tunnel with a session or
+//! several, every one with a PPP login, over the protocol machines of hal2tp itself.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     /// Where the LACs are: the first has the first, and so on, round and round.
     pub(crate) sources: Vec<SocketAddr>,
     pub(crate) lacs: usize,
+    /// Of all LACs: the first has the first, and so on, round and round.
+    pub(crate) callers: usize,
     /// Set-ups that may be under way at a time.
     pub(crate) at_once: usize,
     pub(crate) hostname: String,
@@ -40,9 +42,17 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// The name by which a LAC logs in.
-    pub(crate) fn username(lac: usize) -> String {
-        format!("lac-{lac}")
+    /// The name by which a caller logs in.
+    pub(crate) fn username(caller: usize) -> String {
+        format!("lac-{caller}")
+    }
+
+    fn lac_of(&self, caller: usize) -> usize {
+        caller % self.lacs
+    }
+
+    fn callers_of(&self, lac: usize) -> impl Iterator<Item = usize> + use<> {
+        (lac..self.callers).step_by(self.lacs)
     }
 }
 
@@ -55,9 +65,17 @@ pub(crate) struct Datagram {
 }
 
 /// Where a set-up is.
+#[derive(Clone, Debug, Default)]
 struct Lac {
     dialled_at: Duration,
     tunnel: Option<TunnelId>,
+    /// Callers that are not open yet.
+    under_way: usize,
+}
+
+/// Somebody who logs in over a LAC.
+#[derive(Default)]
+struct Caller {
     link: Option<Link>,
     scheduled: Option<Duration>,
     open: bool,
@@ -80,7 +98,7 @@ pub(crate) struct Tally {
     pub(crate) setup_times: Vec<Duration>,
     /// Why set-ups or sessions ended, and how often.
     pub(crate) failures: HashMap<String, u64>,
-    /// When the last of all LACs was open.
+    /// When the last of all callers was open.
     pub(crate) complete_at: Option<Duration>,
     /// Data messages for no session of the fleet.
     pub(crate) strays: u64,
@@ -92,10 +110,12 @@ pub(crate) struct Fleet {
     endpoint: Endpoint,
     rng: StdRng,
     lacs: Vec<Lac>,
-    /// Waiting to be dialled, and from when on, the next one first.
+    callers: Vec<Caller>,
+    /// LACs waiting to be dialled, and from when on, the next one first.
     idle: VecDeque<(Duration, usize)>,
     under_way: usize,
     by_tunnel: HashMap<TunnelId, usize>,
+    /// Callers.
     by_call: HashMap<CallId, usize>,
     by_ids: HashMap<(u16, u16), usize>,
     timers: BTreeSet<(Duration, usize)>,
@@ -107,17 +127,11 @@ impl Fleet {
     pub(crate) fn new(plan: Plan, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let config = EndpointConfig::new("hal2tp-lacs".to_owned(), 1, Vec::new());
-        let lac = |_| Lac {
-            dialled_at: Duration::ZERO,
-            tunnel: None,
-            link: None,
-            scheduled: None,
-            open: false,
-        };
         Self {
             endpoint: Endpoint::new(config, StdRng::from_rng(&mut rng)),
             rng,
-            lacs: (0..plan.lacs).map(lac).collect(),
+            lacs: vec![Lac::default(); plan.lacs],
+            callers: (0..plan.callers).map(|_| Caller::default()).collect(),
             idle: (0..plan.lacs).map(|lac| (Duration::ZERO, lac)).collect(),
             under_way: 0,
             by_tunnel: HashMap::new(),
@@ -141,15 +155,15 @@ impl Fleet {
     /// Does what is due, and dials as many as may be under way.
     pub(crate) fn handle_timeout(&mut self, now: Duration) {
         self.endpoint.handle_timeout(now);
-        while let Some(&(at, lac)) = self.timers.first()
+        while let Some(&(at, caller)) = self.timers.first()
             && at <= now
         {
             self.timers.pop_first();
-            self.lacs[lac].scheduled = None;
-            if let Some(link) = &mut self.lacs[lac].link {
+            self.callers[caller].scheduled = None;
+            if let Some(link) = &mut self.callers[caller].link {
                 link.ppp.handle_timeout(now);
             }
-            self.settle_lac(now, lac);
+            self.settle_caller(now, caller);
         }
         while self.under_way < self.plan.at_once
             && let Some(&(due, lac)) = self.idle.front()
@@ -174,14 +188,14 @@ impl Fleet {
             self.settle(now);
             return;
         }
-        let Some((lac, frame)) = self.frame_of(payload) else {
+        let Some((caller, frame)) = self.frame_of(payload) else {
             self.tally.strays += 1;
             return;
         };
-        if let Some(link) = &mut self.lacs[lac].link {
+        if let Some(link) = &mut self.callers[caller].link {
             link.ppp.handle_frame(now, frame);
         }
-        self.settle_lac(now, lac);
+        self.settle_caller(now, caller);
     }
 
     fn frame_of<'p>(&self, payload: &'p [u8]) -> Option<(usize, &'p [u8])> {
@@ -212,8 +226,11 @@ impl Fleet {
         );
         self.by_tunnel.insert(tunnel, lac);
         let of = &mut self.lacs[lac];
-        of.tunnel = Some(tunnel);
-        of.dialled_at = now;
+        *of = Lac {
+            dialled_at: now,
+            tunnel: Some(tunnel),
+            under_way: self.plan.callers_of(lac).count(),
+        };
         self.under_way += 1;
     }
 
@@ -242,9 +259,11 @@ impl Fleet {
     fn handle_event(&mut self, now: Duration, event: l2tp::Event) {
         match event {
             l2tp::Event::TunnelEstablished { tunnel, .. } => {
-                let call = self.endpoint.place_call(now, tunnel, Vec::new());
                 if let Some(&lac) = self.by_tunnel.get(&tunnel) {
-                    self.by_call.insert(call, lac);
+                    for caller in self.plan.callers_of(lac) {
+                        let call = self.endpoint.place_call(now, tunnel, Vec::new());
+                        self.by_call.insert(call, caller);
+                    }
                 }
             }
             l2tp::Event::CallAnswered { call, .. } => self.endpoint.connect_call(now, call),
@@ -255,8 +274,8 @@ impl Fleet {
                 ..
             } => {}
             l2tp::Event::CallClosed { call, cause } => {
-                if let Some(lac) = self.by_call.remove(&call) {
-                    self.hang_up(now, lac, &cause.to_string());
+                if let Some(caller) = self.by_call.remove(&call) {
+                    self.hang_up(now, self.plan.lac_of(caller), &cause.to_string());
                 }
             }
             l2tp::Event::TunnelClosed { tunnel, cause } => {
@@ -269,7 +288,7 @@ impl Fleet {
     }
 
     fn begin_ppp(&mut self, now: Duration, call: CallId) {
-        let Some(&lac) = self.by_call.get(&call) else {
+        let Some(&caller) = self.by_call.get(&call) else {
             return;
         };
         let Some(info) = self.endpoint.call(call) else {
@@ -280,7 +299,7 @@ impl Fleet {
         };
         let config = ppp::Config {
             role: ppp::Role::Client {
-                username: Plan::username(lac),
+                username: Plan::username(caller),
                 password: Secret::new(self.plan.password.clone()),
                 local_ip: None,
                 protocols: ppp::AuthProtocol::ALL.to_vec(),
@@ -296,43 +315,43 @@ impl Fleet {
         let mut ppp = ppp::Session::new(config, StdRng::from_rng(&mut self.rng));
         ppp.start(now);
         let local = (tunnel.local_id, info.local_id);
-        self.by_ids.insert(local, lac);
-        self.lacs[lac].link = Some(Link {
+        self.by_ids.insert(local, caller);
+        self.callers[caller].link = Some(Link {
             call,
             local,
             peer: (tunnel.peer_id, info.peer_id),
             ppp,
         });
-        self.settle_lac(now, lac);
+        self.settle_caller(now, caller);
     }
 
-    /// Carries out what a LAC's PPP wants, and sets its timer.
-    fn settle_lac(&mut self, now: Duration, lac: usize) {
-        while let Some(link) = &mut self.lacs[lac].link
+    /// Carries out what a caller's PPP wants, and sets its timer.
+    fn settle_caller(&mut self, now: Duration, caller: usize) {
+        while let Some(link) = &mut self.callers[caller].link
             && let Some(output) = link.ppp.poll_output()
         {
             match output {
-                ppp::Output::Frame(frame) => self.send(lac, &frame),
-                ppp::Output::Event(ppp::Event::Opened(_)) => self.opened(now, lac),
+                ppp::Output::Frame(frame) => self.send(caller, &frame),
+                ppp::Output::Event(ppp::Event::Opened(_)) => self.opened(now, caller),
                 ppp::Output::Event(ppp::Event::Closed { reason }) => {
-                    self.hang_up(now, lac, &reason.to_string());
+                    self.hang_up(now, self.plan.lac_of(caller), &reason.to_string());
                 }
                 ppp::Output::Event(_) => {}
             }
         }
-        let of = &mut self.lacs[lac];
+        let of = &mut self.callers[caller];
         let next = of.link.as_ref().and_then(|link| link.ppp.next_timeout());
         if of.scheduled != next {
             if let Some(at) = of.scheduled {
-                self.timers.remove(&(at, lac));
+                self.timers.remove(&(at, caller));
             }
-            self.timers.extend(next.map(|at| (at, lac)));
+            self.timers.extend(next.map(|at| (at, caller)));
             of.scheduled = next;
         }
     }
 
-    fn send(&mut self, lac: usize, frame: &[u8]) {
-        let Some(link) = &self.lacs[lac].link else {
+    fn send(&mut self, caller: usize, frame: &[u8]) {
+        let Some(link) = &self.callers[caller].link else {
             return;
         };
         let (tunnel, session) = link.peer;
@@ -343,26 +362,29 @@ impl Fleet {
         payload.extend_from_slice(&ADDRESS_CONTROL);
         payload.extend_from_slice(frame);
         self.outbox.push_back(Datagram {
-            source: self.source(lac),
+            source: self.source(self.plan.lac_of(caller)),
             destination: self.plan.server,
             payload,
         });
     }
 
-    fn opened(&mut self, now: Duration, lac: usize) {
-        let of = &mut self.lacs[lac];
-        if std::mem::replace(&mut of.open, true) {
+    fn opened(&mut self, now: Duration, caller: usize) {
+        if std::mem::replace(&mut self.callers[caller].open, true) {
             return;
         }
-        self.under_way -= 1;
+        let lac = &mut self.lacs[self.plan.lac_of(caller)];
+        lac.under_way -= 1;
+        if lac.under_way == 0 {
+            self.under_way -= 1;
+        }
         self.tally.open += 1;
-        self.tally.setup_times.push(now - of.dialled_at);
-        if self.tally.open == self.lacs.len() {
+        self.tally.setup_times.push(now - lac.dialled_at);
+        if self.tally.open == self.callers.len() {
             self.tally.complete_at.get_or_insert(now);
         }
     }
 
-    /// The call or its PPP is over: its tunnel is of no use any more.
+    /// A call or its PPP is over: its LAC begins anew, with all its callers.
     fn hang_up(&mut self, now: Duration, lac: usize, why: &str) {
         let Some(tunnel) = self.lacs[lac].tunnel.take() else {
             return;
@@ -373,17 +395,21 @@ impl Fleet {
         self.ended(now, lac, why);
     }
 
-    /// A LAC has no session any more, and is dialled again when its turn comes.
+    /// A LAC has no tunnel any more, and is dialled again when its turn comes.
     fn ended(&mut self, now: Duration, lac: usize, why: &str) {
         *self.tally.failures.entry(why.to_owned()).or_default() += 1;
-        let of = &mut self.lacs[lac];
-        if let Some(link) = of.link.take() {
-            self.by_ids.remove(&link.local);
-            self.by_call.remove(&link.call);
+        for caller in self.plan.callers_of(lac) {
+            let of = &mut self.callers[caller];
+            if let Some(link) = of.link.take() {
+                self.by_ids.remove(&link.local);
+                self.by_call.remove(&link.call);
+            }
+            if std::mem::take(&mut of.open) {
+                self.tally.open -= 1;
+            }
         }
-        if std::mem::take(&mut of.open) {
-            self.tally.open -= 1;
-        } else {
+        let of = &mut self.lacs[lac];
+        if std::mem::take(&mut of.under_way) > 0 {
             self.under_way -= 1;
         }
         self.idle.push_back((now + PAUSE, lac));

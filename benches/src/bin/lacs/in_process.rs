@@ -25,19 +25,19 @@ const SEED: [u8; 32] = [7; 32];
 /// In virtual time: the engine waits for nobody.
 const STEP: Duration = Duration::from_millis(1);
 
-/// The configuration of an appliance at 10.0.0.1 that so many LACs can log in to.
-pub(crate) fn configuration(lacs: usize) -> String {
+/// The configuration of an appliance at 10.0.0.1 that so many callers can log in to.
+pub(crate) fn configuration(callers: usize) -> String {
     let mut yaml = String::from(
         "name: lns\n\
          management: { socket: /run/hal2tp/lns.sock }\n\
          ports:\n  - { name: wan, device: wan }\n\
          interfaces:\n  - { name: WAN, port: wan, table: 1, addresses: [10.0.0.1/16] }\n\
-         l2tp:\n  limits: { tunnels: 65535, tunnels-per-source: 65535, half-open: 65535, half-open-per-source: 65535 }\n  incoming:\n    - name: lacs\n      remote-hostname: lacs\n      local-hostname: lns\n\
+         l2tp:\n  limits: { tunnels: 65535, tunnels-per-source: 65535, half-open: 65535, half-open-per-source: 65535, sessions: 65535 }\n  incoming:\n    - name: lacs\n      remote-hostname: lacs\n      local-hostname: lns\n\
          \x20     secret: test\n      payload-table: 0\n      local-ip: 100.64.0.1\n      match:\n",
     );
-    for lac in 0..lacs {
-        let address = Ipv4Addr::from(u32::from(Ipv4Addr::new(100, 65, 0, 0)) + lac as u32);
-        let name = Plan::username(lac);
+    for caller in 0..callers {
+        let address = Ipv4Addr::from(u32::from(Ipv4Addr::new(100, 65, 0, 0)) + caller as u32);
+        let name = Plan::username(caller);
         let _ = writeln!(
             yaml,
             "        - {{ graph: {name}, username: {name}, password: secret, remote-ip: {address} }}"
@@ -135,7 +135,7 @@ impl Appliance {
 /// When the configuration is refused.
 pub(crate) fn run(arguments: &Arguments) -> Result<Tally, Box<dyn Error>> {
     let before_kib = resident_kib()?;
-    let config = load(arguments.lacs as usize)?;
+    let config = load(arguments.callers())?;
     let mut appliance = Appliance::new(config);
     let server = SocketAddr::new(SERVER.into(), 1701);
     let source = SocketAddr::new(LACS.into(), 1701);
@@ -152,7 +152,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Tally, Box<dyn Error>> {
         now += STEP;
     }
     if let Some((_, busy)) = until_open {
-        let rate = f64::from(arguments.lacs) / busy.as_secs_f64();
+        let rate = arguments.callers() as f64 / busy.as_secs_f64();
         println!("in the engine: {busy:.2?} for all set-ups, {rate:.0} a second of its time");
     }
     if let Some((at, busy)) = until_open
@@ -199,8 +199,8 @@ fn turn(now: Duration, fleet: &mut Fleet, appliance: &mut Appliance) {
     }
 }
 
-fn load(lacs: usize) -> Result<Config, Box<dyn Error>> {
-    let loaded = Config::parse("the LACs' configuration", &configuration(lacs));
+fn load(callers: usize) -> Result<Config, Box<dyn Error>> {
+    let loaded = Config::parse("the LACs' configuration", &configuration(callers));
     loaded.map(|(config, _)| config).map_err(|problems| {
         let lines: Vec<String> = problems.iter().take(5).map(ToString::to_string).collect();
         lines.join("\n").into()
@@ -228,6 +228,14 @@ mod tests {
         assert_eq!((tally.open, tally.strays), (150, 0));
         assert!(tally.failures.is_empty(), "{:?}", tally.failures);
         assert_eq!(tally.setup_times.len(), 150);
+    }
+
+    #[test]
+    fn a_lac_may_have_several_sessions() {
+        let arguments = ["lacs", "--lacs", "40", "--sessions", "130", "--hold-s", "3"];
+        let tally = run(&Arguments::parse_from(arguments)).unwrap();
+        assert_eq!((tally.open, tally.strays), (130, 0));
+        assert!(tally.failures.is_empty(), "{:?}", tally.failures);
     }
 
     #[test]

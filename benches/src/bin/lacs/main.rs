@@ -16,7 +16,7 @@ use clap::Parser;
 
 use fleet::{Plan, Tally};
 
-/// Plays thousands of LACs, each with a tunnel, a session and a PPP login by CHAP.
+/// Plays thousands of LACs, each with a tunnel, and a session or several with a PPP login by CHAP.
 ///
 /// Without --server the appliance's control plane runs in this process, its
 /// workers left out: what counts then is the time that it takes of one core.
@@ -31,10 +31,13 @@ struct Arguments {
     source: Vec<SocketAddr>,
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
     lacs: u32,
+    /// Sessions of all LACs together, spread over them; as many as LACs if not given
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=65_000))]
+    sessions: Option<u32>,
     /// Set-ups under way at a time
     #[arg(long, default_value_t = 50)]
     at_once: usize,
-    /// Milliseconds between the LCP echoes of each LAC; 0 for none
+    /// Milliseconds between the LCP echoes of each session; 0 for none
     #[arg(long, default_value_t = 1000)]
     echo_ms: u64,
     /// Seconds without an answered echo after which a LAC dials anew
@@ -49,7 +52,7 @@ struct Arguments {
     /// The tunnel secret
     #[arg(long, default_value = "test")]
     secret: String,
-    /// The password of every LAC; the names are lac-0, lac-1, …
+    /// The password of every session; the names are lac-0, lac-1, …
     #[arg(long, default_value = "secret")]
     password: String,
     /// Write the configuration of an appliance that so many LACs can log in to, and end
@@ -60,11 +63,17 @@ struct Arguments {
 }
 
 impl Arguments {
+    /// No LAC is without one.
+    fn callers(&self) -> usize {
+        self.sessions.unwrap_or(self.lacs).max(self.lacs) as usize
+    }
+
     fn plan(&self, server: SocketAddr, sources: Vec<SocketAddr>) -> Plan {
         Plan {
             server,
             sources,
             lacs: self.lacs as usize,
+            callers: self.callers(),
             at_once: self.at_once,
             hostname: "lacs".to_owned(),
             secret: Some(self.secret.clone()),
@@ -88,18 +97,18 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     if arguments.print_config {
-        print!("{}", in_process::configuration(arguments.lacs as usize));
+        print!("{}", in_process::configuration(arguments.callers()));
         return Ok(true);
     }
     let tally = match arguments.server {
         Some(server) => {
             let tally = socket::run(arguments, server)?;
-            report_times(&tally, arguments.lacs as usize);
+            report_times(&tally, arguments.callers());
             tally
         }
         None => in_process::run(arguments)?,
     };
-    Ok(report(&tally, arguments.lacs as usize))
+    Ok(report(&tally, arguments.callers()))
 }
 
 /// Prints how long set-ups took.
