@@ -35,7 +35,7 @@ struct Arguments {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=65_000))]
     sessions: Option<u32>,
     /// Set-ups under way at a time
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 100)]
     at_once: usize,
     /// Milliseconds between the LCP echoes of each session; 0 for none
     #[arg(long, default_value_t = 1000)]
