@@ -126,14 +126,20 @@ fn an_idle_appliance_sleeps_and_wakes_in_time() {
     let lab = running(config());
     sleep(1.0);
     let pids = Site::BOTH.map(|site| lab.pid(site).expect("running"));
-    let before = pids.map(cpu_time);
-    sleep(5.0);
-    for (site, (pid, before)) in Site::BOTH.into_iter().zip(pids.into_iter().zip(before)) {
-        let used = cpu_time(pid) - before;
-        println!("{}: {used:?} of CPU time in 5 s", site.name());
+    // The least of several seconds: what a hypervisor takes from a machine counts as its
+    // processes' time, and whoever does not sleep takes all of every second.
+    let seconds = (0..6).map(|_| {
+        let before = pids.map(cpu_time);
+        sleep(1.0);
+        [0, 1].map(|place| cpu_time(pids[place]) - before[place])
+    });
+    let seconds: Vec<_> = seconds.collect();
+    println!("CPU time of head and remote in each second: {seconds:?}");
+    for (place, site) in Site::BOTH.into_iter().enumerate() {
+        let least = seconds.iter().map(|used| used[place]).min();
         assert!(
-            used < Duration::from_millis(250),
-            "{} uses {used:?} in 5 s",
+            least.is_some_and(|used| used < Duration::from_millis(50)),
+            "{} uses {least:?} a second",
             site.name()
         );
     }
