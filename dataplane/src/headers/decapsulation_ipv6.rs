@@ -175,7 +175,7 @@ impl ExpectedIpv6 {
         }
         let inner = frame.get(HEADERS_OCTETS..)?;
         let is_right = match length(PPP) {
-            ppp::PROTOCOL_IPV4 => is_right_ipv4(inner),
+            ppp::PROTOCOL_IPV4 => ipv4::is_whole_and_right(inner),
             ppp::PROTOCOL_IPV6 => is_right_ipv6(inner),
             _ => false,
         };
@@ -209,20 +209,7 @@ impl ExpectedIpv6 {
     }
 }
 
-/// Whether an IPv4 packet without options fills this and may come from its source.
-#[inline]
-fn is_right_ipv4(packet: &[u8]) -> bool {
-    let Some(header) = packet.first_chunk::<{ ipv4::HEADER_OCTETS }>() else {
-        return false;
-    };
-    let source = std::net::Ipv4Addr::from(*chunk(header, 12));
-    (header[0] == ipv4::FIRST_OCTET)
-        & (usize::from(u16::from_be_bytes(*chunk(header, 2))) == packet.len())
-        & !ipv4::is_martian_source(source)
-        & ipv4::is_right(header)
-}
-
-/// The same of an IPv6 packet.
+/// Whether an IPv6 packet fills this and may come from its source.
 #[inline]
 fn is_right_ipv6(packet: &[u8]) -> bool {
     ipv6::parse(packet).is_ok_and(|header| {

@@ -161,6 +161,21 @@ pub fn is_martian_source(source: Ipv4Addr) -> bool {
     first.wrapping_sub(1) >= 223 || first == 127
 }
 
+/// Whether an IPv4 packet without options fills these octets, has a right header,
+/// and may come from its source.
+#[inline(always)]
+#[must_use]
+pub(crate) fn is_whole_and_right(packet: &[u8]) -> bool {
+    let Some(header) = packet.first_chunk::<HEADER_OCTETS>() else {
+        return false;
+    };
+    let [first, _, l0, l1, _, _, _, _, _, _, _, _, s0, s1, s2, s3, ..] = *header;
+    (first == FIRST_OCTET)
+        & (usize::from(u16::from_be_bytes([l0, l1])) == packet.len())
+        & !is_martian_source(Ipv4Addr::new(s0, s1, s2, s3))
+        & is_right(header)
+}
+
 /// Takes one from the TTL of a packet that is forwarded, and mends the header
 /// checksum (RFC 1812 5.3.1, RFC 1624). Returns false, with nothing changed,
 /// when the TTL is used up (0 or 1) or there is no header.

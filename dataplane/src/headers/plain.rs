@@ -87,15 +87,10 @@ pub fn recognise(frame: &[u8], udp_checked: impl FnOnce() -> bool) -> Option<Pla
         return None;
     };
     let packet = frame.get(headers_octets..)?;
-    let inner: &[u8; ipv4::HEADER_OCTETS] = packet.first_chunk()?;
-    let address = |at| Ipv4Addr::from(*chunk(inner, at));
-    let is_right = (inner[0] == ipv4::FIRST_OCTET)
-        & (usize::from(u16::from_be_bytes(*chunk(inner, 2))) == packet.len())
-        & !ipv4::is_martian_source(address(12))
-        & ipv4::is_right(inner);
-    if !is_right || !udp_is_right(frame, head, udp_checked) {
+    if !ipv4::is_whole_and_right(packet) || !udp_is_right(frame, head, udp_checked) {
         return None;
     }
+    let (_, inner_destination) = ipv4::first_and_destination(packet)?;
     let end = |address: usize, port: usize| {
         let ip = Ipv4Addr::from(*chunk(head, address));
         let port = u16::from_be_bytes(*chunk(head, port));
@@ -106,7 +101,7 @@ pub fn recognise(frame: &[u8], udp_checked: impl FnOnce() -> bool) -> Option<Pla
         source: end(IPV4 + 12, UDP),
         destination: end(IPV4 + 16, UDP + 2),
         headers_octets,
-        inner_destination: address(16),
+        inner_destination,
     })
 }
 
