@@ -174,6 +174,19 @@ fn there_must_be_a_udp_checksum_and_one_that_the_port_found_right_is_not_looked_
 }
 
 #[test]
+fn an_inner_packet_that_does_not_fill_its_place_is_left_to_the_parsers() {
+    for is_ipv6 in [true, false] {
+        let mut longer = inner(is_ipv6, b"x");
+        longer.push(0);
+        let mut shorter = inner(is_ipv6, b"xy");
+        shorter.pop();
+        for inner in [longer, shorter] {
+            assert_eq!(expected().recognise(&frame(&inner), || false), None);
+        }
+    }
+}
+
+#[test]
 fn the_families_are_apart() {
     let frame = frame(&inner(true, b"x"));
     assert_eq!(decapsulation::ids(&frame), None);

@@ -3,10 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
-use dataplane::command::{Command, Epoch, SessionId, SessionSpec, SetSpec, TableId};
+use dataplane::command::{
+    Command, Epoch, InterfaceId, NextHop, SessionId, SessionSpec, SetSpec, TableId,
+};
 use dataplane::counters::Drop;
 use dataplane::event::Event;
 use dataplane::headers::ha::Report;
+use dataplane::headers::ipv4;
 use dataplane::sequence::Sequence;
 use dataplane::window::Window;
 
@@ -32,6 +35,27 @@ fn the_first_copy_is_delivered_and_the_others_are_not() {
     assert_eq!(rig.set[0].delivered_packets.read(), 1);
     assert_eq!(rig.set[0].delivered_octets.read(), packet.len() as u64);
     assert_eq!(rig.set[0].duplicates.read(), 3);
+}
+
+/// Copies are recognised on the port that leads to the peer. When what arrives there is
+/// looked up in another table, they are for no session of that table, as ever.
+#[test]
+fn copies_on_the_way_to_the_peer_must_arrive_in_the_session_s_table() {
+    let mut rig = Rig::new();
+    let elsewhere = NextHop::Interface {
+        interface: InterfaceId(2),
+        via: Some(gateway(2).into()),
+    };
+    rig.route(1, *PEER.ip(), 32, elsewhere);
+    let packet = inner(b"x");
+    rig.send(1, &copy(1, 1, &packet));
+    assert_eq!(rig.one(0), delivered(&packet), "its session is at hand now");
+    let destination = SocketAddrV4::new(own_address(1), 1701);
+    let message = ha_message(1, PEER_EPOCH, 2, &ppp_ipv4(&packet));
+    let outer = ipv4::udp_packet(PEER, destination, &message, 7);
+    rig.send(2, &frame(2, &outer));
+    assert!(rig.received(0).is_empty());
+    assert_eq!(rig.drops(2, Drop::NotForwarding), 1);
 }
 
 #[test]
