@@ -165,6 +165,19 @@ fn an_unknown_neighbour_is_asked_for_with_the_packet_ready() {
     assert_eq!(sent[14..], packet, "its TTL was taken from once");
 }
 
+/// What our own packets have taught a worker about an ISP's table is no way for others'.
+#[test]
+fn an_isp_side_forwards_nothing_to_where_we_send_ourselves() {
+    let mut rig = Rig::new();
+    let destination = *PEER.ip();
+    inject(&mut rig, 1, &udp(own_address(1), destination, b"ours"));
+    assert_eq!(rig.received(1).len(), 1);
+    let stranger = Ipv4Addr::new(198, 51, 100, 1);
+    rig.send(1, &frame(1, &udp(stranger, destination, b"x")));
+    assert_eq!(rig.drops(1, Drop::NotForwarding), 1);
+    assert!((0..PORTS).all(|port| rig.received(port).is_empty()));
+}
+
 #[test]
 fn an_isp_side_forwards_nothing() {
     let mut rig = Rig::new();
