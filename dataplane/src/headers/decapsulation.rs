@@ -61,19 +61,25 @@ type Words = [u64; HEADERS_OCTETS / 8];
 
 /// The bits that do not vary.
 const FIXED: Words = {
-    let mut fixed: Headers = [0xff; HEADERS_OCTETS];
+    let mut fixed: Headers = without(&VARYING);
     fixed[IPV4 + 6] = NOT_DF;
+    words(&fixed)
+};
+
+/// Ones, and zeros in these ranges.
+pub(super) const fn without<const OCTETS: usize>(varying: &[(usize, usize)]) -> [u8; OCTETS] {
+    let mut fixed = [0xff; OCTETS];
     let mut range = 0;
-    while range < VARYING.len() {
-        let (mut at, end) = VARYING[range];
+    while range < varying.len() {
+        let (mut at, end) = varying[range];
         while at < end {
             fixed[at] = 0;
             at += 1;
         }
         range += 1;
     }
-    words(&fixed)
-};
+    fixed
+}
 
 /// UDP destination port, and L2TP's flags: O and the version, nothing else.
 pub(super) const L2TP_MASK: u64 = u64::from_ne_bytes([0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff]);
@@ -83,8 +89,11 @@ pub(super) const L2TP_DATA: u64 = {
     u64::from_ne_bytes([p0, p1, 0, 0, 0, 0, f0, f1])
 };
 
-const fn words(octets: &Headers) -> Words {
-    let mut words = [0; HEADERS_OCTETS / 8];
+/// The same octets for comparison.
+pub(super) const fn words<const OCTETS: usize, const WORDS: usize>(
+    octets: &[u8; OCTETS],
+) -> [u64; WORDS] {
+    let mut words = [0; WORDS];
     let mut at = 0;
     while at < words.len() {
         words[at] = u64::from_ne_bytes(*chunk(octets, 8 * at));
@@ -100,6 +109,21 @@ pub(super) const fn chunk<const N: usize>(octets: &[u8], at: usize) -> &[u8; N] 
         Some(chunk) => chunk,
         None => panic!("beyond the headers"),
     }
+}
+
+/// Whether the fixed bits at the start of a frame are as expected.
+#[inline(always)]
+pub(super) fn is_as_expected<const WORDS: usize>(
+    head: &[u8],
+    expected: &[u64; WORDS],
+    fixed: &[u64; WORDS],
+) -> bool {
+    let mut different = 0;
+    for (at, (expected, fixed)) in expected.iter().zip(fixed).enumerate() {
+        let word = u64::from_ne_bytes(*chunk(head, 8 * at));
+        different |= word & fixed ^ expected;
+    }
+    different == 0
 }
 
 /// A length field.
@@ -189,12 +213,7 @@ impl Expected {
     pub fn recognise(&self, frame: &[u8], udp_checked: impl FnOnce() -> bool) -> Option<u64> {
         let head: &[u8; LEAST_OCTETS] = frame.first_chunk()?;
         let octets = u16::try_from(frame.len()).ok()?;
-        let mut different = 0;
-        for (at, (expected, fixed)) in self.headers.iter().zip(FIXED).enumerate() {
-            let word = u64::from_ne_bytes(*chunk(head, 8 * at));
-            different |= word & fixed ^ expected;
-        }
-        if different != 0 {
+        if !is_as_expected(head, &self.headers, &FIXED) {
             return None;
         }
         let wrong_length = (length(head, TOTAL_LENGTH) ^ octets.wrapping_sub(IPV4 as u16))

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use crate::checksum;
 use crate::command::SessionSpec;
 
-use super::decapsulation::{self, L2TP_DATA, L2TP_MASK, chunk};
+use super::decapsulation::{self, L2TP_DATA, L2TP_MASK, chunk, is_as_expected, without, words};
 use super::ha::{self, HaHeader, Kind};
 use super::{ethernet, ipv4, ipv6, l2tp, ppp, udp};
 
@@ -58,29 +58,10 @@ type Words = [u64; COMPARED_OCTETS / 8];
 
 /// The bits that do not vary.
 const FIXED: Words = {
-    let mut fixed: Headers = [0xff; COMPARED_OCTETS];
+    let mut fixed: Headers = without(&VARYING);
     fixed[IPV6] = VERSION_ONLY;
-    let mut range = 0;
-    while range < VARYING.len() {
-        let (mut at, end) = VARYING[range];
-        while at < end {
-            fixed[at] = 0;
-            at += 1;
-        }
-        range += 1;
-    }
     words(&fixed)
 };
-
-const fn words(octets: &Headers) -> Words {
-    let mut words = [0; COMPARED_OCTETS / 8];
-    let mut at = 0;
-    while at < words.len() {
-        words[at] = u64::from_ne_bytes(*chunk(octets, 8 * at));
-        at += 1;
-    }
-    words
-}
 
 /// Tunnel and session id of a frame that may be a copy over IPv6, as one number;
 /// `None` when it is not one in our form.
@@ -161,16 +142,11 @@ impl ExpectedIpv6 {
     pub fn recognise(&self, frame: &[u8], udp_checked: impl FnOnce() -> bool) -> Option<u64> {
         let head: &[u8; LEAST_OCTETS] = frame.first_chunk()?;
         let octets = u16::try_from(frame.len()).ok()?;
-        let mut different = 0;
-        for (at, (expected, fixed)) in self.headers.iter().zip(FIXED).enumerate() {
-            let word = u64::from_ne_bytes(*chunk(head, 8 * at));
-            different |= word & fixed ^ expected;
-        }
         let length = |at| u16::from_be_bytes(*chunk(head, at));
         let udp_octets = octets.wrapping_sub(UDP as u16);
         let wrong_length =
             (length(PAYLOAD_LENGTH) ^ udp_octets) | (length(UDP_LENGTH) ^ udp_octets);
-        if different != 0 || wrong_length != 0 {
+        if !is_as_expected(head, &self.headers, &FIXED) || wrong_length != 0 {
             return None;
         }
         let inner = frame.get(HEADERS_OCTETS..)?;
