@@ -101,8 +101,16 @@ pub(super) fn echo_reply(spec: &SessionSpec, frame: &[u8]) -> Option<Vec<u8>> {
     let mut packet = frame.strip_prefix(&PPP_LCP)?.to_vec();
     let octets = lcp::answer_echo(&mut packet, spec.echo.as_ref()?)?;
     spec.counters[0].echoes_answered.add(1);
+    let mut message = plain(spec, PPP_LCP, &packet[..octets]);
+    // P.
+    message[0] |= 0x01;
+    Some(message)
+}
+
+/// A data message without an HA header, numbered where the session's are.
+pub(super) fn plain(spec: &SessionSpec, protocol: [u8; 2], content: &[u8]) -> Vec<u8> {
     let ns = spec.sequence.take();
-    let mut payload = vec![if ns.is_some() { 0x09 } else { 0x01 }, 0x02];
+    let mut payload = vec![if ns.is_some() { 0x08 } else { 0 }, 0x02];
     payload.extend(spec.peer_tunnel.to_be_bytes());
     payload.extend(spec.peer_session.to_be_bytes());
     payload.extend(
@@ -112,9 +120,9 @@ pub(super) fn echo_reply(spec: &SessionSpec, frame: &[u8]) -> Option<Vec<u8>> {
             .flatten(),
     );
     payload.extend([0xff, 0x03]);
-    payload.extend(PPP_LCP);
-    payload.extend(&packet[..octets]);
-    Some(payload)
+    payload.extend(protocol);
+    payload.extend(content);
+    payload
 }
 
 /// PPP protocol fields.

@@ -15,7 +15,7 @@ use rand::{Rng, SeedableRng};
 
 use super::families::{datagram, host_ipv6};
 use super::network::{Fate, Flight, Line};
-use super::workers::{PPP_IPV4, PPP_IPV6, Workers, copy, digest};
+use super::workers::{PPP_IPV4, PPP_IPV6, Workers, copy, digest, plain};
 use crate::config::Config;
 use crate::engine::{Engine, Output, PortFacts};
 
@@ -448,19 +448,7 @@ impl World {
             NextHop::Session(id) => {
                 let session = Arc::clone(&workers.sessions[&id]);
                 assert!(session.set.is_none(), "plain packets for a member");
-                let ns = session.sequence.take();
-                let mut payload = vec![if ns.is_some() { 0x08 } else { 0 }, 0x02];
-                payload.extend(session.peer_tunnel.to_be_bytes());
-                payload.extend(session.peer_session.to_be_bytes());
-                payload.extend(
-                    ns.map(|ns| [ns.to_be_bytes(), [0, 0]])
-                        .iter()
-                        .flatten()
-                        .flatten(),
-                );
-                payload.extend([0xff, 0x03]);
-                payload.extend(protocol);
-                payload.extend(number.to_be_bytes());
+                let payload = plain(&session, protocol, &number.to_be_bytes());
                 self.send_copy(&session, payload);
             }
             _ => return None,
