@@ -4,6 +4,7 @@
 //! the process started) and octets, and is polled for what it wants sent.
 #![forbid(unsafe_code)]
 
+pub mod addressing;
 pub mod appliance;
 pub mod cli;
 pub mod config;
