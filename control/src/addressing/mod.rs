@@ -5,7 +5,7 @@
 //! Everything here is sans-IO. Each client is told what came in and the time,
 //! is polled for [`Action`]s, and holds an [`Assignment`].
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use dataplane::command::Prefix;
@@ -65,4 +65,38 @@ pub enum Action {
     Packet(Vec<u8>),
     /// The [`Assignment`] is another one.
     Changed,
+}
+
+/// What a DHCP client says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DhcpSettings {
+    /// Host Name (RFC 2132, 3.14).
+    pub hostname: Option<String>,
+    /// Client Identifier (RFC 2132, 9.14); the hardware address when not given.
+    pub client_id: Option<Vec<u8>>,
+    /// Vendor Class Identifier (RFC 2132, 9.13).
+    pub vendor_class: Option<String>,
+}
+
+/// What a DHCPv6 client asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dhcpv6Settings {
+    /// An address (IA_NA).
+    pub address: bool,
+    /// A network for other interfaces (IA_PD), and of what length it had best be.
+    pub prefix: Option<u8>,
+}
+
+/// The network of 64 bits with this number in a delegated one, and our address
+/// in it: with these last 64 bits.
+#[must_use]
+pub fn delegated_address(prefix: Prefix, subnet: u64, interface_id: u64) -> Option<(Ipv6Addr, u8)> {
+    const LENGTH: u8 = 64;
+    let IpAddr::V6(network) = prefix.address else {
+        return None;
+    };
+    let bits = LENGTH.checked_sub(prefix.length)?;
+    let fits = subnet.checked_shr(bits.into()).unwrap_or(0) == 0;
+    let address = network.to_bits() | u128::from(subnet) << LENGTH | u128::from(interface_id);
+    fits.then_some((Ipv6Addr::from_bits(address), LENGTH))
 }

@@ -9,6 +9,7 @@ mod addresses;
 mod check;
 mod decode;
 mod load;
+mod logical_ports;
 mod model;
 mod pair;
 mod problem;
@@ -17,10 +18,11 @@ mod sections;
 mod tree;
 
 pub use load::check_files;
+pub use logical_ports::{Encapsulation, LogicalPort, Ports};
 pub use model::{
-    Config, Dataplane, Device, HaSet, HugePages, Incoming, Interface, InterfaceAddress, L2tp,
-    Management, Match, Neighbour, Outgoing, Poll, Port, Ppp, PppClient, PppServer, Route, Server,
-    Via,
+    Advertisements, Asked, Config, Dataplane, Delegated, Device, HaSet, HugePages, Incoming,
+    Interface, InterfaceAddress, L2tp, Management, Match, Neighbour, Outgoing, Poll, Port, Ppp,
+    PppClient, PppServer, Pppoe, Route, Server, Via,
 };
 pub use problem::{Problem, Severity, Warning};
 pub use sections::{

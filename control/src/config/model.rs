@@ -2,12 +2,13 @@
 //! underscores), with defaults filled in and names resolved to places in the
 //! lists here. `configs/reference.yaml` explains every word.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use dataplane::command::Prefix;
 
+use crate::addressing::{DhcpSettings, Dhcpv6Settings};
 use crate::l2tp::{Limits, Peering};
 use crate::ppp::{AuthProtocol, NameServers, ProxyPolicy, Timers, Wanted};
 use crate::secret::Secret;
@@ -39,14 +40,13 @@ impl Config {
     ) -> bool {
         let into_set = |route: &&Route| set.is_some_and(|set| route.via == Via::HaSet(set));
         let statics = self.routes.iter().filter(into_set);
-        let own = self
+        let mut of_table = self
             .interfaces
             .iter()
-            .filter(|interface| interface.table == payload_table)
-            .flat_map(|interface| &interface.addresses);
+            .filter(|interface| interface.table == payload_table);
         routes.any(|route| route.address.is_ipv6())
             || statics.into_iter().any(|route| route.to.address.is_ipv6())
-            || own.into_iter().any(|own| own.address.is_ipv6())
+            || of_table.any(Interface::may_have_ipv6)
     }
 }
 
@@ -119,8 +119,22 @@ pub struct Interface {
     pub name: String,
     /// Place in [`Config::ports`].
     pub port: usize,
+    /// The VLAN of the port that it is on (IEEE 802.1Q); when not given, what
+    /// has no tag.
+    pub vlan: Option<u16>,
     pub table: u32,
+    /// Those that stand in the file.
     pub addresses: Vec<InterfaceAddress>,
+    /// Who is asked for others.
+    pub asked: Asked,
+    /// The interface is a PPPoE line (RFC 2516), whose addresses PPP agrees on.
+    pub pppoe: Option<Pppoe>,
+    /// An address out of a network that was delegated to another interface.
+    pub delegated: Option<Delegated>,
+    /// What the hosts here are told of IPv6.
+    pub advertisements: Option<Advertisements>,
+    /// DHCP servers that the hosts' requests go to.
+    pub dhcp_relay: Vec<Ipv4Addr>,
     /// Where the default routes of the table lead, `gateway` in the file: at most
     /// one of each family.
     pub gateways: Vec<IpAddr>,
@@ -130,6 +144,88 @@ pub struct Interface {
     /// does not say, this is false for an interface that is alone in a table
     /// which is no tunnel's payload table (an ISP side).
     pub forward: bool,
+}
+
+impl Interface {
+    /// Whether it may get IPv4 addresses and a default route from the network.
+    #[must_use]
+    pub fn asks_for_ipv4(&self) -> bool {
+        self.asked.dhcp.is_some() || self.pppoe.is_some()
+    }
+
+    /// The same of IPv6.
+    #[must_use]
+    pub fn asks_for_ipv6(&self) -> bool {
+        self.asked.router_advertisements || self.asked.dhcpv6.is_some()
+    }
+
+    /// Whether it has addresses of IPv6, or may get some.
+    #[must_use]
+    pub fn may_have_ipv6(&self) -> bool {
+        self.asks_for_ipv6()
+            || self.delegated.is_some()
+            || self.addresses.iter().any(|own| own.address.is_ipv6())
+    }
+
+    /// Whether it has addresses of IPv4, or may get some.
+    #[must_use]
+    pub fn may_have_ipv4(&self) -> bool {
+        self.asks_for_ipv4() || self.addresses.iter().any(|own| own.address.is_ipv4())
+    }
+}
+
+/// What an interface asks its network for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// An IPv4 address (RFC 2131), `dhcp` among the `addresses`.
+    pub dhcp: Option<DhcpSettings>,
+    /// Addresses and routers of IPv6 (RFC 4862), `ra` among the `addresses`.
+    pub router_advertisements: bool,
+    /// An IPv6 address or a network for others (RFC 8415), `dhcpv6` among the
+    /// `addresses`, and `prefix-delegation`.
+    pub dhcpv6: Option<Dhcpv6Settings>,
+}
+
+/// A PPPoE line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pppoe {
+    pub username: String,
+    pub password: Secret,
+    /// Service-Name; any when not given.
+    pub service_name: Option<String>,
+    /// AC-Name of the concentrator, `access-concentrator` in the file; any when not given.
+    pub access_concentrator: Option<String>,
+    /// Largest IP packet that is asked for, octets: above 1492 by RFC 4638.
+    pub mtu: u16,
+    pub lcp_rate: Duration,
+    pub lcp_timeout: Duration,
+    pub ppp: PppClient,
+}
+
+/// A network of 64 bits out of a delegated one, and our address in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delegated {
+    /// Place in [`Config::interfaces`]: where it is delegated to.
+    pub from: usize,
+    /// Which of the networks of 64 bits.
+    pub subnet: u64,
+    /// The last 64 bits of our address.
+    pub interface_id: u64,
+}
+
+/// What the hosts of a LAN are told by router advertisements (RFC 4861, 6.2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advertisements {
+    /// Whether we are a default router while there is a default route.
+    pub default_router: bool,
+    /// MaxRtrAdvInterval.
+    pub interval: Duration,
+    /// RFC 8106.
+    pub dns: Vec<Ipv6Addr>,
+    /// Addresses come from a DHCPv6 server (the M flag).
+    pub managed: bool,
+    /// Other settings do (the O flag).
+    pub other: bool,
 }
 
 /// An own address and the network it is in.

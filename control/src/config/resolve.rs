@@ -72,15 +72,14 @@ fn resolve_routes(config: &mut Config, root: &Node) {
     }
 }
 
-/// The default route of each family that a table has own addresses of.
+/// The default route of each family that a table has own addresses of, or may get.
 fn default_routes(interfaces: &[Interface], table: u32) -> Vec<Prefix> {
-    let own = interfaces
+    let mut of_table = interfaces
         .iter()
-        .filter(|interface| interface.table == table)
-        .flat_map(|interface| &interface.addresses);
+        .filter(|interface| interface.table == table);
     match (
-        own.clone().any(|own| own.address.is_ipv4()),
-        own.clone().any(|own| own.address.is_ipv6()),
+        of_table.clone().any(Interface::may_have_ipv4),
+        of_table.any(Interface::may_have_ipv6),
     ) {
         (true, true) => vec![DEFAULT_ROUTE, DEFAULT_ROUTE_IPV6],
         (false, true) => vec![DEFAULT_ROUTE_IPV6],

@@ -1,5 +1,6 @@
 //! From the file's tree to a [`Config`]: one function for each mapping of the file.
 
+mod interfaces;
 mod ppp;
 mod tunnels;
 
@@ -10,14 +11,14 @@ use std::time::Duration;
 use dataplane::command::Prefix;
 use dataplane::transform::split::{MAX_SET_MTU, MIN_MEMBER_MTU};
 
-use super::addresses::{self, interface_address, is_link_local, prefix, with_interface};
+use super::addresses::{self, is_link_local, prefix, with_interface};
 use super::decode::{
     Read, Section, Wrong, boolean, choice, duration, mac, milliseconds, name, not_yet, number,
     reference, suggest, text,
 };
 use super::model::{
-    Config, Dataplane, Device, HaSet, HugePages, Interface, Management, Neighbour, Ordering, Poll,
-    Port, Route, Via,
+    Config, Dataplane, Device, HaSet, HugePages, Management, Neighbour, Ordering, Poll, Port,
+    Route, Via,
 };
 use super::problem::Problems;
 use super::tree::{Node, Path, Value, printable};
@@ -90,7 +91,7 @@ pub(crate) fn decode(root: &Node, problems: &mut Problems<'_>) -> Config {
         },
         ports: top.each(problems, "ports", port),
         interfaces: top.each(problems, "interfaces", |section, problems| {
-            interface(section, problems, &names)
+            interfaces::interface(section, problems, &names)
         }),
         ha_sets: top.each(problems, "ha-sets", ha_set),
         l2tp: tunnels::l2tp(&mut top, problems, &names),
@@ -270,68 +271,6 @@ fn is_pci_address(text: &str) -> bool {
         return false;
     };
     hexadecimal(bus, 2) && hexadecimal(slot, 2) && hexadecimal(function, 1)
-}
-
-fn interface(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Names) -> Interface {
-    section.optional(
-        problems,
-        "vlan",
-        not_yet(
-            "VLANs are not carried yet",
-            "take the key away and use a port of its own",
-        ),
-    );
-    let dhcp = section.node("addresses").and_then(Node::text) == Some("dhcp");
-    let addresses = if dhcp {
-        problems.error(
-            &section.path.key("addresses"),
-            "addresses by DHCP: not yet",
-            "write the addresses, as in [192.0.2.1/24]",
-        );
-        None
-    } else {
-        section.list(problems, "addresses", interface_address)
-    };
-    if addresses.is_none() && !section.has("addresses") {
-        problems.missing(
-            &section.path.key("addresses"),
-            "add `addresses: [192.0.2.1/24]` with this interface's own addresses",
-        );
-    }
-    Interface {
-        name: section.required(
-            problems,
-            "name",
-            name,
-            "add `name: ` and a name for the interface",
-            String::new(),
-        ),
-        port: section.required(
-            problems,
-            "port",
-            reference("port", &names.ports),
-            "add `port: ` and the name of one of the `ports`",
-            0,
-        ),
-        table: section.or(problems, "table", table, 0),
-        addresses: addresses.unwrap_or_default(),
-        gateways: gateways(section, problems),
-        mtu: section.optional(problems, "mtu", mtu),
-        // Settled in `resolve` when the file does not say.
-        forward: section.or(problems, "forward", boolean, true),
-    }
-}
-
-/// One address, or a list of them.
-fn gateways(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Vec<IpAddr> {
-    let node = section.node("gateway");
-    if node.is_some_and(|node| matches!(node.value, Value::Sequence(_))) {
-        let list = section.list(problems, "gateway", addresses::neighbour);
-        list.unwrap_or_default()
-    } else {
-        let one = section.optional(problems, "gateway", addresses::neighbour);
-        one.into_iter().collect()
-    }
 }
 
 fn ha_set(section: &mut Section<'_>, problems: &mut Problems<'_>) -> HaSet {

@@ -12,23 +12,6 @@ use super::{Engine, Output, display_mac};
 use crate::host::{Action, link_local};
 
 impl Engine {
-    /// Our address in a table, for packets that need one of the family of
-    /// `towards`: the nearest to it.
-    pub(super) fn own_address(&self, table: u32, towards: IpAddr) -> Option<IpAddr> {
-        let own = || {
-            self.config
-                .interfaces
-                .iter()
-                .filter(move |interface| interface.table == table)
-                .flat_map(|interface| &interface.addresses)
-                .filter(move |own| own.address.is_ipv4() == towards.is_ipv4())
-        };
-        own()
-            .find(|own| own.network().contains(towards))
-            .or_else(|| own().next())
-            .map(|own| own.address)
-    }
-
     /// Sends an IP packet of ours. One to a link-local address, which no table
     /// knows, leaves by the interface that it is about.
     pub(super) fn send_ip(
@@ -62,7 +45,7 @@ impl Engine {
             IpAddr::V6(address) if address.is_unicast_link_local() => {
                 interface.map(|id| link_local(self.interface_mac(id)).into())
             }
-            _ => self.own_address(table.0, sender),
+            _ => self.own_address(now, table.0, sender),
         };
         let Some(source) = source else { return };
         if let Some(error) = self.icmp.handle_cause(now, cause, packet, source) {
@@ -71,7 +54,7 @@ impl Engine {
     }
 
     fn interface_mac(&self, id: InterfaceId) -> [u8; 6] {
-        let interface = &self.config.interfaces[usize::from(id.0)];
+        let interface = &self.interfaces[usize::from(id.0)];
         self.ports[interface.port].mac
     }
 

@@ -13,6 +13,7 @@ use super::hearing::Hearing;
 use super::link::{Link, Origin, Phase};
 use super::membership::Admission;
 use super::path_mtu::overhead;
+use super::path_search::PathSearch;
 use super::{Engine, Output, ppp_settings};
 use crate::config::{Config, Ppp, Server};
 use crate::ha::Agreement;
@@ -98,7 +99,7 @@ impl Engine {
         let is_usable = |&address: &IpAddr| {
             let from = tunnel
                 .source
-                .or_else(|| self.own_address(tunnel.table, address));
+                .or_else(|| self.own_address(now, tunnel.table, address));
             from.is_some_and(|from| from.is_ipv4() == address.is_ipv4())
         };
         let usable = addresses.map(|addresses| addresses.into_iter().filter(is_usable).collect());
@@ -121,10 +122,10 @@ impl Engine {
         let outgoing = &self.config.l2tp.outgoing[index];
         let Some(source) = outgoing
             .source
-            .or_else(|| self.own_address(outgoing.table, server))
+            .or_else(|| self.own_address(now, outgoing.table, server))
         else {
             let result = format!("no own address in table {}", outgoing.table);
-            self.dial_again(now, index, Failure::Refused, result);
+            self.dial_again(now, index, Failure::Silent, result);
             return;
         };
         log::debug!("{}: dialling {server} from {source}", outgoing.name);
@@ -417,6 +418,8 @@ impl Engine {
             hearing: Hearing::default(),
             heard: 0,
             skew: Box::default(),
+            path: PathSearch::new(mtu, mtu),
+            heard_probe_us: 0,
             lowered: None,
             candidate: None,
             scheduled: None,
@@ -439,10 +442,8 @@ impl Engine {
 
     /// Largest inner packet that fits the path of a tunnel whole.
     fn link_mtu(&self, table: u32, local: IpAddr, ha: bool, settings: &LinkSettings) -> u16 {
-        let place = self.config.interfaces.iter().position(|interface| {
-            interface.table == table && interface.addresses.iter().any(|own| own.address == local)
-        });
-        let path = place.map_or(DEFAULT_PATH_MTU, |place| self.interface_mtu(place));
+        let place = self.interface_of(table, local);
+        let path = place.map_or(DEFAULT_PATH_MTU, |place| self.interfaces[place].mtu);
         let fits = path.saturating_sub(overhead(local, ha, settings.sequencing));
         settings.mtu.map_or(fits, |mtu| mtu.min(fits))
     }

@@ -71,6 +71,17 @@ impl Dialer {
         }
     }
 
+    /// Ends a pause, as something has changed that may have been in the way. Says
+    /// whether there was one.
+    pub(super) fn hurry(&mut self, now: Duration) -> bool {
+        let State::Waiting { until } = &mut self.state else {
+            return false;
+        };
+        let waited = *until > now;
+        *until = now.min(*until);
+        waited
+    }
+
     /// Nothing is due before the server's name is looked up.
     pub(super) fn resolving(&mut self) {
         self.state = State::Resolving;

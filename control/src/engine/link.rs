@@ -11,6 +11,7 @@ use dataplane::headers::lcp::{ECHO_REPLY, ECHO_REQUEST};
 
 use super::hearing::Hearing;
 use super::path_mtu::Lowered;
+use super::path_search::PathSearch;
 use super::report::Given;
 use super::skew::LinkSkew;
 use crate::ha::Agreement;
@@ -137,7 +138,11 @@ pub(super) struct Link {
     /// Packets received and echoes answered by the workers, when last asked.
     pub(super) heard: u64,
     pub(super) skew: Box<LinkSkew>,
-    /// Its path carries less than the interface.
+    /// What its path carries, as far as our reports have shown.
+    pub(super) path: PathSearch,
+    /// When the peer sent the last report that was to show the same of its direction.
+    pub(super) heard_probe_us: u64,
+    /// A router said that its path carries less.
     pub(super) lowered: Option<Lowered>,
     /// Where a NAT seems to have moved the peer; not believed until it answers there.
     pub(super) candidate: Option<Candidate>,
@@ -238,6 +243,7 @@ impl Link {
                 self.ppp.next_timeout(),
                 self.next_report,
                 self.lowered_until(),
+                self.joined.and_then(|_| self.path.next_timeout()),
             ]
             .into_iter()
             .flatten()

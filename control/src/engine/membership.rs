@@ -601,12 +601,7 @@ impl Engine {
             _ => {
                 link.ppp.handle_timeout(now);
                 self.raise_mtu(now, id);
-                let Some(link) = self.links.get(&id) else {
-                    return;
-                };
-                if link.next_report.is_some_and(|due| due <= now) {
-                    self.send_report(now, id, false);
-                }
+                self.report_due(now, id);
             }
         }
         self.settle_link(now, id);

@@ -16,25 +16,27 @@ mod carried;
 mod dialer;
 mod group;
 mod hearing;
+mod interfaces;
 mod kick;
 mod link;
 mod links;
 mod membership;
 mod nat;
 mod path_mtu;
+mod path_search;
 mod ppp_settings;
 mod report;
 mod rib;
 mod skew;
 mod snapshot;
+mod uplink;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::time::Duration;
 
 use dataplane::command::{
@@ -47,7 +49,7 @@ use rand::rngs::StdRng;
 
 use crate::config::{Config, Via};
 use crate::ha::{Books, Sets};
-use crate::host::{Icmp, Neighbours, link_local};
+use crate::host::{Icmp, Neighbours};
 use crate::l2tp::{self, CallId, Endpoint, TunnelId};
 use crate::ppp::Proxy;
 use crate::slots::Slots;
@@ -56,8 +58,10 @@ use answers::is_link_local;
 use calls::Dialled;
 use dialer::Dialer;
 use group::Groups;
+use interfaces::{InterfaceState, interface_id};
 use links::Links;
 use rib::{Rib, Source};
+use uplink::Uplink;
 
 /// Link-local addresses are in networks of 64 bits (RFC 4291, 2.5.6).
 const LINK_LOCAL_LENGTH: u8 = 64;
@@ -93,7 +97,9 @@ pub enum Output {
 
 pub struct Engine {
     config: Config,
+    /// Those of the configuration, then the logical ones.
     ports: Vec<PortFacts>,
+    interfaces: Vec<InterfaceState>,
     workers: usize,
     rng: StdRng,
     endpoint: Endpoint,
@@ -146,8 +152,10 @@ impl Engine {
             .map(|_| Dialer::new(now))
             .collect();
         let workers = config.dataplane.workers.len();
+        let interfaces = interfaces::states(&config, |_, _| Uplink::default());
         let mut engine = Self {
             admitted: Admitted::all(&config),
+            interfaces,
             config,
             ports,
             workers,
@@ -319,77 +327,6 @@ impl Engine {
         self.stopping && self.endpoint.is_quiet()
     }
 
-    fn install_interfaces(&mut self, now: Duration) {
-        for (place, interface) in self.config.interfaces.clone().iter().enumerate() {
-            let id = interface_id(place);
-            let port = &self.ports[interface.port];
-            let table = TableId(interface.table);
-            let spec = dataplane::command::InterfaceSpec {
-                id,
-                port: port.id,
-                table,
-                addresses: self.interface_addresses(place),
-                mtu: self.interface_mtu(place),
-                forward: interface.forward,
-            };
-            let facts = crate::host::Interface {
-                id,
-                port: port.id,
-                table,
-                mac: port.mac,
-                addresses: interface
-                    .addresses
-                    .iter()
-                    .map(|own| (own.address, own.prefix_length))
-                    .collect(),
-                forward: interface.forward,
-            };
-            self.command(Command::SetInterface(Arc::new(spec)));
-            self.neighbours.add_interface(now, facts);
-            for own in &interface.addresses {
-                let connected = NextHop::Interface {
-                    interface: id,
-                    via: None,
-                };
-                let network = own.network();
-                self.offer(table, network, Source::Connected, connected);
-                if network.address.is_ipv4() && network.length < 31 {
-                    for broadcast in [network.address, network.last()] {
-                        self.offer(
-                            table,
-                            Prefix::host(broadcast),
-                            Source::Connected,
-                            NextHop::Blackhole,
-                        );
-                    }
-                }
-                self.offer(
-                    table,
-                    Prefix::host(own.address),
-                    Source::Own,
-                    NextHop::Local,
-                );
-            }
-            for &via in &interface.gateways {
-                let next_hop = NextHop::Interface {
-                    interface: id,
-                    via: Some(via),
-                };
-                // Every destination of its family.
-                self.offer(table, Prefix::new(via, 0), Source::Static, next_hop);
-            }
-        }
-        for neighbour in self.config.neighbours.clone() {
-            self.neighbours.set_static(
-                now,
-                interface_id(neighbour.interface),
-                neighbour.address,
-                neighbour.mac,
-            );
-        }
-        self.settle_neighbours(now);
-    }
-
     /// Routes into a set follow the set: they are offered when it comes up.
     fn install_static_routes(&mut self) {
         for route in self.config.routes.clone() {
@@ -407,23 +344,6 @@ impl Engine {
             };
             self.offer(TableId(route.table), route.to, Source::Static, next_hop);
         }
-    }
-
-    /// Own addresses of an interface, each with its prefix length, the
-    /// link-local one last.
-    fn interface_addresses(&self, place: usize) -> Vec<(IpAddr, u8)> {
-        let interface = &self.config.interfaces[place];
-        let link_local = link_local(self.ports[interface.port].mac);
-        let own = interface.addresses.iter();
-        own.map(|own| (own.address, own.prefix_length))
-            .chain([(link_local.into(), LINK_LOCAL_LENGTH)])
-            .collect()
-    }
-
-    fn interface_mtu(&self, place: usize) -> u16 {
-        let interface = &self.config.interfaces[place];
-        let port_mtu = self.ports[interface.port].mtu;
-        interface.mtu.map_or(port_mtu, |mtu| mtu.min(port_mtu))
     }
 
     fn command(&mut self, command: Command) {
@@ -465,7 +385,35 @@ impl Engine {
         destination: SocketAddr,
         payload: &[u8],
     ) {
-        let packet = match (source, destination) {
+        let packet = self.udp_packet(source, destination, payload);
+        self.outputs
+            .extend(packet.map(|packet| Output::Ip { table, packet }));
+    }
+
+    /// The same of one that no router is to fragment.
+    fn send_whole(
+        &mut self,
+        table: TableId,
+        source: SocketAddr,
+        destination: SocketAddr,
+        payload: &[u8],
+    ) {
+        let Some(mut packet) = self.udp_packet(source, destination, payload) else {
+            return;
+        };
+        if source.is_ipv4() {
+            ipv4::forbid_fragmentation(&mut packet);
+        }
+        self.outputs.push_back(Output::Ip { table, packet });
+    }
+
+    fn udp_packet(
+        &mut self,
+        source: SocketAddr,
+        destination: SocketAddr,
+        payload: &[u8],
+    ) -> Option<Vec<u8>> {
+        Some(match (source, destination) {
             (SocketAddr::V4(source), SocketAddr::V4(destination)) => {
                 self.identification = self.identification.wrapping_add(1);
                 ipv4::udp_packet(source, destination, payload, self.identification)
@@ -474,9 +422,8 @@ impl Engine {
                 ipv6::udp_packet(source, destination, payload)
             }
             // The two ends of a tunnel are of one family.
-            _ => return,
-        };
-        self.outputs.push_back(Output::Ip { table, packet });
+            _ => return None,
+        })
     }
 
     /// Tells the timer queue when a link is due next.
@@ -508,12 +455,6 @@ fn shutting_down() -> l2tp::TunnelClose {
         l2tp::StopResult::SHUTTING_DOWN,
         l2tp::ErrorCode::NONE,
         "the appliance stops",
-    )
-}
-
-fn interface_id(place: usize) -> InterfaceId {
-    InterfaceId(
-        u16::try_from(place).expect("the configuration is checked to have fewer interfaces"),
     )
 }
 

@@ -98,6 +98,38 @@ impl Engine {
         }
     }
 
+    /// The interface below carries another size: what a router has said of the
+    /// path behind it holds on if it is smaller.
+    pub(super) fn set_whole_mtu(&mut self, id: SessionId, mtu: u16) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        match &mut link.lowered {
+            Some(lowered) if link.spec.mtu < mtu => lowered.whole = mtu,
+            _ => {
+                link.lowered = None;
+                if link.spec.mtu != mtu {
+                    self.set_link_mtu(id, mtu);
+                }
+                self.reschedule(id);
+            }
+        }
+    }
+
+    /// Our reports have shown that its path carries another size.
+    pub(super) fn follow_path(&mut self, id: SessionId) {
+        let Some(link) = self.links.get(&id) else {
+            return;
+        };
+        let path = link.path.usable();
+        let fits = path.saturating_sub(overhead(link.spec.local.ip(), true, false));
+        log::info!(
+            "{}: its path carries {path} octets: packets of {fits}",
+            self.link_name(id)
+        );
+        self.set_whole_mtu(id, fits);
+    }
+
     fn set_link_mtu(&mut self, id: SessionId, mtu: u16) {
         if let Some(link) = self.links.get_mut(&id) {
             link.spec.mtu = mtu;

@@ -1,21 +1,27 @@
 //! Reports: once a second each end says on each link what it handed to that
 //! link, so that the other end knows exactly what was lost.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use dataplane::command::SessionId;
 use dataplane::counters::SessionCounters;
 use dataplane::headers::ha::Report;
+use dataplane::headers::{ipv4, ipv6};
 
 use super::Engine;
 use super::link::{Joined, Link, PeerReport};
+use super::path_mtu::overhead;
+use super::path_search::PathSearch;
 
 /// Between two reports of a link.
 const PERIOD: Duration = Duration::from_secs(1);
 /// The same of a link that was given nothing meanwhile: reports alone prove
 /// its path, and some may be lost on it.
 const IDLE_PERIOD: Duration = Duration::from_millis(500);
+/// What every path over IPv4 is taken to carry (RFC 8899, 5.1.2: BASE_PLPMTU would
+/// be 1200, which a line may be set below).
+const IPV4_FLOOR: u16 = 576;
 /// From a link's joining to its first report.
 const FIRST_AFTER: Duration = Duration::from_millis(50);
 
@@ -31,7 +37,7 @@ impl Engine {
             if self.links.get(&id).is_some_and(Link::is_open) {
                 self.joined(now, id);
             } else {
-                self.send_report(now, id, true);
+                self.send_report(now, id, Purpose::Farewell);
             }
         }
     }
@@ -48,11 +54,32 @@ impl Engine {
             given: Given::of(link),
         });
         link.next_report = Some(now + FIRST_AFTER);
+        let around = overhead(link.spec.local.ip(), true, false);
+        let floor = match link.spec.local.ip() {
+            IpAddr::V4(_) => IPV4_FLOOR,
+            IpAddr::V6(_) => ipv6::MIN_MTU,
+        };
+        link.path = PathSearch::new(floor, link.spec.mtu.saturating_add(around));
         self.reschedule(id);
     }
 
-    /// Tells the peer what the link was given. `is_last` says that it is given nothing more.
-    pub(super) fn send_report(&mut self, now: Duration, id: SessionId, is_last: bool) {
+    /// Sends what is due of a link: a report, or one that shows what its path carries.
+    pub(super) fn report_due(&mut self, now: Duration, id: SessionId) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        if link.joined.is_some()
+            && let Some(octets) = link.path.poll(now)
+        {
+            self.send_report(now, id, Purpose::Probe { octets });
+        } else if link.next_report.is_some_and(|due| due <= now) {
+            self.send_report(now, id, Purpose::Books);
+        }
+    }
+
+    /// Tells the peer what the link was given.
+    fn send_report(&mut self, now: Duration, id: SessionId, purpose: Purpose) {
+        let is_last = purpose == Purpose::Farewell;
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -79,6 +106,8 @@ impl Engine {
             over_speed: given.over_speed,
             not_sent: given.not_sent,
             is_last,
+            is_probe: matches!(purpose, Purpose::Probe { .. }),
+            heard_probe_us: Some(link.heard_probe_us),
         };
         if is_last {
             link.joined = None;
@@ -86,9 +115,22 @@ impl Engine {
             let idle = link.reported_copies.replace(given.copies) == Some(given.copies);
             link.next_report = Some(now + if idle { IDLE_PERIOD } else { PERIOD });
         }
-        let payload = report.message(link.spec.peer_tunnel, link.spec.peer_session, 0, 0);
         let (table, local, peer) = (link.spec.table, link.spec.local, link.spec.peer);
-        self.send_udp(table, local, peer, &payload);
+        let ids = (link.spec.peer_tunnel, link.spec.peer_session);
+        let message = |filling| report.message(ids.0, ids.1, 0, filling);
+        if let Purpose::Probe { octets } = purpose {
+            link.path.sent(now, octets, report.sent_at_us);
+            let header = if local.is_ipv4() {
+                ipv4::HEADER_OCTETS
+            } else {
+                ipv6::HEADER_OCTETS
+            };
+            let filling = usize::from(octets).saturating_sub(header + Report::PACKET_OCTETS);
+            self.send_whole(table, local, peer, &message(filling));
+        } else {
+            self.send_udp(table, local, peer, &message(0));
+        }
+        self.reschedule(id);
     }
 
     pub(super) fn handle_report(
@@ -128,11 +170,37 @@ impl Engine {
             sent_at_us: report.sent_at_us,
             received_at: now,
         });
+        if report.is_probe {
+            link.heard_probe_us = report.sent_at_us;
+        }
+        let carries_other = report.heard_probe_us.is_some_and(|heard| {
+            link.path.begin(now);
+            link.path.told(now, heard, report.echo_us)
+        });
         let key = link.books_key();
         if let Some(books) = key.and_then(|key| self.books.get_mut(&key)) {
             books.tell(now, id, &report);
         }
+        if carries_other {
+            self.follow_path(id);
+        }
+        if report.is_probe && !report.is_last {
+            // So that it is known at once.
+            self.send_report(now, id, Purpose::Books);
+        }
+        self.reschedule(id);
     }
+}
+
+/// Why a report is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// The peer's books.
+    Books,
+    /// To see whether the path carries an IP packet of so many octets.
+    Probe { octets: u16 },
+    /// The link is given nothing more.
+    Farewell,
 }
 
 /// What became of the copies that were a link's to carry.

@@ -3,21 +3,23 @@
 
 use std::collections::BTreeMap;
 
-use dataplane::command::{Command, NextHop, Prefix, TableId};
+use dataplane::command::{Command, InterfaceId, NextHop, Prefix, TableId};
 
 /// Who offers a route, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Source {
     /// An address of our own, and the broadcast addresses of its network.
-    Own,
+    Own(InterfaceId),
     /// Our PPP address in a group of L2TP sessions; the number tells one from another.
     PppAddress(u32),
     /// The network that an interface is on.
-    Connected,
+    Connected(InterfaceId),
     /// `routes:` of the configuration into a set, while the group has sessions.
     StaticInto(u32),
     /// Other `routes:`, and `gateway`.
     Static,
+    /// A router that the network told us of.
+    Gateway(InterfaceId),
     /// What a group of L2TP sessions leads to.
     Sessions(u32),
 }
@@ -94,7 +96,7 @@ fn change(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dataplane::command::{InterfaceId, SessionId, SetId};
+    use dataplane::command::{SessionId, SetId};
     use std::net::Ipv4Addr;
 
     const TABLE: TableId = TableId(0);
@@ -116,14 +118,14 @@ mod tests {
             matches!(rib.offer(TABLE, net(24), sessions, set), Some(Command::SetRoute { next_hop, .. }) if next_hop == set)
         );
         assert!(
-            matches!(rib.offer(TABLE, net(24), Source::Connected, lan), Some(Command::SetRoute { next_hop, .. }) if next_hop == lan)
+            matches!(rib.offer(TABLE, net(24), Source::Connected(InterfaceId(0)), lan), Some(Command::SetRoute { next_hop, .. }) if next_hop == lan)
         );
         assert!(
             rib.offer(TABLE, net(24), sessions, NextHop::Session(SessionId(9)))
                 .is_none()
         );
         assert!(matches!(
-            rib.withdraw(TABLE, net(24), Source::Connected),
+            rib.withdraw(TABLE, net(24), Source::Connected(InterfaceId(0))),
             Some(Command::SetRoute {
                 next_hop: NextHop::Session(SessionId(9)),
                 ..

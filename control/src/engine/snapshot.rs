@@ -76,8 +76,12 @@ impl Engine {
                     .iter()
                     .map(|(own, length)| format!("{own}/{length}"))
                     .collect(),
-                gateways: interface.gateways.clone(),
-                mtu: self.interface_mtu(place),
+                gateways: self.interfaces[place]
+                    .gateways
+                    .iter()
+                    .map(|gateway| gateway.address)
+                    .collect(),
+                mtu: self.interfaces[place].mtu,
                 forward: interface.forward,
             })
             .collect()
@@ -376,9 +380,10 @@ impl Engine {
                 to: prefix.to_string(),
                 via: self.via(next_hop),
                 origin: match source {
-                    Source::Own | Source::PppAddress(_) => "own",
-                    Source::Connected => "connected",
+                    Source::Own(_) | Source::PppAddress(_) => "own",
+                    Source::Connected(_) => "connected",
                     Source::StaticInto(_) | Source::Static => "static",
+                    Source::Gateway(_) => "assigned",
                     Source::Sessions(_) => "tunnel",
                 }
                 .to_owned(),

@@ -161,6 +161,26 @@ impl Neighbours {
         self.interfaces.remove(&id);
     }
 
+    /// Gives an interface other addresses. Those that are new are announced, and
+    /// neighbours of a network that went are forgotten.
+    pub fn set_addresses(&mut self, now: Duration, id: InterfaceId, addresses: Vec<(IpAddr, u8)>) {
+        let Some(interface) = self.interfaces.get_mut(&id) else {
+            return;
+        };
+        let before = std::mem::replace(&mut interface.spec.addresses, addresses);
+        let spec = interface.spec.clone();
+        let link_up = interface.link_up;
+        for key in self.keys(id) {
+            let is_static = matches!(self.entries[&key].state, State::Static { .. });
+            if !is_static && (spec.own_address_towards(key.1).is_none() || spec.owns(key.1)) {
+                self.remove(key);
+            }
+        }
+        if link_up && spec.addresses.iter().any(|own| !before.contains(own)) {
+            self.start_announcing(now, id);
+        }
+    }
+
     /// Follows a port's link. When it comes up the own addresses are announced
     /// and all neighbours asked again; until they fail to answer they stay in use.
     pub fn set_link(&mut self, now: Duration, port: PortId, up: bool) {

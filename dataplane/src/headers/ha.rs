@@ -125,11 +125,23 @@ pub struct Report {
     pub not_sent: u64,
     /// This link is given nothing from `next_number` on.
     pub is_last: bool,
+    /// This report was brought to a wanted length, to see whether it arrives.
+    pub is_probe: bool,
+    /// `sent_at_us` of the last such report that came from the peer on this link; 0 before the first, not
+    /// given by who does not tell.
+    pub heard_probe_us: Option<u64>,
 }
 
 impl Report {
     /// Octets of the offset padding: the HA header, then eight fields.
-    pub const OCTETS: usize = Self::FIRST_OCTETS + 17;
+    pub const OCTETS: usize = Self::FIRST_OCTETS + 25;
+
+    /// What stands in an IP packet with a report besides the IP header and what
+    /// fills it: UDP, L2TP, the report, PPP with the Discard-Request's header.
+    pub const PACKET_OCTETS: usize = 8 + 8 + Self::OCTETS + 4 + 8;
+
+    const IS_LAST: u8 = 0x01;
+    const IS_PROBE: u8 = 0x02;
 
     /// The same of those that end with `echo_delay_us`.
     const FIRST_OCTETS: usize = OCTETS + 36;
@@ -168,7 +180,9 @@ impl Report {
             echo_delay_us: u32::from_be_bytes(*delay.ok_or(Drop::BadHaHeader)?),
             over_speed,
             not_sent,
-            is_last: last & 1 == 1,
+            is_last: last & Self::IS_LAST != 0,
+            is_probe: last & Self::IS_PROBE != 0,
+            heard_probe_us: field(65),
         })
     }
 
@@ -196,7 +210,9 @@ impl Report {
         padding[44..48].copy_from_slice(&self.echo_delay_us.to_be_bytes());
         padding[48..56].copy_from_slice(&self.over_speed.to_be_bytes());
         padding[56..64].copy_from_slice(&self.not_sent.to_be_bytes());
-        padding[64] = u8::from(self.is_last);
+        let flag = |is_set, flag| if is_set { flag } else { 0 };
+        padding[64] = flag(self.is_last, Self::IS_LAST) | flag(self.is_probe, Self::IS_PROBE);
+        padding[65..73].copy_from_slice(&self.heard_probe_us.unwrap_or(0).to_be_bytes());
         padding
     }
 

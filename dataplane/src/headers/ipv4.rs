@@ -264,6 +264,15 @@ pub fn udp_packet(
     packet
 }
 
+/// Sets DF in a packet of ours: whoever cannot forward it whole drops it.
+pub fn forbid_fragmentation(packet: &mut [u8]) {
+    const DONT_FRAGMENT: u8 = 0x40;
+    if let Some(flags) = packet.get_mut(6) {
+        *flags |= DONT_FRAGMENT;
+        write_checksum(packet);
+    }
+}
+
 /// The total length that the header at the start of `packet` gives, when the
 /// header and that many octets are there. Checks no checksum: for packets that
 /// were parsed before.

@@ -385,13 +385,16 @@ const REPORT: Report = Report {
     over_speed: 0x66,
     not_sent: 0x77,
     is_last: true,
+    is_probe: false,
+    heard_probe_us: Some(0x88),
 };
 
 #[test]
 fn report_golden() {
     let padding = hex("11 00 de ad be ef 01 23 45 67 89 ab \
         00 00 00 00 00 00 00 11 22 22 00 00 00 00 00 22 00 00 00 00 00 00 00 33 \
-        00 00 00 00 00 00 00 44 00 00 00 55 00 00 00 00 00 00 00 66 00 00 00 00 00 00 00 77 01");
+        00 00 00 00 00 00 00 44 00 00 00 55 00 00 00 00 00 00 00 66 00 00 00 00 00 00 00 77 01 \
+        00 00 00 00 00 00 00 88");
     assert_eq!(REPORT.encode()[..], padding);
     assert_eq!(Report::parse(&padding), Ok(REPORT));
     for length in 0..48 {
@@ -399,12 +402,21 @@ fn report_golden() {
     }
     let mut short = padding.clone();
     short[20..28].copy_from_slice(&0x1000_u64.to_be_bytes());
-    for length in 48..padding.len() {
+    for length in 48..65 {
         let report = Report::parse(&short[..length]).expect("a report as it was first");
         // What was numbered since the link joined, and is not among the copies.
         assert_eq!(report.withheld(), REPORT.next_number - 0x11 - 0x1000);
         assert!(!report.is_last && report.echo_delay_us == 0x55);
     }
+    for length in 65..padding.len() {
+        let report = Report::parse(&padding[..length]).expect("a report of who tells of no probes");
+        assert_eq!((report.heard_probe_us, report.is_last), (None, true));
+    }
+    let mut probe = padding.clone();
+    probe[64] = 2;
+    let probe = Report::parse(&probe).expect("a probe");
+    assert!(probe.is_probe && !probe.is_last);
+    assert_eq!(Report::parse(&probe.encode()), Ok(probe));
     let mut longer = padding.clone();
     longer.extend([1, 2, 3]);
     assert_eq!(Report::parse(&longer), Ok(REPORT));
@@ -417,9 +429,9 @@ fn report_golden() {
 #[test]
 fn report_travels_as_a_data_message_with_a_discard_request() {
     let message = REPORT.message(0x1234, 0x5678, 0xcafe_f00d, 2);
-    assert_eq!(message[..8], hex("02 02 12 34 56 78 00 41"));
+    assert_eq!(message[..8], hex("02 02 12 34 56 78 00 49"));
     assert_eq!(
-        message[73..],
+        message[81..],
         hex("ff 03 c0 21 0b 00 00 0a ca fe f0 0d 00 00")
     );
     let Ok(L2tp::Data(data)) = l2tp::parse(&message) else {
@@ -431,8 +443,8 @@ fn report_travels_as_a_data_message_with_a_discard_request() {
     assert_eq!(ppp::protocol(frame), Some((ppp::PROTOCOL_LCP, 4)));
     let largest = REPORT.message(1, 2, 3, usize::MAX);
     assert!(largest.len() < 65_507);
-    let length = u16::from_be_bytes([largest[79], largest[80]]);
-    assert_eq!(usize::from(length), largest.len() - 77);
+    let length = u16::from_be_bytes([largest[87], largest[88]]);
+    assert_eq!(usize::from(length), largest.len() - 85);
 }
 
 #[test]

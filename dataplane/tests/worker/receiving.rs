@@ -464,6 +464,8 @@ fn a_report_is_handed_over_whole() {
         over_speed: 4,
         not_sent: 5,
         is_last: false,
+        is_probe: true,
+        heard_probe_us: Some(6),
     };
     rig.send(1, &l2tp_frame(1, &report.message(0x101, 0x201, 1, 0)));
     let Event::Report { session, frame, .. } = rig.one_event() else {

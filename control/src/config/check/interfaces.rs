@@ -9,6 +9,11 @@ use crate::config::addresses::is_link_local;
 use crate::config::model::{Interface, InterfaceAddress};
 use crate::config::tree::Path;
 
+/// What two interfaces cannot share: a PPPoE line is beside what else is there.
+fn place(interface: &Interface) -> (usize, Option<u16>, bool) {
+    (interface.port, interface.vlan, interface.pppoe.is_some())
+}
+
 impl Checker<'_, '_, '_> {
     pub(super) fn interfaces(&mut self) {
         let config = self.config;
@@ -18,19 +23,25 @@ impl Checker<'_, '_, '_> {
             let port = path.key("port");
             let shared = earlier
                 .iter()
-                .position(|other| other.port == interface.port);
+                .position(|other| place(other) == place(interface));
             if let Some(shared) = shared.filter(|_| self.problems.sound(&port))
-                && self
-                    .problems
-                    .sound(&top("interfaces").index(shared).key("port"))
+                && self.problems.sound(&path.key("vlan"))
+                && self.problems.sound(&top("interfaces").index(shared))
             {
                 let name = &earlier[shared].name;
+                let on = match interface.vlan {
+                    None => "the port".to_owned(),
+                    Some(vlan) => format!("VLAN {vlan} of the port"),
+                };
                 self.problems.error(
-                        &port,
-                        format!("the port already has the interface \"{name}\", and VLANs are not carried yet"),
-                        format!("add the addresses to \"{name}\", or use another port"),
-                    );
+                    &port,
+                    format!("{on} already has the interface \"{name}\""),
+                    format!("add the addresses to \"{name}\", or use another port or `vlan`"),
+                );
             }
+            self.pppoe(&path, interface);
+            self.delegated(&path, interface);
+            self.lan(&path, interface);
             self.networks(index, interface);
             self.gateways(&path, interface);
             self.interface_mtu(&path, interface);
@@ -77,6 +88,14 @@ impl Checker<'_, '_, '_> {
         if !self.problems.sound(&path.key("addresses")) || !self.problems.sound(&key) {
             return;
         }
+        if interface.pppoe.is_some() && !interface.gateways.is_empty() {
+            self.problems.error(
+                &key,
+                "the concentrator is the only way out of a PPPoE line",
+                "take the key away",
+            );
+            return;
+        }
         for (place, &gateway) in interface.gateways.iter().enumerate() {
             let key = match interface.gateways.len() {
                 1 => key.clone(),
@@ -97,7 +116,10 @@ impl Checker<'_, '_, '_> {
                     format!("{gateway} is this interface's own address"),
                     "write the address of the ISP's router",
                 );
-            } else if !is_link_local(gateway) && !networks.any(|it| it.contains(gateway)) {
+            } else if !is_link_local(gateway)
+                && !asks_for_family(interface, gateway)
+                && !networks.any(|it| it.contains(gateway))
+            {
                 let networks = interface.addresses.iter().map(|own| show(own.network()));
                 let networks: Vec<String> = networks.collect();
                 let or = if gateway.is_ipv6() {
@@ -114,9 +136,134 @@ impl Checker<'_, '_, '_> {
         }
     }
 
+    /// What a PPPoE line cannot have besides.
+    fn pppoe(&mut self, path: &Path, interface: &Interface) {
+        let Some(line) = &interface.pppoe else { return };
+        let key = path.key("pppoe");
+        let (rate, timeout) = (line.lcp_rate, line.lcp_timeout);
+        if timeout <= rate && self.problems.sound(&key) {
+            self.problems.error(
+                &key.key("lcp-timeout"),
+                "the line would be dead before the answer to an echo is missed",
+                format!("write {} or more", rate.as_secs() + 1),
+            );
+        }
+        let wrong = [
+            (
+                "addresses",
+                !interface.addresses.is_empty(),
+                "PPP agrees on the address of a PPPoE line",
+            ),
+            (
+                "addresses",
+                interface.asked.dhcp.is_some(),
+                "PPP agrees on the IPv4 address of a PPPoE line",
+            ),
+            (
+                "delegated",
+                interface.delegated.is_some(),
+                "a PPPoE line is no network for hosts",
+            ),
+            (
+                "router-advertisements",
+                interface.advertisements.is_some(),
+                "a PPPoE line has no hosts to tell",
+            ),
+            (
+                "dhcp-relay",
+                !interface.dhcp_relay.is_empty(),
+                "a PPPoE line has no hosts that ask",
+            ),
+        ];
+        for (key, is_wrong, message) in wrong {
+            let key = path.key(key);
+            if is_wrong && self.problems.sound(&key) {
+                self.problems
+                    .error(&key, message, "take the key away, or `pppoe`");
+            }
+        }
+    }
+
+    /// A delegated network needs somebody to whom it is delegated.
+    fn delegated(&mut self, path: &Path, interface: &Interface) {
+        let key = path.key("delegated");
+        let Some(delegated) = interface.delegated.filter(|_| self.problems.sound(&key)) else {
+            return;
+        };
+        let from = &self.config.interfaces[delegated.from];
+        let length = from.asked.dhcpv6.and_then(|asked| asked.prefix);
+        let from_path = top("interfaces").index(delegated.from);
+        match length {
+            None if self.problems.sound(&from_path.key("prefix-delegation")) => {
+                self.problems.error(
+                    &key.key("from"),
+                    format!("interface \"{}\" asks for no network", from.name),
+                    "add `prefix-delegation: 56` there, or name another interface",
+                )
+            }
+            Some(length) if delegated.subnet >> (64 - length) != 0 => self.problems.error(
+                &key.key("subnet"),
+                format!(
+                    "a network of {length} bits has no network {} of 64 bits",
+                    delegated.subnet
+                ),
+                format!("write {} or less", (1_u64 << (64 - length)) - 1),
+            ),
+            _ => {}
+        }
+        let same = |other: &&Interface| {
+            other.delegated.is_some_and(|other| {
+                (other.from, other.subnet) == (delegated.from, delegated.subnet)
+            })
+        };
+        let others = self.config.interfaces.iter().filter(same);
+        let mut earlier = others.take_while(|other| other.name != interface.name);
+        if let Some(earlier) = earlier.next() {
+            let message = format!("interface \"{}\" has this network already", earlier.name);
+            self.problems.error(&key, message, "write another `subnet`");
+        }
+    }
+
+    /// What is there for hosts needs addresses for them.
+    fn lan(&mut self, path: &Path, interface: &Interface) {
+        let key = path.key("router-advertisements");
+        let has_network = interface.delegated.is_some()
+            || interface.addresses.iter().any(|own| own.address.is_ipv6());
+        if interface.advertisements.is_some()
+            && !has_network
+            && self.problems.sound(&path.key("addresses"))
+            && self.problems.sound(&path.key("delegated"))
+        {
+            self.problems.error(
+                &key,
+                "there is no IPv6 network to tell hosts of",
+                "add an IPv6 address to `addresses`, or `delegated`",
+            );
+        }
+        if interface.advertisements.is_some() && interface.asks_for_ipv6() {
+            self.problems.error(
+                &key,
+                "an interface is either told by routers or tells hosts",
+                "take the key away, or `ra` and `dhcpv6`",
+            );
+        }
+        let relay = path.key("dhcp-relay");
+        let has_ipv4 = interface.addresses.iter().any(|own| own.address.is_ipv4());
+        if !interface.dhcp_relay.is_empty()
+            && !has_ipv4
+            && self.problems.sound(&path.key("addresses"))
+        {
+            self.problems.error(
+                &relay,
+                "servers answer to the relay's IPv4 address on the hosts' network, and there is none",
+                "add an IPv4 address to `addresses`",
+            );
+        }
+    }
+
     /// RFC 8200, 5: a link carries packets of 1280 octets, or no IPv6.
     fn interface_mtu(&mut self, path: &Path, interface: &Interface) {
-        let ipv6 = interface.addresses.iter().any(|own| own.address.is_ipv6());
+        let ipv6 = interface.may_have_ipv6();
         let key = path.key("mtu");
         if let Some(mtu) = interface.mtu.filter(|mtu| *mtu < ipv6::MIN_MTU)
             && ipv6
@@ -150,6 +297,7 @@ impl Checker<'_, '_, '_> {
                     "write the address of another host",
                 );
             } else if !is_link_local(neighbour.address)
+                && !asks_for_family(interface, neighbour.address)
                 && !networks.any(|network| network.contains(neighbour.address))
             {
                 self.problems.error(
@@ -169,5 +317,14 @@ impl Checker<'_, '_, '_> {
             }
             seen.push((neighbour.interface, neighbour.address));
         }
+    }
+}
+
+/// Whether the interface may get addresses of this one's family, so that nobody
+/// knows yet which networks it is on.
+fn asks_for_family(interface: &Interface, address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(_) => interface.asks_for_ipv4(),
+        IpAddr::V6(_) => interface.asks_for_ipv6(),
     }
 }

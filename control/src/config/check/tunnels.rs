@@ -195,8 +195,11 @@ impl Checker<'_, '_, '_> {
             return;
         }
         let family = family(server);
-        let mut own = interfaces.iter().flat_map(|interface| &interface.addresses);
-        if !own.any(|own| own.address.is_ipv4() == server.is_ipv4()) {
+        let has_family = |interface: &&Interface| match server {
+            IpAddr::V4(_) => interface.may_have_ipv4(),
+            IpAddr::V6(_) => interface.may_have_ipv6(),
+        };
+        if !interfaces.iter().any(has_family) {
             self.problems.error(
                 &key,
                 format!("{server} is of {family}, and table {} has no address of {family} to send from", tunnel.table),
@@ -245,7 +248,11 @@ impl Checker<'_, '_, '_> {
             let networks = interface.addresses.iter().map(|own| own.network());
             lengths.extend(networks.filter(|n| n.contains(address)).map(|n| n.length));
             let mut gateways = interface.gateways.iter();
-            let by_gateway = gateways.any(|gateway| gateway.is_ipv4() == address.is_ipv4());
+            let by_gateway = gateways.any(|gateway| gateway.is_ipv4() == address.is_ipv4())
+                || match address {
+                    IpAddr::V4(_) => interface.asks_for_ipv4(),
+                    IpAddr::V6(_) => interface.asks_for_ipv6(),
+                };
             lengths.extend(by_gateway.then_some(0));
         }
         let routes = config.routes.iter().filter(|route| route.table == table);

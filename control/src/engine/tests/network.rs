@@ -49,6 +49,8 @@ pub(super) struct Line {
     pub(super) reordering: f64,
     /// More than the line takes by itself.
     pub(super) delay: Duration,
+    /// Larger packets vanish, and nobody says so.
+    pub(super) mtu: Option<u16>,
 }
 
 impl Line {
@@ -62,6 +64,7 @@ impl Line {
             duplication: self.duplication.max(other.duplication),
             reordering: self.reordering.max(other.reordering),
             delay: self.delay + other.delay,
+            mtu: [self.mtu, other.mtu].into_iter().flatten().min(),
         }
     }
 }
@@ -259,7 +262,12 @@ impl World {
         let unwanted = self.dropped_message_type.is_some()
             && self.dropped_message_type == control_message_type(&payload);
         let (is_ha, is_data) = ha_frame(&payload);
-        let vanishes = line.cut || (line.ha_cut && is_ha) || (line.data_cut && is_data);
+        let header_octets = if source.is_ipv4() { 28 } else { 48 };
+        let too_large = line
+            .mtu
+            .is_some_and(|mtu| header_octets + payload.len() > usize::from(mtu));
+        let vanishes =
+            line.cut || too_large || (line.ha_cut && is_ha) || (line.data_cut && is_data);
         let lost = vanishes || unwanted || (line.loss > 0.0 && self.rng.random_bool(line.loss));
         // Nobody can tell the copies of a plain session's packet: it is not doubled.
         let doubled = !lost && self.rng.random_bool(line.duplication) && !is_plain_packet(&payload);

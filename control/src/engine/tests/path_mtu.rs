@@ -1,4 +1,5 @@
-//! What a router on the way says about a tunnel over IPv6.
+//! What the path of a tunnel carries: what a router on the way says of one over
+//! IPv6, and what padded reports find out where nobody says anything.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -7,9 +8,10 @@ use dataplane::command::{InterfaceId, SessionId, TableId};
 use dataplane::event::Event;
 use dataplane::headers::ipv6;
 
-use super::families::{on_line, sites};
+use super::families::{line_of, on_line, sites};
 use super::ipv6::icmp;
 use super::world::{HEAD, REMOTE, World, seconds};
+use crate::engine::link::Link;
 
 const ROUTER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xff, 0, 0, 0, 0, 1);
 
@@ -103,4 +105,56 @@ fn what_is_not_about_a_packet_of_ours_lowers_nothing() {
         world.engine(REMOTE).links[&id].spec.local.ip(),
         IpAddr::from(on_line(0, 2))
     );
+}
+
+/// The path MTU that each end has found for the link over a line.
+fn found(world: &World, line: usize) -> [(u16, Option<u16>); 2] {
+    [HEAD, REMOTE].map(|site| {
+        let of_line = |link: &&Link| line_of(link.spec.peer.ip()) == line;
+        let link = world.engine(site).links.values().find(of_line);
+        let link = link.expect("the line has a link");
+        (link.spec.mtu, link.path.confirmed())
+    })
+}
+
+#[test]
+fn what_a_path_carries_is_found_without_a_word_from_it_and_followed() {
+    let mut world = World::new(53);
+    world.run_for(seconds(5));
+    assert!(world.all_up());
+    for line in 0..3 {
+        assert_eq!(found(&world, line), [(1450, Some(1500)); 2], "line {line}");
+    }
+    // Behind the line's own ports nobody sends more than this.
+    world.lines[1].mtu = Some(1400);
+    world.run_for(seconds(60));
+    assert!(world.all_up(), "keepalives are small");
+    assert_eq!(found(&world, 1), [(1350, Some(1400)); 2]);
+    world.assert_mirrored(HEAD);
+    world.assert_mirrored(REMOTE);
+    world.lines[1].mtu = Some(600);
+    world.run_for(seconds(60));
+    for (mtu, confirmed) in found(&world, 1) {
+        let confirmed = confirmed.expect("something passes");
+        assert!((592..=600).contains(&confirmed), "{confirmed}");
+        assert_eq!(mtu, confirmed - 50);
+    }
+    world.lines[1].mtu = None;
+    world.run_for(seconds(630));
+    assert_eq!(found(&world, 1), [(1450, Some(1500)); 2], "tried again");
+    assert_eq!(found(&world, 0), [(1450, Some(1500)); 2]);
+}
+
+#[test]
+fn loss_alone_makes_no_path_small() {
+    let mut world = World::new(57);
+    for line in &mut world.lines {
+        line.loss = 0.05;
+    }
+    world.run_for(seconds(120));
+    for line in 0..3 {
+        for (mtu, confirmed) in found(&world, line) {
+            assert_eq!((mtu, confirmed), (1450, Some(1500)), "line {line}");
+        }
+    }
 }

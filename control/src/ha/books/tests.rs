@@ -261,6 +261,8 @@ impl World {
                     over_speed,
                     not_sent,
                     is_last,
+                    is_probe: false,
+                    heard_probe_us: None,
                 };
                 self.books.tell(self.now, id(line), &report);
             }
@@ -592,6 +594,8 @@ fn what_was_written_over_is_unknown_and_not_lost() {
                 over_speed: 0,
                 not_sent: 0,
                 is_last: false,
+                is_probe: false,
+                heard_probe_us: None,
             };
             books.tell(now, id(0), &report);
         };

@@ -41,6 +41,9 @@ impl Neighbours {
             self.timers.insert((at, Timer::Announce(id)));
         }
         let spec = interface.spec.clone();
+        if spec.point_to_point {
+            return;
+        }
         for &(address, _) in &spec.addresses {
             self.send_announcement(&spec, address);
         }

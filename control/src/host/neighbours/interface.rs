@@ -17,6 +17,8 @@ pub struct Interface {
     /// Whether packets that arrive here may be routed onwards. Where they may
     /// not, no address of others is answered for.
     pub forward: bool,
+    /// There is one neighbour, who is known: nobody is asked or told anything.
+    pub point_to_point: bool,
 }
 
 /// The link-local address of the interface with this hardware address (RFC

@@ -35,6 +35,7 @@ fn lan() -> Interface {
         mac: OUR_MAC,
         addresses: vec![(OURS.into(), 24)],
         forward: true,
+        point_to_point: false,
     }
 }
 
