@@ -414,6 +414,7 @@ fn dataplane_config(config: &Config) -> dataplane::Config {
                 queues: port.queues,
             })
             .collect(),
+        logical_ports: Vec::new(),
     }
 }
 

@@ -16,7 +16,8 @@ use crate::skew::FirstTimes;
 use crate::speed::SpeedLimit;
 use crate::window::Window;
 
-/// A port, by its place in the configuration's list.
+/// A port, by its place in the configuration's list of ports, or behind them in
+/// that of logical ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PortId(pub u16);
 
@@ -298,6 +299,15 @@ pub struct SetSpec {
     pub counters: Vec<Arc<SetCounters>>,
 }
 
+/// A session between us and an access concentrator (RFC 2516).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PppoeSession {
+    /// SESSION_ID, as the concentrator chose it.
+    pub id: u16,
+    /// Where our frames go, and where those that are taken come from.
+    pub access_concentrator: [u8; 6],
+}
+
 /// A change to a worker's tables.
 #[derive(Clone, Debug)]
 pub enum Command {
@@ -324,6 +334,12 @@ pub enum Command {
     SetPortLink {
         port: PortId,
         up: bool,
+    },
+    /// The session that a logical port of PPPoE is in. Without one it has no way
+    /// out, and takes nothing. What is no logical port of PPPoE is left as it is.
+    SetPppoe {
+        port: PortId,
+        session: Option<PppoeSession>,
     },
     SetSession(Arc<SessionSpec>),
     RemoveSession(SessionId),

@@ -1,5 +1,10 @@
 //! What a data plane is started with.
 
+use std::fmt;
+
+use crate::command::PortId;
+use crate::headers::{pppoe, vlan};
+
 /// How workers wait for packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Poll {
@@ -84,6 +89,46 @@ pub struct PortSpec {
     pub queues: Option<u16>,
 }
 
+/// What stands around the frames of a logical port on its carrier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encapsulation {
+    /// A VLAN tag (IEEE 802.1Q, TPID 0x8100) with this identifier, 1 to 4094.
+    Vlan(u16),
+    /// PPPoE's session stage (RFC 2516): IP packets alone, in the session that
+    /// [`Command::SetPppoe`](crate::command::Command::SetPppoe) names.
+    Pppoe,
+}
+
+impl Encapsulation {
+    /// By how many octets a frame is longer on the carrier.
+    #[must_use]
+    pub fn octets(self) -> usize {
+        match self {
+            Self::Vlan(_) => vlan::TAG_OCTETS,
+            Self::Pppoe => pppoe::OVERHEAD_OCTETS,
+        }
+    }
+}
+
+impl fmt::Display for Encapsulation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vlan(identifier) => write!(f, "VLAN {identifier}"),
+            Self::Pppoe => f.write_str("PPPoE"),
+        }
+    }
+}
+
+/// A port on a port. It has its carrier's hardware address and link, and counters of
+/// its own; what it receives and sends its carriers count, too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogicalPortSpec {
+    pub name: String,
+    /// A port, or a logical port that comes before this one.
+    pub carrier: PortId,
+    pub encapsulation: Encapsulation,
+}
+
 /// Everything that is chosen before the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -101,6 +146,8 @@ pub struct Config {
     /// Whether any set's packets are to be put into order, which takes buffers.
     pub ordering: bool,
     pub ports: Vec<PortSpec>,
+    /// Their ids follow those of the ports.
+    pub logical_ports: Vec<LogicalPortSpec>,
 }
 
 #[cfg(test)]

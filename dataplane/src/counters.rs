@@ -59,6 +59,14 @@ drops! {
     NotForUs = "not-for-us",
     /// An EtherType that is not carried.
     UnknownEtherType = "unknown-ether-type",
+    /// A VLAN tag that is no logical port's, or a tag that stands for none behind another.
+    UnknownVlan = "unknown-vlan",
+    /// A frame of PPPoE's session stage to no session of ours, or not from its access concentrator.
+    UnknownPppoeSession = "unknown-pppoe-session",
+    /// Wrong version, type, code or length of PPPoE (RFC 2516, 4), or no PPP protocol in it.
+    BadPppoe = "bad-pppoe",
+    /// A frame for a logical port of PPPoE that is in no session.
+    NoPppoeSession = "no-pppoe-session",
     /// Wrong version, header length, total length or header checksum (RFC 1812, 5.2.2).
     BadIpv4 = "bad-ipv4",
     /// Wrong version or lengths, or extension headers that cannot be, or are not

@@ -32,6 +32,20 @@ pub enum Event<F> {
     /// header on. Its hop limit was 255: it comes from a neighbour. Its ICMPv6
     /// checksum was not looked at.
     NeighbourDiscovery { port: PortId, frame: F },
+    /// A packet of DHCP (RFC 2131) or DHCPv6 (RFC 8415) that is to no address of ours,
+    /// from its IP header on: over IPv4 to UDP port 67 or 68 by broadcast, or to port
+    /// 68 of another address where nothing is routed onwards; over IPv6 to port 547
+    /// of ff02::1:2. IP header and lengths were right, and it was no fragment; the
+    /// UDP checksum was not looked at.
+    Dhcp { port: PortId, packet: F },
+    /// A frame of PPPoE's discovery stage to our hardware address (RFC 2516, 5), from
+    /// its Ethernet header on. `port` is the one that carries the logical port of
+    /// PPPoE. Nothing behind the Ethernet header was looked at.
+    PppoeDiscovery { port: PortId, frame: F },
+    /// A frame of the session that a logical port of PPPoE is in, with a PPP frame that
+    /// is not IP, from its Ethernet header on. Lengths were right, and it ends with
+    /// the PPP frame.
+    PppoeSession { port: PortId, frame: F },
     /// A packet to one of our own addresses that is not L2TP, from its IP header on.
     Local {
         table: TableId,

@@ -13,6 +13,7 @@ use crate::Frame;
 use crate::command::{Command, InterfaceId, PortId, TableId};
 use crate::counters::{Drop, PortCounters, SessionCounters, SetCounters};
 use crate::event::Event;
+use crate::logical_port::RunningLogicalPort;
 use crate::worker::run::Thread;
 use crate::worker::{Channel, Order};
 
@@ -25,7 +26,8 @@ const MAX_WAITING: usize = 4096;
 /// The worker that sends the control thread's packets.
 const SENDER: usize = 0;
 
-/// A port as it was opened.
+/// A port as it was opened. Of a logical port, hardware address, queues and driver
+/// are those of its carrier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortInfo {
     pub id: PortId,
@@ -72,6 +74,9 @@ pub struct Dataplane {
     /// What became of our own packets before they reached a worker.
     unsent: Arc<PortCounters>,
     ports: Vec<Port>,
+    /// For each logical port, the place of the port that carries it in the end.
+    devices: Vec<usize>,
+    /// Of all ports, the logical ones last.
     infos: Vec<PortInfo>,
     counters: Vec<Vec<Arc<PortCounters>>>,
     /// For each port, its Linux interface if it has one.
@@ -82,7 +87,7 @@ pub struct Dataplane {
 impl Dataplane {
     pub(crate) fn new(
         eal: Arc<Eal>,
-        running: Vec<RunningPort>,
+        (running, logical): (Vec<RunningPort>, Vec<RunningLogicalPort>),
         channels: Vec<Channel>,
         pool: Mempool,
         threads: Vec<Thread>,
@@ -97,6 +102,11 @@ impl Dataplane {
             counters.push(port.counters);
             claims.push(port.claim);
         }
+        let devices = logical.iter().map(|port| port.device).collect();
+        for port in logical {
+            infos.push(port.info);
+            counters.push(port.counters);
+        }
         Self {
             threads,
             waiting: channels.iter().map(|_| VecDeque::new()).collect(),
@@ -106,6 +116,7 @@ impl Dataplane {
             pool,
             unsent: Arc::default(),
             ports,
+            devices,
             infos,
             counters,
             claims,
@@ -113,6 +124,7 @@ impl Dataplane {
         }
     }
 
+    /// All ports, the logical ones last.
     #[must_use]
     pub fn ports(&self) -> &[PortInfo] {
         &self.infos
@@ -171,7 +183,8 @@ impl Dataplane {
         }
     }
 
-    /// Sends a whole Ethernet frame (without FCS) on a port.
+    /// Sends a whole Ethernet frame (without FCS) on a port. A logical port adds what
+    /// stands around its frames, but one of PPPoE nothing to frames of PPPoE.
     pub fn send_frame(&mut self, port: PortId, frame: &[u8]) {
         if let Some(frame) = self.buffer(frame) {
             self.order(SENDER, Order::SendFrame { port, frame });
@@ -243,14 +256,22 @@ impl Dataplane {
         count
     }
 
-    /// Whether the port's link is up; false when there is no such port. The
+    /// Whether the port's link is up, of a logical port its carrier's; false when there is no such port. The
     /// workers take every port as up until [`Command::SetPortLink`] says
     /// otherwise. Linux says so up to a second after the carrier came.
     #[must_use]
     pub fn link_up(&self, port: PortId) -> bool {
-        let index = usize::from(port.0);
+        let index = self.device(port);
         let claim = self.claims.get(index).and_then(Option::as_ref);
         self.ports.get(index).is_some_and(Port::link_up) && claim.is_none_or(Claim::link_up)
+    }
+
+    /// The place of the port's device.
+    fn device(&self, port: PortId) -> usize {
+        let port = usize::from(port.0);
+        let logical = port.checked_sub(self.ports.len());
+        let device = logical.and_then(|place| self.devices.get(place));
+        device.copied().unwrap_or(port)
     }
 
     /// A port's counters, one for each worker; none when there is no such port.
@@ -272,7 +293,7 @@ impl Dataplane {
             .collect()
     }
 
-    /// What the port's device counted; zeros when there is no such port.
+    /// What the port's device counted; zeros when there is no such port, or it is a logical one.
     #[must_use]
     pub fn device_counters(&self, port: PortId) -> DeviceCounters {
         let Some(port) = self.ports.get(usize::from(port.0)) else {

@@ -17,8 +17,10 @@ pub mod l2tp;
 pub mod lcp;
 pub mod plain;
 pub mod ppp;
+pub mod pppoe;
 pub mod routable;
 pub mod udp;
+pub mod vlan;
 
 /// The two octets at `offset`, in network order.
 #[inline]

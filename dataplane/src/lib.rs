@@ -16,6 +16,7 @@ pub mod event;
 mod frame;
 mod handle;
 pub mod headers;
+mod logical_port;
 mod port;
 pub mod reassembly;
 pub mod reorder;
@@ -30,7 +31,8 @@ mod tx_ring;
 pub mod window;
 pub mod worker;
 
-pub use config::{Config, Device, HugePages, Poll, PortSpec};
+pub use config::{Config, Device, Encapsulation, HugePages, LogicalPortSpec, Poll, PortSpec};
 pub use frame::Frame;
 pub use handle::{Dataplane, DeviceCounters, PortInfo};
+pub use logical_port::LogicalPortProblem;
 pub use start::StartError;

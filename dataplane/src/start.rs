@@ -13,6 +13,7 @@ use crate::command::PortId;
 use crate::config::{Config, Device, PortSpec};
 use crate::counters::PortCounters;
 use crate::handle::{Dataplane, PortInfo, RunningPort};
+use crate::logical_port::{LogicalPortProblem, check_logical_ports, logical_ports};
 use crate::port::{Opened, Pools, attach};
 use crate::worker::run::{Task, Thread};
 use crate::worker::{Channel, HandOver, Inbox, Outlet, Parts, Worker, WorkerPort, fragment_table};
@@ -40,6 +41,11 @@ pub enum StartError {
     Interface {
         port: String,
         error: netdev::Error,
+    },
+    /// A logical port that cannot be.
+    LogicalPort {
+        port: String,
+        problem: LogicalPortProblem,
     },
     /// The ports' buffers do not fit the configured memory.
     Memory {
@@ -77,6 +83,7 @@ impl fmt::Display for StartError {
                 write!(f, "port {port} ({word}): {error}{}", hint(device, error))
             }
             Self::Interface { port, error } => write!(f, "port {port}: {error}"),
+            Self::LogicalPort { port, problem } => write!(f, "port {port}: {problem}"),
             Self::Memory { memory_mib } => write!(
                 f,
                 "dataplane: memory: {memory_mib} MiB are too little for these ports and workers; \
@@ -122,6 +129,7 @@ impl Dataplane {
         if config.workers.is_empty() {
             return Err(StartError::NoWorkers);
         }
+        check_logical_ports(&config)?;
         let eal = start_eal(&config)?;
         let count = config.workers.len();
         let attached = config
@@ -136,6 +144,7 @@ impl Dataplane {
             .map(|port| port.open(&eal, &pools))
             .collect::<Result<Vec<_>, _>>()?;
         let (ports, shares) = divide(opened, count);
+        let logical_ports = logical_ports(&ports, &config, count);
         let inboxes = Inbox::for_workers(count);
         let channels: Vec<Channel> = (0..count).map(|_| Channel::new(ORDERS, EVENTS)).collect();
         let mut threads = Vec::with_capacity(count);
@@ -145,6 +154,9 @@ impl Dataplane {
                 index,
                 workers: count,
                 ports,
+                logical_ports: (logical_ports.iter())
+                    .map(|port| port.share(index))
+                    .collect(),
                 copies: pools.copies.clone(),
                 inboxes: inboxes.clone(),
                 fragments: fragment_table(&eal, tsc_hz(&eal)).map_err(StartError::Pool)?,
@@ -161,6 +173,7 @@ impl Dataplane {
             };
             threads.push(spawn(index, task, &stop)?);
         }
+        let ports = (ports, logical_ports);
         Ok(Self::new(eal, ports, channels, pools.control, threads))
     }
 }

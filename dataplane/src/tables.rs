@@ -14,6 +14,7 @@ mod sets;
 pub(crate) mod shortcuts;
 mod wire_index;
 
+use std::iter::successors;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -21,8 +22,10 @@ use hashbrown::HashMap;
 
 use crate::command::{Command, InterfaceId, NextHop, PortId, SessionId, SessionSpec, SetId};
 use crate::command::{SetSpec, TableId};
+use crate::config::Encapsulation;
 use crate::headers::ethernet::{self, Ethernet};
 use crate::transform::split::MIN_MEMBER_MTU;
+use crate::worker::{LogicalPort, WorkerPort};
 
 pub(crate) use interfaces::Interface;
 pub(crate) use resolved::{Address, HopPlace};
@@ -72,9 +75,40 @@ pub(crate) enum Hop {
 /// A port, as far as lookups depend on it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PortState {
-    pub(crate) mac: [u8; 6],
-    pub(crate) up: bool,
-    pub(crate) fills_in_checksums: bool,
+    mac: [u8; 6],
+    up: bool,
+    fills_in_checksums: bool,
+    /// Of a logical port: the one that it is on.
+    carrier: Option<usize>,
+    /// It has no way out without a session of PPPoE.
+    needs_session: bool,
+    in_session: bool,
+}
+
+impl PortState {
+    pub(crate) fn of_device(port: &WorkerPort) -> Self {
+        Self {
+            mac: port.mac,
+            up: port.up,
+            fills_in_checksums: port.fills_in_checksums,
+            carrier: None,
+            needs_session: false,
+            in_session: false,
+        }
+    }
+
+    /// Of a logical port on this one. Its device would look for the headers where
+    /// they are without a tag, so it fills in nothing.
+    pub(crate) fn of_logical(&self, port: &LogicalPort) -> Self {
+        Self {
+            mac: self.mac,
+            up: true,
+            fills_in_checksums: false,
+            carrier: Some(port.carrier),
+            needs_session: port.encapsulation == Encapsulation::Pppoe,
+            in_session: false,
+        }
+    }
 }
 
 /// All tables of one worker.
@@ -98,11 +132,11 @@ pub(crate) struct Tables {
 
 impl Tables {
     /// Empty tables over these ports.
-    pub(crate) fn new(worker: usize, ports: impl Iterator<Item = PortState>) -> Self {
+    pub(crate) fn new(worker: usize, ports: Vec<PortState>) -> Self {
         Self {
             worker,
             generation: 1,
-            ports: ports.collect(),
+            ports,
             interfaces: Interfaces::default(),
             routes: Routes::default(),
             neighbours: HashMap::new(),
@@ -149,6 +183,11 @@ impl Tables {
                     state.up = up;
                 }
             }
+            Command::SetPppoe { port, session } => {
+                if let Some(state) = self.ports.get_mut(usize::from(port.0)) {
+                    state.in_session = session.is_some();
+                }
+            }
             Command::SetSession(spec) => self.set_session(spec),
             Command::RemoveSession(id) => self.remove_session(id),
             Command::SetSet(spec) => self.set_set(spec),
@@ -179,8 +218,13 @@ impl Tables {
         self.sets.set(Set::new(spec, self.worker, payload_table));
     }
 
+    /// Whether frames can leave by the port, as far as is known: its link and those
+    /// of all that carry it are up, and it is in a session if it needs one.
     pub(crate) fn port_up(&self, port: usize) -> bool {
-        self.ports.get(port).is_some_and(|state| state.up)
+        let first = self.ports.get(port);
+        let mut carriers = successors(first, |state| self.ports.get(state.carrier?));
+        first.is_some()
+            && carriers.all(|state| state.up && (state.in_session || !state.needs_session))
     }
 
     pub(crate) fn table_slot(&mut self, table: TableId) -> TableSlot {

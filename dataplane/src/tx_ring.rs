@@ -111,6 +111,14 @@ impl TxRing {
         added
     }
 
+    /// Sees to it that so many frames need not wait, at most a burst. False when they would.
+    pub(crate) fn make_room(&mut self, frames: usize, counters: &PortCounters) -> bool {
+        if self.open && frames > BURST - self.next.len() {
+            self.flush(counters);
+        }
+        self.open && frames <= BURST - self.next.len()
+    }
+
     /// Adds a frame at the end, where it may have to wait, or drops it and says why.
     pub(crate) fn push_behind(&mut self, frame: Mbuf, counters: &PortCounters) -> Result<(), Drop> {
         if !self.up {

@@ -20,6 +20,7 @@ mod fragments;
 mod inbox;
 mod io;
 mod l2tp;
+mod logical;
 mod order;
 mod outgoing;
 mod owner;
@@ -40,6 +41,7 @@ use dpdk::{BURST, FragmentTable, Mbuf, Mempool, RxQueue};
 
 use crate::Frame;
 use crate::command::{Command, InterfaceId, PortId, TableId};
+use crate::config::Encapsulation;
 use crate::counters::{Drop, PortCounters};
 use crate::event::Event;
 use crate::headers::ethernet::{self, Ethernet};
@@ -56,6 +58,7 @@ use candidates::Candidates;
 use forward::Origin;
 use inbox::{Handed, Mail};
 use io::Io;
+use logical::WayIn;
 use outgoing::Outgoing;
 use owner::Piece;
 use send::Common;
@@ -71,6 +74,7 @@ pub use crate::tx_ring::{HandOver, Outlet};
 pub(crate) use fragments::MAX_FRAGMENTS;
 pub use fragments::fragment_table;
 pub use inbox::Inbox;
+pub use logical::LogicalPort;
 pub(crate) use police::OfSession;
 
 /// What the control thread asks of one worker.
@@ -132,6 +136,8 @@ pub struct Parts {
     pub index: usize,
     pub workers: usize,
     pub ports: Vec<WorkerPort>,
+    /// Behind the ports, in the order of their ids.
+    pub logical_ports: Vec<LogicalPort>,
     /// Where copies and fragments are made. Its buffers bound the packets that are put together.
     pub copies: Mempool,
     /// What workers hand to each other; one for each, in their order.
@@ -157,10 +163,27 @@ struct Receive {
     oversized: u64,
 }
 
+impl Receive {
+    /// Of a logical port on this one: frames come from its carrier alone.
+    fn of_logical(&self, encapsulation: Encapsulation) -> Self {
+        let octets = encapsulation.octets() as u16;
+        Self {
+            queues: Vec::new(),
+            mac: self.mac,
+            mac_word: self.mac_word,
+            cut_octets: self.cut_octets.map(|cut| cut.saturating_sub(octets)),
+            oversized: 0,
+        }
+    }
+}
+
 /// One worker, to be polled without end by one thread.
 pub struct Worker {
     tables: Tables,
+    /// Of all ports: those of devices, which are so many, then the logical ones.
     receive: Vec<Receive>,
+    devices: usize,
+    way_in: WayIn,
     io: Io,
     channel: Channel,
     applied: u64,
@@ -186,14 +209,11 @@ pub struct Worker {
 impl Worker {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let states = parts.ports.iter().map(|port| PortState {
-            mac: port.mac,
-            up: port.up,
-            fills_in_checksums: port.fills_in_checksums,
-        });
-        let tables = Tables::new(parts.index, states);
-        let mut receive = Vec::with_capacity(parts.ports.len());
-        let mut outlets = Vec::with_capacity(parts.ports.len());
+        let mut states: Vec<PortState> = parts.ports.iter().map(PortState::of_device).collect();
+        let devices = parts.ports.len();
+        let way_in = WayIn::new(devices, &parts.logical_ports);
+        let mut receive = Vec::with_capacity(devices + parts.logical_ports.len());
+        let mut outlets = Vec::with_capacity(devices);
         for port in parts.ports {
             receive.push(Receive {
                 queues: port.receive,
@@ -204,10 +224,17 @@ impl Worker {
             });
             outlets.push((TxRing::new(port.send, port.up), port.counters));
         }
+        for port in &parts.logical_ports {
+            let of_carrier = receive[port.carrier].of_logical(port.encapsulation);
+            receive.push(of_carrier);
+            states.push(states[port.carrier].of_logical(port));
+        }
         Self {
-            tables,
+            tables: Tables::new(parts.index, states),
             receive,
-            io: Io::new(outlets, &parts.channel, parts.tsc_hz),
+            devices,
+            way_in,
+            io: Io::new(outlets, &parts.logical_ports, &parts.channel, parts.tsc_hz),
             channel: parts.channel,
             applied: 0,
             copies: parts.copies,
@@ -245,7 +272,7 @@ impl Worker {
     fn poll(&mut self, now: u64) -> usize {
         self.io.now = now;
         let mut work = self.carry_out_orders() + self.receive_mail();
-        for port in 0..self.receive.len() {
+        for port in 0..self.devices {
             work += self.receive_port(port);
         }
         work + self.io.send_all()
@@ -279,14 +306,15 @@ impl Worker {
         self.prepare_order(&command);
         // What was routed before the change goes by what was true then.
         self.number_all();
-        let link = match command {
-            Command::SetPortLink { port, up } => Some((usize::from(port.0), up)),
-            _ => None,
-        };
-        self.tables.apply(command);
-        if let Some((port, up)) = link {
-            self.io.set_port_up(port, up);
+        match command {
+            Command::SetPortLink { port, up } => self.io.set_port_up(port.0.into(), up),
+            Command::SetPppoe { port, session } => {
+                self.io.set_pppoe(port.0.into(), session);
+                self.way_in.set_pppoe(port.0.into(), session);
+            }
+            _ => {}
         }
+        self.tables.apply(command);
         self.applied += 1;
         // Release: who sees the number sees the tables' old values let go.
         self.channel.applied.store(self.applied, Ordering::Release);

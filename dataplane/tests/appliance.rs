@@ -206,6 +206,7 @@ fn two_hosts_ping_each_other_through_the_appliance() {
             port("b", "port1"),
             port("loop", "net_ring0"),
         ],
+        logical_ports: Vec::new(),
     })
     .expect("a data plane");
     let infos = dataplane.ports().to_vec();

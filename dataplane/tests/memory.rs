@@ -30,6 +30,7 @@ fn pools_that_do_not_fit_the_memory_name_it() {
         largest_packet_octets: 1500,
         ordering: false,
         ports: vec![port("port0"), port("port1")],
+        logical_ports: Vec::new(),
     });
     let error = started
         .err()

@@ -246,6 +246,8 @@ impl Engine {
                 interface,
                 packet,
             } => self.send_icmp(now, cause, table, interface, &packet),
+            // No client or relay asks for them yet.
+            Event::Dhcp { .. } | Event::PppoeDiscovery { .. } | Event::PppoeSession { .. } => {}
             Event::PeerMoved { session, source } => self.peer_moved(now, session, source),
         }
         self.settle_neighbours(now);

@@ -3,9 +3,18 @@
 /// Octets of a header without a VLAN tag.
 pub const HEADER_OCTETS: usize = 14;
 
+/// Octets of both addresses, which a header begins with.
+pub const ADDRESSES_OCTETS: usize = 12;
+
+/// Octets of an EtherType.
+pub const TYPE_OCTETS: usize = 2;
+
 pub const ETHER_TYPE_IPV4: u16 = 0x0800;
 pub const ETHER_TYPE_ARP: u16 = 0x0806;
+pub const ETHER_TYPE_VLAN: u16 = 0x8100;
 pub const ETHER_TYPE_IPV6: u16 = 0x86dd;
+pub const ETHER_TYPE_PPPOE_DISCOVERY: u16 = 0x8863;
+pub const ETHER_TYPE_PPPOE_SESSION: u16 = 0x8864;
 
 /// The address of every station.
 pub const BROADCAST: [u8; 6] = [0xff; 6];

@@ -11,12 +11,15 @@ fn address(text: &str) -> Ipv4Addr {
 }
 
 fn tables() -> Tables {
-    let ports = (0..2).map(|port| PortState {
+    let port = |port| PortState {
         mac: [2, 0, 0, 0, 0, port],
         up: true,
         fills_in_checksums: false,
-    });
-    let mut tables = Tables::new(0, ports);
+        carrier: None,
+        needs_session: false,
+        in_session: false,
+    };
+    let mut tables = Tables::new(0, (0..2).map(port).collect());
     for port in 0..2 {
         interface(&mut tables, port, port, 1500);
     }

@@ -7,11 +7,13 @@ use crossbeam::queue::ArrayQueue;
 use dpdk::{Burst, Mbuf};
 
 use crate::Frame;
+use crate::command::PppoeSession;
 use crate::counters::{Drop, PortCounters};
 use crate::event::Event;
 use crate::tx_ring::TxRing;
 
 use super::Channel;
+use super::logical::{LogicalPort, WayOut};
 use super::police::{Class, Policers};
 
 /// Where packets come from: a port, or the control thread.
@@ -22,7 +24,9 @@ struct Source {
 
 /// Everything by which packets leave a worker.
 pub(super) struct Io {
+    /// One for each port of a device. Indices beyond are logical ports.
     rings: Vec<TxRing>,
+    logical: Vec<WayOut>,
     /// One for each port, then the control thread.
     sources: Vec<Source>,
     events: Arc<ArrayQueue<Event<Frame>>>,
@@ -38,11 +42,12 @@ pub(super) struct Io {
 impl Io {
     pub(super) fn new(
         outlets: Vec<(TxRing, Arc<PortCounters>)>,
+        logical_ports: &[LogicalPort],
         channel: &Channel,
         tsc_hz: u64,
     ) -> Self {
         let mut rings = Vec::with_capacity(outlets.len());
-        let mut sources = Vec::with_capacity(outlets.len() + 1);
+        let mut sources = Vec::with_capacity(outlets.len() + logical_ports.len() + 1);
         let source = |counters| Source {
             counters,
             policers: Policers::new(tsc_hz),
@@ -51,8 +56,11 @@ impl Io {
             rings.push(ring);
             sources.push(source(counters));
         }
+        let of_logical = logical_ports.iter().map(|port| Arc::clone(&port.counters));
+        sources.extend(of_logical.map(source));
         sources.push(source(Arc::clone(&channel.injected)));
         Self {
+            logical: WayOut::of_all(rings.len(), logical_ports),
             rings,
             sources,
             events: Arc::clone(&channel.events),
@@ -80,7 +88,7 @@ impl Io {
 
     /// The control thread as a source.
     pub(super) fn control(&self) -> usize {
-        self.rings.len()
+        self.rings.len() + self.logical.len()
     }
 
     pub(super) fn received(&self, source: usize, octets: usize) {
@@ -113,13 +121,25 @@ impl Io {
     /// How many frames the port's ring takes now.
     #[inline]
     pub(super) fn room(&self, port: usize) -> usize {
-        self.rings[port].room()
+        match self.rings.get(port) {
+            Some(ring) => ring.room(),
+            None => self.room_of_logical(port),
+        }
+    }
+
+    #[inline(never)]
+    fn room_of_logical(&self, port: usize) -> usize {
+        let way = self.logical.get(port - self.rings.len());
+        way.map_or(0, |way| self.rings[way.device].room())
     }
 
     /// Puts a frame into the port's ring. False when it was dropped, which is counted.
     #[inline(always)]
     pub(super) fn push(&mut self, port: usize, frame: Mbuf) -> bool {
-        match self.rings[port].push(frame) {
+        let Some(ring) = self.rings.get_mut(port) else {
+            return self.push_logical(port, frame);
+        };
+        match ring.push(frame) {
             Ok(()) => true,
             Err(frame) => self.push_behind(port, frame),
         }
@@ -129,7 +149,77 @@ impl Io {
     /// if none of them need wait there. False, and no change, otherwise.
     #[inline(always)]
     pub(super) fn append(&mut self, port: usize, frames: &mut Burst, octets: u64) -> bool {
-        self.rings[port].append(frames, octets, &self.sources[port].counters)
+        match self.rings.get_mut(port) {
+            Some(ring) => ring.append(frames, octets, &self.sources[port].counters),
+            None => self.append_logical(port, frames, octets),
+        }
+    }
+
+    /// Puts a frame of a logical port into its device's ring. False when it was
+    /// dropped, which is counted.
+    #[inline(never)]
+    fn push_logical(&mut self, port: usize, frame: Mbuf) -> bool {
+        let octets = frame.len() as u64;
+        match self.try_push_logical(port, frame) {
+            Ok(()) => {
+                self.count_logical(port, 1, octets);
+                true
+            }
+            Err(reason) => {
+                self.drop(port, reason);
+                false
+            }
+        }
+    }
+
+    fn try_push_logical(&mut self, port: usize, mut frame: Mbuf) -> Result<(), Drop> {
+        let way = self.logical.get(port - self.rings.len());
+        let way = way.ok_or(Drop::NoInterface)?;
+        way.wrap(&mut frame)?;
+        let (ring, device) = (&mut self.rings[way.device], &self.sources[way.device]);
+        match ring.push(frame) {
+            Ok(()) => Ok(()),
+            Err(frame) => ring.push_behind(frame, &device.counters),
+        }
+    }
+
+    /// As [`Self::append`], for a logical port.
+    #[inline(never)]
+    fn append_logical(&mut self, port: usize, frames: &mut Burst, octets: u64) -> bool {
+        let count = frames.len();
+        let Some(way) = self.logical.get(port - self.rings.len()) else {
+            return false;
+        };
+        let (ring, device) = (&mut self.rings[way.device], &self.sources[way.device]);
+        if !way.takes(frames) || !ring.make_room(count, &device.counters) {
+            return false;
+        }
+        let mut all_octets = 0;
+        for frame in frames.iter_mut() {
+            // It does, as just seen.
+            let _ = way.wrap(frame);
+            all_octets += frame.len() as u64;
+        }
+        let added = ring.append(frames, all_octets, &device.counters);
+        self.count_logical(port, count as u64, octets);
+        added
+    }
+
+    /// Counts frames that a logical port sent, where its carriers that are logical
+    /// count them, too.
+    fn count_logical(&self, port: usize, packets: u64, octets: u64) {
+        let mut next = self.logical.get(port - self.rings.len());
+        let (mut source, mut octets) = (port, octets);
+        while let Some(way) = next {
+            let counters = &self.sources[source].counters;
+            counters.sent_packets.add(packets);
+            counters.sent_octets.add(octets);
+            octets += packets * way.own_octets;
+            source = way.carrier;
+            next = source
+                .checked_sub(self.rings.len())
+                .and_then(|place| self.logical.get(place));
+        }
     }
 
     /// Puts a frame where it may have to wait.
@@ -156,8 +246,17 @@ impl Io {
 
     /// Follows a port's link.
     pub(super) fn set_port_up(&mut self, port: usize, up: bool) {
-        if let Some(ring) = self.rings.get_mut(port) {
-            ring.set_up(up, &self.sources[port].counters);
+        match self.rings.get_mut(port) {
+            Some(ring) => ring.set_up(up, &self.sources[port].counters),
+            None => WayOut::set_up(&mut self.logical, self.rings.len(), port, up),
+        }
+    }
+
+    /// Follows the session of a logical port of PPPoE.
+    pub(super) fn set_pppoe(&mut self, port: usize, session: Option<PppoeSession>) {
+        let place = port.checked_sub(self.rings.len());
+        if let Some(way) = place.and_then(|place| self.logical.get_mut(place)) {
+            way.set_session(session);
         }
     }
 

@@ -6,6 +6,12 @@
 pub(super) enum Class {
     Arp,
     NeighbourDiscovery,
+    /// DHCP and DHCPv6 to nobody's address.
+    Dhcp,
+    /// PPPoE's discovery stage.
+    PppoeDiscovery,
+    /// PPP frames of the session that a logical port of PPPoE is in.
+    PppoeSession,
     /// Packets to own addresses.
     Local,
     /// L2TP control messages to no tunnel: requests for one.
@@ -31,6 +37,9 @@ impl Class {
     const ALL: [Self; Self::COUNT] = [
         Self::Arp,
         Self::NeighbourDiscovery,
+        Self::Dhcp,
+        Self::PppoeDiscovery,
+        Self::PppoeSession,
         Self::Local,
         Self::L2tpRequest,
         Self::L2tpControl,
@@ -42,9 +51,12 @@ impl Class {
         Self::Icmp,
     ];
 
-    /// Whether strangers can cause it: not only the peers of tunnels that are up.
+    /// Whether strangers can cause it: not only the peers of tunnels and sessions that are up.
     pub(super) const fn is_for_anybody(self) -> bool {
-        !matches!(self, Self::L2tpTunnel | Self::Ppp | Self::Report)
+        !matches!(
+            self,
+            Self::L2tpTunnel | Self::Ppp | Self::PppoeSession | Self::Report
+        )
     }
 
     /// Packets per second, and how many at once, for each worker and port. Those
@@ -53,8 +65,10 @@ impl Class {
     /// knows, next to nothing.
     const fn limits(self) -> (u64, u64) {
         match self {
+            Self::Dhcp | Self::PppoeDiscovery => (200, 64),
             Self::Arp
             | Self::NeighbourDiscovery
+            | Self::PppoeSession
             | Self::Local
             | Self::PppElsewhere
             | Self::Neighbour

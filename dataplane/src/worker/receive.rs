@@ -36,10 +36,18 @@ impl Worker {
                 continue;
             }
             work += received;
-            self.take_apart(port, &mut burst);
-            self.eliminate(port);
-            self.send_mail();
-            self.number_all();
+            let mut source = port;
+            loop {
+                self.take_apart(source, &mut burst);
+                self.eliminate(source);
+                self.send_mail();
+                self.number_all();
+                // What was in it for logical ports.
+                match self.way_in.next(&mut burst) {
+                    Some(logical) => source = logical,
+                    None => break,
+                }
+            }
         }
         self.count_oversized(port);
         work
@@ -182,7 +190,7 @@ impl Worker {
 
     /// A frame among others, of any kind.
     #[inline(never)]
-    fn take_frame(&mut self, port: usize, frame: Mbuf) {
+    pub(super) fn take_frame(&mut self, port: usize, frame: Mbuf) {
         if let Some((origin, number)) = self.recognise(port, &frame) {
             self.take_copy(frame, origin, number, decapsulation::HEADERS_OCTETS);
         } else if let Some((origin, number)) = self.recognise_ipv6(port, &frame) {
@@ -237,6 +245,15 @@ impl Worker {
                     frame: frame.into(),
                 };
                 self.io.punt(port, Class::Arp, event);
+            }
+            ethernet::ETHER_TYPE_VLAN => self.receive_tagged(port, frame),
+            ethernet::ETHER_TYPE_PPPOE_SESSION if to_us => self.receive_pppoe(port, frame),
+            ethernet::ETHER_TYPE_PPPOE_DISCOVERY if to_us => {
+                self.receive_pppoe_discovery(port, frame);
+            }
+            // Only access concentrators hear what is for all (RFC 2516, 5.1).
+            ethernet::ETHER_TYPE_PPPOE_SESSION | ethernet::ETHER_TYPE_PPPOE_DISCOVERY => {
+                self.io.drop(port, Drop::Multicast);
             }
             _ => self.io.drop(port, Drop::UnknownEtherType),
         }

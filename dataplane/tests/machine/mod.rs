@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use dataplane::Frame;
 use dataplane::command::{Command, InterfaceId, NextHop, Prefix, TableId};
 use dataplane::counters::{Drop, PortCounters};
 use dataplane::event::Event;
 use dataplane::worker::{
-    Channel, HandOver, Inbox, Order, Outlet, Parts, Worker, WorkerPort, fragment_table,
+    Channel, HandOver, Inbox, LogicalPort, Order, Outlet, Parts, Worker, WorkerPort, fragment_table,
 };
+use dataplane::{Encapsulation, Frame};
 use dpdk::{Burst, Eal, EalConfig, HugePages, Mempool, Port, PortConfig, RxQueue, TxQueue};
 
 /// A tick is a nanosecond.
@@ -50,6 +50,8 @@ pub(crate) struct Shape<'a> {
     pub(crate) workers: usize,
     /// Of its ports.
     pub(crate) macs: &'a [[u8; 6]],
+    /// Of its logical ports: carrier and encapsulation.
+    pub(crate) logical_ports: &'a [(usize, Encapsulation)],
     /// Frames that a queue of a wire holds.
     pub(crate) ring_depth: u32,
     /// Where frames come in, and where the test makes them.
@@ -75,7 +77,7 @@ pub(crate) struct Machine {
     pub(crate) workers: Vec<Worker>,
     pub(crate) channels: Vec<Channel>,
     pub(crate) wires: Vec<Wire>,
-    /// By port, then by worker.
+    /// By port, then by worker; the logical ports last.
     pub(crate) counters: Vec<Vec<Arc<PortCounters>>>,
     pub(crate) pool: Mempool,
 }
@@ -111,11 +113,25 @@ impl Machine {
             all_counters.push(counters);
             wires.push(wire);
         }
+        for _ in shape.logical_ports {
+            all_counters.push((0..workers).map(|_| Arc::default()).collect());
+        }
+        let logical_ports = |worker: usize| {
+            let of_ports = &all_counters[shape.macs.len()..];
+            let ports = shape.logical_ports.iter().zip(of_ports);
+            let port = |(&(carrier, encapsulation), counters): (_, &Vec<_>)| LogicalPort {
+                carrier,
+                encapsulation,
+                counters: Arc::clone(&counters[worker]),
+            };
+            ports.map(port).collect()
+        };
         let made = shares.into_iter().enumerate().map(|(index, ports)| {
             Worker::new(Parts {
                 index,
                 workers,
                 ports,
+                logical_ports: logical_ports(index),
                 copies: shape.copies.clone(),
                 inboxes: inboxes.clone(),
                 fragments: fragment_table(eal(), TSC_HZ).expect("memory"),
@@ -125,8 +141,9 @@ impl Machine {
                 channel: channels[index].clone(),
             })
         });
+        let workers = made.collect();
         Self {
-            workers: made.collect(),
+            workers,
             channels,
             wires,
             counters: all_counters,

@@ -82,6 +82,7 @@ impl Process {
                 reassembly_pieces: REASSEMBLY_PIECES,
                 ordered_packets: ORDERED_PACKETS,
                 hand_over: None,
+                logical_ports: &[],
                 fills_in_checksums: false,
             }),
             links: BTreeMap::new(),

@@ -367,6 +367,7 @@ fn a_worker_without_a_queue_hands_over() {
                 cut_octets: None,
                 fills_in_checksums: false,
             }],
+            logical_ports: Vec::new(),
             copies: rig.pool.clone(),
             inboxes: Inbox::for_workers(2),
             fragments: fragment_table(eal(), TSC_HZ).expect("memory"),

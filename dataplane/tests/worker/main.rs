@@ -7,6 +7,7 @@ mod fragments;
 mod ipv6;
 mod ipv6_rig;
 mod live;
+mod logical_rig;
 #[path = "../machine/mod.rs"]
 mod machine;
 mod malformed;
@@ -19,3 +20,4 @@ mod rig;
 mod sending;
 mod shortcuts;
 mod slow;
+mod vlan;

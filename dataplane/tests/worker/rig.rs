@@ -9,7 +9,6 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use dataplane::Frame;
 use dataplane::arrivals::Arrivals;
 use dataplane::checksum;
 use dataplane::command::{
@@ -25,6 +24,7 @@ use dataplane::skew::FirstTimes;
 use dataplane::transform::split;
 use dataplane::window::Window;
 use dataplane::worker::HandOver;
+use dataplane::{Encapsulation, Frame};
 use dpdk::Mempool;
 
 pub(crate) use crate::machine::{Machine, Shape, TSC_HZ, eal, pool, pool_of};
@@ -77,25 +77,32 @@ impl Rig {
 
     pub(crate) fn with(workers: usize, ring_depth: u32, buffers: u32) -> Self {
         let pool = pool(buffers);
-        Self::bare(workers, ring_depth, (pool.clone(), pool), false, None).configured()
+        Self::bare(workers, ring_depth, (pool.clone(), pool), false, None, &[]).configured()
     }
 
     /// The same with buffers of so many octets, and of their own, for copies.
     pub(crate) fn with_copies_of(octets: u16) -> Self {
         let copies = pool_of(1024, octets);
-        Self::bare(1, 1024, (pool(4096), copies), false, None).configured()
+        Self::bare(1, 1024, (pool(4096), copies), false, None, &[]).configured()
     }
 
     /// The same with ports that are said to fill in checksums.
     pub(crate) fn on_filling_ports() -> Self {
         let pool = pool(4096);
-        Self::bare(1, 1024, (pool.clone(), pool), true, None).configured()
+        Self::bare(1, 1024, (pool.clone(), pool), true, None, &[]).configured()
     }
 
     /// The same with a ring in the place of every TX queue: another thread sends.
     pub(crate) fn handing_over(ring: Arc<HandOver>) -> Self {
         let pool = pool(4096);
-        Self::bare(1, 1024, (pool.clone(), pool), false, Some(ring)).configured()
+        Self::bare(1, 1024, (pool.clone(), pool), false, Some(ring), &[]).configured()
+    }
+
+    /// The same with logical ports, from port 4 on: carrier and encapsulation of each.
+    /// The ports are said to fill in checksums: the logical ones must not.
+    pub(crate) fn with_logical(ports: &[(usize, Encapsulation)]) -> Self {
+        let pool = pool(4096);
+        Self::bare(1, 1024, (pool.clone(), pool), true, None, ports).configured()
     }
 
     fn configured(self) -> Self {
@@ -133,10 +140,12 @@ impl Rig {
         (pool, copies): (Mempool, Mempool),
         fills_in_checksums: bool,
         hand_over: Option<Arc<HandOver>>,
+        logical_ports: &[(usize, Encapsulation)],
     ) -> Self {
         let machine = Machine::new(&Shape {
             workers,
             macs: &std::array::from_fn::<_, PORTS, _>(|port| port_mac(port as u16)),
+            logical_ports,
             ring_depth,
             pool,
             copies: copies.clone(),

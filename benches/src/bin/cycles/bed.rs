@@ -100,6 +100,7 @@ impl Bed {
             index,
             workers: network.workers,
             ports,
+            logical_ports: Vec::new(),
             copies: pools.copies.clone(),
             inboxes: network.inboxes.clone(),
             fragments: fragment_table(eal, tsc_hz(eal))?,
