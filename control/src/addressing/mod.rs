@@ -5,10 +5,14 @@
 //! Everything here is sans-IO. Each client is told what came in and the time,
 //! is polled for [`Action`]s, and holds an [`Assignment`].
 
+mod dhcp;
+
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use dataplane::command::Prefix;
+
+pub use dhcp::{DhcpClient, DhcpCounters, DhcpSettings, DhcpState};
 
 /// What an interface has been given, and until when. Times are on the caller's
 /// clock; `None` is for ever.
@@ -65,17 +69,6 @@ pub enum Action {
     Packet(Vec<u8>),
     /// The [`Assignment`] is another one.
     Changed,
-}
-
-/// What a DHCP client says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DhcpSettings {
-    /// Host Name (RFC 2132, 3.14).
-    pub hostname: Option<String>,
-    /// Client Identifier (RFC 2132, 9.14); the hardware address when not given.
-    pub client_id: Option<Vec<u8>>,
-    /// Vendor Class Identifier (RFC 2132, 9.13).
-    pub vendor_class: Option<String>,
 }
 
 /// What a DHCPv6 client asks for.
