@@ -15,7 +15,7 @@ use super::{Action, Assignment};
 
 mod counters;
 mod lease;
-mod message;
+pub(super) mod message;
 mod sending;
 #[cfg(test)]
 mod simulation;

@@ -6,6 +6,7 @@
 //! is polled for [`Action`]s, and holds an [`Assignment`].
 
 mod dhcp;
+mod relay;
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use dataplane::command::Prefix;
 
 pub use dhcp::{DhcpClient, DhcpCounters, DhcpSettings, DhcpState};
+pub use relay::{Relay, RelayCounters};
 
 /// What an interface has been given, and until when. Times are on the caller's
 /// clock; `None` is for ever.

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use dataplane::headers::ethernet::{BROADCAST, ETHER_TYPE_IPV4, Ethernet};
-use dataplane::headers::{ipv4, udp};
+use dataplane::headers::ethernet::{ETHER_TYPE_IPV4, Ethernet};
+use dataplane::headers::ipv4::{self, Ipv4};
+use dataplane::headers::udp;
 use dhcproto::v4::borrowed::{DhcpOptionIterator, Message as ReceivedMessage};
 use dhcproto::v4::{
     CLIENT_PORT, DhcpOption, Encodable, Flags, HType, MAGIC, MIN_PACKET_SIZE, Message, MessageType,
@@ -114,10 +115,14 @@ impl Outgoing {
     }
 }
 
-/// The Ethernet frame that carries an IPv4 packet to everybody.
-pub(super) fn broadcast_frame(source: [u8; 6], packet: &[u8]) -> Vec<u8> {
+/// The Ethernet frame that carries an IPv4 packet.
+pub(in crate::addressing) fn frame(
+    destination: [u8; 6],
+    source: [u8; 6],
+    packet: &[u8],
+) -> Vec<u8> {
     let header = Ethernet {
-        destination: BROADCAST,
+        destination,
         source,
         ether_type: ETHER_TYPE_IPV4,
     };
@@ -147,7 +152,7 @@ pub(super) struct Reply {
 
 /// Reads an IPv4 packet from its header on.
 pub(super) fn parse(packet: &[u8], identity: &Identity) -> Result<Reply, Refusal> {
-    let payload = payload_to_client(packet).ok_or(Refusal::Malformed)?;
+    let (_, payload) = payload_to(CLIENT_PORT, packet).ok_or(Refusal::Malformed)?;
     let message = ReceivedMessage::new(payload).map_err(|_| Refusal::Malformed)?;
     // The length before `chaddr`, which counts on it.
     if message.opcode() != Opcode::BootReply
@@ -187,18 +192,19 @@ pub(super) fn parse(packet: &[u8], identity: &Identity) -> Result<Reply, Refusal
     })
 }
 
-/// The payload of a whole UDP packet to a client's port, its checksums right.
-fn payload_to_client(packet: &[u8]) -> Option<&[u8]> {
+/// The header and the UDP payload of a whole packet to this port, its checksums right.
+pub(in crate::addressing) fn payload_to(port: u16, packet: &[u8]) -> Option<(Ipv4, &[u8])> {
     let ipv4 = ipv4::parse(packet).ok()?;
     if ipv4.protocol != ipv4::PROTOCOL_UDP || ipv4.is_fragment() {
         return None;
     }
     let udp = udp::parse(&ipv4, packet).ok()?;
-    (udp.destination_port == CLIENT_PORT).then(|| packet.get(udp.payload_range))?
+    let payload = packet.get(udp.payload_range)?;
+    (udp.destination_port == port).then_some((ipv4, payload))
 }
 
 /// Whether a station may have this address.
-pub(super) fn is_unicast(address: Ipv4Addr) -> bool {
+pub(in crate::addressing) fn is_unicast(address: Ipv4Addr) -> bool {
     !ipv4::is_martian_source(address)
 }
 

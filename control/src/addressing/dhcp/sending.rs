@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use dataplane::headers::ethernet::BROADCAST;
 use dhcproto::v4::MessageType;
 use rand::Rng;
 
@@ -88,7 +89,7 @@ impl DhcpClient {
 
     pub(super) fn send_to_all(&mut self, source: Ipv4Addr, message: &Outgoing) {
         let packet = self.packet(source, Ipv4Addr::BROADCAST, message);
-        let frame = message::broadcast_frame(self.identity.mac, &packet);
+        let frame = message::frame(BROADCAST, self.identity.mac, &packet);
         self.actions.push_back(Action::Frame(frame));
     }
 

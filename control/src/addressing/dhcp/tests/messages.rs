@@ -1,6 +1,6 @@
 //! The messages, octet by octet.
 
-use super::message::{Identity, Kind, Outgoing, broadcast_frame, parse};
+use super::message::{Identity, Kind, Outgoing, frame, parse};
 use super::*;
 
 fn identity() -> Identity {
@@ -39,7 +39,7 @@ fn a_discover_on_the_wire() {
     };
     let everybody = Ipv4Addr::BROADCAST;
     let packet = discover.packet(&identity(), Ipv4Addr::UNSPECIFIED, everybody, 0xabcd);
-    let frame = broadcast_frame(MAC, &packet);
+    let frame = frame([0xff; 6], MAC, &packet);
     let mut expected = vec![
         // Ethernet.
         0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0x12, 0x34, 8, 0, //
