@@ -6,7 +6,12 @@
 //! is polled for [`Action`]s, and holds an [`Assignment`].
 
 mod dhcp;
+mod known;
 mod relay;
+mod router_discovery;
+mod router_message;
+mod shape;
+mod solicitor;
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -15,6 +20,7 @@ use dataplane::command::Prefix;
 
 pub use dhcp::{DhcpClient, DhcpCounters, DhcpSettings, DhcpState};
 pub use relay::{Relay, RelayCounters};
+pub use router_discovery::{RouterDiscovery, RouterDiscoveryCounters};
 
 /// What an interface has been given, and until when. Times are on the caller's
 /// clock; `None` is for ever.

@@ -13,7 +13,7 @@ use smoltcp::wire::{
 const ETHERNET_OCTETS: usize = 14;
 const IPV6_OCTETS: usize = 40;
 
-pub(super) const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+pub(crate) const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const SOLICITED_NODE: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00, 0);
 
 /// The group in which `address` is asked for (RFC 4291, 2.7.1).
@@ -22,7 +22,7 @@ pub(super) fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
 }
 
 /// The hardware address of a multicast group (RFC 2464, 7).
-pub(super) fn group_mac(group: Ipv6Addr) -> [u8; 6] {
+pub(crate) fn group_mac(group: Ipv6Addr) -> [u8; 6] {
     let [.., a, b, c, d] = group.octets();
     [0x33, 0x33, a, b, c, d]
 }
@@ -70,28 +70,49 @@ pub(super) struct Discovery {
 pub(super) enum Refused {
     /// Not as RFC 4861, 7.1 wants it.
     Malformed,
-    /// Of routers and their hosts: we are no host.
-    NotForRouters,
+    /// Of routers and their hosts: `addressing` has to do with those.
+    NotForNeighbours,
+}
+
+/// A frame with a message that passed the checks which all have in common.
+pub(crate) struct Received<'a> {
+    pub(crate) source_mac: [u8; 6],
+    pub(crate) destination_mac: [u8; 6],
+    pub(crate) source: Ipv6Addr,
+    pub(crate) destination: Ipv6Addr,
+    /// With all octets that its type needs, without options.
+    pub(crate) icmp: Icmpv6Packet<&'a [u8]>,
+}
+
+/// Reads a frame from its Ethernet header on and checks what every message must
+/// have (RFC 4861, 6.1 and 7.1), but for its options. `None` when it has not.
+pub(crate) fn receive(frame: &[u8]) -> Option<Received<'_>> {
+    let ethernet = EthernetFrame::new_checked(frame).ok()?;
+    let ipv6 = Ipv6Packet::new_checked(ethernet.payload()).ok()?;
+    let (source, destination) = (ipv6.src_addr(), ipv6.dst_addr());
+    let icmp = Icmpv6Packet::new_checked(ipv6.payload()).ok()?;
+    let is_right = ethernet.ethertype() == EthernetProtocol::Ipv6
+        && ipv6.version() == 6
+        && ipv6.next_header() == IpProtocol::Icmpv6
+        && ipv6.hop_limit() == NEIGHBOUR_DISCOVERY_HOP_LIMIT
+        && !source.is_multicast()
+        && icmp.verify_checksum(&source, &destination)
+        && icmp.msg_code() == 0;
+    is_right.then(|| Received {
+        source_mac: ethernet.src_addr().0,
+        destination_mac: ethernet.dst_addr().0,
+        source,
+        destination,
+        icmp,
+    })
 }
 
 /// Reads and checks a frame from its Ethernet header on (RFC 4861, 7.1).
 pub(super) fn parse(frame: &[u8]) -> Result<Discovery, Refused> {
-    let malformed = |_| Refused::Malformed;
-    let ethernet = EthernetFrame::new_checked(frame).map_err(malformed)?;
-    let ipv6 = Ipv6Packet::new_checked(ethernet.payload()).map_err(malformed)?;
-    let (source, destination) = (ipv6.src_addr(), ipv6.dst_addr());
-    let icmp = Icmpv6Packet::new_checked(ipv6.payload()).map_err(malformed)?;
-    if ethernet.ethertype() != EthernetProtocol::Ipv6
-        || ipv6.version() != 6
-        || ipv6.next_header() != IpProtocol::Icmpv6
-        || ipv6.hop_limit() != NEIGHBOUR_DISCOVERY_HOP_LIMIT
-        || source.is_multicast()
-        || !icmp.verify_checksum(&source, &destination)
-        || icmp.msg_code() != 0
-    {
-        return Err(Refused::Malformed);
-    }
-    let message = match NdiscRepr::parse(&icmp).map_err(malformed)? {
+    let received = receive(frame).ok_or(Refused::Malformed)?;
+    let (source, destination) = (received.source, received.destination);
+    let parsed = NdiscRepr::parse(&received.icmp).map_err(|_| Refused::Malformed)?;
+    let message = match parsed {
         NdiscRepr::NeighborSolicit {
             target_addr,
             lladdr,
@@ -124,7 +145,7 @@ pub(super) fn parse(frame: &[u8]) -> Result<Discovery, Refused> {
                 overrides: flags.contains(NdiscNeighborFlags::OVERRIDE),
             })
         }
-        _ => return Err(Refused::NotForRouters),
+        _ => return Err(Refused::NotForNeighbours),
     };
     let (Message::Solicitation(Solicitation { target, .. })
     | Message::Advertisement(Advertisement { target, .. })) = message;
@@ -132,8 +153,8 @@ pub(super) fn parse(frame: &[u8]) -> Result<Discovery, Refused> {
         return Err(Refused::Malformed);
     }
     Ok(Discovery {
-        source_mac: ethernet.src_addr().0,
-        destination_mac: ethernet.dst_addr().0,
+        source_mac: received.source_mac,
+        destination_mac: received.destination_mac,
         message,
     })
 }
@@ -180,23 +201,28 @@ pub(super) fn advertisement(
 }
 
 fn packet(source: Ipv6Addr, destination: Ipv6Addr, message: &NdiscRepr<'_>) -> Vec<u8> {
-    let octets = message.buffer_len();
-    let mut packet = vec![0; IPV6_OCTETS + octets];
+    let mut octets = vec![0; message.buffer_len()];
+    message.emit(&mut Icmpv6Packet::new_unchecked(&mut octets[..]));
+    message_packet(source, destination, &octets)
+}
+
+/// The IPv6 packet that carries a message, whose checksum is filled in.
+pub(crate) fn message_packet(source: Ipv6Addr, destination: Ipv6Addr, message: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0; IPV6_OCTETS + message.len()];
     let mut ipv6 = Ipv6Packet::new_unchecked(&mut packet[..]);
     ipv6.set_version(6);
-    ipv6.set_payload_len(u16::try_from(octets).expect("one option at most"));
+    ipv6.set_payload_len(u16::try_from(message.len()).expect("a message fits a frame"));
     ipv6.set_next_header(IpProtocol::Icmpv6);
     ipv6.set_hop_limit(NEIGHBOUR_DISCOVERY_HOP_LIMIT);
     ipv6.set_src_addr(source);
     ipv6.set_dst_addr(destination);
-    let mut icmp = Icmpv6Packet::new_unchecked(ipv6.payload_mut());
-    message.emit(&mut icmp);
-    icmp.fill_checksum(&source, &destination);
+    ipv6.payload_mut().copy_from_slice(message);
+    Icmpv6Packet::new_unchecked(ipv6.payload_mut()).fill_checksum(&source, &destination);
     packet
 }
 
 /// The frame that carries an IPv6 packet from one station to another.
-pub(super) fn frame(source: [u8; 6], destination: [u8; 6], packet: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(source: [u8; 6], destination: [u8; 6], packet: &[u8]) -> Vec<u8> {
     let ethernet = EthernetRepr {
         src_addr: EthernetAddress(source),
         dst_addr: EthernetAddress(destination),

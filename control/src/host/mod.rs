@@ -6,7 +6,7 @@
 //! [`Icmp`] answers one packet with at most one packet.
 
 mod arp;
-mod discovery;
+pub(crate) mod discovery;
 mod icmp;
 mod neighbours;
 mod proxy;

@@ -133,7 +133,11 @@ fn routers_and_redirects_are_no_business_of_ours() {
         frame.extend([kind, 0]);
         frame.resize(54 + usize::from(octets), 0);
         frame[18..20].copy_from_slice(&[0, octets]);
-        assert_eq!(parse(&mended(frame)), Err(Refused::NotForRouters), "{kind}");
+        assert_eq!(
+            parse(&mended(frame)),
+            Err(Refused::NotForNeighbours),
+            "{kind}"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! Neighbours of IPv6, by neighbour discovery (RFC 4861).
 //!
-//! We are a router that tells nobody so: solicitations of routers are not
-//! answered, and advertisements of other routers and redirects mean nothing to us.
+//! Solicitations and advertisements of routers are for `addressing`; redirects
+//! mean nothing to us.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -23,7 +23,7 @@ impl Neighbours {
                 self.counters.malformed += 1;
                 return;
             }
-            Err(Refused::NotForRouters) => {
+            Err(Refused::NotForNeighbours) => {
                 self.counters.ignored += 1;
                 return;
             }
