@@ -16,6 +16,7 @@ mod logging;
 pub mod management;
 mod multimap;
 pub mod ppp;
+pub mod pppoe;
 mod resolver;
 pub mod secret;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use control::ppp::{
-    AuthProtocol, Config, Login, NameServers, Output, Proxy, ProxyAuthentication, ProxyLcp,
+    AuthProtocol, Config, Login, LowerLayer, NameServers, Output, Proxy, ProxyAuthentication, ProxyLcp,
     ProxyPolicy, Role, Session, Timers, Wanted,
 };
 use control::secret::Secret;
@@ -69,6 +69,7 @@ impl Link {
         let session = |role, seed| {
             let config = Config {
                 role,
+                lower_layer: LowerLayer::L2tp,
                 // Both ends, or the client alone.
                 ipv6: choices & 16 != 0 && (seed == 1 || choices & 32 != 0),
                 mru: if choices & 8 == 0 { 1500 } else { 1400 },

@@ -389,6 +389,7 @@ impl Engine {
         };
         let ppp_config = ppp::Config {
             role: settings.role,
+            lower_layer: ppp::LowerLayer::L2tp,
             ipv6: settings.ipv6,
             mru: mtu,
             lcp_rate: settings.lcp_rate,

@@ -5,7 +5,7 @@ use rand::rngs::StdRng;
 use super::layer::{DEFAULT_MRU, Negotiator, Verdict};
 use super::option::{self, ConfigOption};
 use super::packet::{code, protocol};
-use super::{AuthProtocol, CloseReason};
+use super::{AuthProtocol, CloseReason, LowerLayer};
 
 const MRU: u8 = 1;
 const ASYNC_CONTROL_CHARACTER_MAP: u8 = 2;
@@ -103,6 +103,7 @@ fn is_mru(data: &[u8]) -> bool {
 
 /// LCP's side of the negotiation.
 pub(super) struct Lcp {
+    lower_layer: LowerLayer,
     configured_mru: u16,
     /// What we demand of the peer, best first; empty when we demand nothing.
     demanded: Vec<AuthProtocol>,
@@ -124,6 +125,7 @@ pub(super) struct Lcp {
 
 impl Lcp {
     pub(super) fn new(
+        lower_layer: LowerLayer,
         mru: u16,
         demanded: Vec<AuthProtocol>,
         offered: Vec<AuthProtocol>,
@@ -131,6 +133,7 @@ impl Lcp {
         rng: StdRng,
     ) -> Self {
         let mut lcp = Self {
+            lower_layer,
             configured_mru: mru.max(MIN_MRU),
             demanded,
             offered,
@@ -320,6 +323,13 @@ impl Negotiator for Lcp {
             (MRU, _) => Verdict::Nak(DEFAULT_MRU.to_be_bytes().to_vec()),
             (AUTHENTICATION_PROTOCOL, data) => self.judge_authentication(data),
             (MAGIC_NUMBER, data) => self.judge_magic(data),
+            // RFC 2516 7: must be rejected; compressed protocols are not recommended.
+            (
+                ASYNC_CONTROL_CHARACTER_MAP
+                | PROTOCOL_FIELD_COMPRESSION
+                | ADDRESS_AND_CONTROL_FIELD_COMPRESSION,
+                _,
+            ) if self.lower_layer == LowerLayer::Pppoe => Verdict::Reject,
             // Nothing is escaped on this link, and both forms of the fields
             // are received: whatever the peer wishes is granted.
             (ASYNC_CONTROL_CHARACTER_MAP, [_, _, _, _]) => Verdict::Ack,
@@ -380,7 +390,9 @@ impl Negotiator for Lcp {
     }
 
     fn restart(&mut self) {
-        self.mru = Some(self.configured_mru).filter(|mru| *mru != DEFAULT_MRU);
+        let goes_without_saying =
+            self.configured_mru == DEFAULT_MRU && self.lower_layer == LowerLayer::L2tp;
+        self.mru = (!goes_without_saying).then_some(self.configured_mru);
         self.magic = self.new_magic(self.magic);
         self.offer = 0;
         self.looped = 0;

@@ -1,8 +1,8 @@
-//! PPP over L2TP, sans-IO: LCP (RFC 1661), PAP (RFC 1334), CHAP with MD5 (RFC
+//! PPP over L2TP and PPPoE, sans-IO: LCP (RFC 1661), PAP (RFC 1334), CHAP with MD5 (RFC
 //! 1994), MS-CHAPv2 (RFC 2759), IPCP (RFC 1332, 1877), IPV6CP (RFC 5072), LCP
 //! echoes as keepalive, and what a LAC negotiated for us (RFC 2661 4.4.5).
 //!
-//! One [`Session`] per L2TP session. The caller passes in the time and the
+//! One [`Session`] per L2TP or PPPoE session. The caller passes in the time and the
 //! frames, and takes [`Output`]s, strictly in order: an [`Event`] that
 //! stands before a frame is to be acted on before the frame leaves.
 use std::fmt;
@@ -31,6 +31,7 @@ mod simulation;
 
 pub use echo::EchoStatistics;
 pub use logins::Logins;
+pub(crate) use packet::text as peer_text;
 pub use proxy::{Proxy, ProxyAuthentication, ProxyLcp, ProxyPolicy};
 pub use session::Session;
 
@@ -39,11 +40,13 @@ pub use session::Session;
 pub struct Config {
     /// Which end we are.
     pub role: Role,
+    /// What carries the link's frames.
+    pub lower_layer: LowerLayer,
     /// Whether IPv6 is to be carried, too. One family does without the other:
     /// the link is open while either is.
     pub ipv6: bool,
     /// The largest information field we take, in octets; told to the peer when
-    /// it is not 1500.
+    /// it is not 1500, and over PPPoE always.
     pub mru: u16,
     /// Time between LCP Echo-Requests; zero sends none.
     pub lcp_rate: Duration,
@@ -54,6 +57,16 @@ pub struct Config {
     pub ignore_magic: bool,
     /// Limits of the negotiation.
     pub timers: Timers,
+}
+
+/// What carries a link's frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LowerLayer {
+    /// The peer may compress PPP's fields as it likes.
+    L2tp,
+    /// The fields have one form (RFC 2516 7), and there is no MRU that goes
+    /// without saying: 1492 by RFC 2516, 1500 by RFC 1661.
+    Pppoe,
 }
 
 /// Which end of the link we are.
@@ -297,7 +310,7 @@ impl fmt::Display for Family {
 pub enum CloseReason {
     /// We were asked to close it.
     Administrative,
-    /// The L2TP session or tunnel below went away.
+    /// The L2TP or PPPoE session below went away.
     LowerLayerDown,
     /// The peer sent a Terminate-Request, with this text.
     PeerTerminated(String),
@@ -334,7 +347,7 @@ impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Administrative => f.write_str("closed by the administrator"),
-            Self::LowerLayerDown => f.write_str("L2TP session is down"),
+            Self::LowerLayerDown => f.write_str("session below PPP is down"),
             Self::PeerTerminated(text) if text.is_empty() => {
                 f.write_str("peer terminated the link")
             }

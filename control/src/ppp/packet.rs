@@ -100,7 +100,7 @@ pub(super) fn frame(protocol: u16, code: u8, id: u8, data: &[u8]) -> Vec<u8> {
 }
 
 /// Text of a peer, fit for a log line: control characters are replaced.
-pub(super) fn text(octets: &[u8]) -> String {
+pub(crate) fn text(octets: &[u8]) -> String {
     let text: Cow<'_, str> = String::from_utf8_lossy(octets);
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })

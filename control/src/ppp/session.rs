@@ -41,7 +41,7 @@ enum Phase {
     Closed,
 }
 
-/// One PPP link over one L2TP session. It never reads a clock, and sends
+/// One PPP link over one L2TP or PPPoE session. It never reads a clock, and sends
 /// nothing itself.
 pub struct Session {
     role: Role,
@@ -68,6 +68,7 @@ impl Session {
     pub fn new(config: Config, mut rng: StdRng) -> Self {
         let Config {
             role,
+            lower_layer,
             ipv6,
             mru,
             lcp_rate,
@@ -80,7 +81,7 @@ impl Session {
             Role::Server { protocols, .. } => (protocols.clone(), Vec::new()),
         };
         let lcp_rng = StdRng::from_rng(&mut rng);
-        let lcp = Lcp::new(mru, demanded, offered, ignore_magic, lcp_rng);
+        let lcp = Lcp::new(lower_layer, mru, demanded, offered, ignore_magic, lcp_rng);
         Self {
             lcp: Layer::new(lcp, timers, rng.random()),
             role,
@@ -100,7 +101,7 @@ impl Session {
         }
     }
 
-    /// The L2TP session is there: negotiation begins.
+    /// The session below is there: negotiation begins.
     pub fn start(&mut self, now: Duration) {
         if self.phase == Phase::Dead {
             self.phase = Phase::Establish;
@@ -296,7 +297,7 @@ impl Session {
         }
     }
 
-    /// An L2TP session carries one PPP link: once the peer has had enough,
+    /// The session below carries one PPP link: once the peer has had enough,
     /// there is nothing to wait for but our Terminate-Ack on its way.
     fn peer_terminated(&mut self, before: State, data: &[u8]) {
         if matches!(

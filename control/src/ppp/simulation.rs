@@ -171,6 +171,7 @@ fn client(password: &str) -> Config {
             protocols: AuthProtocol::ALL.to_vec(),
             wanted: Wanted::default(),
         },
+        lower_layer: LowerLayer::L2tp,
         ipv6: false,
         mru: 1500,
         lcp_rate: Duration::from_secs(1),

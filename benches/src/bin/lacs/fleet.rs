@@ -305,6 +305,7 @@ impl Fleet {
                 protocols: ppp::AuthProtocol::ALL.to_vec(),
                 wanted: ppp::Wanted::default(),
             },
+            lower_layer: ppp::LowerLayer::L2tp,
             ipv6: false,
             mru: MRU,
             lcp_rate: self.plan.echo_interval,

@@ -26,6 +26,7 @@ const MAGIC: [u8; 6] = [5, 6, 1, 2, 3, 4];
 fn config(role: Role) -> Config {
     Config {
         role,
+        lower_layer: LowerLayer::L2tp,
         ipv6: false,
         mru: 1500,
         lcp_rate: Duration::from_secs(1),

@@ -64,6 +64,25 @@ fn wishes_of_the_peer_are_granted_octet_for_octet() {
     assert_eq!(answer(server(&AuthProtocol::ALL), &all), (ACK, all));
 }
 
+/// RFC 2516 7.
+#[test]
+fn over_pppoe_the_fields_have_one_form_and_the_mru_is_always_told() {
+    let pppoe = || Config {
+        lower_layer: LowerLayer::Pppoe,
+        ..client()
+    };
+    for option in [&[2, 6, 0, 0, 0, 0][..], &[2, 3, 9], &[7, 2], &[8, 2]] {
+        assert_eq!(answer(pppoe(), option), (REJECT, option.to_vec()));
+    }
+    let granted = [&[1, 4, 0x05, 0xd4][..], &MAGIC].concat();
+    assert_eq!(answer(pppoe(), &granted), (ACK, granted));
+    for mru in [1492, 1500] {
+        let mut script = Script::new(Config { mru, ..pppoe() });
+        let [high, low] = mru.to_be_bytes();
+        assert_eq!(script.frame().data[..6], [1, 4, high, low, 5, 6]);
+    }
+}
+
 #[test]
 fn unknown_options_are_rejected_before_anything_is_naked() {
     let request = [
