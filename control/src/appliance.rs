@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use dataplane::command::{PortId, TableId};
 use dataplane::counters::{Drop, PortCounters};
-use dataplane::{Dataplane, DeviceCounters, PortInfo, StartError};
+use dataplane::{Dataplane, DeviceCounters, Encapsulation, PortInfo, StartError};
 
 use crate::config::{self, Config};
 use crate::engine::{Engine, Output, PortFacts, display_mac};
@@ -21,6 +21,8 @@ use crate::resolver::Resolver;
 const IDLE_SLEEP: Duration = Duration::from_millis(1);
 /// How often the ports' links are looked at. Asking may be a system call.
 const LINK_PERIOD: Duration = Duration::from_millis(100);
+/// How long the workers have to send the last packets.
+const FAREWELL: Duration = Duration::from_millis(20);
 /// How long a clean stop waits for the peers to acknowledge.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
 
@@ -133,8 +135,14 @@ impl Outbox {
 
 struct Held {
     behind: u64,
-    table: TableId,
-    packet: Vec<u8>,
+    what: Packet,
+}
+
+enum Packet {
+    /// To be routed in a table.
+    Ip { table: TableId, packet: Vec<u8> },
+    /// A whole Ethernet frame.
+    Frame { port: PortId, frame: Vec<u8> },
 }
 
 struct PortLink {
@@ -147,23 +155,36 @@ struct PortLink {
 
 impl Appliance {
     fn new(config: Config, dataplane: Dataplane, seed: [u8; 32]) -> Self {
+        let logical = config.logical_ports().logical;
+        let carriers = config.ports.iter().map(|_| None);
+        let carriers = carriers.chain(logical.iter().map(|port| Some(port.carrier)));
         let facts: Vec<PortFacts> = dataplane
             .ports()
             .iter()
-            .map(|port| PortFacts {
+            .zip(carriers)
+            .map(|(port, carrier)| PortFacts {
                 id: port.id,
                 mac: port.mac,
                 mtu: port.mtu,
+                carrier,
             })
             .collect();
+        let devices = config.ports.iter().map(|port| port.device.to_string());
+        let devices = devices.chain(logical.iter().map(|port| {
+            let carrier = &dataplane.ports()[usize::from(port.carrier.0)].name;
+            match port.encapsulation {
+                Encapsulation::Vlan(vlan) => format!("VLAN {vlan} of {carrier}"),
+                Encapsulation::Pppoe => format!("PPPoE on {carrier}"),
+            }
+        }));
         let ports = dataplane
             .ports()
             .iter()
-            .zip(&config.ports)
-            .map(|(port, of)| PortLink {
+            .zip(devices)
+            .map(|(port, device)| PortLink {
                 id: port.id,
                 name: port.name.clone(),
-                device: of.device.to_string(),
+                device,
                 up: None,
             })
             .collect();
@@ -228,13 +249,8 @@ impl Appliance {
             count += 1;
             match output {
                 Output::Command(command) => self.last_command = self.dataplane.command(command),
-                Output::Ip { table, packet } => {
-                    self.outbox.held.push_back(Held {
-                        behind: self.last_command,
-                        table,
-                        packet,
-                    });
-                }
+                Output::Ip { table, packet } => self.hold(Packet::Ip { table, packet }),
+                Output::LineFrame { port, frame } => self.hold(Packet::Frame { port, frame }),
                 Output::Resolve { outgoing, name } => self.resolver.ask(outgoing, name),
                 Output::Frame { port, frame } => self.dataplane.send_frame(port, &frame),
                 Output::Neighbour {
@@ -249,12 +265,20 @@ impl Appliance {
         count
     }
 
+    fn hold(&mut self, what: Packet) {
+        let behind = self.last_command;
+        self.outbox.held.push_back(Held { behind, what });
+    }
+
     /// Lets the packets go whose commands every worker has applied.
     fn release(&mut self) -> usize {
         let applied = self.dataplane.applied();
         let mut count = 0;
         while let Some(held) = self.outbox.next(applied) {
-            self.dataplane.send_ip(held.table, &held.packet);
+            match held.what {
+                Packet::Ip { table, packet } => self.dataplane.send_ip(table, &packet),
+                Packet::Frame { port, frame } => self.dataplane.send_frame(port, &frame),
+            }
             count += 1;
         }
         count
@@ -333,6 +357,10 @@ impl Appliance {
                 std::thread::sleep(IDLE_SLEEP);
             }
         }
+        self.engine.release(self.started.elapsed());
+        self.turn();
+        // The workers send it before they are stopped.
+        std::thread::sleep(FAREWELL);
         self.dataplane.stop();
     }
 }
@@ -414,7 +442,7 @@ fn dataplane_config(config: &Config) -> dataplane::Config {
                 queues: port.queues,
             })
             .collect(),
-        logical_ports: Vec::new(),
+        logical_ports: config.logical_ports().logical,
     }
 }
 
@@ -427,8 +455,10 @@ mod tests {
     fn a_packet_waits_for_the_commands_before_it() {
         let held = |behind| Held {
             behind,
-            table: TableId(0),
-            packet: vec![behind as u8],
+            what: Packet::Ip {
+                table: TableId(0),
+                packet: vec![behind as u8],
+            },
         };
         let mut outbox = Outbox {
             held: [held(5), held(5), held(9), held(9)].into(),

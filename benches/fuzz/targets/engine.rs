@@ -58,6 +58,7 @@ impl End {
             id: PortId(port),
             mac: [2, 0, 0, 0, end as u8, port as u8],
             mtu: 1500,
+            carrier: None,
         });
         Self {
             engine: Engine::new(now, config(end), ports.collect(), [seed; 32]),
@@ -342,7 +343,7 @@ impl World<'_> {
                         Output::Ip { packet, .. } | Output::Neighbour { packet, .. } => {
                             self.carry(end, &packet);
                         }
-                        Output::Frame { .. } | Output::Resolve { .. } => {}
+                        Output::Frame { .. } | Output::LineFrame { .. } | Output::Resolve { .. } => {}
                     }
                 }
                 // Now or later.

@@ -4,6 +4,7 @@
 //! Messages go on as they came, but for `hops` and `giaddr`; options are not
 //! looked at, nor is one added (RFC 3046).
 
+use serde::Serialize;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use dataplane::headers::ethernet::BROADCAST;
@@ -20,7 +21,7 @@ const HOPS: usize = 3;
 const GIADDR: std::ops::Range<usize> = 24..28;
 
 /// What a relay has passed on, and what it has not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RelayCounters {
     /// Each once, however many servers got it.
     pub requests_relayed: u64,

@@ -2,6 +2,7 @@
 //! are made of what routers advertise (RFC 4862, 5.5; RFC 4191; RFC 8106), for
 //! one interface.
 
+use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv6Addr};
@@ -32,7 +33,7 @@ const TWO_HOURS: Duration = Duration::from_secs(2 * 3600);
 const SUBNET_BITS: u8 = 64;
 
 /// What has been counted since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RouterDiscoveryCounters {
     pub solicitations_sent: u64,
     /// Valid ones.

@@ -1,28 +1,15 @@
 //! The ports that interfaces are on: those of the file, then one for each VLAN and
 //! each PPPoE line on them.
 
+use dataplane::command::PortId;
+use dataplane::{Encapsulation, LogicalPortSpec};
+
 use super::model::Config;
-
-/// What is on a port besides what has no tag.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogicalPort {
-    /// For people, as `isp1.7` and `isp1.7.pppoe`.
-    pub name: String,
-    /// Place of the port that carries it, among all ports; it comes before.
-    pub carrier: usize,
-    pub encapsulation: Encapsulation,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encapsulation {
-    Vlan(u16),
-    Pppoe,
-}
 
 /// All logical ports, and on which port each interface is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ports {
-    pub logical: Vec<LogicalPort>,
+    pub logical: Vec<LogicalPortSpec>,
     /// Of each of [`Config::interfaces`], the place among [`Config::ports`] with
     /// the logical ones behind them.
     pub of_interface: Vec<usize>,
@@ -57,9 +44,9 @@ impl Config {
         carrier: usize,
         encapsulation: Encapsulation,
     ) -> usize {
-        let wanted = LogicalPort {
+        let wanted = LogicalPortSpec {
             name: name.to_owned(),
-            carrier,
+            carrier: PortId(u16::try_from(carrier).unwrap_or(u16::MAX)),
             encapsulation,
         };
         let known = ports.logical.iter().position(|port| *port == wanted);
@@ -92,9 +79,9 @@ interfaces:
     fn every_vlan_and_line_has_a_port_of_its_own() {
         let (config, _) = Config::parse("van.yaml", FILE).expect("a good file");
         let ports = config.logical_ports();
-        let port = |name: &str, carrier, encapsulation| LogicalPort {
+        let port = |name: &str, carrier, encapsulation| LogicalPortSpec {
             name: name.to_owned(),
-            carrier,
+            carrier: PortId(carrier),
             encapsulation,
         };
         assert_eq!(

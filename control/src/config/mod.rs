@@ -18,7 +18,7 @@ mod sections;
 mod tree;
 
 pub use load::check_files;
-pub use logical_ports::{Encapsulation, LogicalPort, Ports};
+pub use logical_ports::Ports;
 pub use model::{
     Advertisements, Asked, Config, Dataplane, Delegated, Device, HaSet, HugePages, Incoming,
     Interface, InterfaceAddress, L2tp, Management, Match, Neighbour, Outgoing, Poll, Port, Ppp,

@@ -78,6 +78,7 @@ impl Engine {
                 }
                 Action::Remove { interface, address } => {
                     self.command(Command::RemoveNeighbour { interface, address });
+                    self.gateway_lost(now, interface, address);
                 }
                 Action::SendPacket {
                     interface,
@@ -105,6 +106,7 @@ impl Engine {
                         "{name}: {} also uses our address {address}",
                         display_mac(mac)
                     );
+                    self.uplink_conflict(now, usize::from(interface.0), address);
                 }
             }
         }

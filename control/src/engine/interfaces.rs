@@ -17,7 +17,7 @@ use super::rib::Source;
 use super::uplink::{GivenBy, Uplink};
 use super::{Engine, LINK_LOCAL_LENGTH};
 use crate::addressing::delegated_address;
-use crate::config::{Config, Interface};
+use crate::config::Config;
 use crate::host::{self, link_local};
 use crate::l2tp::TunnelId;
 
@@ -65,13 +65,13 @@ pub(super) struct InterfaceState {
 }
 
 impl InterfaceState {
-    pub(super) fn new(port: usize, uplink: Uplink) -> Self {
+    fn new(port: usize) -> Self {
         Self {
             port,
             addresses: Vec::new(),
             gateways: Vec::new(),
             mtu: 0,
-            uplink,
+            uplink: Uplink::default(),
             installed: None,
             offered: BTreeMap::new(),
             far_end: BTreeMap::new(),
@@ -464,17 +464,9 @@ fn addresses(own: &[OwnAddress]) -> Vec<IpAddr> {
 }
 
 /// The states of all interfaces before anything is known of their networks.
-pub(super) fn states(
-    config: &Config,
-    mut uplink: impl FnMut(&Interface, usize) -> Uplink,
-) -> Vec<InterfaceState> {
-    let ports = config.logical_ports().of_interface;
-    config
-        .interfaces
-        .iter()
-        .zip(ports)
-        .map(|(interface, port)| InterfaceState::new(port, uplink(interface, port)))
-        .collect()
+pub(super) fn states(config: &Config) -> Vec<InterfaceState> {
+    let ports = config.logical_ports().of_interface.into_iter();
+    ports.map(InterfaceState::new).collect()
 }
 
 pub(super) fn interface_id(place: usize) -> InterfaceId {

@@ -61,7 +61,6 @@ use group::Groups;
 use interfaces::{InterfaceState, interface_id};
 use links::Links;
 use rib::{Rib, Source};
-use uplink::Uplink;
 
 /// Link-local addresses are in networks of 64 bits (RFC 4291, 2.5.6).
 const LINK_LOCAL_LENGTH: u8 = 64;
@@ -73,6 +72,8 @@ pub struct PortFacts {
     pub mac: [u8; 6],
     /// Largest IP packet that the port carries, octets.
     pub mtu: u16,
+    /// The port that carries it, if it is a logical one.
+    pub carrier: Option<PortId>,
 }
 
 /// What the engine wants done, strictly in order.
@@ -84,6 +85,9 @@ pub enum Output {
     Ip { table: TableId, packet: Vec<u8> },
     /// A whole Ethernet frame.
     Frame { port: PortId, frame: Vec<u8> },
+    /// A whole Ethernet frame of a PPPoE line, which may let the far end send: behind
+    /// the commands before it.
+    LineFrame { port: PortId, frame: Vec<u8> },
     /// Look up the name of an outgoing tunnel's server, in whatever time it takes:
     /// [`Engine::handle_resolved`] is told.
     Resolve { outgoing: usize, name: String },
@@ -152,7 +156,7 @@ impl Engine {
             .map(|_| Dialer::new(now))
             .collect();
         let workers = config.dataplane.workers.len();
-        let interfaces = interfaces::states(&config, |_, _| Uplink::default());
+        let interfaces = interfaces::states(&config);
         let mut engine = Self {
             admitted: Admitted::all(&config),
             interfaces,
@@ -185,6 +189,7 @@ impl Engine {
             identification: 0,
             stopping: false,
         };
+        engine.ask_networks(now);
         engine.install_interfaces(now);
         engine.install_static_routes();
         engine
@@ -195,14 +200,23 @@ impl Engine {
         match event {
             Event::Arp { port, frame } => self.neighbours.handle_arp(now, port, &frame),
             Event::NeighbourDiscovery { port, frame } => {
-                self.neighbours.handle_discovery(now, port, &frame);
+                if !self.handle_router_discovery(now, port, &frame) {
+                    self.neighbours.handle_discovery(now, port, &frame);
+                }
             }
+            Event::Dhcp { port, packet } => self.handle_dhcp(now, port, &packet),
+            Event::PppoeDiscovery { port, frame } => {
+                self.handle_pppoe_discovery(now, port, &frame);
+            }
+            Event::PppoeSession { port, frame } => self.handle_pppoe_session(now, port, &frame),
             Event::Local {
                 table,
                 interface,
                 packet,
             } => {
-                if self.handle_too_big(now, &packet) {
+                if self.handle_too_big(now, &packet)
+                    || self.handle_local_dhcp(now, interface, &packet)
+                {
                     return;
                 }
                 if let Some(reply) = self.icmp.handle_local(now, &packet) {
@@ -246,8 +260,6 @@ impl Engine {
                 interface,
                 packet,
             } => self.send_icmp(now, cause, table, interface, &packet),
-            // No client or relay asks for them yet.
-            Event::Dhcp { .. } | Event::PppoeDiscovery { .. } | Event::PppoeSession { .. } => {}
             Event::PeerMoved { session, source } => self.peer_moved(now, session, source),
         }
         self.settle_neighbours(now);
@@ -258,6 +270,7 @@ impl Engine {
         self.command(Command::SetPortLink { port, up });
         self.neighbours.set_link(now, port, up);
         self.settle_neighbours(now);
+        self.set_uplink_link(now, port, up);
     }
 
     /// Does what is due.
@@ -275,6 +288,7 @@ impl Engine {
         self.keep_books(now);
         self.neighbours.handle_timeout(now);
         self.settle_neighbours(now);
+        self.uplink_timeouts(now);
     }
 
     /// A HELLO is for a peer of whom nothing came (RFC 2661, 5.5): what the
@@ -299,6 +313,7 @@ impl Engine {
             self.sets.next_timeout(),
             self.neighbours.next_timeout(),
             self.next_look,
+            self.next_uplink_timeout(),
         ]
         .into_iter()
         .flatten()

@@ -1,5 +1,7 @@
 //! What the engine tells the operator: its part of `status`.
 
+mod interfaces;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,8 +18,7 @@ use crate::ha::SetInstance;
 use crate::host::NeighbourState;
 use crate::l2tp::{Statistics, TunnelId, TunnelState};
 use crate::management::status::{
-    Alarm, Interface, Neighbour, Ordering, Peer, Role, RoundTrip, Route, Session, Set, Skew,
-    Status, Tunnel,
+    Alarm, Neighbour, Ordering, Peer, Role, RoundTrip, Route, Session, Set, Skew, Status, Tunnel,
 };
 use crate::ppp::Family;
 
@@ -51,7 +52,7 @@ impl Engine {
             name: self.config.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: now.as_secs(),
-            interfaces: self.interfaces(),
+            interfaces: self.interface_lines(now),
             tunnels: self.tunnels(now),
             l2tp_drops: l2tp_drops(&self.endpoint.statistics()),
             sessions: links.iter().map(|link| self.session(now, link)).collect(),
@@ -60,31 +61,6 @@ impl Engine {
             neighbours: self.neighbour_lines(),
             ..Status::default()
         }
-    }
-
-    fn interfaces(&self) -> Vec<Interface> {
-        self.config
-            .interfaces
-            .iter()
-            .enumerate()
-            .map(|(place, interface)| Interface {
-                name: interface.name.clone(),
-                port: self.config.ports[interface.port].name.clone(),
-                table: interface.table,
-                addresses: self
-                    .interface_addresses(place)
-                    .iter()
-                    .map(|(own, length)| format!("{own}/{length}"))
-                    .collect(),
-                gateways: self.interfaces[place]
-                    .gateways
-                    .iter()
-                    .map(|gateway| gateway.address)
-                    .collect(),
-                mtu: self.interfaces[place].mtu,
-                forward: interface.forward,
-            })
-            .collect()
     }
 
     fn tunnels(&self, now: Duration) -> Vec<Tunnel> {
@@ -225,6 +201,7 @@ impl Engine {
         session.local_session_id = link.spec.local_session;
         session.peer_session_id = link.spec.peer_session;
         session.mtu = link.spec.mtu;
+        session.path_mtu = link.path.confirmed();
         session.sequence_restarts = link.total(|counters| counters.sequence_restarts.read());
         session.echo_answered = link.total(|counters| counters.echoes_answered.read());
         session.round_trip = round_trip(link);

@@ -59,6 +59,15 @@ enum State {
 }
 
 impl State {
+    fn told(self) -> NeighbourState {
+        match self {
+            Self::Incomplete { .. } => NeighbourState::Incomplete,
+            Self::Reachable { .. } => NeighbourState::Reachable,
+            Self::Probe { .. } => NeighbourState::Probe,
+            Self::Static { .. } => NeighbourState::Static,
+        }
+    }
+
     fn mac(self) -> Option<[u8; 6]> {
         match self {
             Self::Incomplete { .. } => None,
@@ -316,20 +325,21 @@ impl Neighbours {
 
     /// All neighbours, by interface and address.
     pub fn neighbours(&self) -> impl Iterator<Item = Neighbour> + '_ {
-        self.entries.iter().map(|(&(interface, address), entry)| {
-            let state = match entry.state {
-                State::Incomplete { .. } => NeighbourState::Incomplete,
-                State::Reachable { .. } => NeighbourState::Reachable,
-                State::Probe { .. } => NeighbourState::Probe,
-                State::Static { .. } => NeighbourState::Static,
-            };
-            Neighbour {
+        self.entries
+            .iter()
+            .map(|(&(interface, address), entry)| Neighbour {
                 interface,
                 address,
                 mac: entry.state.mac(),
-                state,
-            }
-        })
+                state: entry.state.told(),
+            })
+    }
+
+    /// Where one neighbour stands, if it was ever asked for or has asked.
+    #[must_use]
+    pub fn state(&self, interface: InterfaceId, address: IpAddr) -> Option<NeighbourState> {
+        let entry = self.entries.get(&(interface, address))?;
+        Some(entry.state.told())
     }
 
     fn interface_on(&mut self, port: PortId) -> Option<&mut InterfaceState> {

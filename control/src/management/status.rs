@@ -4,10 +4,14 @@
 //! numbers that only grow while the appliance runs; times carry their unit in
 //! the name. What is absent is not written. Readers must allow for more fields.
 
+mod interface;
+
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
+
+pub use interface::{Client, Given, Interface, Line, Router};
 
 /// The whole appliance at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -86,20 +90,6 @@ pub struct Port {
     pub drops: BTreeMap<String, u64>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Interface {
-    pub name: String,
-    pub port: String,
-    pub table: u32,
-    /// Own addresses with prefix length, the link-local one of IPv6 last.
-    pub addresses: Vec<String>,
-    /// Where the default routes lead, one of each family at most.
-    pub gateways: Vec<IpAddr>,
-    pub mtu: u16,
-    pub forward: bool,
-}
-
 /// Which end of a tunnel we are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -166,6 +156,10 @@ pub struct Session {
     pub peer_session_id: u16,
     /// Largest inner packet that fits, octets.
     pub mtu: u16,
+    /// Largest outer IP packet that has been seen to arrive at the peer whole,
+    /// octets; of links of a set whose peer tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_mtu: Option<u16>,
     pub sent_packets: u64,
     pub sent_octets: u64,
     /// Copies that never left: ring full, port down, neighbour unknown.

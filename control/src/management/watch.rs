@@ -1,5 +1,6 @@
 //! The status for people: aligned tables, once or every second.
 
+mod interfaces;
 mod links;
 mod order;
 
@@ -200,7 +201,7 @@ pub fn render(status: &Status, earlier: Earlier<'_>, colours: bool) -> String {
         links::arrivals(status),
         tunnel_table(status),
         ports(status),
-        interfaces(status),
+        interfaces::interfaces(status),
         routes(status),
         neighbours(status),
     ];
@@ -376,38 +377,6 @@ fn ports(status: &Status) -> Table {
         title: "PORTS",
         head: &[
             "port", "device", "driver", "mac", "link", "mtu", "received", "sent", "drops",
-        ],
-        rows: rows.collect(),
-    }
-}
-
-fn interfaces(status: &Status) -> Table {
-    let rows = status.interfaces.iter().map(|interface| {
-        let gateways: Vec<String> = interface.gateways.iter().map(IpAddr::to_string).collect();
-        vec![
-            Cell::text(&interface.name),
-            Cell::text(&interface.port),
-            Cell::right(interface.table.to_string()),
-            Cell::text(interface.addresses.join(" ")),
-            Cell::text(if gateways.is_empty() {
-                "-".to_owned()
-            } else {
-                gateways.join(" ")
-            }),
-            Cell::right(interface.mtu.to_string()),
-            Cell::text(if interface.forward { "yes" } else { "no" }),
-        ]
-    });
-    Table {
-        title: "INTERFACES",
-        head: &[
-            "interface",
-            "port",
-            "table",
-            "addresses",
-            "gateway",
-            "mtu",
-            "forward",
         ],
         rows: rows.collect(),
     }

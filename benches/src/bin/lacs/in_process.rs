@@ -61,6 +61,7 @@ impl Appliance {
             id: PortId(0),
             mac: [2, 0, 0, 0, 0, 1],
             mtu: 1500,
+            carrier: None,
         };
         Self {
             engine: Engine::new(Duration::ZERO, config, vec![port], SEED),
@@ -116,7 +117,10 @@ impl Appliance {
                     self.timed(|engine| engine.handle_applied(now, commands));
                 }
                 Output::Ip { packet, .. } => to_lacs.push(packet[IP_UDP_OCTETS..].to_vec()),
-                Output::Frame { .. } | Output::Neighbour { .. } | Output::Resolve { .. } => {}
+                Output::Frame { .. }
+                | Output::LineFrame { .. }
+                | Output::Neighbour { .. }
+                | Output::Resolve { .. } => {}
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What a client has sent and received, and what it made nothing of.
 
+use serde::Serialize;
+
 /// Why a packet has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -18,7 +20,7 @@ pub(super) enum Refusal {
 }
 
 /// What a client has counted since its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DhcpCounters {
     pub sent_discover: u64,
     pub sent_request: u64,

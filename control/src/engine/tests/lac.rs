@@ -58,6 +58,7 @@ impl Lac {
             id: PortId(id),
             mac: [2, 0, 0, 0, 0, id as u8],
             mtu: 1500,
+            carrier: None,
         });
         let now = seconds(1);
         let mut lac = Self {

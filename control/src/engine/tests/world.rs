@@ -242,6 +242,7 @@ impl World {
             id: PortId(id),
             mac: [2, 0, 0, 0, site as u8, id as u8],
             mtu: 1500,
+            carrier: None,
         });
         let clock = Clock {
             behind: if self.own_clocks {
