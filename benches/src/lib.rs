@@ -3,6 +3,7 @@
 //! - [`frame_socket`], [`wan`]: the emulator (binary `wan`), which carries Ethernet frames between two Linux interfaces.
 //!   What it does to them is the crate `wan-model`.
 //! - [`lab`]: two sites with their LAN hosts and uplinks in network namespaces, and everything that can be done to them.
+//! - [`guest`]: a kernel with PPP; [`concentrator`]: an access concentrator of others' making in it.
 //! - [`traffic`], [`transfer`], [`ping`], [`iperf`]: what the LAN hosts send each other, and what arrived; [`snmp`]: what
 //!   their kernels counted.
 //! - [`junk`], [`flood`]: what strangers send, and how much of it they get answered.
@@ -12,10 +13,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod concentrator;
 pub mod emulator;
 pub mod figure;
 pub mod flood;
 pub mod frame_socket;
+pub mod guest;
 pub mod histogram;
 pub mod iperf;
 pub mod junk;
@@ -23,6 +26,7 @@ pub mod lab;
 pub mod netns;
 pub mod ping;
 pub mod plot;
+pub mod process;
 pub mod snmp;
 pub mod status;
 pub mod traffic;

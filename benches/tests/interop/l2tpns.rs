@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use benches::lab::{Lab, Site};
+use benches::process::Process;
 use nix::sys::signal::Signal;
 
-use super::process::Process;
 use super::radius::{Radius, User};
 use super::{
     FAMILIES, assert_carries, assert_echoes_are_answered, build, template, wait_for_result,

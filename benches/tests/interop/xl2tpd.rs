@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
+use benches::guest::{Guest, GuestConfig};
 use benches::lab::{Lab, Site};
 
-use super::guest::Guest;
 use super::{
     FAMILIES, assert_carries, assert_echoes_are_answered, build, template, wait_for_result,
     wait_until_down, wait_until_up,
@@ -52,7 +52,7 @@ impl Peer {
             ("ip-up", up("-4", format!("192.168.{other}.0/24"))),
             ("ipv6-up", up("-6", format!("2001:db8:{other}::/64"))),
         ];
-        let guest = Guest::boot(lab, site, &ppp);
+        let guest = boot(lab, site, &ppp);
         let directory = guest.directory().display().to_string();
         let fill = |text: String, more: &str| {
             let userspace = match settings.data_path {
@@ -62,9 +62,14 @@ impl Peer {
             let text = text.replace("DIRECTORY", &directory);
             text.replace("USERSPACE", userspace) + more + "\n"
         };
-        guest.write("xl2tpd.conf", &fill(template(file), settings.xl2tpd));
-        guest.write("options", &fill(template("ppp-options"), settings.pppd));
-        guest.write("l2tp-secrets", "* * tunnel-secret\n");
+        let files = [
+            ("xl2tpd.conf", fill(template(file), settings.xl2tpd)),
+            ("options", fill(template("ppp-options"), settings.pppd)),
+            ("l2tp-secrets", "* * tunnel-secret\n".to_owned()),
+        ];
+        for (file, text) in files {
+            guest.write(file, &text).unwrap();
+        }
         let mut peer = Self { guest };
         peer.run_daemon();
         peer
@@ -75,17 +80,17 @@ impl Peer {
         let line = format!(
             "xl2tpd -D -c {directory}/xl2tpd.conf -p /run/xl2tpd.pid -C /run/l2tp-control >>{directory}/xl2tpd.log 2>&1 &"
         );
-        assert!(self.guest.run(&line));
+        assert!(self.guest.run(&line).unwrap());
     }
 
     /// xl2tpd ends its tunnels and itself.
     fn stop(&mut self) {
-        assert!(self.guest.run("kill $(cat /run/xl2tpd.pid)"));
+        assert!(self.guest.run("kill $(cat /run/xl2tpd.pid)").unwrap());
     }
 
     /// Both daemons are gone without a word.
     fn kill(&mut self) {
-        assert!(self.guest.run("busybox killall -9 xl2tpd pppd"));
+        assert!(self.guest.run("busybox killall -9 xl2tpd pppd").unwrap());
     }
 
     /// pppd asked for that and got it.
@@ -101,7 +106,7 @@ impl Peer {
     fn kernel_sessions(&mut self) -> String {
         let directory = self.guest.directory().display().to_string();
         let line = format!("cat /proc/net/pppol2tp >{directory}/sessions");
-        assert!(self.guest.run(&line));
+        assert!(self.guest.run(&line).unwrap());
         self.guest.read("sessions")
     }
 
@@ -122,6 +127,40 @@ impl Peer {
     fn logs(&self) -> String {
         self.guest.read("xl2tpd.log") + &self.guest.read("pppd.log")
     }
+}
+
+/// A router in a site's place, with its addresses. `ppp` are the files below `/etc/ppp`.
+fn boot(lab: &Lab, site: Site, ppp: &[(&str, String)]) -> Guest {
+    let config = GuestConfig {
+        namespace: lab.namespace(site),
+        interfaces: &[("isp1", 1500), ("lan", 1500)],
+        directory: lab.directory().join("guest"),
+        modules: &[
+            "ipv6",
+            "ppp_async",
+            "ppp_deflate",
+            "bsd_comp",
+            "ppp_mppe",
+            "l2tp_ppp",
+        ],
+        ppp,
+    };
+    let mut guest = Guest::boot(&config).unwrap();
+    let number = match site {
+        Site::Head => 1,
+        Site::Remote => 2,
+    };
+    let lines = [
+        format!("ip addr add 10.1.0.{number}/24 dev vec0"),
+        format!("ip addr add 192.168.{number}.1/24 dev vec1"),
+        format!("ip addr add 2001:db8:{number}::1/64 dev vec1 nodad"),
+        "ip link set dev vec0 up && ip link set dev vec1 up".to_owned(),
+        "echo 1 >/proc/sys/net/ipv4/ip_forward".to_owned(),
+        "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding".to_owned(),
+        "mkdir -p /run/xl2tpd".to_owned(),
+    ];
+    guest.run_all(lines.iter().map(String::as_str)).unwrap();
+    guest
 }
 
 impl Drop for Peer {

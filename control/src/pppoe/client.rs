@@ -11,7 +11,7 @@ use super::link::Link;
 use super::packet::{self, Code, Packet, tag};
 use super::{Concentrator, PppoeAction, PppoeCounters, PppoeSettings, PppoeState};
 use crate::addressing::Assignment;
-use crate::ppp::{CloseReason, Event, Family, Output};
+use crate::ppp::{CloseReason, EchoStatistics, Event, Family, Output};
 
 const FIRST_PAUSE_MS: u64 = 1_000;
 const PAUSE_MAX_MS: u64 = 60_000;
@@ -257,6 +257,15 @@ impl PppoeClient {
     #[must_use]
     pub fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
+    }
+
+    /// What our LCP echoes have shown, as long as there is a session.
+    #[must_use]
+    pub fn echo_statistics(&self) -> Option<EchoStatistics> {
+        match &self.stage {
+            Stage::Session(link) => Some(link.ppp.echo_statistics()),
+            _ => None,
+        }
     }
 
     #[must_use]

@@ -104,6 +104,8 @@ impl Link {
             assignment.addresses.push(own(local.into()));
             assignment.routers.push(router(gateway.into()));
             assignment.name_servers = servers.map(IpAddr::V4).collect();
+            // Some that have one tell it twice.
+            assignment.name_servers.dedup();
             assignment.server = told.map(IpAddr::V4);
         }
         if let Some((local, remote)) = self.ipv6 {

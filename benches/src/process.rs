@@ -1,4 +1,4 @@
-//! A peer's process.
+//! A program that runs beside a test, and its log.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -11,14 +11,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// What runs, and writes a log. Dropping it kills it, and shows the log's end when a test fails.
-pub(super) struct Process {
+pub struct Process {
     child: Child,
     log: PathBuf,
 }
 
 impl Process {
     /// `log` takes what the process prints; what is there already stays.
-    pub(super) fn start(command: &mut Command, log: &Path) -> io::Result<Self> {
+    pub fn start(command: &mut Command, log: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(log)?;
         let child = command
             .stdin(Stdio::piped())
@@ -32,12 +32,12 @@ impl Process {
         })
     }
 
-    pub(super) fn input(&mut self) -> Option<&mut ChildStdin> {
+    pub fn input(&mut self) -> Option<&mut ChildStdin> {
         self.child.stdin.as_mut()
     }
 
     /// Everything that was printed.
-    pub(super) fn output(&self) -> String {
+    pub fn output(&self) -> String {
         let log = std::fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&log).into_owned()
     }
@@ -46,11 +46,7 @@ impl Process {
     ///
     /// # Errors
     /// After `limit`, or when the process has ended, with the end of the output.
-    pub(super) fn wait_for(
-        &mut self,
-        limit: Duration,
-        is_met: impl Fn(&str) -> bool,
-    ) -> io::Result<()> {
+    pub fn wait_for(&mut self, limit: Duration, is_met: impl Fn(&str) -> bool) -> io::Result<()> {
         let deadline = Instant::now() + limit;
         while !is_met(&self.output()) {
             let ended = self.child.try_wait()?;
@@ -63,7 +59,7 @@ impl Process {
         Ok(())
     }
 
-    pub(super) fn ends_within(&mut self, limit: Duration) -> bool {
+    pub fn ends_within(&mut self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         loop {
             if !matches!(self.child.try_wait(), Ok(None)) {
@@ -76,7 +72,7 @@ impl Process {
         }
     }
 
-    pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(kill(Pid::from_raw(self.child.id() as i32), signal)?)
     }
 
