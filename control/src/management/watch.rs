@@ -5,7 +5,6 @@ mod links;
 mod order;
 
 use std::io::{self, IsTerminal as _, Write};
-use std::net::IpAddr;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
