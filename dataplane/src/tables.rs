@@ -255,6 +255,11 @@ impl Tables {
         self.interfaces.hears_discovery(port, destination)
     }
 
+    /// Whether DHCP that comes in on the port for this group of stations is for us.
+    pub(crate) fn hears_dhcp(&self, port: usize, destination: IpAddr) -> bool {
+        self.interfaces.hears_dhcp(port, destination)
+    }
+
     pub(crate) fn interface_port(&self, id: InterfaceId) -> Option<PortId> {
         self.interfaces
             .get(id)

@@ -11,6 +11,7 @@
 //! `owner` does; the others hand it over by the `inbox` of that worker.
 
 mod candidates;
+mod dhcp;
 mod echo;
 mod elimination;
 mod encapsulate;

@@ -14,6 +14,11 @@ pub const HEADER_OCTETS: usize = 8;
 /// The port of L2TP (RFC 2661, 8.1).
 pub const PORT_L2TP: u16 = 1701;
 
+/// The ports of DHCP (RFC 2131, 4.1) and DHCPv6 (RFC 8415, 7.2).
+pub const PORT_DHCP_SERVER: u16 = 67;
+pub const PORT_DHCP_CLIENT: u16 = 68;
+pub const PORT_DHCPV6_SERVER: u16 = 547;
+
 /// A header whose length, and checksum if it was looked at, were right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Udp {

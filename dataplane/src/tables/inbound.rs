@@ -187,10 +187,11 @@ impl Tables {
     }
 
     /// Whether what arrives at the port from one address to the other is looked up in
-    /// this table and found to be for us.
+    /// this table and found to be for us, at an address that an interface has.
     fn reaches_l2tp<A: Address>(&self, port: usize, table: TableSlot, peer: A, local: A) -> bool {
         let arrival = self.arrival(port, peer, local);
         arrival.is_some_and(|arrival| arrival.table == table)
+            && self.interfaces.own(table, local.into())
             && self.look_up(table, local) == Hop::Local
     }
 }

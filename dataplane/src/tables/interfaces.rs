@@ -1,6 +1,6 @@
 //! Interfaces and the ports that they are on.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use crate::command::{InterfaceId, InterfaceSpec, Prefix};
@@ -9,6 +9,8 @@ use super::{Address, TableSlot};
 
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
+/// Of DHCPv6 (RFC 8415, 7.1).
+const ALL_RELAYS_AND_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
 const SOLICITED_NODE: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00, 0);
 
 #[derive(Debug)]
@@ -113,6 +115,24 @@ impl Interfaces {
                 IpAddr::V6(own) => own == destination || solicited_node(own) == destination,
                 IpAddr::V4(_) => false,
             })
+    }
+
+    /// Where there is an interface, all that is to all stations is heard: of IPv4 also
+    /// what is to those of one of its networks.
+    pub(super) fn hears_dhcp(&self, port: usize, destination: IpAddr) -> bool {
+        let on_port = self.by_port.get(port).map_or(&[][..], Vec::as_slice);
+        let mut interfaces = on_port.iter().filter_map(|&id| self.get(id));
+        match destination {
+            IpAddr::V4(Ipv4Addr::BROADCAST) => !on_port.is_empty(),
+            IpAddr::V6(group) => group == ALL_RELAYS_AND_SERVERS && !on_port.is_empty(),
+            IpAddr::V4(_) => interfaces.any(|interface| interface.is_broadcast(destination)),
+        }
+    }
+
+    /// Whether an interface in the table has this address.
+    pub(super) fn own(&self, table: TableSlot, address: IpAddr) -> bool {
+        let mut all = self.slots.iter().flatten();
+        all.any(|interface| interface.table == table && interface.owns(address))
     }
 
     pub(super) fn get(&self, id: InterfaceId) -> Option<&Interface> {

@@ -25,7 +25,13 @@ pub(super) trait Header: Copy {
     /// Whether frames with packets of the usual form are recognised, and go by
     /// shortcuts when they are for us, too.
     const IS_RECOGNISED: bool;
+    /// The UDP ports that DHCP by multicast or broadcast is to.
+    const DHCP_GROUP: &'static [u16];
+    /// The UDP port of a client, if servers write to it before it has an address.
+    const DHCP_CLIENT: Option<u16>;
 
+    /// The header of a packet that may not have been parsed: nothing is checked.
+    fn known(packet: &[u8]) -> Option<Self>;
     /// Reads and checks the header at the start of a packet.
     fn parse(packet: &[u8]) -> Result<Self, Drop>;
     /// The same for the first octets of a packet whose end is elsewhere.
@@ -39,6 +45,8 @@ pub(super) trait Header: Copy {
     /// Whether a router may cut the packet into fragments.
     fn may_be_fragmented(&self) -> bool;
     fn has_martian_source(&self) -> bool;
+    /// Whether the source is the unspecified address.
+    fn has_no_source(&self) -> bool;
     /// Why no packet is sent on to this destination, if so.
     fn bad_destination(&self) -> Option<Drop>;
     /// Whether the source means something on its link alone.
@@ -58,6 +66,13 @@ pub(super) trait Header: Copy {
 impl Header for Ipv4 {
     type Address = Ipv4Addr;
     const IS_RECOGNISED: bool = true;
+    const DHCP_GROUP: &'static [u16] = &[udp::PORT_DHCP_SERVER, udp::PORT_DHCP_CLIENT];
+    const DHCP_CLIENT: Option<u16> = Some(udp::PORT_DHCP_CLIENT);
+
+    #[inline]
+    fn known(packet: &[u8]) -> Option<Self> {
+        ipv4::known(packet)
+    }
 
     #[inline(always)]
     fn parse(packet: &[u8]) -> Result<Self, Drop> {
@@ -97,6 +112,10 @@ impl Header for Ipv4 {
     #[inline]
     fn has_martian_source(&self) -> bool {
         ipv4::is_martian_source(self.source)
+    }
+
+    fn has_no_source(&self) -> bool {
+        self.source.is_unspecified()
     }
 
     #[inline]
@@ -155,6 +174,14 @@ impl Header for Ipv4 {
 impl Header for Ipv6 {
     type Address = Ipv6Addr;
     const IS_RECOGNISED: bool = false;
+    const DHCP_GROUP: &'static [u16] = &[udp::PORT_DHCPV6_SERVER];
+    // It has a link-local one.
+    const DHCP_CLIENT: Option<u16> = None;
+
+    #[inline]
+    fn known(packet: &[u8]) -> Option<Self> {
+        ipv6::known(packet)
+    }
 
     #[inline(always)]
     fn parse(packet: &[u8]) -> Result<Self, Drop> {
@@ -194,6 +221,10 @@ impl Header for Ipv6 {
     #[inline]
     fn has_martian_source(&self) -> bool {
         ipv6::is_martian_source(self.source)
+    }
+
+    fn has_no_source(&self) -> bool {
+        self.source.is_unspecified()
     }
 
     #[inline]

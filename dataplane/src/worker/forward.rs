@@ -41,6 +41,11 @@ impl Origin {
         }
     }
 
+    /// Whether the packet came in by a port, outside of tunnels.
+    pub(super) fn came_in(&self) -> bool {
+        self.interface.is_some()
+    }
+
     pub(super) fn tunnel(port: usize) -> Self {
         Self {
             source: port,
@@ -109,7 +114,7 @@ impl Worker {
         origin: &Origin,
     ) {
         if let Some(reason) = header.bad_destination() {
-            self.io.drop(origin.source, reason);
+            self.refuse_group(packet, header, origin, reason);
             return;
         }
         if header.has_link_local_destination() {
@@ -127,7 +132,7 @@ impl Worker {
                 }
                 self.local(packet, header, table, origin);
             }
-            _ if !origin.forward => self.io.drop(origin.source, Drop::NotForwarding),
+            _ if !origin.forward => self.refuse_forwarding(packet, header, origin),
             _ => match self.way(place) {
                 Ok(way) => {
                     self.remember(table, header.destination(), &way);

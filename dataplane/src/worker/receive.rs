@@ -236,9 +236,7 @@ impl Worker {
             _ if !to_us && !group => self.io.drop(port, Drop::NotForUs),
             ethernet::ETHER_TYPE_IPV4 if to_us => self.receive_ip::<Ipv4>(port, frame),
             ethernet::ETHER_TYPE_IPV6 => self.receive_ipv6(port, frame, to_us),
-            // Neither multicast nor broadcast is forwarded (RFC 1812, 5.3.4 and
-            // 5.3.5), and nothing over IPv4 that we answer comes by it.
-            ethernet::ETHER_TYPE_IPV4 => self.io.drop(port, Drop::Multicast),
+            ethernet::ETHER_TYPE_IPV4 => self.receive_group::<Ipv4>(port, frame),
             ethernet::ETHER_TYPE_ARP if to_us || ethernet.destination == ethernet::BROADCAST => {
                 let event = Event::Arp {
                     port: PortId(port as u16),
@@ -259,7 +257,7 @@ impl Worker {
         }
     }
 
-    /// Of what comes by multicast, neighbour discovery is for us.
+    /// Of what comes by multicast, neighbour discovery is for us, and may be DHCP.
     fn receive_ipv6(&mut self, port: usize, frame: Mbuf, to_us: bool) {
         let packet = &frame[ethernet::HEADER_OCTETS..];
         match ipv6::known(packet) {
@@ -267,7 +265,7 @@ impl Worker {
                 self.neighbour_discovery(port, frame, &header, to_us);
             }
             _ if to_us => self.receive_ip::<Ipv6>(port, frame),
-            _ => self.io.drop(port, Drop::Multicast),
+            _ => self.receive_group::<Ipv6>(port, frame),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dataplane::Encapsulation::{self, Vlan};
 use dataplane::command::{Command, InterfaceSpec, PortId};
 
+use crate::ipv6_rig::*;
 use crate::rig::*;
 
 /// The first logical port.
@@ -26,6 +27,15 @@ pub(crate) fn place(rig: &mut Rig, uplink: u16, port: u16) {
     let spec = InterfaceSpec {
         port: PortId(port),
         ..interface(uplink)
+    };
+    rig.command(Command::SetInterface(Arc::new(spec)));
+}
+
+/// The same with its IPv6 addresses.
+pub(crate) fn place_ipv6(rig: &mut Rig, uplink: u16, port: u16) {
+    let spec = InterfaceSpec {
+        port: PortId(port),
+        ..interface_ipv6(uplink)
     };
     rig.command(Command::SetInterface(Arc::new(spec)));
 }

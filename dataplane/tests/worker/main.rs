@@ -1,6 +1,8 @@
 //! Whole workers, stepped by hand over in-process wires.
 
+mod addresses;
 mod books;
+mod dhcp;
 mod echo;
 mod forwarding;
 mod fragments;
@@ -15,6 +17,7 @@ mod mirror;
 mod offload;
 mod ordering;
 mod pieces;
+mod pppoe;
 mod receiving;
 mod rig;
 mod sending;
