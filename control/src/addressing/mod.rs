@@ -6,6 +6,7 @@
 //! is polled for [`Action`]s, and holds an [`Assignment`].
 
 mod dhcp;
+mod dhcpv6;
 mod known;
 mod relay;
 mod router_discovery;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use dataplane::command::Prefix;
 
 pub use dhcp::{DhcpClient, DhcpCounters, DhcpSettings, DhcpState};
+pub use dhcpv6::{Dhcpv6Client, Dhcpv6Counters, Dhcpv6Settings, Dhcpv6State};
 pub use relay::{Relay, RelayCounters};
 pub use router_discovery::{RouterDiscovery, RouterDiscoveryCounters};
 
