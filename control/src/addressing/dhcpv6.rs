@@ -17,6 +17,7 @@ use dataplane::command::Prefix;
 use dhcproto::v6::MessageType;
 use rand::Rng;
 use rand::rngs::StdRng;
+use serde::Serialize;
 
 use super::shape::Shape;
 use super::{Action, Assignment};
@@ -79,7 +80,7 @@ impl fmt::Display for Dhcpv6State {
 }
 
 /// What has been counted since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Dhcpv6Counters {
     pub sent: u64,
     /// Answers to what we asked, from whom we asked.

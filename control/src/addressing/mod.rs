@@ -81,15 +81,6 @@ pub enum Action {
     Changed,
 }
 
-/// What a DHCPv6 client asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Dhcpv6Settings {
-    /// An address (IA_NA).
-    pub address: bool,
-    /// A network for other interfaces (IA_PD), and of what length it had best be.
-    pub prefix: Option<u8>,
-}
-
 /// The network of 64 bits with this number in a delegated one, and our address
 /// in it: with these last 64 bits.
 #[must_use]

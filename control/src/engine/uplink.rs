@@ -10,13 +10,17 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::{Engine, Output};
-use crate::addressing::{Action, Assignment, DelegatedPrefix, DhcpClient, Relay, RouterDiscovery};
+use crate::addressing::{
+    Action, Assignment, DelegatedPrefix, DhcpClient, Dhcpv6Client, Relay, RouterDiscovery,
+};
 use crate::config::Interface;
 use crate::pppoe::{PppoeAction, PppoeClient, PppoeSettings};
 
 /// UDP ports of DHCP's two ends (RFC 2131, 4.1).
 const DHCP_SERVER: u16 = 67;
 const DHCP_CLIENT: u16 = 68;
+/// The same of DHCPv6's client (RFC 8415, 7.2).
+const DHCPV6_CLIENT: u16 = 546;
 
 /// Who gave an address or a router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +28,7 @@ pub(super) enum GivenBy {
     Configuration,
     Dhcp,
     RouterAdvertisement,
+    Dhcpv6,
     Delegation,
     Pppoe,
 }
@@ -35,6 +40,7 @@ impl GivenBy {
             Self::Configuration => "configuration",
             Self::Dhcp => "dhcp",
             Self::RouterAdvertisement => "ra",
+            Self::Dhcpv6 => "dhcpv6",
             Self::Delegation => "delegated",
             Self::Pppoe => "pppoe",
         }
@@ -46,6 +52,7 @@ impl GivenBy {
 pub(super) struct Uplink {
     pub(super) dhcp: Option<DhcpClient>,
     pub(super) routers: Option<RouterDiscovery>,
+    pub(super) dhcpv6: Option<Dhcpv6Client>,
     pub(super) pppoe: Option<PppoeClient>,
     /// Whom the hosts here reach DHCP servers by.
     pub(super) relay: Option<Relay>,
@@ -56,11 +63,13 @@ impl Uplink {
     pub(super) fn assignments(&self) -> impl Iterator<Item = (GivenBy, &Assignment)> {
         let dhcp = self.dhcp.as_ref().map(DhcpClient::assignment);
         let routers = self.routers.as_ref().map(RouterDiscovery::assignment);
+        let dhcpv6 = self.dhcpv6.as_ref().map(Dhcpv6Client::assignment);
         let pppoe = self.pppoe.as_ref().map(PppoeClient::assignment);
         let named = |given_by| move |assignment| (given_by, assignment);
         [
             pppoe.map(named(GivenBy::Pppoe)),
             dhcp.map(named(GivenBy::Dhcp)),
+            dhcpv6.map(named(GivenBy::Dhcpv6)),
             routers.map(named(GivenBy::RouterAdvertisement)),
         ]
         .into_iter()
@@ -89,6 +98,10 @@ impl Uplink {
                 .asked
                 .router_advertisements
                 .then(|| RouterDiscovery::new(now, mac, seed())),
+            dhcpv6: interface
+                .asked
+                .dhcpv6
+                .map(|settings| Dhcpv6Client::new(now, mac, settings, seed())),
             pppoe: pppoe_settings(interface)
                 .map(|settings| PppoeClient::new(now, mac, settings, seed())),
             relay: (!relay.is_empty()).then(|| Relay::new(relay.clone())),
@@ -100,6 +113,9 @@ impl Uplink {
             client.set_link(now, up);
         }
         if let Some(client) = &mut self.routers {
+            client.set_link(now, up);
+        }
+        if let Some(client) = &mut self.dhcpv6 {
             client.set_link(now, up);
         }
         if let Some(client) = &mut self.pppoe {
@@ -114,6 +130,9 @@ impl Uplink {
         if let Some(client) = &mut self.routers {
             client.handle_timeout(now);
         }
+        if let Some(client) = &mut self.dhcpv6 {
+            client.handle_timeout(now);
+        }
         if let Some(client) = &mut self.pppoe {
             client.handle_timeout(now);
         }
@@ -125,6 +144,7 @@ impl Uplink {
             self.routers
                 .as_ref()
                 .and_then(RouterDiscovery::next_timeout),
+            self.dhcpv6.as_ref().and_then(Dhcpv6Client::next_timeout),
             self.pppoe.as_ref().and_then(PppoeClient::next_timeout),
         ]
         .into_iter()
@@ -135,6 +155,7 @@ impl Uplink {
     fn poll_action(&mut self) -> Option<Action> {
         let dhcp = self.dhcp.as_mut().and_then(DhcpClient::poll_action);
         dhcp.or_else(|| self.routers.as_mut()?.poll_action())
+            .or_else(|| self.dhcpv6.as_mut()?.poll_action())
     }
 
     fn is_given(&self, address: IpAddr) -> bool {
@@ -153,6 +174,9 @@ impl Uplink {
                 if let Some(client) = &mut self.routers {
                     client.handle_conflict(now, address);
                 }
+                if let Some(client) = &mut self.dhcpv6 {
+                    client.handle_conflict(now, address);
+                }
             }
         }
     }
@@ -160,6 +184,9 @@ impl Uplink {
     /// Gives back what can be given back.
     fn release(&mut self, now: Duration) {
         if let Some(client) = &mut self.dhcp {
+            client.release(now);
+        }
+        if let Some(client) = &mut self.dhcpv6 {
             client.release(now);
         }
         if let Some(client) = &mut self.pppoe {
@@ -238,6 +265,14 @@ impl Engine {
         match (destination_port(packet), place) {
             (Some(DHCP_CLIENT), Some(place)) => {
                 let Some(client) = &mut self.interfaces[place].uplink.dhcp else {
+                    return false;
+                };
+                client.handle_packet(now, packet);
+                self.settle_uplink(now, place);
+                true
+            }
+            (Some(DHCPV6_CLIENT), Some(place)) => {
+                let Some(client) = &mut self.interfaces[place].uplink.dhcpv6 else {
                     return false;
                 };
                 client.handle_packet(now, packet);

@@ -163,7 +163,7 @@ fn asked(section: &mut Section<'_>, problems: &mut Problems<'_>, words: &[Word])
         address: asks(Word::Dhcpv6),
         prefix,
     };
-    let needs_dhcpv6 = dhcpv6 != Dhcpv6Settings::default();
+    let needs_dhcpv6 = dhcpv6.address || dhcpv6.prefix.is_some();
     Asked {
         dhcp: asks(Word::Dhcp).then(|| dhcp.unwrap_or_default()),
         // Routers are told by advertisements alone (RFC 8415, 1).

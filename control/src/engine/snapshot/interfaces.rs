@@ -84,7 +84,7 @@ fn delegated(now: Duration, state: &InterfaceState) -> Vec<Given> {
     networks
         .map(|network| Given {
             address: network.prefix.to_string(),
-            from: "dhcpv6".to_owned(),
+            from: GivenBy::Dhcpv6.word().to_owned(),
             preferred_s: left_s(now, network.preferred_until),
             valid_s: left_s(now, network.valid_until),
         })
@@ -107,10 +107,17 @@ fn clients(now: Duration, uplink: &Uplink) -> BTreeMap<String, Client> {
         counters: counters(client.counters()),
         ..of(client.assignment())
     });
+    let dhcpv6 = uplink.dhcpv6.as_ref().map(|client| Client {
+        state: Some(client.state().to_string()),
+        renewal_s: left_s(now, client.renewal()),
+        counters: counters(client.counters()),
+        ..of(client.assignment())
+    });
     let named = |given_by: GivenBy| move |client| (given_by.word().to_owned(), client);
     [
         dhcp.map(named(GivenBy::Dhcp)),
         routers.map(named(GivenBy::RouterAdvertisement)),
+        dhcpv6.map(named(GivenBy::Dhcpv6)),
     ]
     .into_iter()
     .flatten()
