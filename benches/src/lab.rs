@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The LAN hosts are ordinary kernels, with `.10` because the tunnels' own addresses stand below it. IPv6 is there where a
-//! [`LabConfig`] asks for it. The interfaces in
+//! [`LabConfig`] asks for it, and so is a router or an access concentrator before the remote's interface. The interfaces in
 //! `head` and `remote` belong to the appliance, which is started there as `hal2tp run -c FILE`; the addresses are in
 //! its file. Everything is removed when the [`Lab`] is dropped and also when its process dies in any other way.
 
@@ -18,6 +18,7 @@ use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::concentrator::AccessConcentrator;
 use crate::emulator::{Direction, Emulator, EmulatorConfig};
 use crate::netns::Namespace;
 use crate::status::Status;
@@ -27,10 +28,12 @@ use wan_model::impairment::Impairments;
 
 pub use config::{LabConfig, Programs};
 
+use access::Access;
 use appliance::Appliance;
 use guard::Guard;
 use router::Router;
 
+mod access;
 mod addresses;
 mod appliance;
 mod blockade;
@@ -99,6 +102,8 @@ struct Link {
     namespace: Namespace,
     /// At the remote end.
     router: Option<Router>,
+    /// In the same place.
+    access: Option<Access>,
     emulator: Option<Emulator>,
     start: EmulatorConfig,
     /// What a restarted emulator is told, a-b and b-a.
@@ -125,8 +130,10 @@ impl Lab {
         let isps = links.iter().map(|link| link.namespace.clone());
         let routers = links.iter().filter_map(|link| link.router.as_ref());
         let routers = routers.map(|router| router.namespace.clone());
-        let namespaces: Vec<Namespace> =
-            hosts.chain(appliances).chain(isps).chain(routers).collect();
+        let accesses = links.iter().filter_map(|link| link.access.as_ref());
+        let accesses = accesses.map(|access| access.namespace.clone());
+        let isps = isps.chain(routers).chain(accesses);
+        let namespaces: Vec<Namespace> = hosts.chain(appliances).chain(isps).collect();
         let mut lab = Self {
             _guard: Guard::start(&directory, &namespaces)?,
             sites,
@@ -181,26 +188,32 @@ impl Lab {
         namespace.ip(&format!("route add default via {gateway} dev eth0"))
     }
 
-    fn build_link(&self, number: usize) -> io::Result<()> {
+    fn build_link(&mut self, number: usize) -> io::Result<()> {
+        let mtu = self.config.mtu_octets(number);
+        let Self { sites, links, .. } = self;
         let Link {
             namespace: isp,
             router,
+            access,
             ..
-        } = self.link(number);
+        } = &mut links[number - 1];
         isp.sysctl("ipv6/conf/default/disable_ipv6", "1")?;
-        let mtu = self.config.mtu_octets(number);
         for site in Site::BOTH {
-            let (appliance, end) = (self.namespace(site), site.name());
-            if let (Site::Remote, Some(router)) = (site, router) {
-                router.build(appliance, isp, mtu)?;
-                continue;
+            let (appliance, end) = (&sites[site.index()].namespace, site.name());
+            match (site, &router, &mut *access) {
+                (Site::Remote, Some(router), _) => router.build(appliance, isp, mtu)?,
+                (Site::Remote, None, Some(access)) => access.build(appliance, isp, mtu)?,
+                _ => {
+                    // What more the line before a concentrator has is for PPPoE.
+                    let mtu = access.as_ref().map_or(mtu, |_| mtu.min(1500));
+                    isp.ip(&format!(
+                        "link add {end} mtu {mtu} type veth peer name isp{number} mtu {mtu} netns {}",
+                        appliance.name()
+                    ))?;
+                    isp.ip(&format!("link set dev {end} up"))?;
+                    appliance.ip(&format!("link set dev isp{number} up"))?;
+                }
             }
-            isp.ip(&format!(
-                "link add {end} mtu {mtu} type veth peer name isp{number} mtu {mtu} netns {}",
-                appliance.name()
-            ))?;
-            isp.ip(&format!("link set dev {end} up"))?;
-            appliance.ip(&format!("link set dev isp{number} up"))?;
         }
         Ok(())
     }
@@ -432,6 +445,16 @@ impl Lab {
         router.remap(ports)
     }
 
+    /// The access concentrator at a link's remote end.
+    ///
+    /// # Errors
+    /// When there is none on that link.
+    pub fn concentrator(&mut self, link: usize) -> io::Result<&mut AccessConcentrator> {
+        let access = self.link_mut(link).access.as_mut();
+        let concentrator = access.and_then(Access::concentrator);
+        concentrator.ok_or_else(|| io::Error::other(format!("link {link} has no concentrator")))
+    }
+
     /// Ends an emulator by SIGKILL: frames go nowhere.
     pub fn kill_emulator(&mut self, link: usize) -> io::Result<()> {
         let emulator = self.link_mut(link).emulator.take();
@@ -508,6 +531,10 @@ impl Link {
                 .routers
                 .contains(&number)
                 .then(|| Router::planned(number, prefix)),
+            access: config
+                .concentrators
+                .contains(&number)
+                .then(|| Access::planned(number, prefix, directory)),
             emulator: None,
             settings: [settings.clone(), settings.clone()],
         }

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::{Site, addresses, router};
+use super::{Site, access, addresses, router};
 use wan_model::impairment::Impairments;
 
 /// Where the executables are.
@@ -69,6 +69,9 @@ pub struct LabConfig {
     pub remote_edits: Vec<(String, String)>,
     /// Links, from 1, at whose remote end a router with NAT stands; the remote's file is changed to suit.
     pub routers: Vec<usize>,
+    /// Links, from 1, at whose remote end an access concentrator stands; the remote's file is changed to suit. With 1508
+    /// among `mtus_octets`, packets of 1500 octets pass its sessions.
+    pub concentrators: Vec<usize>,
 }
 
 impl LabConfig {
@@ -103,6 +106,7 @@ impl LabConfig {
             head_edits: Vec::new(),
             remote_edits: Vec::new(),
             routers: Vec::new(),
+            concentrators: Vec::new(),
         })
     }
 
@@ -124,7 +128,9 @@ impl LabConfig {
             Site::Head => self.head_edits.clone(),
             Site::Remote => {
                 let routers = self.routers.iter().map(|&link| router::edit(link));
-                self.remote_edits.iter().cloned().chain(routers).collect()
+                let lines = self.concentrators.iter().map(|&link| access::edit(link));
+                let edits = self.remote_edits.iter().cloned();
+                edits.chain(routers).chain(lines).collect()
             }
         };
         if self.has_ipv6_lans {

@@ -432,3 +432,44 @@ fn pppoe_server_by_itself_gives_a_line_and_refuses_a_wrong_password() {
     }
     subscriber.close();
 }
+
+/// The lab's own concentrator: what a subscriber gets is reached from the other end of the ISP.
+#[test]
+fn pppoe_server_of_the_lab_joins_a_line_to_its_isp() {
+    let mut config = LabConfig::demo().expect("the workspace is built");
+    config.links.truncate(1);
+    config.concentrators = vec![1];
+    config.mtus_octets = vec![1508];
+    let mut lab = Lab::build(config).expect("the lab needs root");
+    let head = lab.namespace(Site::Head);
+    head.ip("addr add 10.1.0.1/24 dev isp1").unwrap();
+    let wanted = PppoeSettings {
+        mtu: 1500,
+        ..settings()
+    };
+    let mut subscriber = Subscriber::start(&lab, wanted);
+    let open = |seen: &Seen| seen.state == PppoeState::Open;
+    let seen = subscriber.wait_until("open", open);
+    assert_eq!(own(&seen), IpAddr::from([10, 1, 0, 100]));
+    assert_eq!(
+        seen.assignment.routers[0].address,
+        IpAddr::from([10, 1, 0, 2])
+    );
+    assert_eq!(seen.assignment.mtu, Some(1500));
+    for octets in [64, 1500] {
+        subscriber.assert_pings(octets);
+    }
+
+    let concentrator = lab.concentrator(1).unwrap();
+    concentrator.kill().unwrap();
+    concentrator.start([10, 1, 0, 110].into()).unwrap();
+    let again = |seen: &Seen| own_if_open(seen) == Some([10, 1, 0, 110].into());
+    subscriber.wait_until("open with another address", again);
+    subscriber.assert_pings(1500);
+    subscriber.close();
+}
+
+fn own_if_open(seen: &Seen) -> Option<IpAddr> {
+    let own = seen.assignment.addresses.first()?;
+    Some(own.address)
+}

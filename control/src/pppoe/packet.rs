@@ -1,15 +1,11 @@
 //! PPPoE's frames (RFC 2516 4, 5): the header of both stages, and the tags of
 //! discovery.
 
-use dataplane::headers::ethernet::{self, Ethernet};
+use dataplane::headers::ethernet::{
+    self, ETHER_TYPE_PPPOE_DISCOVERY, ETHER_TYPE_PPPOE_SESSION, Ethernet,
+};
+use dataplane::headers::pppoe::HEADER_OCTETS;
 
-/// EtherType of PADI, PADO, PADR, PADS and PADT.
-pub(super) const ETHER_TYPE_DISCOVERY: u16 = 0x8863;
-/// EtherType of a session's PPP frames.
-pub(super) const ETHER_TYPE_SESSION: u16 = 0x8864;
-
-/// Octets of version, type, code, session id and length.
-pub(super) const HEADER_OCTETS: usize = 6;
 /// Version 1, type 1.
 const VERSION_AND_TYPE: u8 = 0x11;
 /// What a frame's header and tags may come to: an Ethernet frame's 1500 octets.
@@ -90,7 +86,7 @@ impl<'a> Packet<'a> {
     /// Reads a frame from its Ethernet header on. Octets past the length are
     /// padding.
     pub(super) fn parse(frame: &'a [u8]) -> Result<Self, Malformed> {
-        let (ethernet, code, session, tags) = split(frame, ETHER_TYPE_DISCOVERY)?;
+        let (ethernet, code, session, tags) = split(frame, ETHER_TYPE_PPPOE_DISCOVERY)?;
         let mut codes = Code::ALL.into_iter();
         let code = codes
             .find(|known| known.number() == code)
@@ -155,7 +151,7 @@ fn split(frame: &[u8], ether_type: u16) -> Result<(Ethernet, u8, u16, &[u8]), Ma
 /// Reads a session frame from its Ethernet header on: who sent it to whom, the
 /// session, and the PPP frame from its protocol field on.
 pub(super) fn parse_session(frame: &[u8]) -> Result<(Ethernet, u16, &[u8]), Malformed> {
-    match split(frame, ETHER_TYPE_SESSION)? {
+    match split(frame, ETHER_TYPE_PPPOE_SESSION)? {
         (ethernet, 0, session, ppp) => Ok((ethernet, session, ppp)),
         _ => Err(Malformed::Kind),
     }
@@ -180,7 +176,7 @@ pub(super) fn session_frame(
     let ethernet = Ethernet {
         destination,
         source,
-        ether_type: ETHER_TYPE_SESSION,
+        ether_type: ETHER_TYPE_PPPOE_SESSION,
     };
     let mut frame = header(&ethernet, 0, session, ppp.len());
     frame.extend_from_slice(ppp);
@@ -202,7 +198,7 @@ pub(super) fn discovery_frame(
     let ethernet = Ethernet {
         destination,
         source,
-        ether_type: ETHER_TYPE_DISCOVERY,
+        ether_type: ETHER_TYPE_PPPOE_DISCOVERY,
     };
     let mut frame = header(&ethernet, code.number(), session, octets);
     for (kind, value) in tags {
