@@ -1,130 +1,18 @@
 //! A whole data plane over real Linux interfaces: two kernel hosts in network
 //! namespaces of their own, and the appliance between them routes their pings.
 
+mod hosts;
+
 use std::fs;
 use std::net::Ipv4Addr;
-use std::process::{self, Command as Process};
-use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use dataplane::command::{Command, InterfaceId, InterfaceSpec, NextHop, PortId, Prefix, TableId};
+use dataplane::command::{Command, InterfaceId, PortId};
 use dataplane::event::Event;
 use dataplane::{Config, Dataplane, Device, HugePages, Poll, PortSpec};
-use nix::sched::{CloneFlags, unshare};
 
-const HOST_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x77];
-
-/// Hosts in namespaces that go away with this.
-struct Hosts([String; 2]);
-
-impl Hosts {
-    /// The appliance's ends of their cables are `port0` and `port1` in our own
-    /// namespace, which is made here too.
-    fn new() -> Self {
-        unshare(CloneFlags::CLONE_NEWNET).expect("root, for a network namespace");
-        let names = [0, 1].map(|side| format!("hal2tp-test-{}-{side}", process::id()));
-        let hosts = Self(names);
-        for (side, name) in hosts.0.iter().enumerate() {
-            ip(&format!("netns add {name}"));
-            ip(&format!(
-                "link add port{side} type veth peer name host netns {name}"
-            ));
-            for command in [
-                "link set host address 02:00:00:00:00:77 up".to_owned(),
-                format!("addr add 10.7.{side}.2/24 dev host"),
-                format!("route add default via 10.7.{side}.1"),
-            ] {
-                ip(&format!("-n {name} {command}"));
-            }
-        }
-        hosts
-    }
-
-    fn knows_gateway(&self, side: usize, mac: [u8; 6]) {
-        let mac = mac.map(|octet| format!("{octet:02x}")).join(":");
-        let name = &self.0[side];
-        ip(&format!(
-            "-n {name} neigh replace 10.7.{side}.1 lladdr {mac} dev host"
-        ));
-    }
-
-    /// Pings the other host, and gives the lines that ping ends with.
-    fn ping(&self, options: &str) -> String {
-        let name = &self.0[0];
-        let output = Process::new("ip")
-            .args(["netns", "exec", name, "ping"])
-            .args(options.split(' '))
-            .arg("10.7.1.2")
-            .output()
-            .expect("ping");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-}
-
-impl Drop for Hosts {
-    fn drop(&mut self) {
-        for name in &self.0 {
-            let _ = Process::new("ip").args(["netns", "del", name]).status();
-        }
-    }
-}
-
-fn ip(arguments: &str) {
-    let status = Process::new("ip").args(arguments.split(' ')).status();
-    assert!(status.expect("iproute2").success(), "ip {arguments}");
-}
-
-fn setup(dataplane: &mut Dataplane) {
-    for side in 0..2_u16 {
-        let own = Ipv4Addr::new(10, 7, side as u8, 1);
-        let spec = InterfaceSpec {
-            id: InterfaceId(side),
-            port: PortId(side),
-            table: TableId(0),
-            addresses: vec![(own.into(), 24)],
-            mtu: 1500,
-            forward: true,
-        };
-        dataplane.command(Command::SetInterface(Arc::new(spec)));
-        let connected = NextHop::Interface {
-            interface: InterfaceId(side),
-            via: None,
-        };
-        for (length, next_hop) in [(32, NextHop::Local), (24, connected)] {
-            let table = TableId(0);
-            let prefix = Prefix {
-                address: own.into(),
-                length,
-            };
-            dataplane.command(Command::SetRoute {
-                table,
-                prefix,
-                next_hop,
-            });
-        }
-        dataplane.command(Command::SetNeighbour {
-            interface: InterfaceId(side),
-            address: Ipv4Addr::new(10, 7, side as u8, 2).into(),
-            mac: HOST_MAC,
-        });
-    }
-    let last = dataplane.command(Command::SetPortLink {
-        port: PortId(2),
-        up: true,
-    });
-    carried_out(dataplane, last);
-}
-
-/// Waits until every worker has done all up to this command.
-fn carried_out(dataplane: &mut Dataplane, last: u64) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while dataplane.applied() < last {
-        assert!(Instant::now() < deadline, "commands are carried out");
-        dataplane.poll(&mut |_| {});
-        sleep(Duration::from_millis(1));
-    }
-}
+use hosts::{HOST_MAC, Hosts, carried_out, ip, setup};
 
 /// More commands at once than a worker's ring holds: none is lost, and the
 /// last one counts.
@@ -157,9 +45,7 @@ fn link_becomes(dataplane: &Dataplane, port: u16, up: bool) {
 
 /// After a link was down: the kernel's host has forgotten its routes then.
 fn works_again(dataplane: &mut Dataplane, hosts: &Hosts) {
-    let name = &hosts.0[0];
-    let route = "route replace default via 10.7.0.1";
-    ip(&format!("-n {name} {route} dev host"));
+    hosts.ip(0, "route replace default via 10.7.0.1 dev host");
     hosts.knows_gateway(0, dataplane.ports()[0].mac);
     dataplane.poll(&mut |_| {});
     let result = hosts.ping("-c 100 -i 0.005 -q -W 2");
@@ -215,7 +101,12 @@ fn two_hosts_ping_each_other_through_the_appliance() {
     for (side, info) in infos.iter().take(2).enumerate() {
         hosts.knows_gateway(side, info.mac);
     }
-    setup(&mut dataplane);
+    setup(&mut dataplane, [0, 0]);
+    let last = dataplane.command(Command::SetPortLink {
+        port: PortId(2),
+        up: true,
+    });
+    carried_out(&mut dataplane, last);
     more_commands_than_fit(&mut dataplane);
 
     let result = hosts.ping("-c 200 -i 0.005 -s 1000 -q -W 2");
@@ -230,12 +121,7 @@ fn two_hosts_ping_each_other_through_the_appliance() {
     assert!(forwarded >= 201, "{forwarded}");
 
     // An own address is the control thread's.
-    let name = &hosts.0[0];
-    let _ = Process::new("ip")
-        .args([
-            "netns", "exec", name, "ping", "-c", "1", "-W", "1", "10.7.0.1",
-        ])
-        .output();
+    hosts.ping_from(0, "-c 1 -W 1 10.7.0.1");
     let mut local = 0;
     dataplane.poll(&mut |event| {
         if let Event::Local { packet, .. } = event {
@@ -253,20 +139,16 @@ fn two_hosts_ping_each_other_through_the_appliance() {
 
     // A cable that is pulled is seen.
     link_becomes(&dataplane, 0, true);
-    ip(&format!("-n {} link set host down", hosts.0[0]));
+    hosts.ip(0, "link set host down");
     link_becomes(&dataplane, 0, false);
     link_becomes(&dataplane, 1, true);
-    ip(&format!("-n {} link set host up", hosts.0[0]));
+    hosts.ip(0, "link set host up");
     link_becomes(&dataplane, 0, true);
     works_again(&mut dataplane, &hosts);
 
     // So is an interface that is set down under us, with packets on their way.
     ip("link set port0 down");
-    let name = &hosts.0[1];
-    let _ = Process::new("ip")
-        .args(["netns", "exec", name, "ping", "-i", "0.002", "-w", "2"])
-        .args(["-q", "10.7.0.2"])
-        .output();
+    hosts.ping_from(1, "-i 0.002 -w 2 -q 10.7.0.2");
     link_becomes(&dataplane, 0, false);
     ip("link set port0 up");
     link_becomes(&dataplane, 0, true);

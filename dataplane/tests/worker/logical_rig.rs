@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use dataplane::Encapsulation::{self, Vlan};
-use dataplane::command::{Command, InterfaceSpec, PortId};
+use dataplane::Encapsulation::{self, Pppoe, Vlan};
+use dataplane::command::{Command, InterfaceSpec, PortId, PppoeSession};
 
 use crate::ipv6_rig::*;
 use crate::rig::*;
@@ -69,4 +69,59 @@ pub(crate) fn counted(rig: &Rig, port: u16) -> [u64; 2] {
         counters.received_packets.read(),
         counters.sent_packets.read(),
     ]
+}
+
+/// The logical ports: a session on port 1, VLAN 8 of it, and a session on that.
+pub(crate) const SESSION_PORT: u16 = FIRST;
+pub(crate) const VLAN_PORT: u16 = FIRST + 1;
+pub(crate) const NESTED_PORT: u16 = FIRST + 2;
+
+pub(crate) const SESSION: PppoeSession = PppoeSession {
+    id: 0x1234,
+    access_concentrator: [2, 0, 0, 0, 0xac, 1],
+};
+/// The same id of another concentrator.
+pub(crate) const NESTED: PppoeSession = PppoeSession {
+    access_concentrator: [2, 0, 0, 0, 0xac, 2],
+    ..SESSION
+};
+
+/// Link 1 on port 1, link 2 in the session on it, link 3 in the one on the VLAN.
+pub(crate) fn connected() -> Rig {
+    let mut rig = not_connected();
+    connect(&mut rig, SESSION_PORT, Some(SESSION));
+    connect(&mut rig, NESTED_PORT, Some(NESTED));
+    rig
+}
+
+pub(crate) fn not_connected() -> Rig {
+    let ports = [(1, Pppoe), (1, Vlan(8)), (VLAN_PORT.into(), Pppoe)];
+    rig(&ports, [SESSION_PORT, NESTED_PORT])
+}
+
+/// An IP frame in PPPoE, with padding behind.
+pub(crate) fn in_pppoe(session: PppoeSession, frame: &[u8]) -> Vec<u8> {
+    let protocol = match frame[12..14] {
+        [0x86, 0xdd] => [0x00, 0x57],
+        _ => [0x00, 0x21],
+    };
+    let mut pppoe = pppoe_frame(session, &[&protocol, &frame[14..]].concat());
+    pppoe.extend([0; 5]);
+    pppoe
+}
+
+pub(crate) fn pppoe_frame(session: PppoeSession, ppp: &[u8]) -> Vec<u8> {
+    let mut frame = port_mac(1).to_vec();
+    frame.extend(session.access_concentrator);
+    frame.extend([0x88, 0x64, 0x11, 0]);
+    frame.extend(session.id.to_be_bytes());
+    frame.extend((ppp.len() as u16).to_be_bytes());
+    frame.extend(ppp);
+    frame
+}
+
+pub(crate) fn connect(rig: &mut Rig, port: u16, session: Option<PppoeSession>) {
+    let port = PortId(port);
+    rig.command(Command::SetPppoe { port, session });
+    rig.poll();
 }

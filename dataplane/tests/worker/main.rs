@@ -9,6 +9,7 @@ mod fragments;
 mod ipv6;
 mod ipv6_rig;
 mod live;
+mod logical_properties;
 mod logical_rig;
 #[path = "../machine/mod.rs"]
 mod machine;

@@ -1,6 +1,5 @@
 //! PPPoE sessions on a port, and on a VLAN.
 
-use dataplane::Encapsulation::{Pppoe, Vlan};
 use dataplane::command::{Command, InterfaceId, PortId, PppoeSession};
 use dataplane::counters::Drop;
 use dataplane::event::Event;
@@ -9,61 +8,6 @@ use dataplane::worker::Order;
 
 use crate::logical_rig::*;
 use crate::rig::*;
-
-/// The logical ports: a session on port 1, VLAN 8 of it, and a session on that.
-const SESSION_PORT: u16 = FIRST;
-const VLAN_PORT: u16 = FIRST + 1;
-const NESTED_PORT: u16 = FIRST + 2;
-
-const SESSION: PppoeSession = PppoeSession {
-    id: 0x1234,
-    access_concentrator: [2, 0, 0, 0, 0xac, 1],
-};
-/// The same id of another concentrator.
-const NESTED: PppoeSession = PppoeSession {
-    access_concentrator: [2, 0, 0, 0, 0xac, 2],
-    ..SESSION
-};
-
-/// Link 1 on port 1, link 2 in the session on it, link 3 in the one on the VLAN.
-fn connected() -> Rig {
-    let mut rig = not_connected();
-    connect(&mut rig, SESSION_PORT, Some(SESSION));
-    connect(&mut rig, NESTED_PORT, Some(NESTED));
-    rig
-}
-
-fn not_connected() -> Rig {
-    let ports = [(1, Pppoe), (1, Vlan(8)), (VLAN_PORT.into(), Pppoe)];
-    rig(&ports, [SESSION_PORT, NESTED_PORT])
-}
-
-/// An IP frame in PPPoE, with padding behind.
-fn in_pppoe(session: PppoeSession, frame: &[u8]) -> Vec<u8> {
-    let protocol = match frame[12..14] {
-        [0x86, 0xdd] => [0x00, 0x57],
-        _ => [0x00, 0x21],
-    };
-    let mut pppoe = pppoe_frame(session, &[&protocol, &frame[14..]].concat());
-    pppoe.extend([0; 5]);
-    pppoe
-}
-
-fn pppoe_frame(session: PppoeSession, ppp: &[u8]) -> Vec<u8> {
-    let mut frame = port_mac(1).to_vec();
-    frame.extend(session.access_concentrator);
-    frame.extend([0x88, 0x64, 0x11, 0]);
-    frame.extend(session.id.to_be_bytes());
-    frame.extend((ppp.len() as u16).to_be_bytes());
-    frame.extend(ppp);
-    frame
-}
-
-fn connect(rig: &mut Rig, port: u16, session: Option<PppoeSession>) {
-    let port = PortId(port);
-    rig.command(Command::SetPppoe { port, session });
-    rig.poll();
-}
 
 fn order(rig: &mut Rig, order: Order) {
     assert!(rig.channels[0].orders.push(order).is_ok());
