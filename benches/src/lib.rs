@@ -4,6 +4,7 @@
 //!   What it does to them is the crate `wan-model`.
 //! - [`lab`]: two sites with their LAN hosts and uplinks in network namespaces, and everything that can be done to them.
 //! - [`guest`]: a kernel with PPP; [`concentrator`]: an access concentrator of others' making in it.
+//! - [`dhcp_server`]: a DHCP server of others' making.
 //! - [`traffic`], [`transfer`], [`ping`], [`iperf`]: what the LAN hosts send each other, and what arrived; [`snmp`]: what
 //!   their kernels counted.
 //! - [`junk`], [`flood`]: what strangers send, and how much of it they get answered.
@@ -14,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod concentrator;
+pub mod dhcp_server;
 pub mod emulator;
 pub mod figure;
 pub mod flood;

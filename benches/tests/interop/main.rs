@@ -4,6 +4,7 @@
 //! A peer that is not there makes its tests fail with the words NOT TESTED: a test that did not happen has not passed.
 //! `scripts/test` installs the peers, and leaves out, and names, the tests of those that cannot run on the machine.
 
+mod dhcp;
 mod l2tpns;
 mod pppoe;
 mod radius;
