@@ -357,10 +357,12 @@ impl Appliance {
                 std::thread::sleep(IDLE_SLEEP);
             }
         }
-        self.engine.release(self.started.elapsed());
-        self.turn();
-        // The workers send it before they are stopped.
-        std::thread::sleep(FAREWELL);
+        let farewell = self.started.elapsed();
+        self.engine.release(farewell);
+        while self.started.elapsed() < farewell + FAREWELL {
+            self.turn();
+            std::thread::sleep(IDLE_SLEEP);
+        }
         self.dataplane.stop();
     }
 }

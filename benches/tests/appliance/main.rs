@@ -14,6 +14,7 @@ mod sizes;
 mod slow;
 mod stall;
 mod strangers;
+mod uplinks;
 mod wire;
 
 use std::process::Command;

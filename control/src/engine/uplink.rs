@@ -425,11 +425,21 @@ impl Engine {
         states.filter_map(|it| it.uplink.next_timeout()).min()
     }
 
-    /// Gives back what the networks have given. To be called when the tunnels are gone.
+    /// Gives back what the networks have given. To be called when the tunnels are
+    /// gone, as the last: the workers keep the addresses until they are stopped, or
+    /// what is sent would find no way out.
     pub fn release(&mut self, now: Duration) {
         for place in 0..self.interfaces.len() {
             self.interfaces[place].uplink.release(now);
-            self.settle_uplink(now, place);
+            while let Some(action) = self.interfaces[place].uplink.poll_action() {
+                self.carry_out(place, action);
+            }
+            while let Some(action) = self.poll_line(place) {
+                if let PppoeAction::Frame(frame) = action {
+                    let port = self.ports[self.interfaces[place].port].id;
+                    self.outputs.push_back(Output::LineFrame { port, frame });
+                }
+            }
         }
     }
 
