@@ -31,6 +31,7 @@ fuzz_target!(|octets: &[u8]| {
             (OURS_IPV6.into(), 64),
         ],
         forward: true,
+        point_to_point: false,
     };
     neighbours.add_interface(now, lan);
     let remote = Prefix::host(Ipv4Addr::new(192, 168, 1, 2));
