@@ -1,13 +1,14 @@
 //! Two ISPs that give addresses by DHCP (dnsmasq), and one that gives a fixed one.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use benches::dhcp_server::{DhcpServer, DhcpServerConfig};
 use benches::lab::{Lab, LabConfig, Site};
 
+use super::{interface, peer, wait_for_peer};
 use crate::{
-    SET_UP_LIMIT, Traffic, assert_nothing_lost_nothing_twice, config, sleep, status, wait_for_all,
+    SET_UP_LIMIT, Traffic, assert_nothing_lost_nothing_twice, config, sleep, wait_for_all,
 };
 
 /// From a new address until the link is in use again: the tunnel's set-up, PPP and the joining.
@@ -52,38 +53,6 @@ fn running(config: LabConfig) -> (Lab, [DhcpServer; 2]) {
         .expect("all links come up");
     println!("set up after {time:?}");
     (lab, servers)
-}
-
-/// The address that the remote's tunnel of a link is dialled from, by the head's word.
-fn peer(lab: &Lab, link: u32) -> Option<IpAddr> {
-    let status = status(lab, Site::Head);
-    let mut tunnels = status.tunnels.iter();
-    let tunnel = tunnels.find(|tunnel| tunnel.table == link && tunnel.state == "established");
-    tunnel?.peer_address.map(|peer| peer.ip())
-}
-
-fn wait_for_peer(lab: &Lab, link: u32, is_wanted: impl Fn(Ipv4Addr) -> bool) -> Duration {
-    let since = Instant::now();
-    loop {
-        match peer(lab, link) {
-            Some(IpAddr::V4(peer)) if is_wanted(peer) => return since.elapsed(),
-            other => assert!(
-                since.elapsed() < Duration::from_secs(30),
-                "link {link} is still dialled from {other:?}"
-            ),
-        }
-        sleep(0.05);
-    }
-}
-
-/// The interface of a link in the remote's status.
-fn interface(lab: &Lab, link: u8) -> serde_json::Value {
-    let status = lab.status_json(Site::Remote).expect("the status");
-    status["interfaces"]
-        .as_array()
-        .and_then(|all| all.iter().find(|it| it["name"] == format!("ISP{link}")))
-        .cloned()
-        .expect("the interface is there")
 }
 
 #[test]
