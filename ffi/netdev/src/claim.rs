@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
+use nix::libc;
 use nix::net::if_::if_nametoindex;
 
 use crate::device::{Device, EthtoolCommand, FLAG_LRO};
@@ -64,7 +65,7 @@ enum Change {
 /// the kernel would do with its frames: IPv6, answering ARP, IPv4 forwarding, merging frames (GRO, LRO).
 ///
 /// # Errors
-/// When it is missing, when it carries an IPv4 address or an IPv6 address other
+/// When it is missing, when its frames are not Ethernet's, when it carries an IPv4 address or an IPv6 address other
 /// than a link-local one, when another process has it, or when the kernel refuses. Nothing stays changed then.
 pub fn claim(interface: &str) -> Result<Claim, Error> {
     let failed = |action: &str, errno| match errno {
@@ -80,6 +81,15 @@ pub fn claim(interface: &str) -> Result<Claim, Error> {
     let mac = device
         .mac()
         .map_err(|errno| failed("read the hardware address", errno))?;
+    let hardware_type = device
+        .hardware_type()
+        .map_err(|errno| failed("read the hardware type", errno))?;
+    if hardware_type != libc::ARPHRD_ETHER {
+        return Err(Error::NotEthernet {
+            interface: interface.to_owned(),
+            hardware_type,
+        });
+    }
     let addresses =
         kernel_addresses(interface).map_err(|errno| failed("read the addresses", errno))?;
     if !addresses.is_empty() {

@@ -73,6 +73,14 @@ impl Device {
         Ok(std::array::from_fn(|index| address.sa_data[index] as u8))
     }
 
+    /// What its frames are, by the numbers of `linux/if_arp.h`.
+    pub(crate) fn hardware_type(&self) -> Result<u16, Errno> {
+        let mut request = self.request();
+        self.ioctl(libc::SIOCGIFHWADDR, &mut request)?;
+        // SAFETY: the kernel answers this request with the hardware address.
+        Ok(unsafe { request.ifr_ifru.ifru_hwaddr }.sa_family)
+    }
+
     pub(crate) fn is_up(&self) -> Result<bool, Errno> {
         Ok(self.flags()? & libc::IFF_UP as c_short != 0)
     }

@@ -10,6 +10,12 @@ use nix::errno::Errno;
 pub enum Error {
     /// There is no such interface in this network namespace.
     Missing { interface: String },
+    /// Its frames are not Ethernet's: IP packets of a modem or a tunnel, or something else.
+    NotEthernet {
+        interface: String,
+        /// By the numbers of `linux/if_arp.h`.
+        hardware_type: u16,
+    },
     /// The kernel uses the interface itself.
     Addressed {
         interface: String,
@@ -32,6 +38,14 @@ impl fmt::Display for Error {
             Self::Missing { interface } => write!(
                 f,
                 "there is no interface {interface} here: `ip link` lists those that there are"
+            ),
+            Self::NotEthernet {
+                interface,
+                hardware_type,
+            } => write!(
+                f,
+                "{interface} carries no Ethernet frames (hardware type {hardware_type}; raw IP of a modem has 519 or 65534): \
+                 switch the modem to Ethernet (802.3) framing, or use an interface that has it"
             ),
             Self::Addressed {
                 interface,

@@ -180,3 +180,19 @@ fn an_interface_is_claimed_once() {
         drop(claim("va").unwrap());
     });
 }
+
+#[test]
+fn what_carries_no_ethernet_is_refused_by_name() {
+    with_veth(|| {
+        ip("tuntap add mode tun name wwan0");
+        for (interface, hardware_type) in [("wwan0", 65534), ("lo", 772)] {
+            let error = claim(interface).unwrap_err();
+            let expected = Error::NotEthernet {
+                interface: interface.to_owned(),
+                hardware_type,
+            };
+            assert_eq!(error, expected);
+            assert!(error.to_string().contains("no Ethernet frames"), "{error}");
+        }
+    });
+}
