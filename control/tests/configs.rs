@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use control::config::{Config, Problem};
+use control::config::{Config, Interface, Problem, check_files};
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs")).join(name)
@@ -59,4 +59,33 @@ fn the_two_sites_load() {
         remote.interfaces[1].gateways,
         [Ipv4Addr::new(198, 51, 100, 1)]
     );
+}
+
+#[test]
+fn the_van_gets_all_its_addresses_and_the_office_has_several_far_ends() {
+    let van = load("van.yaml");
+    let given = |name: &str| {
+        let of_name = |interface: &&Interface| interface.name == name;
+        van.interfaces.iter().find(of_name).expect("it is there")
+    };
+    for modem in ["MODEM1", "MODEM2"] {
+        assert!(given(modem).asked.dhcp.is_some() && given(modem).addresses.is_empty());
+    }
+    let venue = given("VENUE");
+    assert!(venue.pppoe.is_some() && venue.vlan == Some(7));
+    let office = load("head-office.yaml");
+    let mut remotes: Vec<Ipv4Addr> = office
+        .l2tp
+        .incoming
+        .iter()
+        .flat_map(|incoming| &incoming.matches)
+        .map(|login| login.remote_ip)
+        .collect();
+    remotes.dedup();
+    assert_eq!(
+        remotes,
+        [10, 11, 12].map(|host| Ipv4Addr::new(192, 168, 1, host))
+    );
+    let files = ["van.yaml", "head-office.yaml"].map(path);
+    assert_eq!(check_files(&files), [], "they fit together");
 }
