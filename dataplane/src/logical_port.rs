@@ -120,6 +120,14 @@ fn check(
     Ok(())
 }
 
+/// Whether there are VLANs on a port with a device.
+pub(crate) fn carries_vlans(config: &Config, port: usize) -> bool {
+    config.logical_ports.iter().any(|spec| {
+        let is_vlan = matches!(spec.encapsulation, Encapsulation::Vlan(_));
+        is_vlan && usize::from(spec.carrier.0) == port
+    })
+}
+
 /// Makes the logical ports of a configuration that was checked, on these ports.
 pub(crate) fn logical_ports(
     ports: &[RunningPort],

@@ -66,12 +66,13 @@ pub(crate) struct Pools {
     pub(crate) ordered_packets: usize,
 }
 
-/// Finds or makes the device of a port.
+/// Finds or makes the device of a port, which may have to carry VLANs.
 pub(crate) fn attach(
     eal: &Arc<Eal>,
     index: usize,
     spec: &PortSpec,
     workers: u16,
+    carries_vlans: bool,
 ) -> Result<Attached, StartError> {
     let refused = |error| StartError::port(spec, error);
     let wanted = spec.queues.unwrap_or(workers).clamp(1, workers);
@@ -93,10 +94,14 @@ pub(crate) fn attach(
             eal.attach_vdev(name, arguments).map_err(refused)?
         }
         Device::Interface(interface) => {
-            let taken = netdev::claim(interface).map_err(|error| StartError::Interface {
+            let refused_by_linux = |error| StartError::Interface {
                 port: spec.name.clone(),
                 error,
-            })?;
+            };
+            let mut taken = netdev::claim(interface).map_err(refused_by_linux)?;
+            if carries_vlans {
+                taken.hear_everything().map_err(refused_by_linux)?;
+            }
             for change in taken.changes() {
                 info!("port {}: {interface}: {change}", spec.name);
             }

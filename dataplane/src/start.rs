@@ -13,7 +13,7 @@ use crate::command::PortId;
 use crate::config::{Config, Device, PortSpec};
 use crate::counters::PortCounters;
 use crate::handle::{Dataplane, PortInfo, RunningPort};
-use crate::logical_port::{LogicalPortProblem, check_logical_ports, logical_ports};
+use crate::logical_port::{LogicalPortProblem, carries_vlans, check_logical_ports, logical_ports};
 use crate::port::{Opened, Pools, attach};
 use crate::worker::run::{Task, Thread};
 use crate::worker::{Channel, HandOver, Inbox, Outlet, Parts, Worker, WorkerPort, fragment_table};
@@ -136,7 +136,10 @@ impl Dataplane {
             .ports
             .iter()
             .enumerate()
-            .map(|(index, spec)| attach(&eal, index, spec, count as u16))
+            .map(|(index, spec)| {
+                let carries_vlans = carries_vlans(&config, index);
+                attach(&eal, index, spec, count as u16, carries_vlans)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let pools = Pools::new(&eal, &attached, &config)?;
         let opened = attached

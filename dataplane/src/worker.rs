@@ -160,19 +160,22 @@ struct Receive {
     mac: [u8; 6],
     mac_word: MacWord,
     cut_octets: Option<u16>,
+    /// There are logical ports on it.
+    carries: bool,
     /// What the queues had dropped as oversized when last looked.
     oversized: u64,
 }
 
 impl Receive {
     /// Of a logical port on this one: frames come from its carrier alone.
-    fn of_logical(&self, encapsulation: Encapsulation) -> Self {
+    fn of_logical(&self, encapsulation: Encapsulation, carries: bool) -> Self {
         let octets = encapsulation.octets() as u16;
         Self {
             queues: Vec::new(),
             mac: self.mac,
             mac_word: self.mac_word,
             cut_octets: self.cut_octets.map(|cut| cut.saturating_sub(octets)),
+            carries,
             oversized: 0,
         }
     }
@@ -213,7 +216,7 @@ impl Worker {
         let mut states: Vec<PortState> = parts.ports.iter().map(PortState::of_device).collect();
         let devices = parts.ports.len();
         let way_in = WayIn::new(devices, &parts.logical_ports);
-        let mut receive = Vec::with_capacity(devices + parts.logical_ports.len());
+        let mut receive: Vec<Receive> = Vec::with_capacity(devices + parts.logical_ports.len());
         let mut outlets = Vec::with_capacity(devices);
         for port in parts.ports {
             receive.push(Receive {
@@ -221,13 +224,15 @@ impl Worker {
                 mac: port.mac,
                 mac_word: port.mac.into(),
                 cut_octets: port.cut_octets,
+                carries: way_in.carries(receive.len()),
                 oversized: 0,
             });
             outlets.push((TxRing::new(port.send, port.up), port.counters));
         }
         for port in &parts.logical_ports {
-            let of_carrier = receive[port.carrier].of_logical(port.encapsulation);
-            receive.push(of_carrier);
+            let carries = way_in.carries(receive.len());
+            let on_carrier = receive[port.carrier].of_logical(port.encapsulation, carries);
+            receive.push(on_carrier);
             states.push(states[port.carrier].of_logical(port));
         }
         Self {

@@ -5,6 +5,7 @@
 mod hosts;
 
 use std::net::Ipv4Addr;
+use std::process::Command as Process;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -90,6 +91,15 @@ fn total(dataplane: &Dataplane, port: u16, counter: fn(&PortCounters) -> u64) ->
     counters.map(|counters| counter(counters)).sum()
 }
 
+/// Whether a device takes all frames: one that sorts by VLAN must.
+fn hears_everything(interface: &str) -> bool {
+    let output = Process::new("ip")
+        .args(["-d", "link", "show", interface])
+        .output();
+    let output = output.expect("iproute2").stdout;
+    String::from_utf8_lossy(&output).contains("promiscuity 1")
+}
+
 /// 200 pings, and the largest that fits, pass by these ports and no more.
 fn pings_pass(dataplane: &Dataplane, hosts: &Hosts, ports: [u16; 2], mtu: u16) {
     let received = |port| total(dataplane, port, |counters| counters.received_packets.read());
@@ -148,6 +158,7 @@ fn packets_pass_a_cable_on_a_vlan_and_in_a_session_on_it() {
     ));
 
     let mut dataplane = Dataplane::start(config()).expect("a data plane");
+    assert!(hears_everything("trunk0") && !hears_everything("port0"));
     let infos = dataplane.ports().to_vec();
     for (place, info) in infos.iter().enumerate() {
         assert_eq!(usize::from(info.id.0), place);

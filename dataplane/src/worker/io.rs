@@ -191,15 +191,17 @@ impl Io {
             return false;
         };
         let (ring, device) = (&mut self.rings[way.device], &self.sources[way.device]);
-        if !way.takes(frames) || !ring.make_room(count, &device.counters) {
+        let Some(more_octets) = way.added_octets(frames) else {
+            return false;
+        };
+        if !ring.make_room(count, &device.counters) {
             return false;
         }
-        let mut all_octets = 0;
         for frame in frames.iter_mut() {
-            // It does, as just seen.
+            // It takes all, as just seen.
             let _ = way.wrap(frame);
-            all_octets += frame.len() as u64;
         }
+        let all_octets = octets + (more_octets * count) as u64;
         let added = ring.append(frames, all_octets, &device.counters);
         self.count_logical(port, count as u64, octets);
         added

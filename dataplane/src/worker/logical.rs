@@ -29,13 +29,64 @@ pub(super) struct WayOut {
     pub(super) carrier: usize,
     /// By how many octets a frame is longer on the carrier.
     pub(super) own_octets: u64,
-    /// The tags between addresses and EtherType on the device, outermost first.
-    tags: Vec<u8>,
+    tags: Tags,
     session: Session,
     /// Its link is up.
     up: bool,
     /// So are those of all its carriers that are logical.
     open: bool,
+}
+
+/// What stands between addresses and EtherType on the device, outermost first.
+#[derive(Clone, Copy)]
+enum Tags {
+    None,
+    One([u8; vlan::TAG_OCTETS]),
+    Two([u8; 2 * vlan::TAG_OCTETS]),
+}
+
+impl Tags {
+    /// One more, inside of these. More than two are none that a logical port may have.
+    fn and(self, [t0, t1, t2, t3]: [u8; vlan::TAG_OCTETS]) -> Self {
+        match self {
+            Self::None => Self::One([t0, t1, t2, t3]),
+            Self::One([o0, o1, o2, o3]) | Self::Two([o0, o1, o2, o3, ..]) => {
+                Self::Two([o0, o1, o2, o3, t0, t1, t2, t3])
+            }
+        }
+    }
+
+    fn octets(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::One(tags) => tags.len(),
+            Self::Two(tags) => tags.len(),
+        }
+    }
+
+    #[inline(always)]
+    fn write(self, frame: &mut Mbuf) -> Result<(), Drop> {
+        const ONE: usize = ethernet::ADDRESSES_OCTETS + vlan::TAG_OCTETS;
+        const TWO: usize = ONE + vlan::TAG_OCTETS;
+        match self {
+            Self::None => Ok(()),
+            Self::One(tag) => put_behind_addresses::<ONE>(frame, &tag),
+            Self::Two(tags) => put_behind_addresses::<TWO>(frame, &tags),
+        }
+    }
+}
+
+/// Puts octets into a frame, which has `N` with its addresses then.
+#[inline(always)]
+fn put_behind_addresses<const N: usize>(frame: &mut Mbuf, octets: &[u8]) -> Result<(), Drop> {
+    const ADDRESSES_OCTETS: usize = ethernet::ADDRESSES_OCTETS;
+    let &addresses: &[u8; ADDRESSES_OCTETS] = frame.first_chunk().ok_or(Drop::Truncated)?;
+    let front: &mut [u8; N] = frame
+        .replace_front(ADDRESSES_OCTETS)
+        .ok_or(Drop::NoBuffer)?;
+    front[..ADDRESSES_OCTETS].copy_from_slice(&addresses);
+    front[ADDRESSES_OCTETS..].copy_from_slice(octets);
+    Ok(())
 }
 
 /// The session of a logical port.
@@ -52,10 +103,10 @@ impl WayOut {
         let mut all: Vec<Self> = Vec::with_capacity(ports.len());
         for port in ports {
             let of_carrier = port.carrier.checked_sub(devices).map(|place| &all[place]);
-            let mut tags = of_carrier.map_or(Vec::new(), |way| way.tags.clone());
+            let mut tags = of_carrier.map_or(Tags::None, |way| way.tags);
             let session = match port.encapsulation {
                 Encapsulation::Vlan(identifier) => {
-                    tags.extend(vlan::tag(identifier));
+                    tags = tags.and(vlan::tag(identifier));
                     Session::NotNeeded
                 }
                 Encapsulation::Pppoe => Session::Missing,
@@ -90,21 +141,24 @@ impl WayOut {
         }
     }
 
-    /// Whether [`Self::wrap`] would take all frames of a burst.
+    /// By how many octets all frames of a burst get longer by [`Self::wrap`]; `None`
+    /// when it would not take one of them.
     #[inline]
-    pub(super) fn takes(&self, frames: &Burst) -> bool {
-        let octets = match self.session {
-            _ if !self.open => return false,
-            Session::NotNeeded => self.tags.len(),
-            Session::Missing => return false,
-            Session::Is(_) => self.tags.len() + pppoe::OVERHEAD_OCTETS,
+    pub(super) fn added_octets(&self, frames: &Burst) -> Option<usize> {
+        let (octets, session) = match self.session {
+            _ if !self.open => return None,
+            Session::NotNeeded => (self.tags.octets(), None),
+            Session::Missing => return None,
+            Session::Is(session) => {
+                let octets = self.tags.octets() + pppoe::OVERHEAD_OCTETS;
+                (octets, Some(session))
+            }
         };
-        let is_short =
-            |frame: &Mbuf| frame.len() < ethernet::HEADER_OCTETS || frame.headroom() < octets;
-        let is_strange = |frame: &Mbuf| matches!(self.session, Session::Is(session) if self.pppoe(session, frame).is_none());
-        !frames
-            .iter()
-            .any(|frame| is_short(frame) || is_strange(frame))
+        let has_room =
+            |frame: &Mbuf| (frame.headroom() >= octets) & (frame.len() >= ethernet::HEADER_OCTETS);
+        let is_ip = |frame| session.is_none_or(|session| header(session, frame).is_some());
+        let takes = frames.iter().all(|frame| has_room(frame) && is_ip(frame));
+        takes.then_some(octets)
     }
 
     /// Puts around a frame what it has on the device.
@@ -114,7 +168,7 @@ impl WayOut {
             return Err(Drop::PortDown);
         }
         match self.session {
-            Session::NotNeeded => self.write_tags(frame),
+            Session::NotNeeded => self.tags.write(frame),
             _ => self.wrap_pppoe(frame),
         }
     }
@@ -125,7 +179,7 @@ impl WayOut {
             // The control thread's own.
             (ethernet::ETHER_TYPE_PPPOE_DISCOVERY | ethernet::ETHER_TYPE_PPPOE_SESSION, _) => {}
             (_, Session::Is(session)) => {
-                let pppoe = self.pppoe(session, frame).ok_or(Drop::UnknownEtherType)?;
+                let pppoe = self::header(session, frame).ok_or(Drop::UnknownEtherType)?;
                 const OCTETS: usize = ethernet::HEADER_OCTETS + pppoe::OVERHEAD_OCTETS;
                 let front: &mut [u8; OCTETS] = frame
                     .replace_front(ethernet::HEADER_OCTETS)
@@ -137,35 +191,22 @@ impl WayOut {
             }
             _ => return Err(Drop::NoPppoeSession),
         }
-        self.write_tags(frame)
+        self.tags.write(frame)
     }
+}
 
-    /// What stands behind the addresses of a frame with an IP packet.
-    #[inline]
-    fn pppoe(
-        &self,
-        session: PppoeSession,
-        frame: &[u8],
-    ) -> Option<[u8; ethernet::TYPE_OCTETS + pppoe::OVERHEAD_OCTETS]> {
-        let header = ethernet::parse(frame)?;
-        let packet_octets = frame.len() - ethernet::HEADER_OCTETS;
-        pppoe::header(session.id, header.ether_type, packet_octets)
-    }
-
-    #[inline]
-    fn write_tags(&self, frame: &mut Mbuf) -> Result<(), Drop> {
-        const ADDRESSES_OCTETS: usize = ethernet::ADDRESSES_OCTETS;
-        if self.tags.is_empty() {
-            return Ok(());
-        }
-        let &addresses: &[u8; ADDRESSES_OCTETS] = frame.first_chunk().ok_or(Drop::Truncated)?;
-        frame.prepend(self.tags.len()).ok_or(Drop::NoBuffer)?;
-        let front = frame.get_mut(..ADDRESSES_OCTETS + self.tags.len());
-        let (moved, tags) = front.ok_or(Drop::NoBuffer)?.split_at_mut(ADDRESSES_OCTETS);
-        moved.copy_from_slice(&addresses);
-        tags.copy_from_slice(&self.tags);
-        Ok(())
-    }
+/// What stands behind the addresses of a frame with an IP packet in a session.
+#[inline]
+fn header(
+    session: PppoeSession,
+    frame: &[u8],
+) -> Option<[u8; ethernet::TYPE_OCTETS + pppoe::OVERHEAD_OCTETS]> {
+    let ether_type = ethernet::parse(frame)?.ether_type;
+    pppoe::header(
+        session.id,
+        ether_type,
+        frame.len() - ethernet::HEADER_OCTETS,
+    )
 }
 
 /// The logical ports on a port.
@@ -226,6 +267,12 @@ impl WayIn {
         on_port.find(is).map(|&(place, _)| place)
     }
 
+    /// Whether there are logical ports on a port.
+    pub(super) fn carries(&self, port: usize) -> bool {
+        let carried = self.carried.get(port);
+        carried.is_some_and(|on| !on.vlans.is_empty() || !on.pppoe.is_empty())
+    }
+
     fn carries_pppoe(&self, port: usize) -> bool {
         self.carried
             .get(port)
@@ -249,6 +296,13 @@ impl WayIn {
         let _ = burst.push(frame);
     }
 
+    /// The same for a frame that has its tag yet.
+    #[inline]
+    fn push_untagged(&mut self, port: u16, mut frame: Mbuf) {
+        remove_tag(&mut frame);
+        self.push(port, frame);
+    }
+
     /// The frames of one logical port in place of those of a burst that is through.
     #[inline(always)]
     pub(super) fn next(&mut self, burst: &mut Burst) -> Option<usize> {
@@ -267,6 +321,44 @@ impl WayIn {
 }
 
 impl Worker {
+    /// Takes the frames of a burst that are for logical ports on the port, before the
+    /// others are looked at.
+    // Cold where it is called: ports that carry none are not to pay for it.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn take_tagged(&mut self, port: usize, burst: &mut Burst) {
+        let mut others = Burst::new();
+        for frame in burst.drain(..) {
+            if let Err(other) = self.take_if_tagged(port, frame) {
+                // There is room for a burst.
+                let _ = others.push(other);
+            }
+        }
+        *burst = others;
+    }
+
+    /// Gives back what is for no logical port, or wrong: all that keeps its order.
+    #[inline(always)]
+    fn take_if_tagged(&mut self, port: usize, frame: Mbuf) -> Result<(), Mbuf> {
+        let Some(header) = ethernet::parse(&frame) else {
+            return Err(frame);
+        };
+        let to_us = header.destination == self.receive[port].mac;
+        let to_group = header.destination[0] & 1 != 0;
+        match header.ether_type {
+            ethernet::ETHER_TYPE_VLAN if to_us || to_group => {
+                let identifier = vlan::identifier(&frame);
+                match identifier.and_then(|identifier| self.way_in.of_vlan(port, identifier)) {
+                    Some(logical) => self.way_in.push_untagged(logical, frame),
+                    None => return Err(frame),
+                }
+            }
+            ethernet::ETHER_TYPE_PPPOE_SESSION if to_us => self.receive_pppoe(port, frame),
+            _ => return Err(frame),
+        }
+        Ok(())
+    }
+
     /// A frame with a VLAN tag: without it, it is another port's. One whose tag is
     /// for priority alone is the port's own.
     #[inline(never)]
@@ -275,14 +367,15 @@ impl Worker {
             self.io.drop(port, Drop::Truncated);
             return;
         };
-        let logical = self.way_in.of_vlan(port, identifier);
+        if let Some(logical) = self.way_in.of_vlan(port, identifier) {
+            self.way_in.push_untagged(logical, frame);
+            return;
+        }
         remove_tag(&mut frame);
-        match logical {
-            Some(logical) => self.way_in.push(logical, frame),
-            None if identifier == vlan::NO_IDENTIFIER && !is_tagged(&frame) => {
-                self.take_frame(port, frame);
-            }
-            None => self.io.drop(port, Drop::UnknownVlan),
+        if identifier == vlan::NO_IDENTIFIER && !is_tagged(&frame) {
+            self.take_frame(port, frame);
+        } else {
+            self.io.drop(port, Drop::UnknownVlan);
         }
     }
 

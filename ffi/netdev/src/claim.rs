@@ -34,9 +34,10 @@ pub struct Claim {
     mtu: u16,
     mac: [u8; 6],
     changes: Vec<Change>,
-    /// While it is open, multicast frames come in: IPv6 asks for neighbours by
-    /// them. The kernel forgets it with the process, however that ends.
-    _multicast: OwnedFd,
+    /// While they are open, more frames come in than to the interface's own address:
+    /// first those by multicast, by which IPv6 asks for neighbours. The kernel
+    /// forgets it with the process, however that ends.
+    memberships: Vec<OwnedFd>,
     /// Dropped last: until everything is restored, nobody else may take the interface.
     _lock: UnixDatagram,
 }
@@ -108,7 +109,7 @@ pub fn claim(interface: &str) -> Result<Claim, Error> {
         mtu,
         mac,
         changes: Vec::new(),
-        _multicast: multicast,
+        memberships: vec![multicast],
         _lock: lock,
     };
     // A failure drops the claim, which restores what was changed so far.
@@ -126,6 +127,21 @@ impl Claim {
     #[must_use]
     pub fn mac(&self) -> [u8; 6] {
         self.mac
+    }
+
+    /// Lets all frames in as long as this is held, whichever VLAN they are on and
+    /// whomever they are to: a device that sorts frames by VLAN knows of none that
+    /// the kernel has none of, and drops them.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn hear_everything(&mut self) -> Result<(), Error> {
+        let membership = self
+            .device
+            .hear_everything()
+            .map_err(|errno| system(&self.interface, "let all frames in", errno))?;
+        self.memberships.push(membership);
+        Ok(())
     }
 
     /// Whether the interface is up and has a carrier; false when it is gone.

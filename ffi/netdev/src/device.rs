@@ -104,12 +104,21 @@ impl Device {
     /// Lets all multicast frames in for as long as the socket that it gives is
     /// open. No frame is received by the socket itself.
     pub(crate) fn hear_multicast(&self) -> Result<OwnedFd, Errno> {
+        self.hear(libc::PACKET_MR_ALLMULTI)
+    }
+
+    /// The same for all frames.
+    pub(crate) fn hear_everything(&self) -> Result<OwnedFd, Errno> {
+        self.hear(libc::PACKET_MR_PROMISC)
+    }
+
+    fn hear(&self, membership: libc::c_int) -> Result<OwnedFd, Errno> {
         let index = if_nametoindex(self.text().as_str())?;
         let kind = SockType::Datagram;
         let socket = socket(AddressFamily::Packet, kind, SockFlag::SOCK_CLOEXEC, None)?;
         let request = libc::packet_mreq {
             mr_ifindex: libc::c_int::try_from(index).map_err(|_| Errno::ENODEV)?,
-            mr_type: libc::PACKET_MR_ALLMULTI as u16,
+            mr_type: membership as u16,
             mr_alen: 0,
             mr_address: [0; 8],
         };

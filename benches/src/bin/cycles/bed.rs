@@ -100,7 +100,7 @@ impl Bed {
             index,
             workers: network.workers,
             ports,
-            logical_ports: Vec::new(),
+            logical_ports: network.logical_ports(),
             copies: pools.copies.clone(),
             inboxes: network.inboxes.clone(),
             fragments: fragment_table(eal, tsc_hz(eal))?,

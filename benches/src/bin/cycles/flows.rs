@@ -6,12 +6,14 @@ use std::ops::Range;
 use dataplane::checksum;
 use dataplane::headers::encapsulation::{Fields, Template};
 use dataplane::headers::ethernet::{self, Ethernet};
-use dataplane::headers::{ipv4, ipv6, ppp, udp};
+use dataplane::headers::{ipv4, ipv6, ppp, udp, vlan};
 use dataplane::reassembly::Place;
 use dataplane::transform::split;
 use dpdk::{Mbuf, tsc};
 
-use crate::network::{Family, HOSTS, PORTS, Remote, lan_host, mac, neighbour_mac, plain_host};
+use crate::network::{
+    Family, HOSTS, PORTS, Remote, VLAN, lan_host, mac, neighbour_mac, plain_host,
+};
 
 /// Frames and octets on each wire.
 pub(crate) type Traffic = [(u64, u64); PORTS];
@@ -33,7 +35,7 @@ pub(crate) struct Party {
 /// How packets come by a wire.
 pub(crate) struct Arrival {
     pub(crate) wire: usize,
-    ethernet: [u8; ethernet::HEADER_OCTETS],
+    ethernet: Vec<u8>,
     tunnel: Option<(Template, u32)>,
 }
 
@@ -102,7 +104,7 @@ impl Party {
             let [near, far] = [lan_host(family, number), remote.host(family, number)];
             udp_packet(near, far, inner_octets)
         };
-        let headers = ethernet::HEADER_OCTETS + remote.kind.headers_octets();
+        let headers = remote.kind.ethernet_octets() + remote.kind.headers_octets();
         let frame = |cut: &Cut| {
             let protocol = if cut.is_later() {
                 ppp::PROTOCOL_OCTETS
@@ -140,7 +142,12 @@ impl Party {
         };
         let arrival = |uplink| {
             let tunnel = Some(remote.far_end(uplink));
-            Arrival::new(uplink + 1, remote.kind.outer, tunnel)
+            let arrival = Arrival::new(uplink + 1, remote.kind.outer, tunnel);
+            if remote.kind.on_vlans {
+                arrival.on_vlan()
+            } else {
+                arrival
+            }
         };
         let mut leaving = Traffic::default();
         leaving[0] = (1, (ethernet::HEADER_OCTETS + inner_octets) as u64);
@@ -163,9 +170,15 @@ impl Arrival {
         };
         Self {
             wire,
-            ethernet: ethernet.octets(),
+            ethernet: ethernet.octets().to_vec(),
             tunnel,
         }
+    }
+
+    fn on_vlan(mut self) -> Self {
+        let place = ethernet::ADDRESSES_OCTETS;
+        self.ethernet.splice(place..place, vlan::tag(VLAN));
+        self
     }
 
     /// Makes the frame of a packet, or of a piece. `None` when the buffer is too small.

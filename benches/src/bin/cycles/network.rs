@@ -5,19 +5,23 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use dataplane::Encapsulation;
 use dataplane::arrivals::Arrivals;
 use dataplane::command::{
     Command, Epoch, InterfaceId, InterfaceSpec, NextHop, Ordering, PortId, Prefix, SessionId,
     SessionSpec, SetId, SetSpec, TableId,
 };
 use dataplane::headers::encapsulation::{HA_OCTETS, IPV6_EXTRA_OCTETS, PLAIN_OCTETS, Template};
-use dataplane::headers::ethernet;
-use dataplane::worker::Inbox;
+use dataplane::headers::{ethernet, vlan};
+use dataplane::worker::{Inbox, LogicalPort};
 
 /// Uplinks of the worker.
 pub(crate) const LINKS: usize = 3;
 /// Its ports: the LAN's is the first, uplink n has n + 1.
 pub(crate) const PORTS: usize = 1 + LINKS;
+
+/// Of the uplinks that are on VLANs.
+pub(crate) const VLAN: u16 = 7;
 
 const LAN_TABLE: TableId = TableId(0);
 const EPOCH: u32 = 0x5eed_0001;
@@ -55,6 +59,8 @@ pub(crate) struct Kind {
     /// Largest packet that the way to the peer takes, octets. Inner packets may have 1500 where this is less than a port's.
     pub(crate) path_mtu: u16,
     pub(crate) ordered: bool,
+    /// The uplinks are VLANs on the ports: for all remotes of a bed or for none.
+    pub(crate) on_vlans: bool,
 }
 
 impl Kind {
@@ -74,6 +80,7 @@ impl Kind {
             udp_checksum: true,
             path_mtu: MTU,
             ordered: false,
+            on_vlans: false,
         }
     }
 
@@ -91,6 +98,15 @@ impl Kind {
         match self.outer {
             Family::Ipv4 => over_ipv4,
             Family::Ipv6 => over_ipv4 + IPV6_EXTRA_OCTETS,
+        }
+    }
+
+    /// Octets before an outer IP packet.
+    pub(crate) fn ethernet_octets(self) -> usize {
+        if self.on_vlans {
+            vlan::HEADER_OCTETS
+        } else {
+            ethernet::HEADER_OCTETS
         }
     }
 
@@ -230,6 +246,7 @@ pub(crate) struct Network {
     pub(crate) remotes: Vec<Remote>,
     pub(crate) workers: usize,
     pub(crate) inboxes: Vec<Arc<Inbox>>,
+    on_vlans: bool,
     sessions: Vec<Arc<SessionSpec>>,
     sets: Vec<Arc<SetSpec>>,
 }
@@ -255,6 +272,7 @@ impl Network {
         Self {
             workers,
             inboxes: Inbox::for_workers(workers),
+            on_vlans: remotes.iter().any(|remote| remote.kind.on_vlans),
             sessions: sessions.collect(),
             sets: sets.map(Arc::new).collect(),
             remotes,
@@ -276,11 +294,26 @@ impl Network {
         windows + rings.sum::<u64>() * Arrivals::MEMORY_OCTETS
     }
 
+    /// The worker's logical ports: one on each uplink, if its interface is to be there.
+    pub(crate) fn logical_ports(&self) -> Vec<LogicalPort> {
+        let uplinks = if self.on_vlans { 1..PORTS } else { 0..0 };
+        let port = |carrier| LogicalPort {
+            carrier,
+            encapsulation: Encapsulation::Vlan(VLAN),
+            counters: Arc::default(),
+        };
+        uplinks.map(port).collect()
+    }
+
     /// Everything that a worker has to be told, in order.
     pub(crate) fn commands(&self) -> Vec<Command> {
         let mut commands = Vec::new();
         for port in 0..PORTS {
-            commands.extend(interface(port));
+            let place = match port.checked_sub(1) {
+                Some(uplink) if self.on_vlans => PORTS + uplink,
+                _ => port,
+            };
+            commands.extend(interface(port, place));
         }
         for family in [Family::Ipv4, Family::Ipv6] {
             for number in 0..HOSTS {
@@ -377,8 +410,8 @@ fn via(family: Family, uplink: usize) -> NextHop {
     }
 }
 
-/// A port's interface, and the routes to it and to the network on it.
-fn interface(port: usize) -> Vec<Command> {
+/// A port's interface, which is in this place, and the routes to it and to the network on it.
+fn interface(port: usize, place: usize) -> Vec<Command> {
     let id = port as u16;
     let (table, forward) = match port.checked_sub(1) {
         Some(uplink) => (uplink_table(uplink), false),
@@ -392,7 +425,7 @@ fn interface(port: usize) -> Vec<Command> {
     let addresses = [Family::Ipv4, Family::Ipv6].map(|family| (own(family), site_bits(family)));
     let spec = InterfaceSpec {
         id: InterfaceId(id),
-        port: PortId(id),
+        port: PortId(place as u16),
         table,
         addresses: addresses.to_vec(),
         mtu: MTU,

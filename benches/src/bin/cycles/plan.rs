@@ -27,6 +27,8 @@ pub(crate) enum Setting {
     Few,
     /// Whatever is out of the ordinary, and 32 sets with 96 plain sessions.
     Unusual,
+    /// A set of two links whose uplinks are VLANs.
+    Vlans,
     /// 4 000 sets and 20 000 sessions.
     Crowd,
 }
@@ -42,6 +44,7 @@ impl Setting {
         match self {
             Self::Few => kinds().collect(),
             Self::Unusual => mixed(FEW_SETS).chain(unusual_sets()).collect(),
+            Self::Vlans => vec![on_vlans()],
             Self::Crowd => mixed(CROWD_SETS).collect(),
         }
     }
@@ -50,6 +53,7 @@ impl Setting {
         match self {
             Self::Few => "few",
             Self::Unusual => "unusual",
+            Self::Vlans => "vlans",
             Self::Crowd => "crowd",
         }
     }
@@ -81,6 +85,13 @@ fn over_small_path() -> Kind {
 fn ordered() -> Kind {
     Kind {
         ordered: true,
+        ..Kind::set(2)
+    }
+}
+
+fn on_vlans() -> Kind {
+    Kind {
+        on_vlans: true,
         ..Kind::set(2)
     }
 }
@@ -123,12 +134,10 @@ pub(crate) fn ordinary() -> Vec<Place> {
 /// What stands beside something more ordinary: both.
 pub(crate) fn unusual() -> Vec<(Place, Place)> {
     let mut pairs = Vec::new();
-    let mut add = |case, beside| {
-        pairs.push((
-            Place::new(Setting::Unusual, case),
-            Place::new(Setting::Few, beside),
-        ));
+    let mut add_in = |setting, case, beside| {
+        pairs.push((Place::new(setting, case), Place::new(Setting::Few, beside)));
     };
+    let mut add = |case, beside| add_in(Setting::Unusual, case, beside);
     let plain_ipv6 = Case {
         inner: Family::Ipv6,
         ..Case::plain(64)
@@ -147,6 +156,10 @@ pub(crate) fn unusual() -> Vec<(Place, Place)> {
     }
     let receive = |kind| Case::new(Direction::Receive, kind, 64);
     add(receive(ordered()), receive(Kind::set(2)));
+    for direction in [Direction::Send, Direction::Receive] {
+        let of = |kind| Case::new(direction, kind, 64);
+        add_in(Setting::Vlans, of(on_vlans()), of(Kind::set(2)));
+    }
     pairs
 }
 

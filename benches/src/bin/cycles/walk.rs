@@ -71,11 +71,11 @@ impl Case {
 
     /// Length of the frames of whole packets in the tunnels, octets without FCS; testpmd gets the same.
     pub(crate) fn outer_frame_octets(self) -> usize {
-        let tunnel = match self.far {
-            Far::One(kind) | Far::Many(kind, _) => kind.headers_octets(),
-            Far::NoTunnel | Far::Mixed(_) => 0,
+        let headers = match self.far {
+            Far::One(kind) | Far::Many(kind, _) => kind.ethernet_octets() + kind.headers_octets(),
+            Far::NoTunnel | Far::Mixed(_) => ethernet::HEADER_OCTETS,
         };
-        ethernet::HEADER_OCTETS + tunnel + self.inner_octets
+        headers + self.inner_octets
     }
 
     /// What the cycles are counted per.
@@ -159,6 +159,9 @@ impl fmt::Display for Case {
         }
         if kind.ordered {
             write!(f, ", ordering")?;
+        }
+        if kind.on_vlans {
+            write!(f, ", on VLANs")?;
         }
         if let Far::Many(_, sets) = self.far {
             write!(f, ", {sets} sets at random")?;

@@ -63,9 +63,9 @@ fn a_claim_quietens_the_interface_and_restores_it() {
     });
 }
 
-/// The kernel's flags of `va`: `IFF_ALLMULTI` stands in sysfs alone, which shows
-/// the namespace of who mounted it.
-fn lets_all_multicast_in() -> bool {
+/// Whether the kernel has this flag set for `va`. Those that are counted stand in
+/// sysfs alone, which shows the namespace of who mounted it.
+fn has_flag(flag: i32) -> bool {
     let shown = Command::new("unshare")
         .args(["-m", "sh", "-c"])
         .arg("mount -t sysfs sysfs /sys && cat /sys/class/net/va/flags")
@@ -74,7 +74,11 @@ fn lets_all_multicast_in() -> bool {
     assert!(shown.status.success(), "{shown:?}");
     let flags = String::from_utf8(shown.stdout).unwrap();
     let flags = flags.trim().trim_start_matches("0x");
-    i32::from_str_radix(flags, 16).unwrap() & nix::libc::IFF_ALLMULTI != 0
+    i32::from_str_radix(flags, 16).unwrap() & flag != 0
+}
+
+fn lets_all_multicast_in() -> bool {
+    has_flag(nix::libc::IFF_ALLMULTI)
 }
 
 #[test]
@@ -85,6 +89,18 @@ fn multicast_comes_in_while_an_interface_is_claimed() {
         assert!(lets_all_multicast_in());
         drop(claimed);
         assert!(!lets_all_multicast_in());
+    });
+}
+
+#[test]
+fn everything_comes_in_when_asked_for_and_while_an_interface_is_claimed() {
+    with_veth(|| {
+        let mut claimed = claim("va").unwrap();
+        assert!(!has_flag(nix::libc::IFF_PROMISC));
+        claimed.hear_everything().unwrap();
+        assert!(has_flag(nix::libc::IFF_PROMISC));
+        drop(claimed);
+        assert!(!has_flag(nix::libc::IFF_PROMISC));
     });
 }
 
