@@ -5,6 +5,8 @@
 //! Everything here is sans-IO. Each client is told what came in and the time,
 //! is polled for [`Action`]s, and holds an [`Assignment`].
 
+mod advertiser;
+mod delegation;
 mod dhcp;
 mod dhcpv6;
 mod known;
@@ -14,11 +16,13 @@ mod router_message;
 mod shape;
 mod solicitor;
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use dataplane::command::Prefix;
 
+pub use advertiser::{AdvertisedPrefix, Advertiser, AdvertiserCounters, AdvertiserSettings};
+pub use delegation::delegated_address;
 pub use dhcp::{DhcpClient, DhcpCounters, DhcpSettings, DhcpState};
 pub use dhcpv6::{Dhcpv6Client, Dhcpv6Counters, Dhcpv6Settings, Dhcpv6State};
 pub use relay::{Relay, RelayCounters};
@@ -79,18 +83,4 @@ pub enum Action {
     Packet(Vec<u8>),
     /// The [`Assignment`] is another one.
     Changed,
-}
-
-/// The network of 64 bits with this number in a delegated one, and our address
-/// in it: with these last 64 bits.
-#[must_use]
-pub fn delegated_address(prefix: Prefix, subnet: u64, interface_id: u64) -> Option<(Ipv6Addr, u8)> {
-    const LENGTH: u8 = 64;
-    let IpAddr::V6(network) = prefix.address else {
-        return None;
-    };
-    let bits = LENGTH.checked_sub(prefix.length)?;
-    let fits = subnet.checked_shr(bits.into()).unwrap_or(0) == 0;
-    let address = network.to_bits() | u128::from(subnet) << LENGTH | u128::from(interface_id);
-    fits.then_some((Ipv6Addr::from_bits(address), LENGTH))
 }

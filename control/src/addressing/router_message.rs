@@ -3,6 +3,8 @@
 //! of them has one prefix, no preference and no name servers, so that its
 //! formats serve for single options.
 
+mod write;
+
 use std::net::Ipv6Addr;
 
 use smoltcp::wire::{
@@ -12,6 +14,8 @@ use smoltcp::wire::{
 
 use crate::host::discovery::{Received, frame, group_mac, message_packet, receive};
 use crate::host::link_local;
+
+pub(super) use write::advertise;
 
 pub(super) const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 
@@ -231,7 +235,3 @@ fn push(message: &mut Vec<u8>, option: &NdiscOptionRepr<'_>) {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod write;
-#[cfg(test)]
-pub(super) use write::advertise;

@@ -102,15 +102,17 @@ fn the_longest_wait_is_what_a_server_says() {
     let mut server = Server::new(1);
     server.has_addresses = false;
     server.has_prefixes = false;
-    for (told_s, longest) in [
-        (60, 60.0),
-        (86_400, 86_400.0),
-        (59, 3600.0),
-        (86_401, 3600.0),
-    ] {
+    // What is said, what comes of it, and the days that it takes to show.
+    let cases = [
+        (60, 60.0, 1),
+        (86_400, 86_400.0, 20),
+        (59, 3600.0, 1),
+        (86_401, 3600.0, 1),
+    ];
+    for (told_s, longest, days) in cases {
         server.sol_max_rt_s = Some(told_s);
         let mut host = Host::new(BOTH);
-        host.pass_with(seconds(20 * 86_400), &mut server);
+        host.pass_with(seconds(days * 86_400), &mut server);
         let waits = host.waits();
         assert_waits(&waits, 1.0, longest);
         assert!(waits.last().unwrap() >= &(longest * 0.9), "{told_s}");
