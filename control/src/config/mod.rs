@@ -25,6 +25,7 @@ pub use model::{
     PppClient, PppServer, Pppoe, Route, Server, Via,
 };
 pub use problem::{Problem, Severity, Warning};
+pub(crate) use sections::DEFAULT_ROUTE_IPV6;
 pub use sections::{
     DEFAULT_GRACE, DEFAULT_LCP_RATE, DEFAULT_LCP_TIMEOUT, DEFAULT_MEMORY_MIB, DEFAULT_VENDOR_ID,
     DEFAULT_WINDOW,

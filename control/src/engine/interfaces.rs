@@ -32,7 +32,7 @@ pub(super) struct OwnAddress {
 }
 
 impl OwnAddress {
-    fn network(&self) -> Prefix {
+    pub(super) fn network(&self) -> Prefix {
         Prefix::new(self.address, self.prefix_length)
     }
 }
@@ -105,6 +105,7 @@ impl Engine {
         self.look_up(place);
         self.install(now, place);
         self.offer_routes(place);
+        self.tell_lan(now, place);
         let state = &self.interfaces[place];
         let is_new = |own: &IpAddr| !before.contains(own);
         if addresses(&state.addresses).iter().any(is_new) {

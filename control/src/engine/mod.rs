@@ -47,7 +47,7 @@ use dataplane::headers::{ipv4, ipv6};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::config::{Config, Via};
+use crate::config::{Config, DEFAULT_ROUTE_IPV6, Via};
 use crate::ha::{Books, Sets};
 use crate::host::{Icmp, Neighbours};
 use crate::l2tp::{self, CallId, Endpoint, TunnelId};
@@ -129,6 +129,8 @@ pub struct Engine {
     next_look: Option<Duration>,
     next_skew_look: Duration,
     rib: Rib,
+    /// Tables whose default route of IPv6 came or went: their LANs are to be told.
+    lead_changed: BTreeSet<TableId>,
     neighbours: Neighbours,
     icmp: Icmp,
     /// What earlier sessions of each link carried, by graph name.
@@ -180,6 +182,7 @@ impl Engine {
             next_look: None,
             next_skew_look: Duration::ZERO,
             rib: Rib::default(),
+            lead_changed: BTreeSet::new(),
             neighbours: Neighbours::default(),
             icmp: Icmp::default(),
             history: BTreeMap::new(),
@@ -214,12 +217,9 @@ impl Engine {
                 interface,
                 packet,
             } => {
-                if self.handle_too_big(now, &packet)
-                    || self.handle_local_dhcp(now, interface, &packet)
-                {
-                    return;
-                }
-                if let Some(reply) = self.icmp.handle_local(now, &packet) {
+                let is_taken = self.handle_too_big(now, &packet)
+                    || self.handle_local_dhcp(now, interface, &packet);
+                if !is_taken && let Some(reply) = self.icmp.handle_local(now, &packet) {
                     self.send_ip(now, table, interface, reply);
                 }
             }
@@ -263,6 +263,7 @@ impl Engine {
             Event::PeerMoved { session, source } => self.peer_moved(now, session, source),
         }
         self.settle_neighbours(now);
+        self.tell_lans(now);
     }
 
     /// Follows a port's link.
@@ -289,6 +290,7 @@ impl Engine {
         self.neighbours.handle_timeout(now);
         self.settle_neighbours(now);
         self.uplink_timeouts(now);
+        self.tell_lans(now);
     }
 
     /// A HELLO is for a peer of whom nothing came (RFC 2661, 5.5): what the
@@ -381,6 +383,12 @@ impl Engine {
     /// Who is answered for on a LAN follows from the routes that the workers have.
     fn change_route(&mut self, change: Option<Command>) {
         let Some(change) = change else { return };
+        if let Command::SetRoute { table, prefix, .. } | Command::RemoveRoute { table, prefix } =
+            change
+            && prefix == DEFAULT_ROUTE_IPV6
+        {
+            self.lead_changed.insert(table);
+        }
         let proxy = self.neighbours.proxy();
         match change {
             Command::SetRoute {

@@ -62,6 +62,13 @@ impl Rib {
         change(table, prefix, before, after)
     }
 
+    /// Whether anything of the prefix is routed onwards.
+    pub(super) fn leads(&self, table: TableId, prefix: Prefix) -> bool {
+        let offers = self.offers.get(&(table, prefix));
+        let next_hop = offers.and_then(best);
+        next_hop.is_some_and(|next_hop| next_hop != NextHop::Blackhole)
+    }
+
     /// The routes in force, and who offers each.
     pub(super) fn routes(&self) -> impl Iterator<Item = (TableId, Prefix, Source, NextHop)> + '_ {
         self.offers.iter().filter_map(|(&(table, prefix), offers)| {

@@ -9,11 +9,13 @@ use dataplane::headers::{ipv4, ipv6};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+use super::interfaces::OwnAddress;
 use super::{Engine, Output};
 use crate::addressing::{
-    Action, Assignment, DelegatedPrefix, DhcpClient, Dhcpv6Client, Relay, RouterDiscovery,
+    Action, AdvertisedPrefix, Advertiser, AdvertiserSettings, Assignment, DelegatedPrefix,
+    DhcpClient, Dhcpv6Client, Relay, RouterDiscovery,
 };
-use crate::config::Interface;
+use crate::config::{Advertisements, DEFAULT_ROUTE_IPV6, Interface};
 use crate::pppoe::{PppoeAction, PppoeClient, PppoeSettings};
 
 /// UDP ports of DHCP's two ends (RFC 2131, 4.1).
@@ -55,6 +57,9 @@ pub(super) struct Uplink {
     pub(super) dhcpv6: Option<Dhcpv6Client>,
     pub(super) pppoe: Option<PppoeClient>,
     /// Whom the hosts here reach DHCP servers by.
+    /// Whom the hosts here hear of IPv6.
+    pub(super) advertiser: Option<Advertiser>,
+    /// Whom they reach DHCP servers by.
     pub(super) relay: Option<Relay>,
 }
 
@@ -88,7 +93,13 @@ impl Uplink {
 
     /// The clients that the configuration wants for an interface with this
     /// hardware address.
-    pub(super) fn of(now: Duration, interface: &Interface, mac: [u8; 6], rng: &mut StdRng) -> Self {
+    pub(super) fn of(
+        now: Duration,
+        interface: &Interface,
+        mac: [u8; 6],
+        mtu: u16,
+        rng: &mut StdRng,
+    ) -> Self {
         let mut seed = || StdRng::from_rng(rng);
         let dhcp = interface.asked.dhcp.clone();
         let relay = &interface.dhcp_relay;
@@ -104,6 +115,10 @@ impl Uplink {
                 .map(|settings| Dhcpv6Client::new(now, mac, settings, seed())),
             pppoe: pppoe_settings(interface)
                 .map(|settings| PppoeClient::new(now, mac, settings, seed())),
+            advertiser: interface.advertisements.as_ref().map(|wanted| {
+                let settings = advertiser_settings(wanted, mtu);
+                Advertiser::new(now, mac, settings, seed())
+            }),
             relay: (!relay.is_empty()).then(|| Relay::new(relay.clone())),
         }
     }
@@ -121,6 +136,9 @@ impl Uplink {
         if let Some(client) = &mut self.pppoe {
             client.set_link(now, up);
         }
+        if let Some(advertiser) = &mut self.advertiser {
+            advertiser.set_link(now, up);
+        }
     }
 
     fn handle_timeout(&mut self, now: Duration) {
@@ -136,6 +154,9 @@ impl Uplink {
         if let Some(client) = &mut self.pppoe {
             client.handle_timeout(now);
         }
+        if let Some(advertiser) = &mut self.advertiser {
+            advertiser.handle_timeout(now);
+        }
     }
 
     fn next_timeout(&self) -> Option<Duration> {
@@ -146,6 +167,7 @@ impl Uplink {
                 .and_then(RouterDiscovery::next_timeout),
             self.dhcpv6.as_ref().and_then(Dhcpv6Client::next_timeout),
             self.pppoe.as_ref().and_then(PppoeClient::next_timeout),
+            self.advertiser.as_ref().and_then(Advertiser::next_timeout),
         ]
         .into_iter()
         .flatten()
@@ -156,6 +178,7 @@ impl Uplink {
         let dhcp = self.dhcp.as_mut().and_then(DhcpClient::poll_action);
         dhcp.or_else(|| self.routers.as_mut()?.poll_action())
             .or_else(|| self.dhcpv6.as_mut()?.poll_action())
+            .or_else(|| self.advertiser.as_mut()?.poll_action())
     }
 
     fn is_given(&self, address: IpAddr) -> bool {
@@ -192,6 +215,22 @@ impl Uplink {
         if let Some(client) = &mut self.pppoe {
             client.close(now);
         }
+        if let Some(advertiser) = &mut self.advertiser {
+            advertiser.cease(now);
+        }
+    }
+}
+
+fn advertiser_settings(wanted: &Advertisements, mtu: u16) -> AdvertiserSettings {
+    AdvertiserSettings {
+        // RFC 4861, 6.2.1: MinRtrAdvInterval and AdvDefaultLifetime.
+        min_interval: wanted.interval / 3,
+        max_interval: wanted.interval,
+        router_lifetime: wanted.interval * 3,
+        mtu: Some(mtu),
+        dns: wanted.dns.clone(),
+        managed: wanted.managed,
+        other: wanted.other,
     }
 }
 
@@ -218,8 +257,10 @@ impl Engine {
     pub(super) fn ask_networks(&mut self, now: Duration) {
         for place in 0..self.interfaces.len() {
             let port = self.interfaces[place].port;
-            let (interface, mac) = (&self.config.interfaces[place], self.ports[port].mac);
-            self.interfaces[place].uplink = Uplink::of(now, interface, mac, &mut self.rng);
+            let (interface, port) = (&self.config.interfaces[place], &self.ports[port]);
+            let mtu = interface.mtu.map_or(port.mtu, |mtu| mtu.min(port.mtu));
+            self.interfaces[place].uplink =
+                Uplink::of(now, interface, port.mac, mtu, &mut self.rng);
         }
     }
 
@@ -323,20 +364,61 @@ impl Engine {
         port: PortId,
         frame: &[u8],
     ) -> bool {
+        const ROUTER_SOLICITATION: u8 = 133;
         const ROUTER_ADVERTISEMENT: u8 = 134;
         const TYPE: usize = 14 + 40;
-        if frame.get(TYPE) != Some(&ROUTER_ADVERTISEMENT) {
+        if !matches!(
+            frame.get(TYPE),
+            Some(&(ROUTER_SOLICITATION | ROUTER_ADVERTISEMENT))
+        ) {
             return false;
         }
         let Some(place) = self.interface_on(port) else {
             return false;
         };
-        let Some(client) = &mut self.interfaces[place].uplink.routers else {
-            return false;
-        };
-        client.handle_frame(now, frame);
+        let uplink = &mut self.interfaces[place].uplink;
+        match (&mut uplink.routers, &mut uplink.advertiser) {
+            (Some(client), _) => client.handle_frame(now, frame),
+            (None, Some(advertiser)) => advertiser.handle_frame(now, frame),
+            (None, None) => return false,
+        }
         self.settle_uplink(now, place);
         true
+    }
+
+    /// Tells the hosts of a LAN of the networks there, and whether we lead on.
+    pub(super) fn tell_lan(&mut self, now: Duration, place: usize) {
+        let table = TableId(self.config.interfaces[place].table);
+        let leads_on = self.rib.leads(table, DEFAULT_ROUTE_IPV6);
+        let wanted = &self.config.interfaces[place].advertisements;
+        let is_router = leads_on && wanted.as_ref().is_some_and(|it| it.default_router);
+        let state = &mut self.interfaces[place];
+        let Some(advertiser) = &mut state.uplink.advertiser else {
+            return;
+        };
+        let of_hosts = |own: &&OwnAddress| own.address.is_ipv6() && own.prefix_length == 64;
+        let own = state.addresses.iter().filter(of_hosts);
+        let prefixes: Vec<AdvertisedPrefix> = own
+            .map(|own| AdvertisedPrefix {
+                prefix: own.network(),
+                preferred_until: own.preferred_until,
+                valid_until: own.valid_until,
+            })
+            .collect();
+        advertiser.set_prefixes(now, &prefixes);
+        advertiser.set_router(now, is_router);
+        self.settle_uplink(now, place);
+    }
+
+    /// The same for all LANs of the tables whose default route came or went.
+    pub(super) fn tell_lans(&mut self, now: Duration) {
+        for table in std::mem::take(&mut self.lead_changed) {
+            let places = 0..self.interfaces.len();
+            let of_table = |place: &usize| self.config.interfaces[*place].table == table.0;
+            for place in places.filter(of_table).collect::<Vec<_>>() {
+                self.tell_lan(now, place);
+            }
+        }
     }
 
     /// A frame of PPPoE's discovery, from the port that carries the line.

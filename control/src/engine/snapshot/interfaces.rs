@@ -51,7 +51,11 @@ impl Engine {
                 .as_ref()
                 .map(|relay| counters(relay.counters()))
                 .unwrap_or_default(),
-            router_advertisements: BTreeMap::new(),
+            router_advertisements: uplink
+                .advertiser
+                .as_ref()
+                .map(|advertiser| counters(advertiser.counters()))
+                .unwrap_or_default(),
         }
     }
 
