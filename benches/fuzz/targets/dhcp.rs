@@ -71,6 +71,7 @@ impl Bench {
                     self.now = self.now.max(next);
                 }
             }
+            6 if choice & 16 != 0 => self.client.verify(self.now),
             6 => {
                 let held = self.client.assignment().addresses.first();
                 if let Some(IpAddr::V4(address)) = held.map(|held| held.address) {

@@ -87,6 +87,8 @@ enum Event {
     Nak(Reply),
     /// Somebody else has our address.
     Conflict,
+    /// The network may be another one.
+    Doubt,
 }
 
 /// A lease, and when it was asked for.
@@ -210,6 +212,14 @@ impl DhcpClient {
         }
     }
 
+    /// Something says that another network is behind the cable, though the link was
+    /// never seen to be down: the router has fallen silent. What is held is asked for
+    /// again, at once; what is being asked for already is not.
+    pub fn verify(&mut self, now: Duration) {
+        self.expire(now);
+        self.step(now, Event::Doubt);
+    }
+
     pub fn handle_timeout(&mut self, now: Duration) {
         self.expire(now);
         if self.due.is_some_and(|at| at <= now) {
@@ -320,6 +330,15 @@ impl DhcpClient {
                 return Err(Refusal::OtherAddress);
             }
             (InitReboot | Rebinding, Event::Ack(ack)) => self.bind(now, &ack)?,
+
+            (Bound | Renewing | Rebinding, Event::Doubt) => {
+                if let Some(address) = self.held_address() {
+                    self.reboot(now, address);
+                }
+            }
+            // Neither the server nor the router says anything: it is another network.
+            (InitReboot, Event::Doubt) => self.discover(now),
+            (Init | Selecting | Requesting, Event::Doubt) => {}
 
             // 4.4.5.
             (Bound | Renewing, Event::Timeout) if self.is_time_to_rebind(now) => self.rebind(now),

@@ -141,6 +141,21 @@ impl Uplink {
         }
     }
 
+    /// Has the clients ask whether what they have still holds.
+    fn verify(&mut self, now: Duration) {
+        if let Some(client) = &mut self.dhcp {
+            client.verify(now);
+        }
+        if let Some(client) = &mut self.routers {
+            client.set_link(now, false);
+            client.set_link(now, true);
+        }
+        if let Some(client) = &mut self.dhcpv6 {
+            client.set_link(now, false);
+            client.set_link(now, true);
+        }
+    }
+
     fn handle_timeout(&mut self, now: Duration) {
         if let Some(client) = &mut self.dhcp {
             client.handle_timeout(now);
@@ -464,8 +479,7 @@ impl Engine {
     fn verify_uplink(&mut self, now: Duration, place: usize) {
         let uplink = &mut self.interfaces[place].uplink;
         if uplink.pppoe.is_none() {
-            uplink.set_link(now, false);
-            uplink.set_link(now, true);
+            uplink.verify(now);
             self.settle_uplink(now, place);
         }
     }

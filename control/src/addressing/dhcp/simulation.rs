@@ -297,7 +297,7 @@ fn whatever_happens_to_servers_and_cables_the_client_returns() {
             world.run(time);
             let which = world.rng.random_range(0..2);
             let server = &mut world.servers[which];
-            match world.rng.random_range(0..9) {
+            match world.rng.random_range(0..10) {
                 0 | 1 => server.is_up = !server.is_up,
                 2 => server.is_silent_about_strangers ^= true,
                 3 => server.forget(),
@@ -321,6 +321,10 @@ fn whatever_happens_to_servers_and_cables_the_client_returns() {
                         world.client.handle_conflict(world.now, address);
                         world.settle();
                     }
+                }
+                8 => {
+                    world.client.verify(world.now);
+                    world.settle();
                 }
                 _ => {
                     let stormy = Weather::STORM;

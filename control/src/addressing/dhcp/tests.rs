@@ -404,6 +404,43 @@ fn while_nobody_answers_the_address_stays_until_its_lease_ends() {
 }
 
 #[test]
+fn in_doubt_what_is_held_is_asked_for_again_but_not_over_and_over() {
+    for state in [DhcpState::Bound, DhcpState::Renewing, DhcpState::Rebinding] {
+        let mut bench = Bench::bound(600);
+        while bench.client.state() != state {
+            bench.wait();
+            while bench.client.poll_action().is_some() {}
+        }
+        bench.client.verify(bench.now);
+        assert_eq!(bench.client.state(), DhcpState::InitReboot);
+        let request = bench.sent(MessageType::Request);
+        assert!(request.is_frame && request.message.flags().broadcast());
+        assert_eq!(request.requested(), Some(ADDRESS));
+        // A second sign before there is an answer.
+        bench.client.verify(bench.now);
+        assert_eq!(bench.client.state(), DhcpState::Selecting);
+        bench.sent(MessageType::Discover);
+        let due = bench.client.next_timeout();
+        bench.client.verify(bench.now);
+        bench.assert_quiet();
+        assert_eq!(bench.client.next_timeout(), due);
+        assert_eq!(bench.held(), Some(ADDRESS));
+    }
+    // Waits are waited to their end, and nothing is sent on a link that is down.
+    let mut bench = Bench::bound(600);
+    bench.client.handle_conflict(bench.now, ADDRESS);
+    while bench.client.poll_action().is_some() {}
+    bench.client.verify(bench.now);
+    bench.assert_quiet();
+    assert_eq!(bench.wait(), s(10));
+    let mut bench = Bench::bound(600);
+    bench.client.set_link(bench.now, false);
+    bench.client.verify(bench.now);
+    bench.assert_quiet();
+    assert_eq!(bench.client.state(), DhcpState::Init);
+}
+
+#[test]
 fn a_conflict_is_declined_and_waited_after() {
     let mut bench = Bench::bound(600);
     bench.client.handle_conflict(bench.now, OTHER_ADDRESS);
