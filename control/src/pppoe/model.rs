@@ -166,6 +166,22 @@ impl Model {
     fn serve(&mut self, now: Duration, host_uniq: &[u8], granted: Option<u16>) -> u16 {
         let id = self.next_session;
         self.next_session += 1;
+        let max_payload = granted.unwrap_or(PLAIN_PAYLOAD_OCTETS);
+        let session = self.link(now, host_uniq.to_vec(), max_payload);
+        self.sessions.insert(id, session);
+        id
+    }
+
+    /// PPP begins anew in all sessions, each with another address.
+    pub(super) fn renegotiate(&mut self, now: Duration) {
+        for (id, before) in std::mem::take(&mut self.sessions) {
+            let session = self.link(now, before.host_uniq, before.max_payload);
+            self.sessions.insert(id, session);
+        }
+        self.collect();
+    }
+
+    fn link(&mut self, now: Duration, host_uniq: Vec<u8>, max_payload: u16) -> ServedSession {
         let address = Ipv4Addr::new(10, 0, 0, self.next_address);
         self.next_address = self.next_address % 200 + 2;
         let login = ppp::Login {
@@ -173,7 +189,6 @@ impl Model {
             password: "secret".into(),
             remote_ip: address,
         };
-        let max_payload = granted.unwrap_or(PLAIN_PAYLOAD_OCTETS);
         let config = ppp::Config {
             role: Role::Server {
                 name: self.name.clone(),
@@ -197,14 +212,12 @@ impl Model {
         };
         let mut ppp = ppp::Session::new(config, StdRng::from_rng(&mut self.rng));
         ppp.start(now);
-        let session = ServedSession {
-            host_uniq: host_uniq.to_vec(),
+        ServedSession {
+            host_uniq,
             ppp,
             address,
             max_payload,
-        };
-        self.sessions.insert(id, session);
-        id
+        }
     }
 
     fn handle_session(&mut self, now: Duration, frame: &[u8]) {

@@ -194,6 +194,26 @@ fn after_a_padt_the_line_is_back_at_once_but_not_again_and_again() {
 }
 
 #[test]
+fn a_concentrator_that_negotiates_anew_keeps_the_session() {
+    let mut world = World::started(13, settings(), 1);
+    world.run_for(60);
+    let before = (world.session, world.client.assignment().clone());
+    world.concentrators[0].renegotiate(world.now);
+    world.collect();
+    world.run_for(5);
+    world.assert_agreed();
+    assert_eq!(world.session, before.0);
+    let now = world.client.assignment().clone();
+    assert_ne!(now, before.1, "the model gives another address");
+    assert_eq!(world.assignments, [before.1, Assignment::default(), now]);
+    let counters = world.client.counters();
+    assert_eq!(
+        (counters.initiations_sent, counters.sessions_opened),
+        (1, 1)
+    );
+}
+
+#[test]
 fn a_wrong_password_is_named_and_not_tried_in_a_hurry() {
     let wanted = PppoeSettings {
         password: "guess".into(),
@@ -369,12 +389,13 @@ fn storms_pass() {
             };
             world.run_for(rng.random_range(1..40));
             let which = rng.random_range(0..world.concentrators.len());
-            match rng.random_range(0..6) {
+            match rng.random_range(0..7) {
                 0 => world.concentrators[which].restart(),
                 1 => world.concentrators[which].terminate(&[]),
                 2 => world.set_link(false),
                 3 => world.concentrators[which].is_dead_end = true,
-                4 => world.concentrators[which].refuses = Some((tag::GENERIC_ERROR, "")),
+                4 => world.concentrators[which].renegotiate(world.now),
+                5 => world.concentrators[which].refuses = Some((tag::GENERIC_ERROR, "")),
                 _ => {}
             }
             world.run_until(world.now + Duration::from_millis(rng.random_range(0..9000)));

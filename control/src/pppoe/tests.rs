@@ -237,6 +237,33 @@ fn a_cookie_that_does_not_fit_our_answer_is_refused() {
     assert_eq!(client.state(), PppoeState::Discovering);
 }
 
+/// Without an address of its own a concentrator is reached by one that stands for it.
+#[test]
+fn a_concentrator_that_tells_no_address_is_a_router_all_the_same() {
+    let (mut client, _) = negotiating();
+    let say = |client: &mut PppoeClient, ppp: &[u8]| {
+        client.handle_session(NOW, &packet::session_frame(AC, CLIENT_MAC, 0x77, ppp));
+        frames(client).pop().map(|frame| frame[20..].to_vec())
+    };
+    let mut request = frames(&mut client).pop().unwrap()[20..].to_vec();
+    request[2] = 2;
+    assert_eq!(say(&mut client, &request), None, "LCP is half open");
+    let ipcp = say(&mut client, &[0xc0, 0x21, 1, 1, 0, 4]).unwrap();
+    assert_eq!(ipcp[..3], [0x80, 0x21, 1]);
+    let address = [0x80, 0x21, 3, ipcp[3], 0, 10, 3, 6, 10, 0, 0, 9];
+    let mut request = say(&mut client, &address).unwrap();
+    request[2] = 2;
+    say(&mut client, &request);
+    say(&mut client, &[0x80, 0x21, 1, 1, 0, 4]).unwrap();
+    assert_eq!(client.state(), PppoeState::Open);
+    let assignment = client.assignment();
+    let own = assignment.addresses[0].address;
+    assert_eq!(own, std::net::IpAddr::from([10, 0, 0, 9]));
+    let router = assignment.routers[0].address;
+    assert_eq!(router, std::net::IpAddr::from([192, 0, 0, 8]));
+    assert_eq!(assignment.server, None);
+}
+
 #[test]
 fn states_have_names() {
     let names = [
