@@ -137,3 +137,41 @@ fn a_lan_port_may_be_a_tap() {
     let mut back = lab.host(Site::Head).namespace.command("ping");
     checked(back.args(["-c", "3", "-i", "0.2", "-W", "2", "192.168.2.10"])).unwrap();
 }
+
+/// Two ISPs behind one cable, each in a VLAN of its own, and one by itself.
+#[test]
+fn two_isps_in_vlans_of_one_port_carry_and_stay_apart() {
+    let in_vlan = |link: u8, vlan: u8| {
+        (
+            format!("port: isp{link}, table: {link}"),
+            format!("port: isp1, vlan: {vlan}, table: {link}"),
+        )
+    };
+    let LabConfig {
+        head_edits,
+        remote_edits,
+        ..
+    } = memif();
+    let mut lab = running(LabConfig {
+        edits: vec![in_vlan(1, 7), in_vlan(2, 8)],
+        head_edits,
+        remote_edits,
+        ..config()
+    });
+    let traffic = Traffic::start(&lab, 2_000);
+    sleep(4.0);
+    for site in Site::BOTH {
+        let status = lab.status_json(site).expect("the status");
+        let received = |name: &str| {
+            let ports = status["ports"].as_array().expect("ports");
+            let port = ports.iter().find(|port| port["name"] == name);
+            let port = port.unwrap_or_else(|| panic!("no port {name}"));
+            port["received_packets"].as_u64().expect("a number")
+        };
+        let (first, second, both) = (received("isp1.7"), received("isp1.8"), received("isp1"));
+        assert!(first > 6_000 && second > 6_000, "{first} and {second}");
+        assert!(both >= first + second, "{both} of {first} and {second}");
+    }
+    assert_nothing_lost_nothing_twice(&lab, &traffic.stop());
+    lab.stop(Site::Remote).unwrap();
+}

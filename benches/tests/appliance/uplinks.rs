@@ -2,6 +2,7 @@
 //! and come back under traffic.
 
 mod dhcp;
+mod path;
 mod pppoe;
 
 use std::net::{IpAddr, Ipv4Addr};
