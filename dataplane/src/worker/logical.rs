@@ -323,18 +323,25 @@ impl WayIn {
 impl Worker {
     /// Takes the frames of a burst that are for logical ports on the port, before the
     /// others are looked at.
-    // Cold where it is called: ports that carry none are not to pay for it.
-    #[cold]
     #[inline(never)]
     pub(super) fn take_tagged(&mut self, port: usize, burst: &mut Burst) {
+        let (mut taken, mut taken_octets) = (0, 0);
         let mut others = Burst::new();
         for frame in burst.drain(..) {
-            if let Err(other) = self.take_if_tagged(port, frame) {
-                // There is room for a burst.
-                let _ = others.push(other);
+            let octets = frame.len() as u64;
+            match self.take_if_tagged(port, frame) {
+                Ok(()) => {
+                    taken += 1;
+                    taken_octets += octets;
+                }
+                Err(other) => {
+                    // There is room for a burst.
+                    let _ = others.push(other);
+                }
             }
         }
         *burst = others;
+        self.io.received_burst(port, taken, taken_octets);
     }
 
     /// Gives back what is for no logical port, or wrong: all that keeps its order.

@@ -38,6 +38,9 @@ impl Worker {
             work += received;
             let mut source = port;
             loop {
+                if self.receive[source].carries {
+                    self.take_tagged(source, &mut burst);
+                }
                 self.take_apart(source, &mut burst);
                 self.eliminate(source);
                 self.send_mail();
@@ -121,9 +124,6 @@ impl Worker {
     #[inline(always)]
     fn take_others(&mut self, port: usize, burst: &mut Burst) -> u64 {
         let octets = burst.iter().map(|frame| frame.len() as u64).sum();
-        if self.receive[port].carries {
-            self.take_tagged(port, burst);
-        }
         let Some((table, forwards)) = self.tables.only_table(port) else {
             for frame in burst.drain(..) {
                 self.take_frame(port, frame);
