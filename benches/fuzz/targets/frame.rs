@@ -5,7 +5,7 @@
 use dataplane::checksum;
 use dataplane::headers::l2tp::L2tp;
 use dataplane::headers::udp::Udp;
-use dataplane::headers::{ethernet, ha, icmpv6, ipv4, ipv6, l2tp, ppp, udp};
+use dataplane::headers::{ethernet, ha, icmpv6, ipv4, ipv6, l2tp, ppp, pppoe, udp, vlan};
 use dataplane::transform::{clamp_mss, fragment};
 use libfuzzer_sys::fuzz_target;
 
@@ -16,7 +16,7 @@ fuzz_target!(|octets: &[u8]| {
     let _ = ppp::protocol(octets);
     inner(octets);
 
-    let mut frame = octets.to_vec();
+    let mut frame = unwrapped(octets.to_vec());
     if ethernet::parse(&frame).is_none() {
         return;
     }
@@ -24,6 +24,47 @@ fuzz_target!(|octets: &[u8]| {
     repair(packet);
     outer(packet);
 });
+
+/// A frame without what logical ports take off it: its tags, and PPPoE.
+fn unwrapped(mut frame: Vec<u8>) -> Vec<u8> {
+    const ADDRESSES_OCTETS: usize = ethernet::ADDRESSES_OCTETS;
+    let ether_type = |frame: &[u8]| ethernet::parse(frame).map(|header| header.ether_type);
+    while ether_type(&frame) == Some(ethernet::ETHER_TYPE_VLAN) {
+        let Some(identifier) = vlan::identifier(&frame) else {
+            return frame;
+        };
+        assert_eq!(
+            vlan::identifier(
+                &[&frame[..ADDRESSES_OCTETS], &vlan::tag(identifier), &[0; 2]].concat()
+            ),
+            Some(identifier)
+        );
+        frame.drain(ADDRESSES_OCTETS..ADDRESSES_OCTETS + vlan::TAG_OCTETS);
+    }
+    let parsed = pppoe::parse(&frame);
+    if ether_type(&frame) != Some(ethernet::ETHER_TYPE_PPPOE_SESSION) {
+        return frame;
+    }
+    let Ok(found) = parsed else {
+        return frame;
+    };
+    let information = &frame[found.information_range.clone()];
+    let Some(ether_type) = pppoe::ether_type(found.protocol) else {
+        return frame;
+    };
+    let addresses = &frame[..ADDRESSES_OCTETS];
+    // Written again, in the form that we give it, it says the same.
+    let header = pppoe::header(found.session, ether_type, information.len())
+        .expect("it is no longer than before");
+    let again = [addresses, &header, information].concat();
+    let same = pppoe::parse(&again).expect("a sound frame");
+    assert_eq!(
+        (same.session, same.protocol),
+        (found.session, found.protocol)
+    );
+    assert_eq!(&again[same.information_range], information);
+    [addresses, &ether_type.to_be_bytes(), information].concat()
+}
 
 /// Makes the header's checksum right, which the fuzzer would not find out.
 fn repair(packet: &mut [u8]) {
