@@ -4,7 +4,7 @@
 //!   What it does to them is the crate `wan-model`.
 //! - [`lab`]: two sites with their LAN hosts and uplinks in network namespaces, and everything that can be done to them.
 //! - [`guest`]: a kernel with PPP; [`concentrator`]: an access concentrator of others' making in it.
-//! - [`dhcp_server`]: a DHCP server of others' making.
+//! - [`dhcp_server`]: a DHCP server of others' making; [`ipv6_isp`]: an ISP's IPv6.
 //! - [`traffic`], [`transfer`], [`ping`], [`iperf`]: what the LAN hosts send each other, and what arrived; [`snmp`]: what
 //!   their kernels counted.
 //! - [`junk`], [`flood`]: what strangers send, and how much of it they get answered.
@@ -23,6 +23,7 @@ pub mod frame_socket;
 pub mod guest;
 pub mod histogram;
 pub mod iperf;
+pub mod ipv6_isp;
 pub mod junk;
 pub mod lab;
 pub mod netns;

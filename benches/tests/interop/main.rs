@@ -5,6 +5,7 @@
 //! `scripts/test` installs the peers, and leaves out, and names, the tests of those that cannot run on the machine.
 
 mod dhcp;
+mod ipv6;
 mod l2tpns;
 mod pppoe;
 mod radius;
