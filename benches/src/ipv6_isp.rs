@@ -13,8 +13,10 @@ use crate::process::Process;
 const RADVD: &str = "/usr/sbin/radvd";
 const DHCPD: &str = "/usr/sbin/dhcpd";
 const START_LIMIT: Duration = Duration::from_secs(10);
-/// The ISP's end of the line.
-const INTERFACE: &str = "line";
+/// The ISP's end of a line of its own.
+const LINE: &str = "line";
+/// The laboratory's end towards the remote site.
+const REMOTE: &str = "remote";
 /// The customer's.
 pub const CUSTOMER_INTERFACE: &str = "uplink";
 /// What radvd says of the line's MTU.
@@ -23,14 +25,17 @@ pub const MTU: u16 = 1480;
 pub const RENEWAL_S: u64 = 3;
 pub const REBINDING_S: u64 = 8;
 
-/// The ISP's end, with its servers; dropping it kills them and deletes both namespaces and
-/// the directory.
+/// The ISP's end, with its servers; dropping it kills them, and deletes what was made for them.
 pub struct Ipv6Isp {
     isp: Namespace,
-    pub customer: Namespace,
+    interface: &'static str,
+    /// The other end of a line of its own.
+    pub customer: Option<Namespace>,
     directory: PathBuf,
     /// The line has 2001:db8:NETWORK::/64, and delegates from 2001:db8:NETWORK:100:: on.
     network: u16,
+    /// What is on the line besides, for whoever has an address already.
+    before: Option<u16>,
     radvd: Option<Process>,
     dhcpd: Option<Process>,
 }
@@ -41,36 +46,65 @@ impl Ipv6Isp {
     /// # Errors
     /// `NotFound` where a package is not installed; when a namespace cannot be made.
     pub fn build(name: &str, directory: &Path) -> io::Result<Self> {
+        let customer = Namespace::named(format!("{name}-customer"));
+        let this = Self {
+            isp: Namespace::named(format!("{name}-isp")),
+            interface: LINE,
+            customer: Some(customer.clone()),
+            directory: directory.to_owned(),
+            network: 1,
+            before: None,
+            radvd: None,
+            dhcpd: None,
+        };
+        this.prepare()?;
+        this.isp.create()?;
+        customer.create()?;
+        // The customer's kernel is to keep out of it.
+        customer.sysctl("ipv6/conf/default/disable_ipv6", "1")?;
+        this.isp.sysctl("ipv6/conf/default/accept_dad", "0")?;
+        this.isp.sysctl("ipv6/conf/all/forwarding", "1")?;
+        let peer = format!("{CUSTOMER_INTERFACE} netns {}", customer.name());
+        this.isp
+            .ip(&format!("link add {LINE} type veth peer name {peer}"))?;
+        this.isp.ip(&format!("link set {LINE} up"))?;
+        customer.ip(&format!("link set {CUSTOMER_INTERFACE} up"))?;
+        this.isp.switch_offloads_off(LINE)?;
+        Ok(this)
+    }
+
+    /// In an ISP's namespace of the laboratory, for the remote site; no server runs yet. The head's packets reach the
+    /// remote's network without a router.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn in_lab(isp: &Namespace, directory: &Path) -> io::Result<Self> {
+        let this = Self {
+            isp: isp.clone(),
+            interface: REMOTE,
+            customer: None,
+            directory: directory.join("ipv6-isp"),
+            network: 1,
+            before: None,
+            radvd: None,
+            dhcpd: None,
+        };
+        this.prepare()?;
+        isp.sysctl("ipv6/conf/remote/accept_dad", "0")?;
+        isp.sysctl("ipv6/conf/remote/disable_ipv6", "0")?;
+        isp.sysctl("ipv6/conf/all/forwarding", "1")?;
+        isp.switch_offloads_off(REMOTE)?;
+        Ok(this)
+    }
+
+    fn prepare(&self) -> io::Result<()> {
         for (program, package) in [(RADVD, "radvd"), (DHCPD, "isc-dhcp-server")] {
             if !Path::new(program).is_file() {
                 let text = format!("NOT TESTED: no {program} here (Debian's package {package})");
                 return Err(io::Error::new(ErrorKind::NotFound, text));
             }
         }
-        fs::create_dir_all(directory)?;
-        let this = Self {
-            isp: Namespace::named(format!("{name}-isp")),
-            customer: Namespace::named(format!("{name}-customer")),
-            directory: directory.to_owned(),
-            network: 1,
-            radvd: None,
-            dhcpd: None,
-        };
-        this.isp.create()?;
-        this.customer.create()?;
-        // The customer's kernel is to keep out of it.
-        this.customer
-            .sysctl("ipv6/conf/default/disable_ipv6", "1")?;
-        this.isp.sysctl("ipv6/conf/default/accept_dad", "0")?;
-        this.isp.sysctl("ipv6/conf/all/forwarding", "1")?;
-        let peer = format!("{CUSTOMER_INTERFACE} netns {}", this.customer.name());
-        this.isp
-            .ip(&format!("link add {INTERFACE} type veth peer name {peer}"))?;
-        this.isp.ip(&format!("link set {INTERFACE} up"))?;
-        this.customer
-            .ip(&format!("link set {CUSTOMER_INTERFACE} up"))?;
-        this.isp.switch_offloads_off(INTERFACE)?;
-        Ok(this)
+        fs::create_dir_all(&self.directory)
     }
 
     /// The line's network; 64 bits.
@@ -86,12 +120,12 @@ impl Ipv6Isp {
     pub fn renumber(&mut self, network: u16) -> io::Result<()> {
         self.stop();
         self.isp
-            .ip(&format!("addr flush dev {INTERFACE} scope global"))?;
+            .ip(&format!("addr flush dev {} scope global", self.interface))?;
         let leases = self.directory.join("leases");
         if leases.exists() {
             fs::remove_file(leases)?;
         }
-        self.network = network;
+        self.before = Some(std::mem::replace(&mut self.network, network));
         self.start()
     }
 
@@ -101,8 +135,10 @@ impl Ipv6Isp {
     /// When one does not serve within some seconds, with its log.
     pub fn start(&mut self) -> io::Result<()> {
         let own = Ipv6Addr::from_bits(self.network().to_bits() | 1);
-        self.isp
-            .ip(&format!("addr replace {own}/64 dev {INTERFACE} nodad"))?;
+        self.isp.ip(&format!(
+            "addr replace {own}/64 dev {} nodad",
+            self.interface
+        ))?;
         self.start_dhcpd()?;
         let configuration = self.written("radvd.conf", &self.radvd_configuration())?;
         let mut command = self.isp.command(RADVD);
@@ -131,7 +167,7 @@ impl Ipv6Isp {
         let mut command = self.isp.command(DHCPD);
         command.args(["-6", "-f", "-d", "--no-pid"]);
         command.arg("-cf").arg(configuration);
-        command.arg("-lf").arg(leases).arg(INTERFACE);
+        command.arg("-lf").arg(leases).arg(self.interface);
         let log = self.written("dhcpd.log", "")?;
         let mut dhcpd = Process::start(&mut command, &log)?;
         dhcpd.wait_for(START_LIMIT, |log| log.contains("Server starting service"))?;
@@ -163,9 +199,12 @@ impl Ipv6Isp {
     }
 
     fn radvd_configuration(&self) -> String {
-        let network = self.network();
+        let (network, interface) = (self.network(), self.interface);
+        let before = self.before.map_or_else(String::new, |network| {
+            format!("prefix 2001:db8:{network}::/64 {{ AdvOnLink on; AdvAutonomous off; }};")
+        });
         format!(
-            "interface {INTERFACE} {{
+            "interface {interface} {{
                 AdvSendAdvert on;
                 MinRtrAdvInterval 3;
                 MaxRtrAdvInterval 4;
@@ -178,6 +217,7 @@ impl Ipv6Isp {
                     AdvPreferredLifetime 300;
                     AdvValidLifetime 600;
                 }};
+                {before}
                 RDNSS 2001:db8::53 {{ AdvRDNSSLifetime 60; }};
             }};
             "
@@ -205,7 +245,10 @@ impl Ipv6Isp {
 impl Drop for Ipv6Isp {
     fn drop(&mut self) {
         self.stop();
-        for namespace in [&self.isp, &self.customer] {
+        let Some(customer) = &self.customer else {
+            return;
+        };
+        for namespace in [&self.isp, customer] {
             if let Err(error) = namespace.delete() {
                 eprintln!("{} is still there: {error}", namespace.name());
             }

@@ -32,6 +32,7 @@ fuzz_target!(|octets: &[u8]| {
         ],
         forward: true,
         point_to_point: false,
+        on_link: Vec::new(),
     };
     neighbours.add_interface(now, lan);
     let remote = Prefix::host(Ipv4Addr::new(192, 168, 1, 2));

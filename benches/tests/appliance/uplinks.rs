@@ -2,6 +2,7 @@
 //! and come back under traffic.
 
 mod dhcp;
+mod ipv6;
 mod path;
 mod pppoe;
 

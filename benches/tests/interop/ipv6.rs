@@ -51,6 +51,7 @@ impl Uplink {
             addresses: Vec::new(),
             forward: false,
             point_to_point: false,
+            on_link: Vec::new(),
         };
         neighbours.add_interface(Duration::ZERO, interface);
         let mut uplink = Self {
@@ -188,7 +189,7 @@ fn isp(name: &str) -> Ipv6Isp {
 #[test]
 fn radvd_and_dhcpd_give_renew_and_take_back() {
     let mut isp = isp("a");
-    let customer = isp.customer.clone();
+    let customer = isp.customer.clone().expect("the line is its own");
     joined(customer.spawn(move || {
         let mut uplink = Uplink::new()?;
         let network = isp.network();
@@ -247,7 +248,7 @@ fn radvd_and_dhcpd_give_renew_and_take_back() {
 #[test]
 fn a_cable_in_another_socket_has_other_networks_within_seconds() {
     let mut isp = isp("b");
-    let customer = isp.customer.clone();
+    let customer = isp.customer.clone().expect("the line is its own");
     joined(customer.spawn(move || {
         let mut uplink = Uplink::new()?;
         let network = isp.network();
@@ -274,7 +275,7 @@ fn a_cable_in_another_socket_has_other_networks_within_seconds() {
 #[test]
 fn dhcpd_is_told_of_a_conflict() {
     let isp = isp("c");
-    let customer = isp.customer.clone();
+    let customer = isp.customer.clone().expect("the line is its own");
     joined(customer.spawn(move || {
         let mut uplink = Uplink::new()?;
         let network = isp.network();

@@ -58,6 +58,8 @@ pub(super) struct InterfaceState {
     pub(super) uplink: Uplink,
     /// What the workers were told last.
     installed: Option<Arc<InterfaceSpec>>,
+    /// Networks whose hosts are neighbours, besides those of the addresses.
+    on_link: Vec<Prefix>,
     /// The routes that it offers.
     offered: BTreeMap<(Prefix, Source), NextHop>,
     /// Neighbours that are not asked for: the far end of a PPPoE line.
@@ -73,6 +75,7 @@ impl InterfaceState {
             mtu: 0,
             uplink: Uplink::default(),
             installed: None,
+            on_link: Vec::new(),
             offered: BTreeMap::new(),
             far_end: BTreeMap::new(),
         }
@@ -236,6 +239,11 @@ impl Engine {
             .iter()
             .map(|own| (own.address, own.prefix_length))
             .collect();
+        let on_link: Vec<Prefix> = state
+            .uplink
+            .assignments()
+            .flat_map(|(_, it)| it.on_link.iter().copied())
+            .collect();
         let facts = host::Interface {
             id,
             port: port.id,
@@ -243,6 +251,7 @@ impl Engine {
             mac: port.mac,
             addresses: own.clone(),
             forward: config.forward,
+            on_link: on_link.clone(),
             point_to_point: config.pppoe.is_some(),
         };
         let spec = InterfaceSpec {
@@ -254,19 +263,21 @@ impl Engine {
             forward: config.forward,
         };
         let before = state.installed.clone();
-        if before.as_deref() != Some(&spec) {
-            let spec = Arc::new(spec);
+        let spec = Arc::new(spec);
+        if before.as_ref() != Some(&spec) {
             self.interfaces[place].installed = Some(Arc::clone(&spec));
             self.command(Command::SetInterface(Arc::clone(&spec)));
-            match before {
-                None => self.neighbours.add_interface(now, facts),
-                Some(before) => {
-                    if before.addresses != spec.addresses {
-                        self.neighbours.set_addresses(now, id, own);
-                    }
-                    if before.mtu != spec.mtu {
-                        self.fit_links(now, place);
-                    }
+        }
+        let before_on_link =
+            std::mem::replace(&mut self.interfaces[place].on_link, on_link.clone());
+        match before {
+            None => self.neighbours.add_interface(now, facts),
+            Some(before) => {
+                if before.addresses != spec.addresses || before_on_link != on_link {
+                    self.neighbours.set_addresses(now, id, own, on_link);
+                }
+                if before.mtu != spec.mtu {
+                    self.fit_links(now, place);
                 }
             }
         }

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use dataplane::command::{InterfaceId, PortId};
+use dataplane::command::{InterfaceId, PortId, Prefix};
 
 use super::proxy::Proxy;
 
@@ -170,12 +170,19 @@ impl Neighbours {
         self.interfaces.remove(&id);
     }
 
-    /// Gives an interface other addresses. Those that are new are announced, and
+    /// Gives an interface other addresses and neighbouring networks. Addresses that are new are announced, and
     /// neighbours of a network that went are forgotten.
-    pub fn set_addresses(&mut self, now: Duration, id: InterfaceId, addresses: Vec<(IpAddr, u8)>) {
+    pub fn set_addresses(
+        &mut self,
+        now: Duration,
+        id: InterfaceId,
+        addresses: Vec<(IpAddr, u8)>,
+        on_link: Vec<Prefix>,
+    ) {
         let Some(interface) = self.interfaces.get_mut(&id) else {
             return;
         };
+        interface.spec.on_link = on_link;
         let before = std::mem::replace(&mut interface.spec.addresses, addresses);
         let spec = interface.spec.clone();
         let link_up = interface.link_up;

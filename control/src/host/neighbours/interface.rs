@@ -14,6 +14,9 @@ pub struct Interface {
     /// Own addresses, each with its prefix length; without the link-local one
     /// of IPv6, which every interface has.
     pub addresses: Vec<(IpAddr, u8)>,
+    /// Networks whose hosts are neighbours although no own address is in them (RFC
+    /// 4861, 6.3.4).
+    pub on_link: Vec<Prefix>,
     /// Whether packets that arrive here may be routed onwards. Where they may
     /// not, no address of others is answered for.
     pub forward: bool,
@@ -55,7 +58,7 @@ impl Interface {
         address == self.link_local() || self.addresses.iter().any(|&(own, _)| own == address)
     }
 
-    /// Our address in the connected subnet that `address` is a host of.
+    /// Our address towards `address`, a host of a connected subnet.
     pub(super) fn own_address_towards(&self, address: IpAddr) -> Option<IpAddr> {
         match address {
             IpAddr::V6(address) if address.is_unicast_link_local() => {
@@ -65,8 +68,19 @@ impl Interface {
                 .addresses
                 .iter()
                 .find(|&&(own, length)| is_host(Prefix::new(own, length), address))
+                .or_else(|| self.own_address_beside(address))
                 .map(|&(own, _)| own),
         }
+    }
+
+    /// Our address, for a host of a network in which we have none.
+    fn own_address_beside(&self, address: IpAddr) -> Option<&(IpAddr, u8)> {
+        let mut on_link = self.on_link.iter();
+        if !on_link.any(|&network| is_host(network, address)) {
+            return None;
+        }
+        let of_family = |&&(own, _): &&(IpAddr, u8)| own.is_ipv4() == address.is_ipv4();
+        self.addresses.iter().find(of_family)
     }
 
     /// Whether it speaks IPv6 of its own accord.

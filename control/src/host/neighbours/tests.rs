@@ -36,6 +36,7 @@ fn lan() -> Interface {
         addresses: vec![(OURS.into(), 24)],
         forward: true,
         point_to_point: false,
+        on_link: Vec::new(),
     }
 }
 

@@ -493,3 +493,18 @@ proptest! {
         }
     }
 }
+
+/// An address by DHCPv6 is in no network; that routers say which one is on the link is enough.
+#[test]
+fn hosts_of_a_network_without_an_address_of_ours_are_asked_for_when_it_is_on_the_link() {
+    let mut neighbours = neighbours();
+    let beside = Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 9);
+    neighbours.handle_missing(seconds(1), LAN, beside.into(), vec![1]);
+    assert_eq!(drain(&mut neighbours), []);
+    assert_eq!(neighbours.counters().no_host_dropped, 1);
+    let network = Prefix::new(beside, 64);
+    neighbours.set_addresses(seconds(1), LAN, vec![(OURS.into(), 128)], vec![network]);
+    drain(&mut neighbours);
+    neighbours.handle_missing(seconds(2), LAN, beside.into(), vec![1]);
+    assert_eq!(drain(&mut neighbours), [ask_all(beside)]);
+}
