@@ -4,6 +4,7 @@
 
 pub mod ppp;
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 /// The fuzzer's octets, taken from the front; zeros and emptiness when there are no more.
@@ -93,4 +94,32 @@ impl<'a> Input<'a> {
         }
         sent
     }
+}
+
+/// A frame with an ICMPv6 message from a neighbour, its checksum made right.
+#[must_use]
+pub fn neighbour_message(
+    macs: [[u8; 6]; 2],
+    [source, destination]: [Ipv6Addr; 2],
+    mut message: Vec<u8>,
+) -> Vec<u8> {
+    let [high, low] = (message.len() as u16).to_be_bytes();
+    let mut pseudo = source.octets().to_vec();
+    pseudo.extend(destination.octets());
+    pseudo.extend([high, low, 0, 58]);
+    pseudo.extend(&message);
+    let words = pseudo.chunks(2);
+    let sum: u32 = words
+        .map(|word| u32::from(word[0]) << 8 | u32::from(*word.get(1).unwrap_or(&0)))
+        .sum();
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    message[2..4].copy_from_slice(&(!(sum as u16)).to_be_bytes());
+    let [source_mac, destination_mac] = macs;
+    let mut frame = [destination_mac, source_mac].concat();
+    frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, high, low, 58, 255]);
+    frame.extend(source.octets());
+    frame.extend(destination.octets());
+    frame.extend(message);
+    frame
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use control::host::{Action, Cause, Icmp, Interface, Neighbours, too_big};
 use dataplane::command::{InterfaceId, NextHop, PortId, Prefix, SetId, TableId};
-use fuzz::Input;
+use fuzz::{Input, neighbour_message};
 use libfuzzer_sys::fuzz_target;
 
 const LAN: InterfaceId = InterfaceId(0);
@@ -97,24 +97,8 @@ fn discovery(input: &mut Input<'_>) -> Vec<u8> {
     let mut message = vec![kind, 0, 0, 0, flags, 0, 0, 0];
     message.extend(target.octets());
     message.extend(input.short());
-    let [high, low] = (message.len() as u16).to_be_bytes();
-    let mut pseudo = source.octets().to_vec();
-    pseudo.extend(destination.octets());
-    pseudo.extend([high, low, 0, 58]);
-    pseudo.extend(&message);
-    let words = pseudo.chunks(2);
-    let sum: u32 = words
-        .map(|word| u32::from(word[0]) << 8 | u32::from(*word.get(1).unwrap_or(&0)))
-        .sum();
-    let sum = (sum & 0xffff) + (sum >> 16);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    message[2..4].copy_from_slice(&(!(sum as u16)).to_be_bytes());
-    let mut frame = vec![0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd];
-    frame.extend([0x60, 0, 0, 0, high, low, 58, 255]);
-    frame.extend(source.octets());
-    frame.extend(destination.octets());
-    frame.extend(message);
-    frame
+    let macs = [[2, 0, 0, 0, 0, 2], [0x33, 0x33, 0, 0, 0, 1]];
+    neighbour_message(macs, [source, destination], message)
 }
 
 fn icmp(packet: &[u8]) {
