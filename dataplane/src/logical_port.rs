@@ -26,7 +26,7 @@ pub enum LogicalPortProblem {
     Vlan(u16),
     /// Another logical port has this VLAN of its carrier.
     SameVlan(u16),
-    /// It would be on more VLANs than [`MAX_TAGS`].
+    /// It would be on more VLANs than two.
     TooManyTags,
     /// PPPoE carries IP packets alone.
     OnPppoe,

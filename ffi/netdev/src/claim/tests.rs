@@ -78,7 +78,7 @@ fn has_flag(flag: i32) -> bool {
 }
 
 fn lets_all_multicast_in() -> bool {
-    has_flag(nix::libc::IFF_ALLMULTI)
+    has_flag(libc::IFF_ALLMULTI)
 }
 
 #[test]
@@ -96,11 +96,11 @@ fn multicast_comes_in_while_an_interface_is_claimed() {
 fn everything_comes_in_when_asked_for_and_while_an_interface_is_claimed() {
     with_veth(|| {
         let mut claimed = claim("va").unwrap();
-        assert!(!has_flag(nix::libc::IFF_PROMISC));
+        assert!(!has_flag(libc::IFF_PROMISC));
         claimed.hear_everything().unwrap();
-        assert!(has_flag(nix::libc::IFF_PROMISC));
+        assert!(has_flag(libc::IFF_PROMISC));
         drop(claimed);
-        assert!(!has_flag(nix::libc::IFF_PROMISC));
+        assert!(!has_flag(libc::IFF_PROMISC));
     });
 }
 
