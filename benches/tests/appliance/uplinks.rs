@@ -2,6 +2,7 @@
 //! and come back under traffic.
 
 mod dhcp;
+mod expiry;
 mod ipv6;
 mod path;
 mod pppoe;

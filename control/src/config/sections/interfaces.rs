@@ -150,7 +150,8 @@ fn gateways(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Vec<IpAdd
 fn asked(section: &mut Section<'_>, problems: &mut Problems<'_>, words: &[Word]) -> Asked {
     let dhcp = dhcp(section, problems);
     let asks = |word| words.contains(&word);
-    if dhcp.is_some() && !asks(Word::Dhcp) {
+    let addresses_sound = problems.sound(&section.path.key("addresses"));
+    if dhcp.is_some() && !asks(Word::Dhcp) && addresses_sound {
         problems.error(
             &section.path.key("dhcp"),
             "no address is asked for by DHCP here",
