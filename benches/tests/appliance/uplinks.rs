@@ -6,6 +6,7 @@ mod expiry;
 mod ipv6;
 mod path;
 mod pppoe;
+mod relay;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
