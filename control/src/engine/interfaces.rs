@@ -16,7 +16,7 @@ use super::path_mtu::overhead;
 use super::rib::Source;
 use super::uplink::{GivenBy, Uplink};
 use super::{Engine, LINK_LOCAL_LENGTH};
-use crate::addressing::delegated_address;
+use crate::addressing::{Assignment, delegated_address};
 use crate::config::Config;
 use crate::host::{self, link_local};
 use crate::l2tp::TunnelId;
@@ -56,6 +56,8 @@ pub(super) struct InterfaceState {
     /// Largest IP packet, octets.
     pub(super) mtu: u16,
     pub(super) uplink: Uplink,
+    /// What the uplink had been given when that was last looked at.
+    pub(super) given: Vec<Assignment>,
     /// What the workers were told last.
     installed: Option<Arc<InterfaceSpec>>,
     /// Networks whose hosts are neighbours, besides those of the addresses.
@@ -74,6 +76,7 @@ impl InterfaceState {
             gateways: Vec::new(),
             mtu: 0,
             uplink: Uplink::default(),
+            given: Vec::new(),
             installed: None,
             on_link: Vec::new(),
             offered: BTreeMap::new(),
@@ -83,6 +86,13 @@ impl InterfaceState {
 
     pub(super) fn has(&self, address: IpAddr) -> bool {
         self.addresses.iter().any(|own| own.address == address)
+    }
+
+    /// Whether the uplink has been given something else since that was last looked
+    /// at, if only more time.
+    pub(super) fn has_news(&self) -> bool {
+        let given = self.uplink.assignments().map(|(_, assignment)| assignment);
+        !given.eq(&self.given)
     }
 }
 
@@ -102,36 +112,39 @@ impl Engine {
         self.settle_neighbours(now);
     }
 
-    /// Brings everything in line with what the interface has been given.
+    /// Brings everything in line with what the interface has been given, and so
+    /// those that have networks out of what was delegated to it.
     pub(super) fn refresh_interface(&mut self, now: Duration, place: usize) {
+        self.refresh(now, place);
+        let places = 0..self.config.interfaces.len();
+        let dependent: Vec<usize> = places
+            .filter(|&other| {
+                let delegated = self.config.interfaces[other].delegated;
+                delegated.is_some_and(|delegated| delegated.from == place)
+            })
+            .collect();
+        for other in dependent {
+            self.refresh(now, other);
+        }
+        self.settle_neighbours(now);
+    }
+
+    fn refresh(&mut self, now: Duration, place: usize) {
         let before: Vec<IpAddr> = addresses(&self.interfaces[place].addresses);
         self.look_up(place);
         self.install(now, place);
         self.offer_routes(place);
         self.tell_lan(now, place);
         let state = &self.interfaces[place];
-        let is_new = |own: &IpAddr| !before.contains(own);
-        if addresses(&state.addresses).iter().any(is_new) {
-            self.hurry_dialers(now, self.config.interfaces[place].table);
-        }
-        if before.iter().any(|&old| !self.interfaces[place].has(old)) {
+        let is_new = addresses(&state.addresses)
+            .iter()
+            .any(|own| !before.contains(own));
+        // What ends here is to be dialled anew from what is new.
+        if before.iter().any(|&old| !state.has(old)) {
             self.end_tunnels_without_address(now);
         }
-        self.refresh_delegated(now, place);
-        self.settle_neighbours(now);
-    }
-
-    /// Networks out of what is delegated to an interface.
-    fn refresh_delegated(&mut self, now: Duration, from: usize) {
-        let places = 0..self.config.interfaces.len();
-        let to: Vec<usize> = places
-            .filter(|&place| {
-                let delegated = self.config.interfaces[place].delegated;
-                delegated.is_some_and(|delegated| delegated.from == from)
-            })
-            .collect();
-        for place in to {
-            self.refresh_interface(now, place);
+        if is_new {
+            self.hurry_dialers(now, self.config.interfaces[place].table);
         }
     }
 
@@ -143,6 +156,8 @@ impl Engine {
         let gateways = self.gateways_of(place, &addresses);
         let mtu = self.mtu_of(place);
         let state = &mut self.interfaces[place];
+        let given = state.uplink.assignments();
+        state.given = given.map(|(_, assignment)| assignment.clone()).collect();
         state.addresses = addresses;
         state.gateways = gateways;
         state.mtu = mtu;
@@ -346,6 +361,11 @@ impl Engine {
                 routes.insert((network, Source::Connected(id)), via(None));
             }
         }
+        // What of it is on no interface must not go back and forth between the
+        // ISP and us (RFC 7084, WPD-5).
+        for network in state.uplink.delegated() {
+            routes.insert((network.prefix, Source::Gateway(id)), NextHop::Blackhole);
+        }
         for gateway in &state.gateways {
             let source = match gateway.given_by {
                 GivenBy::Configuration => Source::Static,
@@ -354,11 +374,6 @@ impl Engine {
             // Every destination of its family.
             let everything = Prefix::new(gateway.address, 0);
             routes.insert((everything, source), via(Some(gateway.address)));
-        }
-        // What of it is on no interface must not go back and forth between the
-        // ISP and us (RFC 7084, WPD-5).
-        for network in state.uplink.delegated() {
-            routes.insert((network.prefix, Source::Gateway(id)), NextHop::Blackhole);
         }
         routes
     }

@@ -3,8 +3,10 @@
 mod books;
 mod chaos;
 mod families;
+mod given;
 mod invariants;
 mod ipv6;
+mod isp;
 mod kick;
 mod lac;
 mod mixture;
@@ -17,6 +19,7 @@ mod plain;
 mod ppp;
 mod remotes;
 mod simulation;
+mod uplinks;
 mod workers;
 mod world;
 

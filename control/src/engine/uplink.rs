@@ -56,7 +56,6 @@ pub(super) struct Uplink {
     pub(super) routers: Option<RouterDiscovery>,
     pub(super) dhcpv6: Option<Dhcpv6Client>,
     pub(super) pppoe: Option<PppoeClient>,
-    /// Whom the hosts here reach DHCP servers by.
     /// Whom the hosts here hear of IPv6.
     pub(super) advertiser: Option<Advertiser>,
     /// Whom they reach DHCP servers by.
@@ -127,17 +126,23 @@ impl Uplink {
         if let Some(client) = &mut self.dhcp {
             client.set_link(now, up);
         }
+        match &mut self.pppoe {
+            Some(client) => client.set_link(now, up),
+            None => self.set_ipv6_link(now, up),
+        }
+        if let Some(advertiser) = &mut self.advertiser {
+            advertiser.set_link(now, up);
+        }
+    }
+
+    /// The same for those who ask over IPv6. On a line the session is their link:
+    /// without one nobody hears them, and another may lead to other routers.
+    fn set_ipv6_link(&mut self, now: Duration, up: bool) {
         if let Some(client) = &mut self.routers {
             client.set_link(now, up);
         }
         if let Some(client) = &mut self.dhcpv6 {
             client.set_link(now, up);
-        }
-        if let Some(client) = &mut self.pppoe {
-            client.set_link(now, up);
-        }
-        if let Some(advertiser) = &mut self.advertiser {
-            advertiser.set_link(now, up);
         }
     }
 
@@ -146,14 +151,8 @@ impl Uplink {
         if let Some(client) = &mut self.dhcp {
             client.verify(now);
         }
-        if let Some(client) = &mut self.routers {
-            client.set_link(now, false);
-            client.set_link(now, true);
-        }
-        if let Some(client) = &mut self.dhcpv6 {
-            client.set_link(now, false);
-            client.set_link(now, true);
-        }
+        self.set_ipv6_link(now, false);
+        self.set_ipv6_link(now, true);
     }
 
     fn handle_timeout(&mut self, now: Duration) {
@@ -555,19 +554,21 @@ impl Engine {
                 PppoeAction::SessionUp {
                     id,
                     access_concentrator,
-                } => self.set_line(
-                    place,
-                    Some(PppoeSession {
+                } => {
+                    let session = PppoeSession {
                         id,
                         access_concentrator,
-                    }),
-                ),
-                PppoeAction::SessionDown => self.set_line(place, None),
+                    };
+                    self.set_line(now, place, Some(session));
+                }
+                PppoeAction::SessionDown => self.set_line(now, place, None),
                 PppoeAction::Changed => is_changed = true,
             }
         }
-        if is_changed {
+        if is_changed || self.interfaces[place].has_news() {
             self.refresh_interface(now, place);
+        }
+        if is_changed {
             self.log_addresses(place);
         }
     }
@@ -577,9 +578,11 @@ impl Engine {
         client.poll_action()
     }
 
-    fn set_line(&mut self, place: usize, session: Option<PppoeSession>) {
+    fn set_line(&mut self, now: Duration, place: usize, session: Option<PppoeSession>) {
         let port = self.ports[self.interfaces[place].port].id;
+        let is_up = session.is_some();
         self.command(Command::SetPppoe { port, session });
+        self.interfaces[place].uplink.set_ipv6_link(now, is_up);
     }
 
     fn carry_out(&mut self, place: usize, action: Action) {

@@ -16,7 +16,7 @@ mod client;
 mod discovery;
 mod link;
 #[cfg(test)]
-mod model;
+pub(crate) mod model;
 mod packet;
 #[cfg(test)]
 mod simulation;

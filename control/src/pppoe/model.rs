@@ -14,12 +14,12 @@ use super::discovery::PLAIN_PAYLOAD_OCTETS;
 use super::packet::{Code, Packet, discovery_frame, parse_session, session_frame, tag};
 use crate::ppp::{self, AuthProtocol, LowerLayer, Output, Role};
 
-pub(super) const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
-pub(super) const SERVICE: &str = "internet";
-pub(super) const SERVER_IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-pub(super) const DNS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 53);
+pub(crate) const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+pub(crate) const SERVICE: &str = "internet";
+pub(crate) const SERVER_IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+pub(crate) const DNS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 53);
 
-pub(super) fn settings() -> PppoeSettings {
+pub(crate) fn settings() -> PppoeSettings {
     PppoeSettings {
         username: "site".to_owned(),
         password: "secret".into(),
@@ -39,36 +39,36 @@ pub(super) fn settings() -> PppoeSettings {
     }
 }
 
-pub(super) struct ServedSession {
-    pub(super) host_uniq: Vec<u8>,
-    pub(super) ppp: ppp::Session,
+pub(crate) struct ServedSession {
+    pub(crate) host_uniq: Vec<u8>,
+    pub(crate) ppp: ppp::Session,
     /// The address that this session gives.
-    pub(super) address: Ipv4Addr,
+    pub(crate) address: Ipv4Addr,
     max_payload: u16,
 }
 
-pub(super) struct Model {
-    pub(super) mac: [u8; 6],
-    pub(super) name: String,
+pub(crate) struct Model {
+    pub(crate) mac: [u8; 6],
+    pub(crate) name: String,
     /// Grants payloads up to this by RFC 4638.
-    pub(super) max_payload: Option<u16>,
-    pub(super) mru: u16,
-    pub(super) ipv6: bool,
+    pub(crate) max_payload: Option<u16>,
+    pub(crate) mru: u16,
+    pub(crate) ipv6: bool,
     /// Answers PADR with this error and no session.
-    pub(super) refuses: Option<(u16, &'static str)>,
+    pub(crate) refuses: Option<(u16, &'static str)>,
     /// Answers PADI and nothing else.
-    pub(super) is_dead_end: bool,
-    pub(super) sessions: BTreeMap<u16, ServedSession>,
+    pub(crate) is_dead_end: bool,
+    pub(crate) sessions: BTreeMap<u16, ServedSession>,
     next_session: u16,
     /// The last octet of the next address.
     next_address: u8,
-    pub(super) requests: u32,
+    pub(crate) requests: u32,
     rng: StdRng,
     output: VecDeque<Vec<u8>>,
 }
 
 impl Model {
-    pub(super) fn new(number: u8, rng: StdRng) -> Self {
+    pub(crate) fn new(number: u8, rng: StdRng) -> Self {
         Self {
             mac: [2, 0, 0, 0, 1, number],
             name: format!("ac-{number}"),
@@ -90,7 +90,7 @@ impl Model {
         self.mac.map(|octet| octet ^ 0x5a)
     }
 
-    pub(super) fn handle(&mut self, now: Duration, frame: &[u8]) {
+    pub(crate) fn handle(&mut self, now: Duration, frame: &[u8]) {
         if let Ok(packet) = Packet::parse(frame) {
             self.handle_discovery(now, &packet);
         } else {
@@ -173,7 +173,7 @@ impl Model {
     }
 
     /// PPP begins anew in all sessions, each with another address.
-    pub(super) fn renegotiate(&mut self, now: Duration) {
+    pub(crate) fn renegotiate(&mut self, now: Duration) {
         for (id, before) in std::mem::take(&mut self.sessions) {
             let session = self.link(now, before.host_uniq, before.max_payload);
             self.sessions.insert(id, session);
@@ -259,7 +259,7 @@ impl Model {
     }
 
     /// Ends all sessions by PADT.
-    pub(super) fn terminate(&mut self, tags: &[(u16, &[u8])]) {
+    pub(crate) fn terminate(&mut self, tags: &[(u16, &[u8])]) {
         let ids: Vec<u16> = self.sessions.keys().copied().collect();
         for id in ids {
             self.end(id, tags);
@@ -267,26 +267,26 @@ impl Model {
     }
 
     /// Forgets everything, and says nothing.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.sessions.clear();
         self.output.clear();
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Duration) {
+    pub(crate) fn handle_timeout(&mut self, now: Duration) {
         for session in self.sessions.values_mut() {
             session.ppp.handle_timeout(now);
         }
         self.collect();
     }
 
-    pub(super) fn next_timeout(&self) -> Option<Duration> {
+    pub(crate) fn next_timeout(&self) -> Option<Duration> {
         let sessions = self.sessions.values();
         sessions
             .filter_map(|session| session.ppp.next_timeout())
             .min()
     }
 
-    pub(super) fn poll(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn poll(&mut self) -> Option<Vec<u8>> {
         self.output.pop_front()
     }
 }

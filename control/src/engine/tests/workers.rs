@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use dataplane::command::{
-    Command, NextHop, Prefix, SessionId, SessionSpec, SetId, SetSpec, TableId,
+    Command, InterfaceId, InterfaceSpec, NextHop, Prefix, SessionId, SessionSpec, SetId, SetSpec,
+    TableId,
 };
 use dataplane::headers::ha::{HaHeader, Kind};
 use dataplane::headers::lcp;
@@ -18,6 +19,7 @@ pub(super) struct Workers {
     pub(super) sessions: HashMap<SessionId, Arc<SessionSpec>>,
     by_wire_ids: HashMap<(u16, u16), SessionId>,
     pub(super) sets: HashMap<SetId, Arc<SetSpec>>,
+    pub(super) interfaces: BTreeMap<InterfaceId, Arc<InterfaceSpec>>,
     /// Wire ids of sessions that were removed.
     closed: BTreeSet<(u16, u16)>,
 }
@@ -45,6 +47,9 @@ impl Workers {
                 let ids = (spec.local_tunnel, spec.local_session);
                 assert_eq!(self.by_wire_ids.remove(&ids), Some(id), "ids used twice");
                 self.closed.insert(ids);
+            }
+            Command::SetInterface(spec) => {
+                self.interfaces.insert(spec.id, spec);
             }
             Command::SetSet(spec) => {
                 self.sets.insert(spec.id, spec);

@@ -14,6 +14,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::families::{datagram, host_ipv6};
+use super::isp::{DHCP_SERVER, Isp};
 use super::network::{Fate, Flight, Line};
 use super::workers::{PPP_IPV4, PPP_IPV6, Workers, copy, digest, plain};
 use crate::config::Config;
@@ -153,6 +154,8 @@ pub(super) struct World {
     pub(super) outside_addresses: BTreeSet<IpAddr>,
     /// Datagrams to a port that a NAT has given up.
     pub(super) to_old_mappings: u64,
+    /// The ISPs that give the sites their addresses, by site and port.
+    pub(super) isps: BTreeMap<(usize, PortId), Isp>,
     /// Datagrams to an address that nobody has.
     pub(super) to_nobody: u64,
     /// Control messages of this type are dropped.
@@ -223,6 +226,7 @@ impl World {
             order: 0,
             lines: [Line::default(); LINKS],
             mappings: BTreeMap::new(),
+            isps: BTreeMap::new(),
             to_old_mappings: 0,
             to_nobody: 0,
             dropped_message_type: None,
@@ -258,6 +262,15 @@ impl World {
         of.forgiven_until = self.now + FORGIVEN_AFTER_START;
         let now = clock.read(self.now);
         of.engine = Some(Engine::new(now, of.config.clone(), ports.collect(), seed));
+        let asking: Vec<PortId> = self
+            .isps
+            .keys()
+            .filter(|it| it.0 == site)
+            .map(|it| it.1)
+            .collect();
+        for port in asking {
+            self.set_link(site, port, true);
+        }
         self.carry_out(site);
     }
 
@@ -489,6 +502,7 @@ impl World {
                     let answer = addresses.ok_or_else(|| "not found".to_owned());
                     engine.handle_resolved(now, outgoing, answer);
                 }
+                Output::Frame { port, frame } => self.ask_isp(from, port, &frame),
                 _ => (),
             }
         }
@@ -521,6 +535,10 @@ impl World {
                 .pop_front()
                 .expect("it was just looked at");
             if let Some((source, destination, payload)) = datagram(&packet) {
+                if destination.port() == DHCP_SERVER {
+                    self.ask_server(from, destination.ip(), &packet);
+                    continue;
+                }
                 self.transmit(source, destination, payload);
             }
         }
