@@ -1,7 +1,7 @@
 //! Whole sites in a world that does everything at once: lines that lose up to
 //! 40 %, double, delay and reorder, NATs that forget, processes that die, stop for
-//! an hour, or whose clock jumps, operators who kick. Pairs, and stars of a
-//! hundred remotes, each of a mixture of its seed's own.
+//! an hour, or whose clock jumps, operators who kick, ISPs that give a line another
+//! address. Pairs, and stars of a hundred remotes, each of a mixture of its seed's own.
 //!
 //! Time never goes back: an engine's `now` is a monotonic clock since it began. It
 //! may jump ahead (a process that was stopped), or stand while the world
@@ -12,7 +12,7 @@
 //! no link needs; and when the peers are gone, nothing is left at all.
 
 use std::hash::Hasher;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -150,7 +150,7 @@ impl Simulation {
     fn fault(&mut self, site: usize) {
         let gap = GAPS[self.world.rng.random_range(0..GAPS.len())];
         log::info!("--- a fault at site {site} after {:?}", self.world.now);
-        match self.world.rng.random_range(0..14) {
+        match self.world.rng.random_range(0..15) {
             _ if !self.is_running(site) => self.world.start(site),
             0 | 1 => self.world.kill(site),
             2 if self.world.sites[site].asleep.is_none() => {
@@ -171,6 +171,7 @@ impl Simulation {
             }
             7 => self.kick(site),
             8 => self.move_nat(site.max(1)),
+            14 => self.renumber(site.max(1)),
             9 | 10 => {
                 let line = self.random_line();
                 for address in self.addresses(site.max(1)) {
@@ -218,6 +219,12 @@ impl Simulation {
         };
         let port = self.world.rng.random_range(1024..u16::MAX);
         self.world.map(inside, (outside, port).into());
+    }
+
+    /// An ISP gives one of a site's lines other addresses.
+    fn renumber(&mut self, site: usize) {
+        let line = 1 + self.world.rng.random_range(0..LINKS);
+        self.world.readdress(site, line, other_host);
     }
 
     fn kick(&mut self, site: usize) {
@@ -298,6 +305,14 @@ impl Simulation {
             }
             self.world.assert_empty(site, self.prefixes[site]);
         }
+    }
+}
+
+/// Another address on the same line, and the first one when it is asked for again.
+fn other_host(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() ^ 0x80).into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() ^ 0x80).into(),
     }
 }
 
