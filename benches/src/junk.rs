@@ -218,9 +218,7 @@ impl Junk {
     }
 
     fn octets(&mut self, count: std::ops::Range<usize>) -> Vec<u8> {
-        let mut octets = vec![0; self.rng.random_range(count)];
-        self.rng.fill(&mut octets[..]);
-        octets
+        octets(&mut self.rng, count)
     }
 
     fn set_random(&mut self, octets: &mut [u8], at: std::ops::Range<usize>) {
@@ -345,29 +343,8 @@ impl Junk {
         payload
     }
 
-    /// A few octets changed, cut out, put in or repeated.
     fn damage(&mut self, octets: &mut Vec<u8>) {
-        for _ in 0..self.rng.random_range(1..6) {
-            if octets.is_empty() {
-                octets.push(self.rng.random());
-            }
-            let at = self.rng.random_range(0..octets.len());
-            match self.rng.random_range(0..6) {
-                0 => octets[at] ^= 1 << self.rng.random_range(0..8),
-                1 => octets[at] = self.rng.random(),
-                2 => octets.truncate(at),
-                3 => octets[at] = if self.chance(2) { 0 } else { 0xff },
-                4 => {
-                    let more = self.octets(1..20);
-                    octets.splice(at..at, more);
-                }
-                _ => {
-                    let again = octets[at..].to_vec();
-                    octets.extend(again);
-                }
-            }
-        }
-        octets.truncate(MOST_OCTETS);
+        damage(&mut self.rng, octets);
     }
 }
 
@@ -459,20 +436,9 @@ impl Junk {
         let mut message = vec![self.rng.random_range(133..=137), 0, 0, 0];
         message.extend(self.octets(4..80));
         let source = Ipv6Addr::from_bits(0xfe80 << 112 | u128::from(self.rng.random::<u64>()));
-        let to = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-        let octets = message.len() as u16;
-        let sum = checksum::pseudo_header_sum_ipv6(
-            &source.octets(),
-            &to.octets(),
-            ipv6::NEXT_ICMPV6,
-            octets,
-        ) + checksum::sum(&message);
-        message[2..4].copy_from_slice(&checksum::finish(sum).to_be_bytes());
-        let mut packet = ipv6::header(source, to, ipv6::NEXT_ICMPV6, octets).to_vec();
         let limit = icmpv6::NEIGHBOUR_DISCOVERY_HOP_LIMIT;
-        packet[7] = if self.chance(8) { 64 } else { limit };
-        packet.extend(message);
-        ethernet([0x33, 0x33, 0, 0, 0, 1], 0x86dd, &packet)
+        let hop_limit = if self.chance(8) { 64 } else { limit };
+        neighbour_discovery(source, hop_limit, message)
     }
 
     fn fragment(&mut self) -> Vec<u8> {
@@ -537,6 +503,51 @@ impl Junk {
     }
 }
 
+fn octets(rng: &mut StdRng, count: std::ops::Range<usize>) -> Vec<u8> {
+    let mut octets = vec![0; rng.random_range(count)];
+    rng.fill(&mut octets[..]);
+    octets
+}
+
+/// A few octets changed, cut out, put in or repeated.
+fn damage(rng: &mut StdRng, octets: &mut Vec<u8>) {
+    for _ in 0..rng.random_range(1..6) {
+        if octets.is_empty() {
+            octets.push(rng.random());
+        }
+        let at = rng.random_range(0..octets.len());
+        match rng.random_range(0..6) {
+            0 => octets[at] ^= 1 << rng.random_range(0..8),
+            1 => octets[at] = rng.random(),
+            2 => octets.truncate(at),
+            3 => octets[at] = if rng.random_ratio(1, 2) { 0 } else { 0xff },
+            4 => {
+                let more = self::octets(rng, 1..20);
+                octets.splice(at..at, more);
+            }
+            _ => {
+                let again = octets[at..].to_vec();
+                octets.extend(again);
+            }
+        }
+    }
+    octets.truncate(MOST_OCTETS);
+}
+
+/// A frame to all nodes with a message of neighbour discovery, whose checksum is filled in.
+fn neighbour_discovery(source: Ipv6Addr, hop_limit: u8, mut message: Vec<u8>) -> Vec<u8> {
+    let to = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+    let (ends, octets) = ((source.octets(), to.octets()), message.len() as u16);
+    let pseudo = checksum::pseudo_header_sum_ipv6(&ends.0, &ends.1, ipv6::NEXT_ICMPV6, octets);
+    message[2..4].fill(0);
+    let sum = checksum::finish(pseudo + checksum::sum(&message));
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+    let mut packet = ipv6::header(source, to, ipv6::NEXT_ICMPV6, octets).to_vec();
+    packet[7] = hop_limit;
+    packet.extend(message);
+    ethernet([0x33, 0x33, 0, 0, 0, 1], 0x86dd, &packet)
+}
+
 /// The hardware address that all strangers have.
 pub const STRANGERS_MAC: [u8; 6] = [2, 0xba, 0xd0, 0, 0, 1];
 
@@ -596,5 +607,6 @@ fn is_request(payload: &[u8]) -> bool {
     message_type(payload) == Some(1)
 }
 
+pub mod provider;
 #[cfg(test)]
 mod tests;

@@ -452,7 +452,17 @@ impl Lab {
     pub fn concentrator(&mut self, link: usize) -> io::Result<&mut AccessConcentrator> {
         let access = self.link_mut(link).access.as_mut();
         let concentrator = access.and_then(Access::concentrator);
-        concentrator.ok_or_else(|| io::Error::other(format!("link {link} has no concentrator")))
+        concentrator.ok_or_else(|| no_concentrator(link))
+    }
+
+    /// The network before the access concentrator at a link's remote end: `lan` is its interface towards the site.
+    ///
+    /// # Errors
+    /// When there is none on that link.
+    pub fn access(&self, link: usize) -> io::Result<&Namespace> {
+        let access = self.link(link).access.as_ref();
+        let access = access.ok_or_else(|| no_concentrator(link))?;
+        Ok(&access.namespace)
     }
 
     /// Ends an emulator by SIGKILL: frames go nowhere.
@@ -539,6 +549,10 @@ impl Link {
             settings: [settings.clone(), settings.clone()],
         }
     }
+}
+
+fn no_concentrator(link: usize) -> io::Error {
+    io::Error::other(format!("link {link} has no concentrator"))
 }
 
 fn no_emulator(link: usize) -> io::Error {

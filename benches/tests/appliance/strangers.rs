@@ -16,7 +16,7 @@ use benches::junk::{Junk, Target, l2tp_payload, message_type};
 use benches::lab::{Lab, LabConfig, Site};
 use benches::netns::joined;
 use benches::snmp;
-use benches::status::{Port, Status};
+use benches::status::{Port, Session, Status};
 
 use super::{
     SET_UP_LIMIT, Traffic, assert_honest, config, dropped, drops_of, output, sleep, status,
@@ -29,9 +29,9 @@ const FRAMES: usize = 30_000;
 const PHASE_S: f64 = 4.0;
 const PACKETS_PER_S: u32 = 1_000;
 /// `status` answers, however much the control thread is told.
-const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// What strangers may make an appliance hold: half-open tunnels, neighbours, queues.
-const GROWTH_KIB: u64 = 24 << 10;
+pub(super) const GROWTH_KIB: u64 = 24 << 10;
 /// From the end of the first flood on, the limits being reached.
 const LATER_GROWTH_KIB: u64 = 8 << 10;
 /// Drops of what leaves by a port; all others are of what arrived.
@@ -45,7 +45,7 @@ const OUTBOUND_DROPS: [&str; 6] = [
 ];
 
 /// The port's ring had no room.
-const RING_FULL: &str = "device-receive-missed";
+pub(super) const RING_FULL: &str = "device-receive-missed";
 
 /// Every address of the links' networks but the two ends is a stranger's.
 fn with_strangers() -> LabConfig {
@@ -95,22 +95,24 @@ impl Overhearing {
 fn target(lab: &Lab, site: Site, link: usize, overheard: Vec<Vec<u8>>) -> Target {
     let file = format!("/sys/class/net/isp{link}/address");
     let mac = output(lab.namespace(site).command("cat").arg(file));
-    let mac: Vec<u8> = mac
-        .trim()
-        .split(':')
-        .map(|octet| u8::from_str_radix(octet, 16).expect("a hardware address"))
-        .collect();
     let ends = [1, 2].map(|end| Ipv4Addr::new(10, link as u8, 0, end));
     let (address, peer) = match site {
         Site::Head => (ends[0], ends[1]),
         Site::Remote => (ends[1], ends[0]),
     };
     Target {
-        mac: mac.try_into().expect("six octets"),
+        mac: hardware_address(&mac),
         address,
         peer,
         overheard,
     }
+}
+
+pub(super) fn hardware_address(text: &str) -> [u8; 6] {
+    let octets = text.trim().split(':');
+    let octets = octets.map(|octet| u8::from_str_radix(octet, 16).expect("a hardware address"));
+    let octets: Vec<u8> = octets.collect();
+    octets.try_into().expect("six octets")
 }
 
 /// One flood: a site, some of its links, and what became of it.
@@ -222,7 +224,11 @@ fn arrived(lab: &Lab, site: Site, link: usize) -> u64 {
     kernel_counter(lab.namespace(site), &format!("isp{link}"), "rx_packets")
 }
 
-fn kernel_counter(namespace: &benches::netns::Namespace, interface: &str, counter: &str) -> u64 {
+pub(super) fn kernel_counter(
+    namespace: &benches::netns::Namespace,
+    interface: &str,
+    counter: &str,
+) -> u64 {
     let file = format!("/sys/class/net/{interface}/statistics/{counter}");
     let text = output(namespace.command("cat").arg(file));
     text.trim()
@@ -232,7 +238,7 @@ fn kernel_counter(namespace: &benches::netns::Namespace, interface: &str, counte
 
 /// Resident memory of an appliance, KiB, without DPDK's: its buffers are all there
 /// from the start, and ordinary pages of them count from when they are first used.
-fn resident_kib(lab: &Lab, site: Site) -> u64 {
+pub(super) fn resident_kib(lab: &Lab, site: Site) -> u64 {
     const DPDK_KIB: u64 = 200 << 10;
     let file = format!("/proc/{}/smaps", lab.pid(site).expect("running"));
     let text = std::fs::read_to_string(file).expect("the process runs");
@@ -250,7 +256,7 @@ fn resident_kib(lab: &Lab, site: Site) -> u64 {
 
 /// Whatever goes on over the links, such as echoes and neighbours that are asked again, stops before the account is
 /// read.
-fn cut_all(lab: &mut Lab) {
+pub(super) fn cut_all(lab: &mut Lab) {
     for link in lab.links() {
         lab.set_outage(link, true).expect("the emulator answers");
     }
@@ -258,13 +264,13 @@ fn cut_all(lab: &mut Lab) {
 }
 
 /// One appliance at a moment at which nothing was on its way through its uplinks.
-struct Moment {
-    status: Status,
+pub(super) struct Moment {
+    pub(super) status: Status,
     /// Frames that each link's interface took from the wire.
     arrived: Vec<u64>,
 }
 
-fn moment(lab: &Lab, site: Site) -> Moment {
+pub(super) fn moment(lab: &Lab, site: Site) -> Moment {
     let arrived = || -> Vec<u64> {
         let links = lab.links();
         links.map(|link| arrived(lab, site, link)).collect()
@@ -283,7 +289,7 @@ fn moment(lab: &Lab, site: Site) -> Moment {
     panic!("the uplinks of {} never rest", site.name());
 }
 
-fn port(status: &Status, link: usize) -> &Port {
+pub(super) fn port(status: &Status, link: usize) -> &Port {
     let mut ports = status.ports.iter();
     let name = format!("isp{link}");
     ports
@@ -291,20 +297,18 @@ fn port(status: &Status, link: usize) -> &Port {
         .expect("the port is there")
 }
 
-/// What became of all frames that a link's port received.
-fn accounted(status: &Status, link: usize) -> u64 {
-    let port = port(status, link);
+/// What became of all frames that a port received. `session` is the one whose copies come by it.
+pub(super) fn accounted(port: &Port, session: Option<&Session>) -> u64 {
     let inbound =
         |reason: &str| !reason.starts_with("device-") && !OUTBOUND_DROPS.contains(&reason);
     let drops = port.drops.iter().filter(|(reason, _)| inbound(reason));
     let drops: u64 = drops.map(|(_, count)| count).sum();
-    let session = status.link(link).expect("the session is there");
-    let taken = session.wins + session.echo_answered;
+    let taken = session.map_or(0, |session| session.wins + session.echo_answered);
     drops + port.punted_packets + taken + port.reassembled_fragments - port.reassembled_packets
 }
 
 /// Tunnels and sessions of the links, by their ids.
-fn connections(status: &Status) -> Vec<[u16; 4]> {
+pub(super) fn connections(status: &Status) -> Vec<[u16; 4]> {
     let tunnels = status
         .tunnels
         .iter()
@@ -486,7 +490,7 @@ fn strangers_at_full_speed_disturb_nothing() {
             );
             assert_eq!(
                 port_now.received_packets,
-                accounted(&now.status, link),
+                accounted(port_now, now.status.link(link)),
                 "{name}: {port_now:?}"
             );
             let received = port_now.received_packets - port_before.received_packets;

@@ -4,6 +4,7 @@
 mod dhcp;
 mod expiry;
 mod ipv6;
+mod hostile;
 mod path;
 mod pppoe;
 mod relay;
