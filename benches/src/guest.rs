@@ -155,9 +155,15 @@ impl Guest {
 
     fn wait_for_result(&mut self, limit: Duration) -> io::Result<bool> {
         let number = format!("guest: {} ", self.commands);
-        let has_ended = |output: &str| output.contains(&number);
-        self.process.wait_for(limit, has_ended)?;
-        Ok(self.process.output().contains(&format!("{number}0")))
+        // The console brings a line octet by octet: its end shows that the result is whole.
+        let result = |output: &str| {
+            let (_, result) = output.split_once(&number)?;
+            let (result, _) = result.split_once('\n')?;
+            Some(result.trim() == "0")
+        };
+        self.process
+            .wait_for(limit, |output| result(output).is_some())?;
+        Ok(result(&self.process.output()) == Some(true))
     }
 }
 

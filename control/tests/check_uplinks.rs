@@ -123,6 +123,11 @@ fn delegated_networks_and_what_a_lan_is_told() {
         "delegated.from",
         "asks for no network",
     );
+    isp2(
+        "port: isp2, table: 2, addresses: [dhcp, ra], prefix-delegation: 56, delegated: { from: ISP2 }",
+        "delegated.from",
+        "gives no network to itself",
+    );
     lan(
         "delegated: { from: ISP2, subnet: 256 }",
         asks,

@@ -3,8 +3,8 @@
 
 mod dhcp;
 mod expiry;
-mod ipv6;
 mod hostile;
+mod ipv6;
 mod path;
 mod pppoe;
 mod relay;

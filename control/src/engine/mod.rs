@@ -272,6 +272,7 @@ impl Engine {
         self.neighbours.set_link(now, port, up);
         self.settle_neighbours(now);
         self.set_uplink_link(now, port, up);
+        self.tell_lans(now);
     }
 
     /// Does what is due.

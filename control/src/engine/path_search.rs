@@ -36,8 +36,8 @@ struct Probe {
 /// The search of one link, in our direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PathSearch {
-    /// Every path carries it.
-    floor: u16,
+    /// Every path carries it, if the interface does.
+    base: u16,
     /// What the interface carries: more cannot be asked of the path.
     ceiling: u16,
     /// The largest that has passed.
@@ -54,9 +54,9 @@ pub(super) struct PathSearch {
 
 impl PathSearch {
     /// Nothing is known; as much as the interface carries is taken for granted.
-    pub(super) fn new(floor: u16, ceiling: u16) -> Self {
+    pub(super) fn new(base: u16, ceiling: u16) -> Self {
         Self {
-            floor: floor.min(ceiling),
+            base,
             ceiling,
             good: None,
             bad: None,
@@ -69,8 +69,8 @@ impl PathSearch {
 
     /// The interface carries another size.
     pub(super) fn set_ceiling(&mut self, now: Duration, ceiling: u16) {
-        let (floor, due) = (self.floor, self.due);
-        *self = Self::new(floor, ceiling);
+        let due = self.due;
+        *self = Self::new(self.base, ceiling);
         self.due = due.map(|_| now);
     }
 
@@ -85,7 +85,7 @@ impl PathSearch {
     pub(super) fn usable(&self) -> u16 {
         match (self.good, self.bad) {
             (Some(good), _) => good,
-            (None, Some(_)) => self.floor,
+            (None, Some(_)) => self.floor(),
             (None, None) => self.ceiling,
         }
     }
@@ -176,7 +176,11 @@ impl PathSearch {
     }
 
     fn low(&self) -> u16 {
-        self.good.unwrap_or(self.floor)
+        self.good.unwrap_or(self.floor())
+    }
+
+    fn floor(&self) -> u16 {
+        self.base.min(self.ceiling)
     }
 
     /// The size that says most.
@@ -272,6 +276,12 @@ mod tests {
         assert_eq!(path.usable(), 1480);
         search(&mut path, s(800), s(860), 1492, || false);
         assert_eq!(path.confirmed(), Some(1480));
+        path.set_ceiling(s(860), 500);
+        path.set_ceiling(s(860), 1500);
+        search(&mut path, s(860), s(861), 560, || false);
+        assert_eq!(path.usable(), 1500, "nothing is lost yet");
+        search(&mut path, s(861), s(862), 560, || false);
+        assert_eq!(path.usable(), 576, "what was once less is no less for it");
     }
 
     proptest! {

@@ -191,6 +191,14 @@ impl Checker<'_, '_, '_> {
             return;
         };
         let from = &self.config.interfaces[delegated.from];
+        if from.name == interface.name {
+            self.problems.error(
+                &key.key("from"),
+                "an interface gives no network to itself",
+                "name the interface towards the ISP",
+            );
+            return;
+        }
         let length = from.asked.dhcpv6.and_then(|asked| asked.prefix);
         let from_path = top("interfaces").index(delegated.from);
         match length {
