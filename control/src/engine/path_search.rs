@@ -176,7 +176,7 @@ impl PathSearch {
     }
 
     fn low(&self) -> u16 {
-        self.good.unwrap_or(self.floor())
+        self.good.unwrap_or_else(|| self.floor())
     }
 
     fn floor(&self) -> u16 {
