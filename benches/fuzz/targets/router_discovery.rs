@@ -108,7 +108,7 @@ fn network(number: u8) -> Ipv6Addr {
 
 fn prefixes(now: Duration, input: &mut Input<'_>) -> Vec<AdvertisedPrefix> {
     let count = input.octet() % 12;
-    let mut until = |input: &mut Input<'_>| Some(now + input.time()).filter(|at| *at > now);
+    let until = |input: &mut Input<'_>| Some(now + input.time()).filter(|at| *at > now);
     (0..count)
         .map(|_| AdvertisedPrefix {
             prefix: Prefix::new(network(input.octet() & 15), 64),
