@@ -97,9 +97,38 @@ fn vlans_and_lines() {
         "is missing",
     );
     isp2(
+        "port: isp2, table: 2, pppoe: { username: u, password: p, ppp: { address-control: true } }",
+        "pppoe.ppp.address-control",
+        "this key is unknown",
+    );
+    isp2(
         "port: isp2, table: 2, pppoe: { username: u, password: p, lcp-rate: 5, lcp-timeout: 5 }",
         "pppoe.lcp-timeout",
         "before the answer to an echo is missed",
+    );
+}
+
+#[test]
+fn there_are_no_more_interfaces_than_can_be_numbered() {
+    let several = |from: u32, to: u32| -> String {
+        let line = |vlan: u32| {
+            let port = if vlan <= 4094 { "isp1" } else { "isp2" };
+            let vlan = (vlan - 1) % 4094 + 1;
+            format!(
+                "\n  - {{ name: {port}-{vlan}, port: {port}, vlan: {vlan}, table: 9, addresses: dhcp }}"
+            )
+        };
+        (from..=to).map(line).collect()
+    };
+    // The file has three.
+    let interfaces = |count: u32| format!("interfaces:{}", several(1, count - 3));
+    good(REMOTE, &[("interfaces:", &interfaces(4096))]);
+    error(
+        REMOTE,
+        &[("interfaces:", &interfaces(4097))],
+        "interfaces",
+        "interfaces:",
+        "4097 interfaces stand here",
     );
 }
 

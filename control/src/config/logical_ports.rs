@@ -46,7 +46,9 @@ impl Config {
     ) -> usize {
         let wanted = LogicalPortSpec {
             name: name.to_owned(),
-            carrier: PortId(u16::try_from(carrier).unwrap_or(u16::MAX)),
+            carrier: PortId(
+                u16::try_from(carrier).expect("`check` lets no file have so many ports"),
+            ),
             encapsulation,
         };
         let known = ports.logical.iter().position(|port| *port == wanted);

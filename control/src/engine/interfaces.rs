@@ -9,6 +9,7 @@ use std::time::Duration;
 use dataplane::command::{
     Command, InterfaceId, InterfaceSpec, NextHop, Prefix, SessionId, TableId,
 };
+use dataplane::headers::ipv6;
 
 use super::dialer::Failure;
 use super::link::Origin;
@@ -56,6 +57,8 @@ pub(super) struct InterfaceState {
     /// Largest IP packet, octets.
     pub(super) mtu: u16,
     pub(super) uplink: Uplink,
+    /// Packets of DHCP that nobody here waits for.
+    pub(super) unasked: u64,
     /// What the uplink had been given when that was last looked at.
     pub(super) given: Vec<Assignment>,
     /// What the workers were told last.
@@ -76,6 +79,7 @@ impl InterfaceState {
             gateways: Vec::new(),
             mtu: 0,
             uplink: Uplink::default(),
+            unasked: 0,
             given: Vec::new(),
             installed: None,
             on_link: Vec::new(),
@@ -236,8 +240,16 @@ impl Engine {
     /// Of the file, the port and the network the smallest.
     fn mtu_of(&self, place: usize) -> u16 {
         let state = &self.interfaces[place];
+        let config = &self.config.interfaces[place];
+        // DHCP knows nothing of IPv6, which wants no less (RFC 8200, 5).
+        let least = if config.may_have_ipv6() {
+            ipv6::MIN_MTU
+        } else {
+            0
+        };
         let said = state.uplink.assignments().filter_map(|(_, it)| it.mtu);
-        said.chain(self.config.interfaces[place].mtu)
+        said.map(|mtu| mtu.max(least))
+            .chain(config.mtu)
             .chain([self.ports[state.port].mtu])
             .min()
             .unwrap_or_default()

@@ -59,6 +59,7 @@ impl Engine {
             sets: self.set_lines(now, &links),
             routes: self.route_lines(),
             neighbours: self.neighbour_lines(),
+            neighbour_counters: interfaces::counters(self.neighbours.counters()),
             ..Status::default()
         }
     }

@@ -290,21 +290,20 @@ impl Engine {
             return;
         };
         let own = self.ipv4_addresses(place);
-        let uplink = &mut self.interfaces[place].uplink;
-        match destination_port(packet) {
-            Some(DHCP_CLIENT) => {
-                if let Some(client) = &mut uplink.dhcp {
-                    client.handle_packet(now, packet);
+        let state = &mut self.interfaces[place];
+        let uplink = &mut state.uplink;
+        match (
+            destination_port(packet),
+            &mut uplink.dhcp,
+            &mut uplink.relay,
+        ) {
+            (Some(DHCP_CLIENT), Some(client), _) => client.handle_packet(now, packet),
+            (Some(DHCP_SERVER), _, Some(relay)) => {
+                for action in relay.handle_client(&own, packet) {
+                    self.carry_out(place, action);
                 }
             }
-            Some(DHCP_SERVER) => {
-                if let Some(relay) = &mut uplink.relay {
-                    for action in relay.handle_client(&own, packet) {
-                        self.carry_out(place, action);
-                    }
-                }
-            }
-            _ => {}
+            _ => state.unasked += 1,
         }
         self.settle_uplink(now, place);
     }

@@ -33,6 +33,8 @@ pub struct Status {
     pub sets: Vec<Set>,
     pub routes: Vec<Route>,
     pub neighbours: Vec<Neighbour>,
+    /// What became of ARP and neighbour discovery; what is 0 is left out.
+    pub neighbour_counters: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -9,6 +9,9 @@ use crate::config::addresses::is_link_local;
 use crate::config::model::{Interface, InterfaceAddress};
 use crate::config::tree::Path;
 
+/// As many as one port has VLANs; the workers number them and their ports with 16 bits.
+const MOST_INTERFACES: usize = 4096;
+
 /// What two interfaces cannot share: a PPPoE line is beside what else is there.
 fn place(interface: &Interface) -> (usize, Option<u16>, bool) {
     (interface.port, interface.vlan, interface.pppoe.is_some())
@@ -17,6 +20,13 @@ fn place(interface: &Interface) -> (usize, Option<u16>, bool) {
 impl Checker<'_, '_, '_> {
     pub(super) fn interfaces(&mut self) {
         let config = self.config;
+        if config.interfaces.len() > MOST_INTERFACES {
+            self.problems.error(
+                &top("interfaces"),
+                format!("{} interfaces stand here", config.interfaces.len()),
+                format!("write {MOST_INTERFACES} at most"),
+            );
+        }
         for (index, interface) in config.interfaces.iter().enumerate() {
             let path = top("interfaces").index(index);
             let earlier = &config.interfaces[..index];

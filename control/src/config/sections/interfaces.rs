@@ -228,7 +228,7 @@ fn pppoe(interface: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<Ppp
             seconds(2..=300),
             DEFAULT_LCP_TIMEOUT,
         ),
-        ppp: ppp::client(&mut section, problems),
+        ppp: ppp::line(&mut section, problems),
     };
     section.close(problems);
     Some(line)

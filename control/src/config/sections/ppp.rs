@@ -29,8 +29,24 @@ enum Request {
     Nbns,
 }
 
+/// PPP of a tunnel that we dial.
 pub(super) fn client(of: &mut Section<'_>, problems: &mut Problems<'_>) -> PppClient {
     let mut section = open(of, problems);
+    let address_control = address_control(&mut section, problems);
+    close_client(section, problems, address_control)
+}
+
+/// PPP of a PPPoE line, where FF 03 is never sent (RFC 2516, 7).
+pub(super) fn line(of: &mut Section<'_>, problems: &mut Problems<'_>) -> PppClient {
+    let section = open(of, problems);
+    close_client(section, problems, false)
+}
+
+fn close_client(
+    mut section: Section<'_>,
+    problems: &mut Problems<'_>,
+    address_control: bool,
+) -> PppClient {
     let requests = section.list(
         problems,
         "request",
@@ -38,7 +54,7 @@ pub(super) fn client(of: &mut Section<'_>, problems: &mut Problems<'_>) -> PppCl
     );
     let requests = requests.unwrap_or_default();
     let client = PppClient {
-        link: link(&mut section, problems),
+        link: link(&mut section, problems, address_control),
         wanted: Wanted {
             dns: requests.iter().any(|it| matches!(it, Request::Dns)),
             nbns: requests.iter().any(|it| matches!(it, Request::Nbns)),
@@ -50,8 +66,9 @@ pub(super) fn client(of: &mut Section<'_>, problems: &mut Problems<'_>) -> PppCl
 
 pub(super) fn server(of: &mut Section<'_>, problems: &mut Problems<'_>) -> PppServer {
     let mut section = open(of, problems);
+    let address_control = address_control(&mut section, problems);
     let server = PppServer {
-        link: link(&mut section, problems),
+        link: link(&mut section, problems, address_control),
         rechallenge: section.optional(problems, "rechallenge", seconds(10..=86_400)),
         name_servers: NameServers {
             dns: name_servers(&mut section, problems, "dns"),
@@ -81,13 +98,17 @@ fn open<'t>(of: &mut Section<'t>, problems: &mut Problems<'_>) -> Section<'t> {
     Section::open(problems, path, node)
 }
 
-/// The words that both ends have.
-fn link(section: &mut Section<'_>, problems: &mut Problems<'_>) -> Ppp {
+fn address_control(section: &mut Section<'_>, problems: &mut Problems<'_>) -> bool {
+    section.or(problems, "address-control", boolean, true)
+}
+
+/// The words that all ends have.
+fn link(section: &mut Section<'_>, problems: &mut Problems<'_>, address_control: bool) -> Ppp {
     let defaults = Timers::default();
     let counter = |most| number::<u32>(1..=most);
     Ppp {
         authentication: authentication(section, problems),
-        address_control: section.or(problems, "address-control", boolean, true),
+        address_control,
         ignore_magic: section.or(problems, "ignore-magic", boolean, false),
         timers: Timers {
             restart: section.or(problems, "restart", seconds(1..=30), DEFAULT_RESTART),

@@ -46,6 +46,7 @@ impl Engine {
             delegated: delegated(now, state),
             clients: clients(now, uplink),
             pppoe: line(uplink),
+            unasked_packets: state.unasked,
             dhcp_relay: uplink
                 .relay
                 .as_ref()
@@ -143,7 +144,7 @@ fn line(uplink: &Uplink) -> Option<Line> {
 }
 
 /// The fields of a struct of counters by name, without those that are 0.
-fn counters(of: &impl Serialize) -> BTreeMap<String, u64> {
+pub(super) fn counters(of: &impl Serialize) -> BTreeMap<String, u64> {
     let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(of) else {
         return BTreeMap::new();
     };

@@ -1,9 +1,10 @@
 //! A site whose ISPs give it its addresses, against a head end.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use dataplane::command::{InterfaceId, NextHop, PortId, Prefix, SessionId, TableId};
 use dataplane::event::Event;
+use dataplane::headers::ipv4;
 
 use super::world::{HEAD, LINKS, REMOTE, World, config, milliseconds, seconds};
 
@@ -22,11 +23,15 @@ fn stopped(seed: u64) -> World {
 
 fn started(seed: u64) -> World {
     let mut world = stopped(seed);
+    start(&mut world);
+    world
+}
+
+fn start(world: &mut World) {
     world.start(HEAD);
     world.start(REMOTE);
     let took = world.run_until(seconds(3), World::all_up);
     assert!(took.is_some(), "{} links", world.members(REMOTE));
-    world
 }
 
 fn route(world: &World, line: u8, prefix: Prefix) -> Option<NextHop> {
@@ -212,17 +217,58 @@ fn a_silent_gateway_is_a_reason_to_ask_and_none_to_give_the_address_up() {
     assert_eq!(links(&world), before);
 }
 
+/// The second ISP says that its network carries so much, at the next look.
+fn says(world: &mut World, mtu: Option<u16>) {
+    let isp = world.isps.get_mut(&(REMOTE, SECOND));
+    isp.expect("it has one").mtu = mtu;
+    for up in [false, true] {
+        world.set_link(REMOTE, SECOND, up);
+    }
+    world.run_for(milliseconds(100));
+}
+
+/// DHCP says what IPv4 needs: where IPv6 is asked for too, no less than that needs.
+#[test]
+fn what_dhcp_says_of_the_network_leaves_room_for_ipv6() {
+    for (with_ipv6, expected) in [(false, 900), (true, 1280)] {
+        let mut world = stopped(9);
+        let config = &mut world.sites[REMOTE].config;
+        config.interfaces[2].asked.router_advertisements = with_ipv6;
+        start(&mut world);
+        says(&mut world, Some(900));
+        let interfaces = &world.sites[REMOTE].workers.interfaces;
+        assert_eq!(interfaces[&InterfaceId(2)].mtu, expected);
+    }
+}
+
+#[test]
+fn dhcp_that_nobody_waits_for_is_counted() {
+    let mut world = started(8);
+    let hosts = ipv4::udp_packet(
+        SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68),
+        SocketAddrV4::new(Ipv4Addr::BROADCAST, 67),
+        &[1; 240],
+        1,
+    );
+    let now = world.now;
+    for port in [0, 1] {
+        let event = Event::Dhcp {
+            port: PortId(port),
+            packet: hosts.clone(),
+        };
+        world.engine_mut(REMOTE).handle_event(now, event);
+    }
+    let unasked = |world: &World| -> Vec<u64> {
+        let status = world.engine(REMOTE).status(now);
+        let interfaces = status.interfaces.iter();
+        interfaces.map(|it| it.unasked_packets).collect()
+    };
+    assert_eq!(unasked(&world), [1, 1, 0, 0], "no relay, and no server");
+}
+
 #[test]
 fn what_the_network_says_it_carries_is_what_its_link_carries() {
     let mut world = started(7);
-    let says = |world: &mut World, mtu| {
-        let isp = world.isps.get_mut(&(REMOTE, SECOND));
-        isp.expect("it has one").mtu = mtu;
-        for up in [false, true] {
-            world.set_link(REMOTE, SECOND, up);
-        }
-        world.run_for(milliseconds(100));
-    };
     let before = links(&world);
     assert_eq!([1, 2, 3].map(|line| mtu_on(&world, line)), [1450; 3]);
     says(&mut world, Some(1400));

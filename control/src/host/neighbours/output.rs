@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use dataplane::command::{InterfaceId, PortId};
+use serde::Serialize;
 
 /// What is to be done, strictly in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub enum Action {
 }
 
 /// What has been counted since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NeighbourCounters {
     /// Frames that are not whole, not ARP for IPv4 over Ethernet, or not
     /// neighbour discovery as RFC 4861, 7.1 wants it.

@@ -30,6 +30,9 @@ pub struct Interface {
     pub clients: BTreeMap<String, Client>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pppoe: Option<Line>,
+    /// Packets of DHCP that nobody here waits for: of a LAN's hosts where there is no
+    /// `dhcp-relay`, of servers where there is no client.
+    pub unasked_packets: u64,
     /// What was passed on between hosts here and DHCP servers, and what was not.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub dhcp_relay: BTreeMap<String, u64>,
