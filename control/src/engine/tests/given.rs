@@ -15,6 +15,7 @@ use super::world::{config, seconds};
 use crate::addressing::Dhcpv6Settings;
 use crate::config::{Advertisements, Config, Delegated, Pppoe};
 use crate::engine::{Engine, Output, PortFacts};
+use crate::host::discovery::{ALL_NODES, frame, group_mac, message_packet};
 use crate::host::link_local;
 use crate::pppoe::model::{CLIENT_MAC, Model, SERVER_IP};
 
@@ -261,6 +262,52 @@ fn another_delegation_withdraws_the_network_before_from_the_lan() {
     assert_eq!(site.preferred_s(lan_network(2)), None);
     let own = &site.engine.interfaces[0].addresses;
     assert!(own.iter().all(|it| it.address.is_ipv4()), "{own:?}");
+}
+
+fn next_hop(engine: &Engine, network: Prefix) -> Option<NextHop> {
+    let mut routes = engine.rib.routes();
+    let found = routes.find(|&(table, prefix, ..)| (table, prefix) == (ISP_TABLE, network));
+    found.map(|(_, _, _, next_hop)| next_hop)
+}
+
+/// RFC 7084, WPD-5: what is on no LAN goes not back to the ISP.
+#[test]
+fn what_was_delegated_leads_nowhere_but_to_lans() {
+    let mut site = Delegating::new();
+    let delegated = Prefix::new(network(1), 56);
+    assert_eq!(next_hop(&site.engine, delegated), None);
+    site.run_for(seconds(30));
+    let found = next_hop(&site.engine, delegated);
+    assert_eq!(found, Some(NextHop::Blackhole));
+    site.network = Some(network(2));
+    site.run_for(seconds(510));
+    assert_eq!(next_hop(&site.engine, delegated), None);
+}
+
+/// RFC 4861, 6.3.4: the L flag says so, whether or not an own address is made of it.
+#[test]
+fn a_network_on_the_link_is_connected_without_an_address_in_it() {
+    let mut config = quiet();
+    config.interfaces[1].asked.router_advertisements = true;
+    let mut engine = engine_of(config);
+    let on_link = Prefix::new(network(3), 64);
+    let mut message = vec![0; 48];
+    (message[0], message[4]) = (134, 64);
+    message[16..20].copy_from_slice(&[3, 4, 64, 0x80]);
+    message[20..28].fill(0xff);
+    message[32..].copy_from_slice(&network(3).octets());
+    let router = [2, 0, 0, 0, 0, 9];
+    let packet = message_packet(link_local(router), ALL_NODES, &message);
+    let advertisement = Event::NeighbourDiscovery {
+        port: ISP,
+        frame: frame(router, group_mac(ALL_NODES), &packet),
+    };
+    engine.handle_event(seconds(1), advertisement);
+    let connected = NextHop::Interface {
+        interface: ISP_INTERFACE,
+        via: None,
+    };
+    assert_eq!(next_hop(&engine, on_link), Some(connected));
 }
 
 /// RFC 7084, G-4: who leads nowhere is no default router.
