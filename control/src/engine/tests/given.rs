@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 
 use super::world::{config, seconds};
 use crate::addressing::Dhcpv6Settings;
-use crate::config::{Advertisements, Config, Delegated, Pppoe};
+use crate::config::{Advertisements, Config, Delegated, InterfaceAddress, Pppoe};
 use crate::engine::{Engine, Output, PortFacts};
 use crate::host::discovery::{ALL_NODES, frame, group_mac, message_packet};
 use crate::host::link_local;
@@ -288,7 +288,12 @@ fn what_was_delegated_leads_nowhere_but_to_lans() {
 #[test]
 fn a_network_on_the_link_is_connected_without_an_address_in_it() {
     let mut config = quiet();
-    config.interfaces[1].asked.router_advertisements = true;
+    let isp = &mut config.interfaces[1];
+    isp.asked.router_advertisements = true;
+    isp.addresses.push(InterfaceAddress {
+        address: network(4).into(),
+        prefix_length: 128,
+    });
     let mut engine = engine_of(config);
     let on_link = Prefix::new(network(3), 64);
     let mut message = vec![0; 48];
@@ -308,6 +313,16 @@ fn a_network_on_the_link_is_connected_without_an_address_in_it() {
         via: None,
     };
     assert_eq!(next_hop(&engine, on_link), Some(connected));
+    while engine.poll_output().is_some() {}
+    let neighbour = Ipv6Addr::from_bits(network(3).to_bits() | 9);
+    let missing = Event::NeighbourMissing {
+        interface: ISP_INTERFACE,
+        next_hop: neighbour.into(),
+        packet: vec![0x60; 40],
+    };
+    engine.handle_event(seconds(2), missing);
+    let asked = matches!(engine.poll_output(), Some(Output::Frame { port: ISP, .. }));
+    assert!(asked, "its hosts are neighbours");
 }
 
 /// RFC 7084, G-4: who leads nowhere is no default router.
