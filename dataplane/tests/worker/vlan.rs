@@ -1,5 +1,6 @@
 //! VLANs on a port.
 
+use dataplane::Encapsulation::Vlan;
 use dataplane::command::{Command, PortId};
 use dataplane::counters::Drop;
 use dataplane::event::Event;
@@ -7,6 +8,46 @@ use dataplane::headers::{ipv4, udp as udp_header};
 
 use crate::logical_rig::*;
 use crate::rig::*;
+
+/// ARP for all.
+fn arp() -> Vec<u8> {
+    let mut arp = [0xff; 6].to_vec();
+    arp.extend(gateway_mac(2));
+    arp.extend([0x08, 0x06]);
+    arp.extend([0; 28]);
+    arp
+}
+
+/// What the one event says, which is of ARP.
+fn heard_arp(rig: &mut Rig) -> (PortId, Vec<u8>) {
+    match rig.one_event() {
+        Event::Arp { port, frame } => (port, frame.to_vec()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn identifiers_have_twelve_bits_and_are_in_any_order() {
+    let vlans = [(1, Vlan(4094)), (1, Vlan(0x107)), (1, Vlan(7))];
+    let mut rig = rig(&vlans, [FIRST, FIRST + 1]);
+    let arp = arp();
+    for (identifier, port) in [(4094, FIRST), (0x107, FIRST + 1), (7, FIRST + 2)] {
+        rig.send(1, &tagged(identifier, &arp));
+        assert_eq!(heard_arp(&mut rig), (PortId(port), arp.clone()));
+    }
+    for identifier in [0x0fe, 8, 4095] {
+        rig.send(1, &tagged(identifier, &arp));
+    }
+    assert_eq!(rig.drops(1, Drop::UnknownVlan), 3);
+    assert!(rig.events().is_empty());
+    rig.send(0, &frame(0, &udp(LAN_HOST, FAR_HOST, b"x")));
+    let sent = rig.received(1);
+    let tags = [[0x81, 0x00, 0x0f, 0xfe], [0x81, 0x00, 0x01, 0x07]];
+    assert_eq!(sent.len(), 1 + tags.len());
+    for tag in tags {
+        assert!(sent.iter().any(|frame| frame[12..16] == tag), "{tag:02x?}");
+    }
+}
 
 #[test]
 fn copies_over_vlans_and_untagged_are_copies_of_one_set() {
@@ -139,17 +180,9 @@ fn a_tag_for_priority_alone_is_none() {
 #[test]
 fn what_a_tag_stands_in_front_of_goes_the_usual_ways() {
     let mut rig = on_vlans();
-    let mut arp = [0xff; 6].to_vec();
-    arp.extend(gateway_mac(2));
-    arp.extend([0x08, 0x06]);
-    arp.extend([0; 28]);
+    let arp = arp();
     rig.send(1, &tagged(7, &arp));
-    match rig.one_event() {
-        Event::Arp { port, frame } => {
-            assert_eq!((port, &frame[..]), (PortId(FIRST), &arp[..]));
-        }
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(heard_arp(&mut rig), (PortId(FIRST), arp.clone()));
     // Cut off in the tag.
     rig.send(1, &tagged(7, &arp)[..16]);
     assert_eq!(rig.drops(1, Drop::Truncated), 1);
