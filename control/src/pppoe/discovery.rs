@@ -54,30 +54,35 @@ impl Wish {
     }
 
     fn initiation(&self, host_uniq: &[u8]) -> Option<Vec<u8>> {
-        let payload = self.max_payload.map(u16::to_be_bytes);
-        let mut tags = vec![
-            (tag::SERVICE_NAME, self.service_name()),
-            (tag::HOST_UNIQ, host_uniq),
-        ];
-        tags.extend(payload.iter().map(|p| (tag::PPP_MAX_PAYLOAD, &p[..])));
-        discovery_frame(self.mac, BROADCAST, Code::Initiation, 0, &tags)
+        self.frame(BROADCAST, Code::Initiation, host_uniq, &[])
     }
 
     /// The PADR that takes an offer up: what the concentrator or a relay want
     /// back is in it. `None` when that does not fit a frame.
     fn request(&self, host_uniq: &[u8], offer: &Packet<'_>) -> Option<Vec<u8>> {
+        let returned = [tag::AC_COOKIE, tag::RELAY_SESSION_ID].into_iter();
+        let returned: Vec<_> = returned
+            .filter_map(|kind| Some((kind, offer.tag(kind)?)))
+            .collect();
+        self.frame(offer.ethernet.source, Code::Request, host_uniq, &returned)
+    }
+
+    /// What is asked for, with what the concentrator wants back.
+    fn frame(
+        &self,
+        destination: [u8; 6],
+        code: Code,
+        host_uniq: &[u8],
+        returned: &[(u16, &[u8])],
+    ) -> Option<Vec<u8>> {
         let payload = self.max_payload.map(u16::to_be_bytes);
         let mut tags = vec![
             (tag::SERVICE_NAME, self.service_name()),
             (tag::HOST_UNIQ, host_uniq),
         ];
-        let returned = [tag::AC_COOKIE, tag::RELAY_SESSION_ID];
-        let returned = returned
-            .into_iter()
-            .filter_map(|kind| Some((kind, offer.tag(kind)?)));
         tags.extend(returned);
         tags.extend(payload.iter().map(|p| (tag::PPP_MAX_PAYLOAD, &p[..])));
-        discovery_frame(self.mac, offer.ethernet.source, Code::Request, 0, &tags)
+        discovery_frame(self.mac, destination, code, 0, &tags)
     }
 
     /// The payload that a PADS grants, octets (RFC 4638 4).
