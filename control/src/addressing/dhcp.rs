@@ -33,6 +33,7 @@ use message::{Identity, Kind, Outgoing, Reply};
 const MAX_REQUESTS: u32 = 3;
 /// How long nothing is asked for after an address was declined (3.1, 5).
 const DECLINE_WAIT: Duration = Duration::from_secs(10);
+
 /// What the administrator says of a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DhcpSettings {

@@ -450,9 +450,7 @@ impl RouterDiscovery {
     /// asks for routers when there is none.
     fn refresh(&mut self, now: Duration) {
         self.assignment = self.assign(now);
-        let shape = Shape::of(&self.assignment, now);
-        if shape != self.shape {
-            self.shape = shape;
+        if self.shape.follow(&self.assignment, now) {
             self.actions.push_back(Action::Changed);
         }
         if self.link_up && self.routers.is_empty() && !self.solicitor.is_running() {

@@ -38,6 +38,14 @@ impl Shape {
         }
     }
 
+    /// Takes the shape of an assignment, and says whether that is another one.
+    pub(super) fn follow(&mut self, assignment: &Assignment, now: Duration) -> bool {
+        let shape = Self::of(assignment, now);
+        let is_another = shape != *self;
+        *self = shape;
+        is_another
+    }
+
     /// Whether there was an address, and it was preferred.
     pub(super) fn is_preferred(&self, address: IpAddr) -> bool {
         let mut addresses = self.addresses.iter();

@@ -312,12 +312,7 @@ impl Dhcpv6Client {
     /// RFC 8415, 18.2.9: the best of those that come before the first
     /// retransmission, or the first after that.
     pub(super) fn handle_advertise(&mut self, now: Duration, told: &Incoming<'_>) {
-        let addresses = told.addresses.as_ref().filter(|_| self.settings.address);
-        let prefixes = told
-            .prefixes
-            .as_ref()
-            .filter(|_| self.settings.prefix.is_some());
-        let offered = [addresses, prefixes].into_iter().flatten();
+        let offered = [&told.addresses, &told.prefixes].into_iter().flatten();
         let usable = offered.filter(|offered| is_usable(offered)).count();
         if told.status != Status::Success || usable == 0 {
             self.counters.refusals += 1;
@@ -384,7 +379,7 @@ impl Dhcpv6Client {
 
     /// Takes what is lent; false, and counted, when that is nothing.
     fn take(&mut self, now: Duration, told: &Incoming<'_>, replaces: bool) -> bool {
-        let is_lent = self.lease.take(now, told, replaces);
+        let is_lent = self.lease.take(now, told, replaces, &mut self.counters);
         if is_lent {
             self.is_doubted = false;
         } else {
@@ -403,11 +398,8 @@ impl Dhcpv6Client {
 
     pub(super) fn refresh(&mut self, now: Duration) {
         self.seen_at = now;
-        self.counters.table_full = self.lease.table_full;
         self.assignment = self.lease.assignment(now);
-        let shape = Shape::of(&self.assignment, now);
-        if shape != self.shape {
-            self.shape = shape;
+        if self.shape.follow(&self.assignment, now) {
             self.actions.push_back(Action::Changed);
         }
     }

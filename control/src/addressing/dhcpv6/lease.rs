@@ -7,6 +7,7 @@ use dataplane::command::Prefix;
 
 use super::super::shape::{end_of, is_ahead};
 use super::super::{Address, Assignment, DelegatedPrefix};
+use super::Dhcpv6Counters;
 use super::message::{Association, Incoming, Lent};
 
 /// Addresses, prefixes and name servers that a lease may have.
@@ -38,8 +39,6 @@ pub(super) struct Lease {
     /// When it is renewed with its server, and when with any.
     pub(super) t1: Option<Duration>,
     pub(super) t2: Option<Duration>,
-    /// What there was no room for.
-    pub(super) table_full: u64,
 }
 
 impl Lease {
@@ -66,12 +65,9 @@ impl Lease {
         self.server.as_ref()
     }
 
-    /// Gives everything up, but for what was counted.
+    /// Gives everything up.
     pub(super) fn clear(&mut self) {
-        *self = Self {
-            table_full: self.table_full,
-            ..Self::default()
-        };
+        *self = Self::default();
     }
 
     /// Gives up one address.
@@ -111,8 +107,14 @@ impl Lease {
 
     /// Takes what a server lends (RFC 8415, 18.2.10.1). What it does not name
     /// stays as it is, or goes, if `replaces`. False when it lends nothing; what
-    /// it takes away is gone all the same.
-    pub(super) fn take(&mut self, now: Duration, told: &Incoming<'_>, replaces: bool) -> bool {
+    /// it takes away is gone all the same. What there is no room for is counted.
+    pub(super) fn take(
+        &mut self,
+        now: Duration,
+        told: &Incoming<'_>,
+        replaces: bool,
+        counters: &mut Dhcpv6Counters,
+    ) -> bool {
         let associations = [told.addresses.as_ref(), told.prefixes.as_ref()];
         let usable = associations.map(|told| told.filter(|told| is_usable(told)));
         let is_lent = usable.iter().any(Option::is_some);
@@ -122,7 +124,7 @@ impl Lease {
         let lists = [&mut self.addresses, &mut self.prefixes];
         for (list, association) in lists.into_iter().zip(associations) {
             for lent in association.into_iter().flat_map(|told| &told.lent) {
-                self.table_full += u64::from(!take_one(now, list, lent));
+                counters.table_full += u64::from(!take_one(now, list, lent));
             }
         }
         if !is_lent {
@@ -135,7 +137,7 @@ impl Lease {
         self.t2 = t2.min();
         self.name_servers.clone_from(&told.name_servers);
         let surplus = self.name_servers.len().saturating_sub(LIMIT);
-        self.table_full += surplus as u64;
+        counters.table_full += surplus as u64;
         self.name_servers.truncate(LIMIT);
         self.server = Some(Server {
             id: told.server_id.unwrap_or_default().to_vec(),
