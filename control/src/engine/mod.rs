@@ -13,6 +13,7 @@ mod answers;
 mod bookkeeping;
 mod calls;
 mod carried;
+mod clients;
 mod dialer;
 mod group;
 mod hearing;
