@@ -243,6 +243,41 @@ fn a_network_that_went_away_is_told_as_one_not_to_be_used() {
     );
 }
 
+/// Hosts believe two hours of what is left of it (RFC 4862, 5.5.3 e), and no more is said.
+#[test]
+fn a_network_of_a_day_that_went_away_is_told_for_two_hours() {
+    let mut router = Router::settled();
+    let of_a_day = AdvertisedPrefix {
+        valid_until: Some(router.now + seconds(86_400)),
+        ..prefix(3)
+    };
+    router
+        .advertiser
+        .set_prefixes(router.now, &[prefix(1), of_a_day]);
+    router.pass(seconds(60));
+    router.advertiser.set_prefixes(router.now, &[prefix(1)]);
+    router.pass(LEAVE - seconds(1));
+    assert_eq!(router.told().len(), 2);
+    router.pass(seconds(600));
+    assert_eq!(router.told(), [(network(1), 2700, 5400)]);
+}
+
+/// Hosts refuse it otherwise (RFC 4862, 5.5.3 c).
+#[test]
+fn nothing_is_preferred_for_longer_than_it_is_valid() {
+    let mut router = Router::settled();
+    let ends_soon = AdvertisedPrefix {
+        valid_until: Some(router.now + seconds(1000)),
+        ..prefix(3)
+    };
+    router.advertiser.set_prefixes(router.now, &[ends_soon]);
+    router.pass(seconds(4));
+    let (told, preferred_s, valid_s) = router.told()[0];
+    assert_eq!(told, network(3));
+    assert!((990..=1000).contains(&valid_s), "{valid_s}");
+    assert_eq!(preferred_s, valid_s);
+}
+
 #[test]
 fn changes_are_told_soon_and_lifetimes_in_their_time() {
     let mut router = Router::settled();
