@@ -20,7 +20,7 @@ use crate::l2tp::{Statistics, TunnelId, TunnelState};
 use crate::management::status::{
     Alarm, Neighbour, Ordering, Peer, Role, RoundTrip, Route, Session, Set, Skew, Status, Tunnel,
 };
-use crate::ppp::Family;
+use crate::ppp::{EchoStatistics, Family};
 
 /// A link of the configuration, whether it is up or not.
 struct ConfiguredLink<'a> {
@@ -205,7 +205,7 @@ impl Engine {
         session.path_mtu = link.path.confirmed();
         session.sequence_restarts = link.total(|counters| counters.sequence_restarts.read());
         session.echo_answered = link.total(|counters| counters.echoes_answered.read());
-        session.round_trip = round_trip(link);
+        session.round_trip = round_trip(&link.ppp.echo_statistics());
         session.skew = skew(link);
         session.speed_bit_s = link.spec.speed.as_ref().map(|it| it.speed_bit_s());
         session.peer = link.peer_report.map(|report| Peer {
@@ -476,8 +476,7 @@ fn ordering(instance: &SetInstance) -> Option<Ordering> {
     })
 }
 
-fn round_trip(link: &Link) -> RoundTrip {
-    let echo = link.ppp.echo_statistics();
+fn round_trip(echo: &EchoStatistics) -> RoundTrip {
     if echo.answered == 0 {
         return RoundTrip::default();
     }

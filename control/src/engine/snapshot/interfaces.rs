@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::addressing::Assignment;
 use crate::engine::interfaces::{Gateway, InterfaceState, OwnAddress, interface_id};
+use crate::engine::snapshot::round_trip;
 use crate::engine::uplink::{GivenBy, Uplink};
 use crate::engine::{Engine, display_mac};
 use crate::host::NeighbourState;
@@ -109,6 +110,8 @@ fn clients(now: Duration, uplink: &Uplink) -> BTreeMap<String, Client> {
         ..of(client.assignment())
     });
     let routers = uplink.routers.as_ref().map(|client| Client {
+        managed: Some(client.managed()),
+        other: Some(client.other()),
         counters: counters(client.counters()),
         ..of(client.assignment())
     });
@@ -132,6 +135,7 @@ fn clients(now: Duration, uplink: &Uplink) -> BTreeMap<String, Client> {
 fn line(uplink: &Uplink) -> Option<Line> {
     let client = uplink.pppoe.as_ref()?;
     let concentrator = client.concentrator();
+    let echo = client.echo_statistics().unwrap_or_default();
     Some(Line {
         state: client.state().to_string(),
         access_concentrator: concentrator.map(|it| it.name.clone()),
@@ -139,6 +143,9 @@ fn line(uplink: &Uplink) -> Option<Line> {
         session_id: concentrator.map(|it| it.session),
         last_error: client.last_error().map(str::to_owned),
         name_servers: client.assignment().name_servers.clone(),
+        echo_sent: echo.sent,
+        echo_lost: echo.lost,
+        round_trip: round_trip(&echo),
         counters: counters(client.counters()),
     })
 }

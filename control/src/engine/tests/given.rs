@@ -561,3 +561,21 @@ fn routers_are_asked_for_when_the_line_has_a_session() {
     assert!(line.address().is_some(), "no session");
     assert!(line.place(|did| matches!(did, Did::Ipv6)).is_some());
 }
+
+#[test]
+fn status_shows_how_a_line_answers_and_what_routers_say_of_dhcpv6() {
+    let mut line = OnLine::new();
+    line.run_for(seconds(6));
+    let seen = line.engine.status(line.now).interfaces.swap_remove(1);
+    let pppoe = seen.pppoe.unwrap();
+    assert!((3..=6).contains(&pppoe.echo_sent), "{pppoe:?}");
+    assert_eq!((pppoe.echo_lost, pppoe.round_trip.last_us), (0, Some(0)));
+    let routers = &seen.clients["ra"];
+    assert_eq!((routers.managed, routers.other), (Some(false), Some(false)));
+    line.concentrator.is_dead_end = true;
+    line.concentrator.terminate(&[]);
+    line.settle();
+    let mut seen = line.engine.status(line.now).interfaces;
+    let pppoe = seen.swap_remove(1).pppoe.unwrap();
+    assert_eq!((pppoe.echo_sent, pppoe.round_trip.last_us), (0, None));
+}

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::RoundTrip;
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Interface {
@@ -85,6 +87,12 @@ pub struct Client {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub renewal_s: Option<u64>,
     pub name_servers: Vec<IpAddr>,
+    /// Of `ra`: whether a default router says that addresses are to be had by DHCPv6.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed: Option<bool>,
+    /// Of `ra`: whether one says that other information is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other: Option<bool>,
     /// What was sent and received, and why it had no effect; what is 0 is left out.
     pub counters: BTreeMap<String, u64>,
 }
@@ -106,6 +114,10 @@ pub struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
     pub name_servers: Vec<IpAddr>,
+    /// Of this session's LCP echoes.
+    pub echo_sent: u64,
+    pub echo_lost: u64,
+    pub round_trip: RoundTrip,
     /// As in [`Client::counters`].
     pub counters: BTreeMap<String, u64>,
 }
