@@ -50,7 +50,7 @@ pub(crate) struct ServedSession {
 pub(crate) struct Model {
     pub(crate) mac: [u8; 6],
     pub(crate) name: String,
-    /// Grants payloads up to this by RFC 4638.
+    /// Tells of payloads of this size by RFC 4638, whatever is asked for.
     pub(crate) max_payload: Option<u16>,
     pub(crate) mru: u16,
     pub(crate) ipv6: bool,
@@ -116,7 +116,7 @@ impl Model {
             assert!(value > PLAIN_PAYLOAD_OCTETS, "RFC 4638");
             value
         });
-        let granted = asked.zip(self.max_payload).map(|(a, b)| a.min(b));
+        let granted = asked.and(self.max_payload);
         let payload = granted.map(u16::to_be_bytes);
         let mut tags = vec![
             (tag::SERVICE_NAME, services[0]),
@@ -150,7 +150,12 @@ impl Model {
                     tags.push((kind, text.as_bytes()));
                     return self.send(Code::Confirmation, 0, &tags);
                 }
-                let id = self.serve(now, host_uniq, granted);
+                let max_payload = asked
+                    .zip(granted)
+                    .map_or(PLAIN_PAYLOAD_OCTETS, |(asked, told)| {
+                        told.clamp(PLAIN_PAYLOAD_OCTETS, asked)
+                    });
+                let id = self.serve(now, host_uniq, max_payload);
                 self.send(Code::Confirmation, id, &tags);
             }
             _ => {}
@@ -163,10 +168,9 @@ impl Model {
     }
 
     /// A new session, as every PADR makes one.
-    fn serve(&mut self, now: Duration, host_uniq: &[u8], granted: Option<u16>) -> u16 {
+    fn serve(&mut self, now: Duration, host_uniq: &[u8], max_payload: u16) -> u16 {
         let id = self.next_session;
         self.next_session += 1;
-        let max_payload = granted.unwrap_or(PLAIN_PAYLOAD_OCTETS);
         let session = self.link(now, host_uniq.to_vec(), max_payload);
         self.sessions.insert(id, session);
         id
