@@ -586,10 +586,10 @@ impl Neighbours {
         true
     }
 
-    /// Removes an entry; what waits for it is dropped.
+    /// Removes an entry; what waits for it is dropped, and counted.
     fn remove(&mut self, key: Key) {
         self.set_deadline(key, None);
-        self.queue.take(key);
+        self.counters.queue_dropped += self.queue.take(key).len() as u64;
         let Some(entry) = self.entries.remove(&key) else {
             return;
         };

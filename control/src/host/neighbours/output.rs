@@ -62,7 +62,8 @@ pub struct NeighbourCounters {
     pub expired: u64,
     /// Addresses that were asked for and never answered.
     pub unanswered: u64,
-    /// Packets pushed out of a full queue, the oldest first.
+    /// Packets pushed out of a full queue, the oldest first, or whose neighbour was
+    /// forgotten while they waited.
     pub queue_dropped: u64,
     /// Packets to an address that is no host of a connected subnet.
     pub no_host_dropped: u64,

@@ -197,6 +197,33 @@ fn nobody_answers() {
 }
 
 #[test]
+fn with_other_addresses_neighbours_of_the_old_network_are_forgotten() {
+    let mut neighbours = neighbours();
+    make_known(&mut neighbours, seconds(5), HOST, HOST_MAC);
+    neighbours.handle_missing(seconds(5), LAN, OTHER.into(), vec![1]);
+    assert_eq!(drain(&mut neighbours), [ask_all(OTHER)]);
+    let (new, beside) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
+    neighbours.set_addresses(seconds(6), LAN, vec![(new.into(), 24)], Vec::new());
+    let announcement = send(arp::request(OUR_MAC, new, new, None));
+    assert_eq!(drain(&mut neighbours), [remove(HOST), announcement.clone()]);
+    assert_eq!(neighbours.neighbours().count(), 0);
+    assert_eq!(neighbours.counters().queue_dropped, 1, "what waited");
+    neighbours.handle_timeout(seconds(6) + ANNOUNCE_INTERVAL);
+    assert_eq!(drain(&mut neighbours), [announcement]);
+    assert_eq!(neighbours.next_timeout(), None);
+    // Fewer addresses are no news, and whoever is still beside them stays.
+    neighbours.handle_arp(seconds(9), PORT, &request(HOST_MAC, beside, new));
+    drain(&mut neighbours);
+    let both = vec![(new.into(), 24), (OURS.into(), 24)];
+    neighbours.set_addresses(seconds(9), LAN, both, Vec::new());
+    neighbours.handle_timeout(seconds(9) + ANNOUNCE_INTERVAL);
+    drain(&mut neighbours);
+    neighbours.set_addresses(seconds(12), LAN, vec![(new.into(), 24)], Vec::new());
+    assert_eq!(drain(&mut neighbours), []);
+    assert_eq!(neighbours.neighbours().count(), 1);
+}
+
+#[test]
 fn a_full_queue_loses_its_oldest() {
     let mut neighbours = neighbours();
     for number in 0..70 {
