@@ -71,7 +71,7 @@ impl Worker {
             let port = destination_port(header, &packet).ok().flatten();
             H::DHCP_CLIENT.is_some() && port == H::DHCP_CLIENT
         };
-        if origin.came_in() && to_client() {
+        if to_client() {
             self.tell_dhcp(origin.source, packet);
         } else {
             self.io.drop(origin.source, Drop::NotForwarding);

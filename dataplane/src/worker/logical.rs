@@ -396,6 +396,10 @@ impl Worker {
         };
         let pppoe = match parsed {
             Ok(pppoe) => pppoe,
+            Err(_) if self.may_be_cut(port, frame.len()) => {
+                self.io.drop(port, Drop::Oversized);
+                return;
+            }
             Err(reason) => {
                 self.io.drop(port, reason);
                 return;

@@ -345,7 +345,7 @@ impl Worker {
         self.forward(packet, header, table, &origin);
     }
 
-    fn may_be_cut(&self, port: usize, frame_octets: usize) -> bool {
+    pub(super) fn may_be_cut(&self, port: usize, frame_octets: usize) -> bool {
         self.receive[port]
             .cut_octets
             .is_some_and(|cut| frame_octets >= usize::from(cut))
