@@ -12,7 +12,7 @@ use dataplane::worker::{
     Channel, HandOver, Inbox, LogicalPort, Order, Outlet, Parts, Worker, WorkerPort, fragment_table,
 };
 use dataplane::{Encapsulation, Frame};
-use dpdk::{Burst, Eal, EalConfig, HugePages, Mempool, Port, PortConfig, RxQueue, TxQueue};
+use dpdk::{Burst, Eal, EalConfig, HugePages, Mbuf, Mempool, Port, PortConfig, RxQueue, TxQueue};
 
 /// A tick is a nanosecond.
 pub(crate) const TSC_HZ: u64 = 1_000_000_000;
@@ -180,12 +180,18 @@ impl Machine {
         });
     }
 
+    /// A buffer with these octets.
+    pub(crate) fn buffer(&self, octets: &[u8]) -> Mbuf {
+        let mut buffer = self.pool.alloc().expect("a buffer");
+        assert!(buffer.extend_from_slice(octets));
+        buffer
+    }
+
     /// Puts a frame on the wire to a worker's queue of a port.
     pub(crate) fn offer(&mut self, port: usize, worker: usize, frame: &[u8]) {
-        let mut mbuf = self.pool.alloc().expect("a buffer");
-        assert!(mbuf.extend_from_slice(frame));
+        let frame = self.buffer(frame);
         let mut burst = Burst::new();
-        burst.push(mbuf).expect("room in a new burst");
+        burst.push(frame).expect("room in a new burst");
         let sent = self.wires[port].send[worker].tx_burst(&mut burst);
         assert_eq!(sent, 1, "room on the wire");
     }

@@ -153,6 +153,16 @@ fn an_offer_to_the_address_that_it_offers_is_heard_where_nothing_is_routed_on() 
     assert_eq!(rig.all_drops(), 1);
 }
 
+/// No station of a LAN broadcasts into a tunnel.
+#[test]
+fn broadcast_out_of_a_tunnel_is_no_clients() {
+    let mut rig = Rig::new();
+    let packet = dhcp(FAR_HOST, 68, Ipv4Addr::BROADCAST, 67);
+    rig.send(1, &copy(1, 1, &packet));
+    assert!(rig.events().is_empty());
+    assert_eq!(rig.drops(1, Drop::Multicast), 1);
+}
+
 #[test]
 fn an_interface_without_addresses_hears_its_server() {
     let mut rig = Rig::new();
@@ -202,6 +212,12 @@ fn requests_to_servers_of_dhcpv6_are_handed_over() {
         rig.send(1, &frame_to(group_mac, &other));
         assert_eq!(rig.drops(1, reason), before + 1);
     }
+    // Nor without an interface.
+    rig.command(Command::RemoveInterface(InterfaceId(1)));
+    rig.poll();
+    let before = rig.drops(1, Drop::Multicast);
+    rig.send(1, &frame_to(group_mac, &packet));
+    assert_eq!(rig.drops(1, Drop::Multicast), before + 1);
     assert!(rig.events().is_empty());
 }
 

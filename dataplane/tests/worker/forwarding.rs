@@ -150,15 +150,12 @@ fn an_unknown_neighbour_is_asked_for_with_the_packet_ready() {
     assert_eq!((on, next_hop), (InterfaceId(0), other.into()));
     assert_eq!(waiting[..], packet);
     let mac = [2, 9, 9, 9, 9, 9];
-    let mut mbuf = rig.pool.alloc().expect("a buffer");
-    assert!(mbuf.extend_from_slice(&waiting));
     let order = Order::SendOnInterface {
         interface: on,
         mac,
-        packet: mbuf,
+        packet: rig.buffer(&waiting),
     };
-    assert!(rig.channels[0].orders.push(order).is_ok());
-    rig.poll();
+    rig.order(order);
     let sent = rig.one(0);
     assert_eq!(sent[..6], mac);
     assert_eq!(sent[6..12], port_mac(0));
@@ -273,14 +270,11 @@ fn cut_frames_have_a_name() {
 }
 
 fn inject(rig: &mut Rig, table: u32, packet: &[u8]) {
-    let mut mbuf = rig.pool.alloc().expect("a buffer");
-    assert!(mbuf.extend_from_slice(packet));
     let order = Order::SendIp {
         table: TableId(table),
-        packet: mbuf,
+        packet: rig.buffer(packet),
     };
-    assert!(rig.channels[0].orders.push(order).is_ok());
-    rig.poll();
+    rig.order(order);
 }
 
 #[test]
@@ -381,11 +375,9 @@ fn a_worker_without_a_queue_hands_over() {
     let (mut owner, _) = make(0);
     let (mut other, channel) = make(1);
     for octet in 0..70_u8 {
-        let mut frame = rig.pool.alloc().expect("a buffer");
-        assert!(frame.extend_from_slice(&[octet; 60]));
         let order = Order::SendFrame {
             port: PortId(0),
-            frame,
+            frame: rig.buffer(&[octet; 60]),
         };
         if channel.orders.push(order).is_err() {
             break;

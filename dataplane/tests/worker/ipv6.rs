@@ -641,44 +641,35 @@ fn an_isp_side_forwards_no_ipv6() {
     assert_eq!((table, interface), (TableId(1), Some(InterfaceId(1))));
 }
 
-fn inject(rig: &mut Rig, order: Order) {
-    assert!(rig.channels[0].orders.push(order).is_ok());
-    rig.poll();
-}
-
 #[test]
 fn our_own_packets_leave_as_ipv6() {
     let mut rig = Rig::with_ipv6();
-    let buffer = |packet: &[u8]| {
-        let mut buffer = rig.pool.alloc().expect("a buffer");
-        assert!(buffer.extend_from_slice(packet));
-        buffer
-    };
     let routed = udp_ipv6(own_ipv6(0), LAN_HOST_IPV6, b"x");
     // A gateway that is link-local is reached by its interface.
     let to_gateway = udp_ipv6(own_link_local(2), gateway_ipv6(2), b"x");
-    let (first, second, third) = (buffer(&routed), buffer(&to_gateway), buffer(&to_gateway));
+    let (first, second, third) = (
+        rig.buffer(&routed),
+        rig.buffer(&to_gateway),
+        rig.buffer(&to_gateway),
+    );
     let send = |packet, table| Order::SendIp {
         table: TableId(table),
         packet,
     };
-    inject(&mut rig, send(first, 0));
+    rig.order(send(first, 0));
     let sent = rig.one(0);
     assert_eq!(sent[12..14], ETHER_TYPE);
     assert_eq!(sent[14..], routed, "no hop less");
-    inject(
-        &mut rig,
-        Order::SendOnInterface {
-            interface: InterfaceId(2),
-            mac: gateway_mac(2),
-            packet: second,
-        },
-    );
+    rig.order(Order::SendOnInterface {
+        interface: InterfaceId(2),
+        mac: gateway_mac(2),
+        packet: second,
+    });
     let sent = rig.one(2);
     assert_eq!(sent[12..14], ETHER_TYPE);
     assert_eq!(sent[14..], to_gateway);
     // Tables do not say where it is.
-    inject(&mut rig, send(third, 2));
+    rig.order(send(third, 2));
     assert_eq!(rig.channels[0].injected.drops.read(Drop::LinkLocal), 1);
 }
 

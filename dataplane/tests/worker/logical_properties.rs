@@ -9,7 +9,6 @@ use dataplane::Encapsulation::{self, Pppoe, Vlan};
 use dataplane::command::{Command, PortId};
 use dataplane::event::Event;
 use dataplane::headers::ipv4;
-use dataplane::worker::Order;
 
 use crate::logical_rig::*;
 use crate::malformed::{OVER_IPV6, accounts_balance, mend, seeds};
@@ -37,12 +36,7 @@ fn with_stacks(port: u16) -> Rig {
 
 /// What a frame is on the wire when it is sent by a logical port.
 fn wrapped(rig: &mut Rig, port: u16, octets: &[u8]) -> Vec<u8> {
-    let mut frame = rig.pool.alloc().expect("a buffer");
-    assert!(frame.extend_from_slice(octets));
-    let port = PortId(port);
-    let order = Order::SendFrame { port, frame };
-    assert!(rig.channels[0].orders.push(order).is_ok());
-    rig.poll();
+    send_frame(rig, port, octets);
     rig.one(1)
 }
 

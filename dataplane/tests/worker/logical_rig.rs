@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dataplane::Encapsulation::{self, Pppoe, Vlan};
 use dataplane::command::{Command, InterfaceSpec, PortId, PppoeSession};
+use dataplane::worker::Order;
 
 use crate::ipv6_rig::*;
 use crate::rig::*;
@@ -60,6 +61,23 @@ pub(crate) fn tagged(identifier: u16, frame: &[u8]) -> Vec<u8> {
         &frame[12..],
     ]
     .concat()
+}
+
+/// What leaves by port 1 of 40 packets of the LAN: each by all three links.
+pub(crate) fn forty_packets(rig: &mut Rig) -> Vec<Vec<u8>> {
+    for octet in 0..40 {
+        rig.offer(0, 0, &frame(0, &udp(LAN_HOST, FAR_HOST, &[octet; 40])));
+    }
+    rig.poll();
+    let frames = rig.received(1);
+    assert_eq!(frames.len(), 3 * 40);
+    frames
+}
+
+/// Has the control thread send a frame.
+pub(crate) fn send_frame(rig: &mut Rig, port: u16, octets: &[u8]) {
+    let (port, frame) = (PortId(port), rig.buffer(octets));
+    rig.order(Order::SendFrame { port, frame });
 }
 
 /// Packets that a port counts as received and sent.

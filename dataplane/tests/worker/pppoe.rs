@@ -9,19 +9,6 @@ use dataplane::worker::Order;
 use crate::logical_rig::*;
 use crate::rig::*;
 
-fn order(rig: &mut Rig, order: Order) {
-    assert!(rig.channels[0].orders.push(order).is_ok());
-    rig.poll();
-}
-
-/// Has the control thread send a frame.
-fn send_frame(rig: &mut Rig, port: u16, octets: &[u8]) {
-    let mut frame = rig.pool.alloc().expect("a buffer");
-    assert!(frame.extend_from_slice(octets));
-    let port = PortId(port);
-    order(rig, Order::SendFrame { port, frame });
-}
-
 #[test]
 fn copies_in_sessions_and_without_are_copies_of_one_set() {
     let mut rig = connected();
@@ -63,15 +50,7 @@ fn bursts_of_sessions_stay_in_order() {
 #[test]
 fn what_leaves_by_a_session_goes_to_its_concentrator() {
     let mut rig = connected();
-    let packets: Vec<_> = (0..40_u8)
-        .map(|octet| udp(LAN_HOST, FAR_HOST, &[octet; 40]))
-        .collect();
-    for packet in &packets {
-        rig.offer(0, 0, &frame(0, packet));
-    }
-    rig.poll();
-    let frames = rig.received(1);
-    assert_eq!(frames.len(), 3 * packets.len());
+    let frames = forty_packets(&mut rig);
     for (session, uplink, tag) in [(SESSION, 2, &[][..]), (NESTED, 3, &[0x81, 0, 0, 8])] {
         let mut front = session.access_concentrator.to_vec();
         front.extend(port_mac(1));
@@ -81,7 +60,7 @@ fn what_leaves_by_a_session_goes_to_its_concentrator() {
             .iter()
             .filter_map(|frame| frame.strip_prefix(&front[..]))
             .collect();
-        assert_eq!(in_session.len(), packets.len());
+        assert_eq!(in_session.len(), 40);
         for (number, pppoe) in (FIRST_NUMBER..).zip(in_session) {
             let length = u16::from_be_bytes([pppoe[0], pppoe[1]]);
             assert_eq!(usize::from(length), pppoe.len() - 2);
@@ -112,14 +91,12 @@ fn without_a_session_nothing_comes_and_nothing_goes() {
     let arriving = in_pppoe(SESSION, &to_port_1(copy(2, 1, &inner(b"x"))));
     rig.send(1, &arriving);
     assert_eq!(rig.drops(1, Drop::UnknownPppoeSession), 1);
-    let mut own = rig.pool.alloc().expect("a buffer");
-    assert!(own.extend_from_slice(&packet));
-    let on_interface = Order::SendOnInterface {
+    let own = rig.buffer(&packet);
+    rig.order(Order::SendOnInterface {
         interface: InterfaceId(2),
         mac: gateway_mac(2),
         packet: own,
-    };
-    order(&mut rig, on_interface);
+    });
     assert_eq!(rig.drops(SESSION_PORT.into(), Drop::NoPppoeSession), 1);
     assert!(rig.received(1).is_empty());
 
@@ -180,6 +157,10 @@ fn frames_of_no_session_of_ours_and_malformed_ones_are_dropped_by_name() {
         assert_eq!(rig.all_drops(), all + 1);
     }
     assert!(rig.received(0).is_empty() && rig.events().is_empty());
+    // The rig's ports cut at 1800 octets.
+    let large = in_pppoe(SESSION, &to_port_1(copy(2, 1, &inner(&[0; 1900]))));
+    rig.send(1, &large[..1800]);
+    assert_eq!(rig.drops(1, Drop::Oversized), 1);
     // The session of a port is none on a VLAN of it.
     rig.send(1, &tagged(8, &good));
     assert_eq!(rig.drops(VLAN_PORT.into(), Drop::UnknownPppoeSession), 1);
@@ -249,6 +230,10 @@ fn ppp_frames_and_discovery_are_the_control_threads() {
     rig.send(2, &[&port_mac(2), &offer[6..]].concat());
     assert_eq!(rig.drops(2, Drop::UnknownEtherType), 1);
     assert!(rig.events().is_empty());
+    let mut rig = on_vlans();
+    rig.send(1, &offer);
+    assert_eq!(rig.drops(1, Drop::UnknownEtherType), 1);
+    assert!(rig.events().is_empty());
 }
 
 #[test]
@@ -309,11 +294,18 @@ fn a_flood_of_discovery_costs_no_session_its_ppp_frames() {
 fn a_session_is_down_with_all_that_carries_it() {
     let mut rig = connected();
     let packet = udp(LAN_HOST, FAR_HOST, b"x");
+    let set_link = |rig: &mut Rig, port, up| {
+        let port = PortId(port);
+        rig.command(Command::SetPortLink { port, up });
+        rig.poll();
+    };
+    // Our own frames, too, with the VLAN alone.
+    set_link(&mut rig, VLAN_PORT, false);
+    send_frame(&mut rig, NESTED_PORT, &frame(1, &packet));
+    assert_eq!(rig.drops(NESTED_PORT.into(), Drop::PortDown), 1);
+    assert!(rig.received(1).is_empty());
     let mut with = |port, up| {
-        rig.command(Command::SetPortLink {
-            port: PortId(port),
-            up,
-        });
+        set_link(&mut rig, port, up);
         rig.send(0, &frame(0, &packet));
         rig.received(1).len()
     };
@@ -324,6 +316,6 @@ fn a_session_is_down_with_all_that_carries_it() {
     assert_eq!(with(1, false), 0);
     send_frame(&mut rig, NESTED_PORT, &frame(1, &packet));
     send_frame(&mut rig, VLAN_PORT, &frame(1, &packet));
-    assert_eq!(rig.drops(NESTED_PORT.into(), Drop::PortDown), 1);
+    assert_eq!(rig.drops(NESTED_PORT.into(), Drop::PortDown), 2);
     assert_eq!(rig.drops(VLAN_PORT.into(), Drop::PortDown), 1);
 }

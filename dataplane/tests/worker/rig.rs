@@ -23,7 +23,7 @@ use dataplane::reassembly::Place;
 use dataplane::skew::FirstTimes;
 use dataplane::transform::split;
 use dataplane::window::Window;
-use dataplane::worker::HandOver;
+use dataplane::worker::{HandOver, Order};
 use dataplane::{Encapsulation, Frame};
 use dpdk::Mempool;
 
@@ -237,6 +237,12 @@ impl Rig {
     /// Sends a frame to a port and lets worker 0 deal with it.
     pub(crate) fn send(&mut self, port: usize, frame: &[u8]) {
         self.offer(port, 0, frame);
+        self.poll();
+    }
+
+    /// Has the first worker carry out what the control thread asks for.
+    pub(crate) fn order(&mut self, order: Order) {
+        assert!(self.channels[0].orders.push(order).is_ok());
         self.poll();
     }
 

@@ -119,15 +119,7 @@ fn a_whole_burst_of_tagged_copies_stays_in_order() {
 #[test]
 fn what_leaves_by_a_vlan_has_its_tag() {
     let mut rig = on_vlans();
-    let packets: Vec<_> = (0..40_u8)
-        .map(|octet| udp(LAN_HOST, FAR_HOST, &[octet; 40]))
-        .collect();
-    for packet in &packets {
-        rig.offer(0, 0, &frame(0, packet));
-    }
-    rig.poll();
-    let frames = rig.received(1);
-    assert_eq!(frames.len(), 3 * packets.len());
+    let frames = forty_packets(&mut rig);
     let of = |tag: &[u8]| -> Vec<Vec<u8>> {
         let of_vlan = frames.iter().filter(|frame| frame[12..].starts_with(tag));
         of_vlan
@@ -139,7 +131,7 @@ fn what_leaves_by_a_vlan_has_its_tag() {
     };
     for (uplink, tag) in [(2, [0x81, 0, 0, 7]), (3, [0x81, 0, 0, 8])] {
         let of_vlan = of(&tag);
-        assert_eq!(of_vlan.len(), packets.len());
+        assert_eq!(of_vlan.len(), 40);
         for (number, frame) in (FIRST_NUMBER..).zip(&of_vlan) {
             assert_eq!(frame[..6], gateway_mac(uplink));
             assert_eq!(frame[6..12], port_mac(1));
@@ -189,6 +181,10 @@ fn what_a_tag_stands_in_front_of_goes_the_usual_ways() {
     // In the frame behind it.
     rig.send(1, &tagged(7, &to_port_1(copy(2, 1, &inner(b"x"))))[..30]);
     assert_eq!(rig.drops(usize::from(FIRST), Drop::Truncated), 1);
+    // In the device: the rig's cut at 1800 octets.
+    let large = tagged(7, &to_port_1(copy(2, 1, &inner(&[0; 1900]))));
+    rig.send(1, &large[..1800]);
+    assert_eq!(rig.drops(usize::from(FIRST), Drop::Oversized), 1);
     let mut strange = to_port_1(copy(2, 1, &inner(b"x")));
     strange[12..14].copy_from_slice(&[0x88, 0xcc]);
     rig.send(1, &tagged(7, &strange));
@@ -197,7 +193,7 @@ fn what_a_tag_stands_in_front_of_goes_the_usual_ways() {
     to_another[5] ^= 1;
     rig.send(1, &tagged(7, &to_another));
     assert_eq!(rig.drops(1, Drop::NotForUs), 1);
-    assert_eq!(rig.all_drops(), 4);
+    assert_eq!(rig.all_drops(), 5);
 }
 
 #[test]
