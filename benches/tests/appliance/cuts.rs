@@ -12,9 +12,11 @@ use super::{
 
 const PACKETS_PER_S: u32 = 5_000;
 /// Shorter than `lcp-timeout`: the sessions live through it.
-const SHORT_S: f64 = 3.0;
+const SHORT_S: f64 = 2.0;
 /// Longer than `lcp-timeout`: the link is given up and dialled again.
 const LONG_S: f64 = 7.0;
+/// Between two cuts all links carry.
+const PAUSE_S: f64 = 0.5;
 const BACK: Duration = Duration::from_secs(15);
 
 /// Each link in turn: frames dropped, cable pulled at either end, emulator killed; then once for long.
@@ -24,19 +26,19 @@ fn cut_every_link_in_turn(lab: &mut Lab) {
         sleep(SHORT_S);
         lab.set_outage(link, false).unwrap();
         wait_for_all(lab, BACK);
-        sleep(1.0);
+        sleep(PAUSE_S);
 
         lab.interface_down(link, Site::Remote).unwrap();
         sleep(SHORT_S);
         lab.interface_up(link, Site::Remote).unwrap();
         wait_for_all(lab, BACK);
-        sleep(1.0);
+        sleep(PAUSE_S);
 
         lab.kill_emulator(link).unwrap();
         sleep(if link == 2 { LONG_S } else { SHORT_S });
         lab.start_emulator(link).unwrap();
         wait_for_all(lab, BACK);
-        sleep(1.0);
+        sleep(PAUSE_S);
     }
     lab.carrier_down(1, Site::Head).unwrap();
     sleep(LONG_S);
