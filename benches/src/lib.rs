@@ -8,7 +8,8 @@
 //! - [`traffic`], [`transfer`], [`ping`], [`iperf`]: what the LAN hosts send each other, and what arrived; [`snmp`]: what
 //!   their kernels counted.
 //! - [`junk`], [`flood`]: what strangers send, and how much of it they get answered.
-//! - [`figure`], [`histogram`], [`plot`]: what was measured, in numbers and pictures.
+//! - [`figure`], [`histogram`], [`plot`], [`report`], [`marks`]: what was measured, in numbers, pictures and documents;
+//!   [`machine`]: on what.
 //!
 //! It knows nothing of how an appliance works inside: it starts one, reads its status and looks at frames.
 
@@ -26,10 +27,13 @@ pub mod iperf;
 pub mod ipv6_isp;
 pub mod junk;
 pub mod lab;
+pub mod machine;
+pub mod marks;
 pub mod netns;
 pub mod ping;
 pub mod plot;
 pub mod process;
+pub mod report;
 pub mod snmp;
 pub mod status;
 pub mod traffic;

@@ -2,7 +2,6 @@
 //! not a whole column.
 
 use std::error::Error;
-use std::fs;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,7 +87,6 @@ pub(crate) fn compare(
         None => None,
     };
     Ok(Report {
-        processor: processor(),
         dpdk: eal.version(),
         hugepages: eal.uses_hugepages(),
         core,
@@ -260,15 +258,6 @@ impl Rounds {
         }
         Ok(lines)
     }
-}
-
-/// As Linux calls it.
-fn processor() -> String {
-    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let mut lines = text.lines().filter_map(|line| line.split_once(':'));
-    let name = lines.find(|(key, _)| key.trim() == "model name");
-    name.map_or("unknown processor", |(_, name)| name.trim())
-        .to_owned()
 }
 
 /// What reading the clock costs, which is in every burst once.

@@ -13,7 +13,6 @@ mod instructions;
 mod latency;
 mod network;
 mod plan;
-mod readme;
 mod report;
 mod sharing;
 mod testpmd;
@@ -27,6 +26,7 @@ use std::sync::Arc;
 use std::thread;
 
 use benches::figure::Figure;
+use benches::marks;
 use clap::Parser;
 use dpdk::{Eal, EalConfig, HugePages, lcore};
 
@@ -126,19 +126,20 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if let Some(part) = &arguments.only {
         return profile(&eal, effort, part);
     }
-    let report = compare(&eal, effort, core, core.checked_sub(1))?;
+    let section = compare(&eal, effort, core, core.checked_sub(1))?.section();
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-        return Ok(());
+        println!("{}", serde_json::to_string(&section)?);
+    } else {
+        print!("{}", section.markdown());
     }
-    show(arguments, "scripts/bench", &report.text())
+    Ok(())
 }
 
 /// Prints a result, and keeps it if asked to.
 fn show(arguments: &Arguments, name: &str, text: &str) -> Result<(), Box<dyn Error>> {
     print!("{text}");
     if arguments.write {
-        readme::write(Path::new(README), name, text)?;
+        marks::write(Path::new(README), name, text)?;
     }
     Ok(())
 }
@@ -154,7 +155,7 @@ fn measure_latency(eal: &Arc<Eal>, arguments: &Arguments, core: u32) -> Result<(
     }
     show(
         arguments,
-        "scripts/bench --latency",
+        "cycles --latency",
         &latency::text(&results),
     )
 }

@@ -4,7 +4,6 @@ use std::error::Error;
 use std::sync::Arc;
 
 use dpdk::Eal;
-use serde::Serialize;
 
 use crate::bed::{Bed, Pools};
 use crate::network::{Family, Kind, LINKS, Network};
@@ -214,7 +213,7 @@ pub(crate) fn all() -> Vec<Place> {
 }
 
 /// How much there is in a setting.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Extent {
     pub(crate) sets: usize,
     pub(crate) sessions: usize,

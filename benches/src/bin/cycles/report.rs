@@ -1,10 +1,8 @@
 //! Medians, ratios, and the tables.
 
-use std::fmt::Write as _;
-
 use benches::figure::Figure;
+use benches::report::{Cell, Column, Section, Table};
 use dpdk::BURST;
-use serde::Serialize;
 
 use crate::plan::Extent;
 use crate::sharing::Sharing;
@@ -17,7 +15,7 @@ const SEND_AIM: f64 = 2.5;
 const CROWD_AIM: f64 = 1.3;
 
 /// One case.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub(crate) name: String,
     pub(crate) unit: &'static str,
@@ -25,7 +23,6 @@ pub(crate) struct Line {
     /// TSC cycles.
     pub(crate) worker: Figure,
     pub(crate) equipment: Figure,
-    #[serde(skip)]
     case: Case,
 }
 
@@ -41,32 +38,36 @@ impl Line {
         }
     }
 
-    /// The columns that all tables have.
-    fn columns(&self) -> String {
-        let Self {
-            name,
-            unit,
-            inner_octets,
-            worker,
-            equipment,
-            ..
-        } = self;
-        let worker = worker.text();
-        format!(
-            "| {name} | {inner_octets} | {unit} | {worker} | {:.0} |",
-            equipment.median
-        )
+    /// Its row's name.
+    fn row(&self) -> String {
+        format!("{}, {} octets", self.name, self.inner_octets)
+    }
+
+    /// The cells that all tables begin with.
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::Text(self.unit.to_owned()),
+            Cell::Figure(self.worker),
+            Cell::Figure(self.equipment),
+        ]
     }
 }
 
-const COLUMNS: &str = "| hal2tp | inner | cycles per | hal2tp | (equipment) |";
+/// The columns that all tables begin with.
+fn columns(further: Vec<Column>) -> Vec<Column> {
+    let mut columns = vec![
+        Column::new("per", 0),
+        Column::new("hal2tp, cycles", 1),
+        Column::new("equipment, cycles", 0),
+    ];
+    columns.extend(further);
+    columns
+}
 
 /// A case beside testpmd.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct BesideTestpmd {
-    #[serde(flatten)]
     pub(crate) line: Line,
-    pub(crate) outer_frame_octets: usize,
     pub(crate) testpmd_ring: Figure,
     pub(crate) testpmd_null: Figure,
     /// Of the least rounds, which nothing disturbed: testpmd's rounds are longer, so that noise in its median would flatter us.
@@ -79,7 +80,6 @@ pub(crate) struct BesideTestpmd {
 impl BesideTestpmd {
     pub(crate) fn new(line: Line, ring: Figure, null: Figure) -> Self {
         Self {
-            outer_frame_octets: line.case.outer_frame_octets(),
             ratio_to_ring: line.worker.least / ring.least,
             ratio_to_null: line.worker.least / null.least,
             aim: aim(line.case),
@@ -103,9 +103,8 @@ fn aim(case: Case) -> Option<f64> {
 }
 
 /// A case beside a more ordinary one.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Beside {
-    #[serde(flatten)]
     pub(crate) line: Line,
     pub(crate) beside: Line,
     /// Of the least rounds.
@@ -126,7 +125,7 @@ impl Beside {
 }
 
 /// A set's sending beside the copying that is in it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct BesideCopying {
     pub(crate) name: String,
     /// How many copies are made: the last link gets the packet itself.
@@ -138,7 +137,7 @@ pub(crate) struct BesideCopying {
 }
 
 /// Packets of one size, TSC cycles for each.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Copying {
     pub(crate) inner_octets: usize,
     pub(crate) worker: Figure,
@@ -160,7 +159,7 @@ impl BesideCopying {
 }
 
 /// How still the machine was.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Noise {
     /// TSC cycles of the same computation, each round.
     pub(crate) fixed_work: Figure,
@@ -175,9 +174,8 @@ impl Noise {
     }
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Report {
-    pub(crate) processor: String,
     pub(crate) dpdk: String,
     pub(crate) hugepages: bool,
     pub(crate) core: u32,
@@ -194,12 +192,43 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// As Markdown.
-    pub(crate) fn text(&self) -> String {
-        let mut text = format!(
-            "{}; TSC cycles ({} MHz) on one core; {}, {}; median of {} rounds (least-most); ratios of the least\n\n",
-            self.processor,
+    /// As a section of a report.
+    pub(crate) fn section(&self) -> Section {
+        Section {
+            name: "cycles".to_owned(),
+            title: "Cycles of one core for a packet".to_owned(),
+            introduction: self.introduction(),
+            tables: [
+                Some(self.ordinary_table()),
+                Some(self.crowd_table()),
+                Some(self.copying_table()),
+                Some(beside_table(
+                    "unusual",
+                    "Out of the ordinary",
+                    &self.unusual,
+                )),
+                self.sharing
+                    .as_ref()
+                    .map(|sharing| self.sharing_table(sharing)),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            pictures: Vec::new(),
+            notes: self.notes(),
+            seconds: 0.0,
+        }
+    }
+
+    fn introduction(&self) -> String {
+        format!(
+            "Time-stamp-counter cycles ({} MHz) that one worker takes, polled by hand on CPU {} over in-process wires ({}, {}), beside testpmd \
+             5tswap on the same CPU, frames as long as those in the tunnel. Everything took turns in each of {} rounds; ratios are of the least rounds: \
+             testpmd's rounds are longer, so that noise in its median would flatter hal2tp.\n\n\
+             net_ring passes buffers, as hal2tp's wires do; net_null (copy=1) also makes, fills and frees them. What making frames and freeing results \
+             cost (equipment) is not in hal2tp's figure.",
             self.tsc_mhz,
+            self.core,
             self.dpdk,
             if self.hugepages {
                 "hugepages"
@@ -207,63 +236,61 @@ impl Report {
                 "NO hugepages: slower, and not what the aims are for"
             },
             self.rounds,
-        );
-        // Writing to a text cannot fail.
-        let _ = self.write_ordinary(&mut text);
-        let _ = self.write_crowd(&mut text);
-        let _ = self.write_copying(&mut text);
-        let _ = self.write_unusual(&mut text);
-        let _ = self.write_sharing(&mut text);
-        let _ = self.write_verdicts(&mut text);
-        text
-    }
-
-    fn write_ordinary(&self, text: &mut String) -> std::fmt::Result {
-        writeln!(text, "**Beside testpmd**\n")?;
-        writeln!(
-            text,
-            "{COLUMNS} testpmd net_ring | ratio | testpmd net_null | ratio |"
-        )?;
-        writeln!(text, "|---|---|---|---|---|---|---|---|---|")?;
-        for beside in &self.ordinary {
-            writeln!(
-                text,
-                "{} {} | **{:.2}** | {} | {:.2} |",
-                beside.line.columns(),
-                beside.testpmd_ring.text(),
-                beside.ratio_to_ring,
-                beside.testpmd_null.text(),
-                beside.ratio_to_null,
-            )?;
-        }
-        writeln!(
-            text,
-            "\ntestpmd: 5tswap, frames as long as those in the tunnel. net_ring passes buffers, as hal2tp's wires do; net_null (copy=1) also\n\
-             makes, fills and frees them. (equipment) is what making frames and freeing results cost beside it; it is not in hal2tp's figure.\n"
         )
     }
 
-    fn write_crowd(&self, text: &mut String) -> std::fmt::Result {
+    fn ordinary_table(&self) -> Table {
+        let mut table = Table::new(
+            "testpmd",
+            "Beside testpmd",
+            "hal2tp, inner packet",
+            columns(vec![
+                Column::new("testpmd net_ring, cycles", 1),
+                Column::ratio("of net_ring"),
+                Column::new("testpmd net_null, cycles", 1),
+                Column::ratio("of net_null"),
+            ]),
+        );
+        for beside in &self.ordinary {
+            let mut cells = beside.line.cells();
+            cells.extend([
+                Cell::Figure(beside.testpmd_ring),
+                Cell::Value(beside.ratio_to_ring),
+                Cell::Figure(beside.testpmd_null),
+                Cell::Value(beside.ratio_to_null),
+            ]);
+            table.push(&beside.line.row(), cells);
+        }
+        table
+    }
+
+    fn crowd_table(&self) -> Table {
         let Extent {
             sets,
             sessions,
             window_octets,
         } = self.crowd_extent;
-        writeln!(
-            text,
-            "**In random order**: {sessions} sessions, {sets} sets of 2 links among them, {} MiB of windows and books in ordinary pages\n",
+        let title = format!(
+            "In random order: {sessions} sessions, {sets} sets of 2 links among them, {} MiB of windows and books in ordinary pages",
             window_octets >> 20
-        )?;
-        write_beside(text, &self.crowd, "beside")
+        );
+        beside_table("random-order", &title, &self.crowd)
     }
 
-    fn write_copying(&self, text: &mut String) -> std::fmt::Result {
-        writeln!(text, "**Large packets beside memcpy**\n")?;
-        writeln!(
-            text,
-            "| hal2tp | copies | inner | hal2tp | memcpy of the copies | hal2tp from 64 on | memcpy from 64 on | ratio |\n\
-             |---|---|---|---|---|---|---|---|"
-        )?;
+    fn copying_table(&self) -> Table {
+        let mut table = Table::new(
+            "memcpy",
+            "Large packets beside copying the same octets as often between buffers of the same pools; what a packet takes more than one of 64 octets",
+            "hal2tp, inner packet",
+            vec![
+                Column::new("copies", 0),
+                Column::new("hal2tp, cycles", 1),
+                Column::new("memcpy, cycles", 1),
+                Column::new("hal2tp from 64 octets on, cycles", 1),
+                Column::new("memcpy from 64 octets on, cycles", 1),
+                Column::ratio("of memcpy"),
+            ],
+        );
         for BesideCopying {
             name,
             copies,
@@ -272,68 +299,61 @@ impl Report {
             growth_ratio,
         } in &self.copying
         {
-            writeln!(
-                text,
-                "| {name} | {copies} | {} | {} | {} | {:+.1} | {:+.1} | {growth_ratio:.2} |",
-                large.inner_octets,
-                large.worker.text(),
-                large.copying.text(),
-                large.worker.least - small.worker.least,
-                large.copying.least - small.copying.least,
-            )?;
-        }
-        writeln!(
-            text,
-            "\nmemcpy: the same octets as often, between buffers of the same pools. \"From 64 on\" is what a packet takes more than one of 64\n\
-             octets (least rounds); the last column is the one by the other. A UDP checksum reads every octet once more.\n"
-        )
-    }
-
-    fn write_unusual(&self, text: &mut String) -> std::fmt::Result {
-        writeln!(text, "**Out of the ordinary**\n")?;
-        write_beside(text, &self.unusual, "beside")
-    }
-
-    fn write_sharing(&self, text: &mut String) -> std::fmt::Result {
-        let Some(sharing) = &self.sharing else {
-            return writeln!(
-                text,
-                "**Two workers on one set**: not measured, there is one CPU\n"
+            table.push(
+                &format!("{name}, {} octets", large.inner_octets),
+                vec![
+                    Cell::Count(*copies as u64),
+                    Cell::Figure(large.worker),
+                    Cell::Figure(large.copying),
+                    Cell::Value(large.worker.least - small.worker.least),
+                    Cell::Value(large.copying.least - small.copying.least),
+                    Cell::Value(*growth_ratio),
+                ],
             );
-        };
-        writeln!(
-            text,
-            "**Two workers on one set**, CPUs {} and {}: a cache line takes {} cycles from one to the other and back\n",
+        }
+        table
+    }
+
+    fn sharing_table(&self, sharing: &Sharing) -> Table {
+        let title = format!(
+            "Two workers on one set, CPUs {} and {}: a cache line takes {} cycles from one to the other and back",
             sharing.cores[0],
             sharing.cores[1],
             sharing.round_trip.text(),
-        )?;
-        writeln!(
-            text,
-            "| hal2tp | inner | cycles per | both at once | by turns | ratio | one worker alone | ratio | more for a burst, round trips |\n\
-             |---|---|---|---|---|---|---|---|---|"
-        )?;
+        );
+        let mut table = Table::new(
+            "two-workers",
+            &title,
+            "hal2tp, inner packet",
+            vec![
+                Column::new("per", 0),
+                Column::new("both at once, cycles", 1),
+                Column::new("by turns, cycles", 1),
+                Column::new("at once / by turns", 2),
+                Column::new("one worker alone, cycles", 1),
+                Column::new("at once / alone", 2),
+                Column::new("more for a burst, round trips", 1),
+            ],
+        );
         for line in &sharing.lines {
             let alone = self.alone(&line.name, line.inner_octets);
-            writeln!(
-                text,
-                "| {} | {} | {} | {} | {} | {:.2} | {} | {:.2} | {:.1} |",
-                line.name,
-                line.inner_octets,
-                line.unit,
-                line.together.text(),
-                line.by_turns.text(),
-                line.together.median / line.by_turns.median,
-                alone.map_or_else(String::new, Figure::text),
-                alone.map_or(f64::NAN, |alone| line.together.median / alone.median),
-                line.round_trips_a_burst(sharing.round_trip),
-            )?;
+            let not_measured = || Cell::Text("not measured".to_owned());
+            table.push(
+                &format!("{}, {} octets", line.name, line.inner_octets),
+                vec![
+                    Cell::Text(line.unit.to_owned()),
+                    Cell::Figure(line.together),
+                    Cell::Figure(line.by_turns),
+                    Cell::Value(line.together.median / line.by_turns.median),
+                    alone.map_or_else(not_measured, Cell::Figure),
+                    alone.map_or_else(not_measured, |alone| {
+                        Cell::Value(line.together.median / alone.median)
+                    }),
+                    Cell::Value(line.round_trips_a_burst(sharing.round_trip)),
+                ],
+            );
         }
-        writeln!(
-            text,
-            "\nSending, each worker has packets of its own for the set; receiving, each has one link's copies of the same packets, {BURST} at the same\n\
-             moment. One worker alone needs no atomic changes. Ratios of the medians, as what is shared costs more or less by chance.\n"
-        )
+        table
     }
 
     /// The same case with one worker that knows it is alone.
@@ -343,37 +363,47 @@ impl Report {
         found.map(|line| line.worker)
     }
 
-    fn write_verdicts(&self, text: &mut String) -> std::fmt::Result {
+    fn notes(&self) -> Vec<String> {
+        let mut notes = vec![
+            "memcpy: a UDP checksum reads every octet once more.".to_owned(),
+            match &self.sharing {
+                None => "Two workers on one set: not measured, there is one CPU.".to_owned(),
+                Some(_) => format!(
+                    "Two workers: sending, each has packets of its own for the set; receiving, each has one link's copies of the same packets, {BURST} at \
+                     the same moment. One worker alone needs no atomic changes. These ratios are of medians, and swing with where a hypervisor puts the CPUs."
+                ),
+            },
+        ];
         for beside in &self.ordinary {
             if let Some(aim) = beside.aim {
-                writeln!(
-                    text,
-                    "- {}, {} octets: at most {aim} x testpmd: {} on net_ring ({:.2}), {} on net_null ({:.2})",
-                    beside.line.name,
-                    beside.line.inner_octets,
+                notes.push(format!(
+                    "{}: at most {aim} x testpmd: {} on net_ring ({:.2}), {} on net_null ({:.2}).",
+                    beside.line.row(),
                     verdict(beside.ratio_to_ring, aim),
                     beside.ratio_to_ring,
                     verdict(beside.ratio_to_null, aim),
                     beside.ratio_to_null,
-                )?;
+                ));
             }
         }
         for beside in &self.crowd {
             if let Some(aim) = beside.aim {
-                writeln!(
-                    text,
-                    "- {}, {} octets: at most {aim} x {}: {} ({:.2})",
-                    beside.line.name,
-                    beside.line.inner_octets,
+                notes.push(format!(
+                    "{}: at most {aim} x {}: {} ({:.2}).",
+                    beside.line.row(),
                     beside.beside.name,
                     verdict(beside.ratio, aim),
                     beside.ratio,
-                )?;
+                ));
             }
         }
-        writeln!(
-            text,
-            "- noise: a fixed computation took {:.0} % longer in the middle round than in the best, {:.0} % in the worst; longest gap {:.2} ms{}",
+        notes.push(self.noise_text());
+        notes
+    }
+
+    fn noise_text(&self) -> String {
+        format!(
+            "Noise: a fixed computation took {:.0} % longer in the middle round than in the best, {:.0} % in the worst; longest gap {:.2} ms{}.",
             self.noise.percent(),
             (self.noise.fixed_work.most / self.noise.fixed_work.least - 1.0) * 100.0,
             self.noise.longest_gap as f64 / self.tsc_mhz as f64 / 1000.0,
@@ -386,9 +416,17 @@ impl Report {
     }
 }
 
-fn write_beside(text: &mut String, lines: &[Beside], heading: &str) -> std::fmt::Result {
-    writeln!(text, "{COLUMNS} {heading} | ratio |")?;
-    writeln!(text, "|---|---|---|---|---|---|---|")?;
+fn beside_table(name: &str, title: &str, lines: &[Beside]) -> Table {
+    let mut table = Table::new(
+        name,
+        title,
+        "hal2tp, inner packet",
+        columns(vec![
+            Column::new("beside", 0),
+            Column::new("that, cycles", 1),
+            Column::ratio("of that"),
+        ]),
+    );
     for Beside {
         line,
         beside,
@@ -396,20 +434,15 @@ fn write_beside(text: &mut String, lines: &[Beside], heading: &str) -> std::fmt:
         ..
     } in lines
     {
-        let Line {
-            name,
-            inner_octets,
-            worker,
-            ..
-        } = beside;
-        let columns = line.columns();
-        let worker = worker.text();
-        writeln!(
-            text,
-            "{columns} {name}, {inner_octets}: {worker} | **{ratio:.2}** |"
-        )?;
+        let mut cells = line.cells();
+        cells.extend([
+            Cell::Text(beside.row()),
+            Cell::Figure(beside.worker),
+            Cell::Value(*ratio),
+        ]);
+        table.push(&line.row(), cells);
     }
-    writeln!(text)
+    table
 }
 
 fn verdict(ratio: f64, aim: f64) -> &'static str {

@@ -8,22 +8,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use benches::figure::Figure;
+use benches::machine::cache_line_round_trip;
 use crossbeam::utils::CachePadded;
-use dpdk::{BURST, Eal, lcore, tsc};
-use serde::Serialize;
+use dpdk::{BURST, Eal, lcore};
 
 use crate::bed::{Bed, Pools};
 use crate::compare::Effort;
 use crate::network::{Kind, Network};
 use crate::walk::{Case, Direction, Tally, Walk};
 
-/// How often the line goes to and fro for one figure.
-const ROUND_TRIPS: u64 = 2_000;
 /// In place of a count: somebody is gone.
 const GONE: u64 = u64::MAX;
 
 /// What it costs two workers to share a set.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sharing {
     pub(crate) cores: [u32; 2],
     /// A cache line from one core to the other and back, TSC cycles.
@@ -32,7 +30,7 @@ pub(crate) struct Sharing {
 }
 
 /// One way through two workers, TSC cycles per packet: the mean of both.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) unit: &'static str,
@@ -51,7 +49,7 @@ pub(crate) fn measure(
     Effort { rounds, bursts }: Effort,
     clock_cycles: u64,
 ) -> Result<Sharing, Box<dyn Error>> {
-    let round_trip = round_trip(cores, rounds)?;
+    let round_trip = cache_line_round_trip(cores.map(|core| core as usize), rounds)?;
     let network = Network::new([Kind::set(2)], 2);
     let mut beds = [
         Bed::new(eal, "left", pools, &network, 0)?,
@@ -188,61 +186,6 @@ impl Drop for Seat<'_> {
     fn drop(&mut self) {
         self.own.store(GONE, Ordering::Release);
     }
-}
-
-/// What it takes a cache line to go from one core to the other, to be changed there, and to come back.
-fn round_trip(cores: [u32; 2], rounds: u16) -> Result<Figure, Box<dyn Error>> {
-    let line = CachePadded::new(AtomicU64::new(0));
-    // Each side answers the other's numbers with the next ones, which are odd on the left.
-    let wait_for = |number| {
-        loop {
-            match line.load(Ordering::Acquire) {
-                GONE => return false,
-                seen if seen == number => return true,
-                _ => spin_loop(),
-            }
-        }
-    };
-    let trips = ROUND_TRIPS * u64::from(rounds);
-    let on = |core: u32, work: &mut dyn FnMut() -> bool| {
-        let lcore = lcore::register(Some(core));
-        if lcore.is_err() || !work() {
-            line.store(GONE, Ordering::Release);
-        }
-        lcore.map(drop).map_err(|problem| problem.to_string())
-    };
-    let mut figures = Vec::new();
-    let mut start_rounds = || {
-        for round in 0..u64::from(rounds) {
-            let start = tsc();
-            for trip in round * ROUND_TRIPS..(round + 1) * ROUND_TRIPS {
-                line.store(2 * trip + 1, Ordering::Release);
-                if !wait_for(2 * trip + 2) {
-                    return false;
-                }
-            }
-            figures.push((tsc() - start) as f64 / ROUND_TRIPS as f64);
-        }
-        true
-    };
-    let mut answer = || {
-        (0..trips).all(|trip| {
-            let here = wait_for(2 * trip + 1);
-            if here {
-                line.store(2 * trip + 2, Ordering::Release);
-            }
-            here
-        })
-    };
-    let results = thread::scope(|scope| {
-        let right = scope.spawn(|| on(cores[1], &mut answer));
-        let left = scope.spawn(|| on(cores[0], &mut start_rounds));
-        [right.join(), left.join()]
-    });
-    for result in results {
-        result.map_err(|_| "a thread panicked")??;
-    }
-    Ok(Figure::new(&figures))
 }
 
 #[cfg(test)]

@@ -1,23 +1,21 @@
-//! Results in a Markdown file, between two marks.
+//! Results in a Markdown file, between two marks: `<!-- begin NAME -->` and `<!-- end NAME -->`.
 
-use std::error::Error;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 /// Puts the text between the marks of this name.
-pub(crate) fn write(file: &Path, name: &str, text: &str) -> Result<(), Box<dyn Error>> {
-    let of_file = |problem: &dyn Error| format!("{}: {problem}", file.display());
+///
+/// # Errors
+/// When the file cannot be read or written, and when it has no such marks.
+pub fn write(file: &Path, name: &str, text: &str) -> io::Result<()> {
+    let of_file = |problem: &dyn std::fmt::Display| {
+        io::Error::other(format!("{}: {problem}", file.display()))
+    };
     let before = fs::read_to_string(file).map_err(|problem| of_file(&problem))?;
-    let after = replaced(&before, name, text).ok_or_else(|| {
-        format!(
-            "{}: no marks {} and {}",
-            file.display(),
-            begin(name),
-            end(name)
-        )
-    })?;
-    fs::write(file, after).map_err(|problem| of_file(&problem))?;
-    Ok(())
+    let after = replaced(&before, name, text)
+        .ok_or_else(|| of_file(&format!("no marks {} and {}", begin(name), end(name))))?;
+    fs::write(file, after).map_err(|problem| of_file(&problem))
 }
 
 fn begin(name: &str) -> String {

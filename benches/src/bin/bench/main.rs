@@ -1,0 +1,107 @@
+//! Measures everything that hal2tp is held to, section by section, and writes a report: tables, JSON and pictures.
+//!
+//! Each section is a module with one function `measure`. A section starts its own appliances, testpmds, namespaces and
+//! emulators, and leaves none of them behind. Needs root, and a machine that does nothing else.
+
+#![forbid(unsafe_code)]
+
+mod again;
+mod cycles;
+mod run;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use benches::machine::{self, Machine};
+use benches::report::{Report, Section};
+use clap::Parser;
+
+use run::{Effort, Run};
+
+type Measure = fn(&Run) -> Result<Section, Box<dyn Error>>;
+
+/// Every section by its name, in the order of the report.
+const SECTIONS: &[(&str, Measure)] = &[("cycles", cycles::measure)];
+
+/// Measures hal2tp beside DPDK's testpmd and other programs, and writes a report.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Folder for report.md, report.json and the pictures
+    #[arg(long, default_value = "target/bench-report")]
+    output: PathBuf,
+    /// Fewer points and rounds, in 3 minutes on two cores
+    #[arg(long)]
+    quick: bool,
+    /// One point of everything, to see that it works; the figures are no good
+    #[arg(long, hide = true, conflicts_with = "quick")]
+    smoke: bool,
+    /// Compare the ratios with those of an earlier run's report.json, in a section of its own
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// Only these sections
+    #[arg(long, value_delimiter = ',', value_name = "SECTION")]
+    only: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match carry_out(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let unknown = |name: &&String| SECTIONS.iter().all(|(known, _)| known != name);
+    if let Some(name) = arguments.only.iter().find(unknown) {
+        let known: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
+        return Err(format!("no section {name:?}; there are: {}", known.join(", ")).into());
+    }
+    let earlier = arguments.against.as_deref().map(Report::read).transpose()?;
+    std::fs::create_dir_all(&arguments.output)?;
+    let effort = match (arguments.smoke, arguments.quick) {
+        (true, _) => Effort::Smoke,
+        (_, true) => Effort::Quick,
+        _ => Effort::Full,
+    };
+    let run = Run::new(effort, arguments.output.clone())?;
+    let mut sections = Vec::new();
+    for (name, measure) in SECTIONS {
+        if !arguments.only.is_empty() && !arguments.only.iter().any(|only| only == name) {
+            continue;
+        }
+        run.say(name, "begins");
+        let start = Instant::now();
+        let mut section = measure(&run).map_err(|problem| format!("{name}: {problem}"))?;
+        section.seconds = start.elapsed().as_secs_f64();
+        run.say(name, &format!("took {:.0} s", section.seconds));
+        sections.push(section);
+    }
+    let mut report = Report {
+        command: command(),
+        effort: effort.name().to_owned(),
+        machine: Machine::read(&machine::commit(Path::new("."))),
+        sections,
+    };
+    if let Some(earlier) = earlier {
+        let section = again::section(&earlier, &report);
+        report.sections.push(section);
+    }
+    report.write(&arguments.output)?;
+    println!("{}", arguments.output.join("report.md").display());
+    Ok(())
+}
+
+/// As a user types it.
+fn command() -> String {
+    let arguments = std::env::args().skip(1);
+    std::iter::once("sudo scripts/bench".to_owned())
+        .chain(arguments)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
