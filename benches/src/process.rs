@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -30,6 +30,15 @@ impl Process {
             child,
             log: log.to_owned(),
         })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
     }
 
     pub fn input(&mut self) -> Option<&mut ChildStdin> {
@@ -76,7 +85,8 @@ impl Process {
         Ok(kill(Pid::from_raw(self.child.id() as i32), signal)?)
     }
 
-    fn tail(&self) -> String {
+    /// The end of the output, for whoever has to find out why.
+    pub fn tail(&self) -> String {
         let output = self.output();
         let lines: Vec<&str> = output.lines().collect();
         lines[lines.len().saturating_sub(60)..].join("\n")

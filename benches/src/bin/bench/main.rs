@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+#[allow(dead_code, unused_imports)]
+mod bed;
 mod again;
 mod cycles;
 mod run;
