@@ -26,6 +26,7 @@ use crate::traffic::Host;
 use crate::wan::Stats;
 use wan_model::impairment::Impairments;
 
+pub use appliance::Management;
 pub use config::{LabConfig, Programs};
 
 use access::Access;
@@ -309,12 +310,16 @@ impl Lab {
 
     /// The answer of `hal2tp status --json` as it is.
     pub fn status_json(&self, site: Site) -> io::Result<serde_json::Value> {
-        let json = appliance::status_json(&self.config.programs.hal2tp, &self.socket(site))?;
-        Ok(serde_json::from_slice(&json)?)
+        self.management(site).status_json()
     }
 
     pub fn status(&self, site: Site) -> io::Result<Status> {
-        Ok(serde_json::from_value(self.status_json(site)?)?)
+        self.management(site).status()
+    }
+
+    /// For whoever asks a site's appliance while the lab is somebody else's.
+    pub fn management(&self, site: Site) -> Management {
+        Management::new(&self.config.programs.hal2tp, self.socket(site))
     }
 
     /// Waits until exactly these links carry traffic at both sites, and says how long that took.

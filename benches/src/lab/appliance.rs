@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::netns::Namespace;
+use crate::status::Status;
 
 /// An appliance that was started and not yet waited for. Dropping it kills it.
 pub(super) struct Appliance {
@@ -85,18 +86,38 @@ impl Drop for Appliance {
     }
 }
 
-/// Asks a running appliance for its status, as JSON.
-pub(super) fn status_json(program: &Path, socket: &Path) -> io::Result<Vec<u8>> {
-    let output = Command::new(program)
-        .args(["status", "--json", "--socket"])
-        .arg(socket)
-        .stdin(Stdio::null())
-        .output()?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(io::Error::other(text));
+/// How a running appliance is asked.
+#[derive(Clone, Debug)]
+pub struct Management {
+    program: PathBuf,
+    socket: PathBuf,
+}
+
+impl Management {
+    pub(super) fn new(program: &Path, socket: PathBuf) -> Self {
+        Self {
+            program: program.to_owned(),
+            socket,
+        }
     }
-    Ok(output.stdout)
+
+    /// The answer of `hal2tp status --json` as it is.
+    pub fn status_json(&self) -> io::Result<serde_json::Value> {
+        let output = Command::new(&self.program)
+            .args(["status", "--json", "--socket"])
+            .arg(&self.socket)
+            .stdin(Stdio::null())
+            .output()?;
+        if !output.status.success() {
+            let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(io::Error::other(text));
+        }
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    pub fn status(&self) -> io::Result<Status> {
+        Ok(serde_json::from_value(self.status_json()?)?)
+    }
 }
 
 /// The last lines of a log, for whoever has to find out why.

@@ -42,6 +42,8 @@ pub struct LabConfig {
     pub programs: Programs,
     /// Where `head.yaml` and `remote.yaml` are; only read when an appliance is started.
     pub configs: PathBuf,
+    /// The files themselves, the head's and the remote's, instead of those in `configs`.
+    pub texts: Option<[String; 2]>,
     /// One ISP each; both directions get the same.
     pub links: Vec<Impairments>,
     /// The MTU of each link's wires from end to end, octets; of links beyond the last: 1500. An appliance sees it on its
@@ -93,6 +95,7 @@ impl LabConfig {
         Ok(Self {
             programs,
             configs: Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/demo"),
+            texts: None,
             links: links.into_iter().collect::<io::Result<_>>()?,
             mtus_octets: Vec::new(),
             ipv6_links: Vec::new(),
@@ -116,11 +119,17 @@ impl LabConfig {
 
     /// A site's file with this lab's changes; what it has below `/run/hal2tp`, edits included, goes below `directory`.
     pub(super) fn site_file(&self, site: Site, directory: &Path) -> io::Result<String> {
-        let path = self.configs.join(format!("{}.yaml", site.name()));
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-        })?;
+        let text = self.site_text(site)?;
         self.rewrite(&text, directory, &self.site_edits(site))
+    }
+
+    fn site_text(&self, site: Site) -> io::Result<String> {
+        if let Some(texts) = &self.texts {
+            return Ok(texts[site.index()].clone());
+        }
+        let path = self.configs.join(format!("{}.yaml", site.name()));
+        std::fs::read_to_string(&path)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
 
     fn site_edits(&self, site: Site) -> Vec<(String, String)> {

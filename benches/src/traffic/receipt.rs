@@ -105,6 +105,7 @@ impl Receipt {
                 p999: Duration::from_nanos(self.latency.quantile(0.999)),
                 most: Duration::from_nanos(self.latency.most()),
             },
+            latencies: self.latency.clone(),
             timeline: self.timeline.clone(),
             missing: self.missing(sent),
             foreign: self.foreign,

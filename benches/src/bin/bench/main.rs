@@ -9,6 +9,7 @@
 mod bed;
 mod again;
 mod cycles;
+mod resilience;
 mod run;
 
 use std::error::Error;
@@ -25,7 +26,10 @@ use run::{Effort, Run};
 type Measure = fn(&Run) -> Result<Section, Box<dyn Error>>;
 
 /// Every section by its name, in the order of the report.
-const SECTIONS: &[(&str, Measure)] = &[("cycles", cycles::measure)];
+const SECTIONS: &[(&str, Measure)] = &[
+    ("cycles", cycles::measure),
+    (resilience::NAME, resilience::measure),
+];
 
 /// Measures hal2tp beside DPDK's testpmd and other programs, and writes a report.
 #[derive(Parser)]
