@@ -40,6 +40,7 @@ mod appliance;
 mod blockade;
 mod config;
 mod guard;
+mod kernel;
 mod router;
 
 /// One of the two ends.

@@ -45,6 +45,32 @@ pub fn tcp_segments(host: &Host) -> io::Result<TcpSegments> {
     joined(host.namespace.spawn(tables))
 }
 
+/// Packets that the kernel of a namespace dropped since it was made, as whoever was to take them was too slow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueDrops {
+    /// A UDP socket's buffer was full.
+    pub at_sockets: u64,
+    /// An interface's queue was full, a TUN interface's for one.
+    pub at_interfaces: u64,
+}
+
+/// Reads the counters of a namespace. Those of packet sockets are not among them.
+pub fn queue_drops(namespace: &Namespace) -> io::Result<QueueDrops> {
+    joined(namespace.spawn(|| {
+        Ok(QueueDrops {
+            at_sockets: in_table(&own_table("snmp")?, "Udp:", "RcvbufErrors").unwrap_or(0),
+            at_interfaces: transmit_drops(&own_table("dev")?),
+        })
+    }))
+}
+
+/// Of all interfaces: the fourth column of the second half, behind the name.
+fn transmit_drops(dev: &str) -> u64 {
+    let columns = dev.lines().filter_map(|line| line.split_once(':'));
+    let drops = columns.filter_map(|(_, columns)| columns.split_whitespace().nth(11));
+    drops.filter_map(|column| column.parse::<u64>().ok()).sum()
+}
+
 /// Fragments over IPv4 that the kernel of a namespace took and did not give on as a whole packet: it puts together what
 /// an AF_PACKET port receives.
 pub fn fragments_kept(namespace: &Namespace) -> io::Result<u64> {
@@ -117,6 +143,13 @@ mod tests {
             recoveries: 5,
         };
         assert_eq!(parse_tcp(snmp, netstat), expected);
+    }
+
+    #[test]
+    fn reads_what_interfaces_had_no_room_for() {
+        let dev = "Inter-|   Receive    |  Transmit\n face |bytes packets errs drop|bytes packets errs drop\n\
+            lo: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n  wg0: 1 2 3 4 5 6 7 8 9 10 11 30 13 14 15 16\n";
+        assert_eq!(transmit_drops(dev), 42);
     }
 
     #[test]

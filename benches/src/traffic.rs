@@ -33,6 +33,8 @@ pub struct FlowConfig {
     pub to: Host,
     /// UDP port of the receiver; one flow each.
     pub port: u16,
+    /// Where packets are sent instead, when a program takes them there and hands them to `to` at the other end.
+    pub entry: Option<SocketAddr>,
     pub packets_per_s: u32,
     /// UDP payload, at least [`HEADER_OCTETS`].
     pub payload_octets: usize,
@@ -76,6 +78,7 @@ impl FlowConfig {
             from: from.clone(),
             to: to.clone(),
             port,
+            entry: None,
             packets_per_s,
             payload_octets: 200,
             timeline_step: Duration::from_millis(100),
@@ -103,7 +106,7 @@ impl FlowConfig {
     fn destination(&self, number: u64) -> SocketAddr {
         let spread = self.spread.as_ref();
         let address = spread.map_or(self.to.address, |spread| spread.address(number));
-        SocketAddr::new(address, self.port)
+        self.entry.unwrap_or(SocketAddr::new(address, self.port))
     }
 }
 

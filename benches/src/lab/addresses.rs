@@ -27,6 +27,15 @@ impl Site {
         [192, 168, self.number(), 1].into()
     }
 
+    /// The site's own address on a link, from 1.
+    ///
+    /// # Panics
+    /// With a number that no link has.
+    pub fn link_address(self, link: usize) -> Ipv4Addr {
+        let link = u8::try_from(link).expect("a link's number");
+        [10, link, 0, self.number()].into()
+    }
+
     pub fn lan_gateway_ipv6(self) -> Ipv6Addr {
         in_lan_ipv6(self, 1)
     }
