@@ -1,5 +1,6 @@
 //! The program `bench`, section by section, in its shortest form. Needs root; build the workspace first, with the same profile.
 
+mod peers;
 mod resilience;
 
 use std::path::{Path, PathBuf};
@@ -24,11 +25,17 @@ impl Drop for Folder {
     }
 }
 
+/// What measures one section.
+fn command(section: &str, output: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    command.args(["--smoke", "--only", section, "--output"]);
+    command.arg(output);
+    command
+}
+
 /// One section's report.
 fn measured(section: &str, output: &Path) -> Report {
-    let status = Command::new(env!("CARGO_BIN_EXE_bench"))
-        .args(["--smoke", "--only", section, "--output"])
-        .arg(output)
+    let status = command(section, output)
         .status()
         .expect("the program starts");
     assert!(status.success(), "{section}: {status}");

@@ -5,10 +5,12 @@
 
 #![forbid(unsafe_code)]
 
+mod again;
 #[allow(dead_code, unused_imports)]
 mod bed;
-mod again;
 mod cycles;
+mod duplicate;
+mod peers;
 mod resilience;
 mod run;
 
@@ -19,7 +21,7 @@ use std::time::Instant;
 
 use benches::machine::{self, Machine};
 use benches::report::{Report, Section};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use run::{Effort, Run};
 
@@ -29,6 +31,7 @@ type Measure = fn(&Run) -> Result<Section, Box<dyn Error>>;
 const SECTIONS: &[(&str, Measure)] = &[
     ("cycles", cycles::measure),
     (resilience::NAME, resilience::measure),
+    ("peers", peers::measure),
 ];
 
 /// Measures hal2tp beside DPDK's testpmd and other programs, and writes a report.
@@ -50,10 +53,27 @@ struct Arguments {
     /// Only these sections
     #[arg(long, value_delimiter = ',', value_name = "SECTION")]
     only: Vec<String>,
+    /// Folder of adapters for the section `peers`; its own when none is given
+    #[arg(long, value_name = "FOLDER")]
+    peers: Option<PathBuf>,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+/// What runs in a process of its own: the program starts itself so.
+#[derive(Subcommand)]
+enum Part {
+    #[command(hide = true)]
+    Duplicate(duplicate::Arguments),
 }
 
 fn main() -> ExitCode {
-    match carry_out(&Arguments::parse()) {
+    let arguments = Arguments::parse();
+    let result = match &arguments.part {
+        Some(Part::Duplicate(arguments)) => duplicate::run(arguments).map_err(Into::into),
+        None => carry_out(&arguments),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("error: {problem}");
@@ -75,7 +95,7 @@ fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         (_, true) => Effort::Quick,
         _ => Effort::Full,
     };
-    let run = Run::new(effort, arguments.output.clone())?;
+    let run = Run::new(effort, arguments.output.clone(), arguments.peers.clone())?;
     let mut sections = Vec::new();
     for (name, measure) in SECTIONS {
         if !arguments.only.is_empty() && !arguments.only.iter().any(|only| only == name) {

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use benches::lab::Programs;
+use serde::Deserialize;
 
 /// How much to measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Effort {
     /// One point of everything, in seconds: whether it works at all.
     Smoke,
@@ -40,15 +42,22 @@ pub(crate) struct Run {
     pub(crate) effort: Effort,
     /// Where `hal2tp` and the equipment's programs are.
     pub(crate) programs: Programs,
+    /// Adapters of the user's for the section `peers`.
+    pub(crate) peers: Option<PathBuf>,
     output: PathBuf,
     start: Instant,
 }
 
 impl Run {
-    pub(crate) fn new(effort: Effort, output: PathBuf) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn new(
+        effort: Effort,
+        output: PathBuf,
+        peers: Option<PathBuf>,
+    ) -> Result<Self, Box<dyn Error>> {
         Ok(Self {
             effort,
             programs: Programs::find()?,
+            peers,
             output,
             start: Instant::now(),
         })

@@ -153,11 +153,7 @@ fn measure_latency(eal: &Arc<Eal>, arguments: &Arguments, core: u32) -> Result<(
         println!("{}", serde_json::to_string_pretty(&results)?);
         return Ok(());
     }
-    show(
-        arguments,
-        "cycles --latency",
-        &latency::text(&results),
-    )
+    show(arguments, "cycles --latency", &latency::text(&results))
 }
 
 /// Runs the chosen cases alone.
