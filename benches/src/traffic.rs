@@ -106,7 +106,8 @@ impl FlowConfig {
     fn destination(&self, number: u64) -> SocketAddr {
         let spread = self.spread.as_ref();
         let address = spread.map_or(self.to.address, |spread| spread.address(number));
-        self.entry.unwrap_or(SocketAddr::new(address, self.port))
+        self.entry
+            .unwrap_or_else(|| SocketAddr::new(address, self.port))
     }
 }
 
