@@ -10,6 +10,7 @@
 //! - [`junk`], [`flood`]: what strangers send, and how much of it they get answered.
 //! - [`figure`], [`histogram`], [`plot`], [`report`], [`marks`]: what was measured, in numbers, pictures and documents;
 //!   [`machine`]: on what.
+//! - [`testpmd`]: DPDK's own, as a yardstick and as source and sink.
 //!
 //! It knows nothing of how an appliance works inside: it starts one, reads its status and looks at frames.
 
@@ -36,6 +37,7 @@ pub mod process;
 pub mod report;
 pub mod snmp;
 pub mod status;
+pub mod testpmd;
 pub mod traffic;
 pub mod transfer;
 pub mod wan;

@@ -2,6 +2,7 @@
 
 mod peers;
 mod resilience;
+mod throughput;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -137,6 +137,11 @@ impl Plan {
         }
     }
 
+    /// What each appliance has for packets and sets.
+    pub(crate) fn memory_mib(&self) -> u64 {
+        site::memory_mib(self)
+    }
+
     /// Ports towards ISPs.
     fn links(&self) -> usize {
         match self.shape {
@@ -403,7 +408,8 @@ impl Bed {
         let mut threads = Vec::new();
         for task in fs::read_dir(format!("/proc/{pid}/task"))? {
             let task = task?;
-            let name = fs::read_to_string(task.path().join("comm"))?;
+            // A thread may end while this is read; a worker does not.
+            let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
             if name.starts_with("worker-") {
                 let id = task.file_name().to_string_lossy().parse();
                 threads.push(id.map_err(io::Error::other)?);

@@ -13,6 +13,7 @@ mod duplicate;
 mod peers;
 mod resilience;
 mod run;
+mod throughput;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ type Measure = fn(&Run) -> Result<Section, Box<dyn Error>>;
 
 /// Every section by its name, in the order of the report.
 const SECTIONS: &[(&str, Measure)] = &[
+    ("throughput", throughput::measure),
     ("cycles", cycles::measure),
     (resilience::NAME, resilience::measure),
     ("peers", peers::measure),

@@ -1,10 +1,9 @@
-//! DPDK's own testpmd as the yardstick: 5tswap on one core, driven through its prompt.
+//! DPDK's own testpmd as the yardstick: 5tswap on one core.
 
 use std::error::Error;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::thread;
 use std::time::Duration;
+
+use benches::testpmd::{self, Settings};
 
 /// What testpmd forwards on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,9 +16,7 @@ pub(crate) enum Device {
 
 /// A running testpmd. It sleeps except in [`Testpmd::round`].
 pub(crate) struct Testpmd {
-    child: Child,
-    commands: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    testpmd: testpmd::Testpmd,
     device: Device,
 }
 
@@ -30,36 +27,27 @@ impl Testpmd {
         core: u32,
         hugepages: bool,
     ) -> Result<Self, Box<dyn Error>> {
-        let memory: &[&str] = if hugepages {
-            &["--in-memory"]
-        } else {
-            &["--no-huge", "--no-shconf"]
-        };
         let vdev = match device {
             Device::Ring => "net_ring0".to_owned(),
             Device::Null { frame_octets } => format!("net_null0,size={frame_octets},copy=1"),
         };
-        // Both lcores on one CPU: the main one only reads commands. To a pipe testpmd would write by the block.
-        let mut child = Command::new("stdbuf")
-            .args(["-oL", "dpdk-testpmd"])
-            .args(memory)
-            .args(["--no-pci", "--no-telemetry", "-m", "64"])
-            .args(["--lcores", &format!("(0,1)@{core}")])
-            .args(["--vdev", &vdev, "--", "-i", "--forward-mode=5tswap"])
-            .args(["--record-core-cycles", "--port-topology=loop"])
-            .arg("--total-num-mbufs=8192")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|problem| format!("dpdk-testpmd: {problem}"))?;
-        let (Some(commands), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err("dpdk-testpmd: no pipes".into());
+        let arguments = [
+            "--forward-mode=5tswap",
+            "--record-core-cycles",
+            "--port-topology=loop",
+            "--total-num-mbufs=8192",
+        ];
+        let settings = Settings {
+            // Both lcores on one CPU: the main one only reads commands.
+            lcores: format!("(0,1)@{core}"),
+            hugepages,
+            memory_mib: 64,
+            vdevs: vec![vdev],
+            arguments: arguments.map(str::to_owned).to_vec(),
+            ..Settings::default()
         };
         Ok(Self {
-            child,
-            commands,
-            answers: BufReader::new(answers),
+            testpmd: testpmd::Testpmd::start(&settings)?,
             device,
         })
     }
@@ -76,53 +64,9 @@ impl Testpmd {
     ) -> Result<f64, Box<dyn Error>> {
         if let Device::Ring = self.device {
             // The first burst goes round and round.
-            writeln!(self.commands, "set txpkts {frame_octets}\nstart tx_first")?;
-        } else {
-            writeln!(self.commands, "start")?;
+            self.testpmd.ask(&format!("set txpkts {frame_octets}"))?;
+            return self.testpmd.round("start tx_first", time);
         }
-        self.wait_for("packets/burst=")?;
-        thread::sleep(time);
-        writeln!(self.commands, "stop")?;
-        let line = self.wait_for("CPU cycles/packet=")?;
-        self.wait_for("Done.")?;
-        cycles(&line).ok_or_else(|| format!("dpdk-testpmd: not understood: {line}").into())
-    }
-
-    fn wait_for(&mut self, part: &str) -> Result<String, Box<dyn Error>> {
-        let mut line = String::new();
-        loop {
-            line.clear();
-            if self.answers.read_line(&mut line)? == 0 {
-                return Err(format!("dpdk-testpmd ended before it said {part:?}").into());
-            }
-            if line.contains(part) {
-                return Ok(line);
-            }
-        }
-    }
-}
-
-impl Drop for Testpmd {
-    fn drop(&mut self) {
-        // stdbuf has become testpmd, so this is its own id. Its memory is anonymous: there is nothing to put in order.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn cycles(line: &str) -> Option<f64> {
-    let (_, rest) = line.split_once("CPU cycles/packet=")?;
-    rest.split_whitespace().next()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_what_testpmd_says() {
-        let line = "  CPU cycles/packet=33.21 (total cycles=20066415 / total 5tswap packets=604288) at 2600 MHz Clock\n";
-        assert_eq!(cycles(line), Some(33.21));
-        assert_eq!(cycles("Done."), None);
+        self.testpmd.round("start", time)
     }
 }

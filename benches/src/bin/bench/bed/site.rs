@@ -148,7 +148,7 @@ fn write_l2tp(text: &mut String, plan: &Plan, site: Site) {
 }
 
 /// What the sets' windows and books may take is half of it, at two epochs of each.
-fn memory_mib(plan: &Plan) -> u64 {
+pub(super) fn memory_mib(plan: &Plan) -> u64 {
     let (sets, links) = (plan.sets as u64, plan.links as u64);
     let workers = plan.workers.len().max(plan.peer_workers.len()) as u64;
     let window = Epoch::memory_octets(plan.window);

@@ -28,7 +28,7 @@ impl Wire {
     }
 
     /// The end of an appliance that waits to be called. `index` is that of the port in its process.
-    pub(super) fn waiting(self, index: usize, socket: &Path, mac: Mac) -> String {
+    pub(crate) fn waiting(self, index: usize, socket: &Path, mac: Mac) -> String {
         let (path, mac) = (socket.display(), mac_text(mac));
         match self {
             Self::Memif => format!(
@@ -41,7 +41,7 @@ impl Wire {
     }
 
     /// The end that calls.
-    pub(super) fn calling(self, index: usize, socket: &Path, mac: Mac) -> String {
+    pub(crate) fn calling(self, index: usize, socket: &Path, mac: Mac) -> String {
         let (path, mac) = (socket.display(), mac_text(mac));
         match self {
             Self::Memif => format!(
