@@ -205,7 +205,8 @@ fn picture(situations: &[&Situation], entries: &[Entry]) -> BarPlot {
     let series = entries.iter().filter_map(|entry| {
         let losses = situations.iter().map(|situation| {
             let measured = entry.measured(situation).ok()?;
-            Some(100.0 * loss(measured))
+            // What stands at the bar has no room for more.
+            Some((1e4 * loss(measured)).round() / 100.0)
         });
         Some(Bars {
             name: entry.adapter.name.clone(),
