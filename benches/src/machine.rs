@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crossbeam::utils::CachePadded;
 use dpdk::tsc;
@@ -117,6 +118,26 @@ pub fn pin(cpu: usize) -> io::Result<()> {
     Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
 }
 
+/// The longest time for which a CPU was taken away from a loop that does nothing but look at the clock.
+///
+/// # Errors
+/// When there is no such CPU.
+pub fn longest_gap(cpu: usize, time: Duration) -> io::Result<Duration> {
+    let watch = || {
+        pin(cpu)?;
+        let start = Instant::now();
+        let (mut last, mut longest) = (start, Duration::ZERO);
+        while last - start < time {
+            let now = Instant::now();
+            longest = longest.max(now - last);
+            last = now;
+        }
+        Ok(longest)
+    };
+    let watched = thread::scope(|scope| scope.spawn(watch).join());
+    watched.map_err(|_| io::Error::other("a thread panicked"))?
+}
+
 /// How often the line goes to and fro for one figure.
 const ROUND_TRIPS: u64 = 2000;
 /// Instead of a number: the other thread is not there.
@@ -199,6 +220,14 @@ mod tests {
         let far = CpuSet::count() - 1;
         assert!(cache_line_round_trip([0, far], 1).is_err());
         assert!(cache_line_round_trip([far, 0], 1).is_err());
+    }
+
+    #[test]
+    fn a_gap_is_part_of_the_time() {
+        let time = Duration::from_millis(5);
+        let gap = longest_gap(0, time).unwrap();
+        assert!(gap > Duration::ZERO, "{gap:?}");
+        assert!(longest_gap(CpuSet::count() - 1, time).is_err());
     }
 
     #[test]

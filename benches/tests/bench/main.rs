@@ -1,5 +1,6 @@
 //! The program `bench`, section by section, in its shortest form. Needs root; build the workspace first, with the same profile.
 
+mod latency;
 mod peers;
 mod resilience;
 mod throughput;

@@ -5,6 +5,7 @@
 //! Alone     tester ── lan A link i ── tester ── link i B lan ── tester     B is stopped once the tunnels are up
 //! Pair      tester ── lan A link i ───────────── link i B lan ── tester
 //! Forward   tester ── lan A lan2 ── tester                                  no tunnels
+//! Testpmd   the same with testpmd for A: what wire and machine take by themselves
 //! ```
 //!
 //! Neighbours are static: a tester need not answer for any address. A bed is up when [`Bed::wait_until_set_up`] says so.
@@ -31,6 +32,7 @@ use site::PortLine;
 mod addresses;
 mod guard;
 mod site;
+mod testpmd;
 #[cfg(test)]
 mod tests;
 mod wires;
@@ -44,6 +46,8 @@ pub(crate) enum Shape {
     Pair,
     /// A alone, with two LANs between which it routes.
     Forward,
+    /// In A's place stands testpmd, with this forwarding mode.
+    Testpmd(&'static str),
 }
 
 /// What a worker with nothing to do does.
@@ -145,7 +149,7 @@ impl Plan {
     /// Ports towards ISPs.
     fn links(&self) -> usize {
         match self.shape {
-            Shape::Forward => 0,
+            Shape::Forward | Shape::Testpmd(_) => 0,
             Shape::Alone | Shape::Pair => self.links,
         }
     }
@@ -155,13 +159,13 @@ impl Plan {
     pub(crate) fn link_wire(&self) -> Wire {
         match self.shape {
             Shape::Pair => Wire::Memif,
-            Shape::Alone | Shape::Forward => self.wire,
+            _ => self.wire,
         }
     }
 
     fn sites(&self) -> &'static [Site] {
         match self.shape {
-            Shape::Forward => &[Site::A],
+            Shape::Forward | Shape::Testpmd(_) => &[Site::A],
             Shape::Alone | Shape::Pair => &[Site::A, Site::B],
         }
     }
@@ -247,14 +251,17 @@ impl Bed {
     }
 
     fn start_appliance(&mut self, site: Site) -> io::Result<()> {
-        let config = self.file(&format!("{}.yaml", site.name()));
-        let socket = self.management(site);
-        fs::write(
-            &config,
-            site::file(&self.plan, site, &self.port_lines(site), &socket),
-        )?;
-        let mut command = Command::new(&self.programs.hal2tp);
-        command.args(["run", "-c"]).arg(&config);
+        let ports = self.port_lines(site);
+        let mut command = if let Shape::Testpmd(mode) = self.plan.shape {
+            testpmd::command(&self.plan, mode, &ports)
+        } else {
+            let config = self.file(&format!("{}.yaml", site.name()));
+            let socket = self.management(site);
+            fs::write(&config, site::file(&self.plan, site, &ports, &socket))?;
+            let mut command = Command::new(&self.programs.hal2tp);
+            command.args(["run", "-c"]).arg(&config);
+            command
+        };
         let process = Process::start(&mut command, &self.file(&format!("{}.log", site.name())))?;
         let watched = self.guard.watch(process.pid())?;
         self.appliances.push(Appliance {
@@ -299,7 +306,10 @@ impl Bed {
     /// # Errors
     /// `TimedOut`, and when one has ended, with the end of its log.
     pub(crate) fn wait_until_started(&mut self, site: Site) -> io::Result<()> {
-        self.wait(START_LIMIT, "answers", |bed| bed.status(site).is_ok())
+        self.wait(START_LIMIT, "answers", |bed| match bed.plan.shape {
+            Shape::Testpmd(_) => testpmd::is_started(&bed.log(site)),
+            _ => bed.status(site).is_ok(),
+        })
     }
 
     /// Waits until all links of all sets are open at both ends, and says how long that took.
@@ -364,6 +374,21 @@ impl Bed {
         Ok(())
     }
 
+    /// Stops everything for a while, so that another bed has the CPUs.
+    pub(crate) fn pause(&self) -> io::Result<()> {
+        self.signal_all(Signal::SIGSTOP)
+    }
+
+    /// Goes on, but for what is frozen.
+    pub(crate) fn resume(&self) -> io::Result<()> {
+        self.signal_all(Signal::SIGCONT)
+    }
+
+    fn signal_all(&self, signal: Signal) -> io::Result<()> {
+        let mut running = self.appliances.iter().filter(|of| !of.is_frozen);
+        running.try_for_each(|appliance| appliance.process.signal(signal))
+    }
+
     /// What `hal2tp status --json` says. Not to be asked of a frozen one.
     pub(crate) fn status(&self, site: Site) -> io::Result<Status> {
         let output = Command::new(&self.programs.hal2tp)
@@ -419,10 +444,10 @@ impl Bed {
         Ok(threads)
     }
 
-    /// The end of an appliance's log.
-    pub(crate) fn log_end(&self, site: Site) -> String {
+    /// What an appliance has written.
+    pub(crate) fn log(&self, site: Site) -> String {
         let appliance = self.appliances.iter().find(|of| of.site == site);
-        appliance.map_or_else(String::new, |appliance| appliance.process.tail())
+        appliance.map_or_else(String::new, |appliance| appliance.process.output())
     }
 
     /// A process that ends with the bed, or with this one.

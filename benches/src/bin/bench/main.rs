@@ -6,10 +6,11 @@
 #![forbid(unsafe_code)]
 
 mod again;
-#[allow(dead_code, unused_imports)]
+#[allow(dead_code, unused_imports)] // Some of it is for other sections.
 mod bed;
 mod cycles;
 mod duplicate;
+mod latency;
 mod peers;
 mod resilience;
 mod run;
@@ -32,6 +33,7 @@ type Measure = fn(&Run) -> Result<Section, Box<dyn Error>>;
 const SECTIONS: &[(&str, Measure)] = &[
     ("throughput", throughput::measure),
     ("cycles", cycles::measure),
+    ("latency", latency::measure),
     (resilience::NAME, resilience::measure),
     ("peers", peers::measure),
 ];
@@ -67,12 +69,16 @@ struct Arguments {
 enum Part {
     #[command(hide = true)]
     Duplicate(duplicate::Arguments),
+    /// DPDK's EAL is started once in a process.
+    #[command(hide = true)]
+    LatencyTester(latency::TesterArguments),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match &arguments.part {
         Some(Part::Duplicate(arguments)) => duplicate::run(arguments).map_err(Into::into),
+        Some(Part::LatencyTester(arguments)) => latency::serve(arguments),
         None => carry_out(&arguments),
     };
     match result {

@@ -86,7 +86,7 @@ pub(super) fn file(plan: &Plan, site: Site, ports: &[PortLine], socket: &Path) -
 /// Ports in LANs, and whose LAN each is.
 pub(super) fn lans(plan: &Plan, site: Site) -> Vec<(&'static str, Site)> {
     match plan.shape {
-        Shape::Forward => vec![("lan", Site::A), ("lan2", Site::B)],
+        Shape::Forward | Shape::Testpmd(_) => vec![("lan", Site::A), ("lan2", Site::B)],
         Shape::Alone | Shape::Pair => vec![("lan", site)],
     }
 }
@@ -155,7 +155,7 @@ pub(super) fn memory_mib(plan: &Plan) -> u64 {
     let octets = 2 * sets * (window + links * workers * Arrivals::MEMORY_OCTETS);
     let of_sets = octets.div_ceil(1 << 20) * 2 + 2;
     match plan.shape {
-        Shape::Forward => PACKETS_MIB,
+        Shape::Forward | Shape::Testpmd(_) => PACKETS_MIB,
         Shape::Alone | Shape::Pair => of_sets.max(PACKETS_MIB),
     }
 }

@@ -22,9 +22,8 @@ fn comes_up(plan: &Plan) {
     let mut bed = Bed::start(&Programs::find().unwrap(), plan).unwrap();
     let tester = testpmd(&bed);
     let took = bed.wait_until_set_up(Duration::from_secs(30));
-    let took = took.unwrap_or_else(|problem| {
-        panic!("{problem}\n{}\n{}", bed.log_end(Site::A), tester.0.output())
-    });
+    let took = took
+        .unwrap_or_else(|problem| panic!("{problem}\n{}\n{}", bed.log(Site::A), tester.0.output()));
     println!("{plan:?}: {took:?}");
     assert_eq!(
         bed.worker_threads(Site::A).unwrap().len(),
