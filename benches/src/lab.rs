@@ -28,10 +28,10 @@ use wan_model::impairment::Impairments;
 
 pub use appliance::Management;
 pub use config::{LabConfig, Programs};
+pub use guard::Guard;
 
 use access::Access;
 use appliance::Appliance;
-use guard::Guard;
 use router::Router;
 
 mod access;

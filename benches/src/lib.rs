@@ -8,6 +8,8 @@
 //! - [`traffic`], [`transfer`], [`ping`], [`iperf`]: what the LAN hosts send each other, and what arrived; [`snmp`]: what
 //!   their kernels counted.
 //! - [`junk`], [`flood`]: what strangers send, and how much of it they get answered.
+//! - [`line`]: an appliance and its peers at two ends of one veth; [`usage`]: what memory and CPU time a process takes;
+//!   [`scale`]: what programs print that measure an appliance with thousands of peers.
 //! - [`figure`], [`histogram`], [`plot`], [`report`], [`marks`]: what was measured, in numbers, pictures and documents;
 //!   [`machine`]: on what.
 //! - [`testpmd`]: DPDK's own, as a yardstick and as source and sink.
@@ -28,6 +30,7 @@ pub mod iperf;
 pub mod ipv6_isp;
 pub mod junk;
 pub mod lab;
+pub mod line;
 pub mod machine;
 pub mod marks;
 pub mod netns;
@@ -35,9 +38,11 @@ pub mod ping;
 pub mod plot;
 pub mod process;
 pub mod report;
+pub mod scale;
 pub mod snmp;
 pub mod status;
 pub mod testpmd;
 pub mod traffic;
 pub mod transfer;
+pub mod usage;
 pub mod wan;

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use crate::netns::Namespace;
 
 /// A small shell that waits for the end of its input, which comes when this value is dropped or this process dies.
-pub(super) struct Guard {
+pub struct Guard {
     shell: Child,
 }
 
@@ -27,7 +27,10 @@ rm -rf "$directory"
 
 impl Guard {
     /// Starts it before anything is made that it is to remove.
-    pub(super) fn start(directory: &Path, namespaces: &[Namespace]) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When there is no shell.
+    pub fn start(directory: &Path, namespaces: &[Namespace]) -> io::Result<Self> {
         let shell = Command::new("sh")
             .args(["-c", SCRIPT, "lab-guard"])
             .arg(directory)

@@ -27,5 +27,10 @@ fn every_frame_of_the_latency_section_is_accounted_for() {
         }
     }
     assert_eq!(rows(&report, "rates").len(), 3);
-    assert!(folder.0.join(&report.sections[0].pictures[0].file).is_file());
+    assert!(
+        folder
+            .0
+            .join(&report.sections[0].pictures[0].file)
+            .is_file()
+    );
 }

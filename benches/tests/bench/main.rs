@@ -3,6 +3,7 @@
 mod latency;
 mod peers;
 mod resilience;
+mod scale;
 mod throughput;
 
 use std::path::{Path, PathBuf};

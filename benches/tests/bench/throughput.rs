@@ -23,6 +23,8 @@ fn one_appliance_and_a_pair_have_a_rate_at_which_nothing_is_lost() {
     }
     assert!(number(&report, SECTION, "source", "64 octets, memif", "Mpps") > 0.0);
     let tables = report.sections.iter().flat_map(|section| &section.tables);
-    let cells = tables.flat_map(|table| &table.rows).flat_map(|row| &row.cells);
+    let cells = tables
+        .flat_map(|table| &table.rows)
+        .flat_map(|row| &row.cells);
     assert!(cells.filter_map(|cell| cell.number()).all(f64::is_finite));
 }

@@ -163,6 +163,14 @@ impl Plan {
         }
     }
 
+    /// Whose workers a packet passes.
+    pub(crate) fn measured_sites(&self) -> &'static [Site] {
+        match self.shape {
+            Shape::Pair => &[Site::A, Site::B],
+            Shape::Alone | Shape::Forward | Shape::Testpmd(_) => &[Site::A],
+        }
+    }
+
     fn sites(&self) -> &'static [Site] {
         match self.shape {
             Shape::Forward | Shape::Testpmd(_) => &[Site::A],

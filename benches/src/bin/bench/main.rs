@@ -14,6 +14,7 @@ mod latency;
 mod peers;
 mod resilience;
 mod run;
+mod scale;
 mod throughput;
 
 use std::error::Error;
@@ -36,6 +37,7 @@ const SECTIONS: &[(&str, Measure)] = &[
     ("latency", latency::measure),
     (resilience::NAME, resilience::measure),
     ("peers", peers::measure),
+    (scale::NAME, scale::measure),
 ];
 
 /// Measures hal2tp beside DPDK's testpmd and other programs, and writes a report.

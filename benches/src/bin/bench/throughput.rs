@@ -302,11 +302,7 @@ impl Stand {
             out_of: vec![of_bed + 1],
         };
         let mut threads = Vec::new();
-        let sites = match plan.shape {
-            Shape::Pair => &[Site::A, Site::B][..],
-            Shape::Alone | Shape::Forward => &[Site::A],
-        };
-        for &site in sites {
+        for &site in plan.measured_sites() {
             let process = bed.pid(site).ok_or("an appliance without a process")?;
             let of_site = bed.worker_threads(site)?;
             threads.extend(of_site.into_iter().map(|thread| [process, thread]));
@@ -402,12 +398,8 @@ impl Stand {
 
     /// Every reason to drop with its count, of all ports of what is measured.
     fn drops(&self) -> Result<Vec<(String, u64)>, Box<dyn Error>> {
-        let sites = match self.bed.plan().shape {
-            Shape::Pair => &[Site::A, Site::B][..],
-            Shape::Alone | Shape::Forward => &[Site::A],
-        };
         let mut drops = Vec::new();
-        for &site in sites {
+        for &site in self.bed.plan().measured_sites() {
             for port in self.bed.status(site)?.ports {
                 for (reason, count) in port.drops {
                     drops.push((format!("{} {} {reason}", site.name(), port.name), count));

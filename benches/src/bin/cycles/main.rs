@@ -8,6 +8,7 @@
 mod bed;
 mod compare;
 mod copying;
+mod crowds;
 mod flows;
 mod instructions;
 mod latency;
@@ -66,6 +67,9 @@ struct Arguments {
     /// Keep the result: of --instructions in its file, else in benches/README.md below the current directory
     #[arg(long, conflicts_with_all = ["only", "json"])]
     write: bool,
+    /// Only these crowds instead, at most four, and JSON: so many sets of two links and so many plain sessions each
+    #[arg(long, value_name = "SETS+SESSIONS", value_delimiter = ',', num_args = 1..=crowds::MOST, conflicts_with_all = ["only", "latency", "instructions", "write"])]
+    crowds: Vec<crowds::Size>,
     /// What is counted
     #[arg(long, hide = true)]
     count: bool,
@@ -125,6 +129,11 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     };
     if let Some(part) = &arguments.only {
         return profile(&eal, effort, part);
+    }
+    if !arguments.crowds.is_empty() {
+        let crowds = crowds::measure(&eal, effort, &arguments.crowds, core)?;
+        println!("{}", serde_json::to_string(&crowds)?);
+        return Ok(());
     }
     let section = compare(&eal, effort, core, core.checked_sub(1))?.section();
     if arguments.json {

@@ -191,17 +191,17 @@ impl Remote {
 
     fn session(&self, uplink: usize, workers: usize) -> SessionSpec {
         let id = self.session_id(uplink);
-        let number = id.0 as u16;
+        let number = |base| wire_id(base, id);
         let arrivals = || Arc::new(Arrivals::new(EPOCH));
         SessionSpec {
             id,
             table: uplink_table(uplink),
             local: SocketAddr::new(local(self.kind.outer, uplink), 1701),
             peer: SocketAddr::new(self.peer(uplink), 1701),
-            local_tunnel: 0x1000 + number,
-            local_session: 0x2000 + number,
-            peer_tunnel: 0x3000 + number,
-            peer_session: 0x4000 + number,
+            local_tunnel: number(0x1000),
+            local_session: number(0x2000),
+            peer_tunnel: number(0x3000),
+            peer_session: number(0x4000),
             payload_table: LAN_TABLE,
             receive: true,
             tcp_mss_fix: true,
@@ -362,7 +362,7 @@ pub(crate) fn lan_host(family: Family, number: u8) -> IpAddr {
     }
 }
 
-/// A host that is reached over the first uplink without a tunnel.
+/// A host that is reached over the first uplink without a tunnel. From 51 200 remotes on one of them has this network.
 pub(crate) fn plain_host(family: Family, number: u8) -> IpAddr {
     match family {
         Family::Ipv4 => Ipv4Addr::new(10, 200, 0, 1 + number).into(),
@@ -397,6 +397,12 @@ fn gateway(family: Family, uplink: usize) -> IpAddr {
         Family::Ipv4 => Ipv4Addr::new(198, 51, uplink as u8, 1).into(),
         Family::Ipv6 => Ipv6Addr::new(0x2001, 0xdb8, 0xf0, uplink as u16, 0, 0, 0, 1).into(),
     }
+}
+
+/// A tunnel's or session's id on the wire: a series of their own from each base, and none is 0.
+fn wire_id(base: u32, session: SessionId) -> u16 {
+    const IDS: u32 = 0xffff;
+    ((base + session.0 - 1) % IDS + 1) as u16
 }
 
 fn uplink_table(uplink: usize) -> TableId {

@@ -7,7 +7,7 @@ use dpdk::Eal;
 
 use crate::bed::{Bed, Pools};
 use crate::network::{Family, Kind, LINKS, Network};
-use crate::walk::{Case, Direction, Far, SESSIONS_A_SET};
+use crate::walk::{Case, Direction, Far};
 
 /// Of the inner packet, octets.
 pub(crate) const SIZES: [usize; 2] = [64, 1400];
@@ -18,6 +18,8 @@ const FULL_SIZE: usize = 1500;
 /// Sets of two links, as few as fit any cache and as many as there may be, beside plain sessions.
 const FEW_SETS: usize = 32;
 const CROWD_SETS: usize = 4_000;
+/// Plain sessions for each set, where both are mixed.
+const SESSIONS_A_SET: usize = 3;
 
 /// What is configured around a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,13 +172,17 @@ pub(crate) fn crowd() -> Vec<(Place, Place)> {
             let one = Case::new(direction, Kind::set(2), 64);
             let place = |setting, far| Place::new(setting, Case { far, ..one });
             let many = |sets| Far::Many(Kind::set(2), sets);
+            let mixed = |sets| Far::Mixed {
+                sets,
+                sessions: sets * SESSIONS_A_SET,
+            };
             let one = Place::new(Setting::Few, one);
             [
                 (place(Setting::Unusual, many(FEW_SETS)), one),
                 (place(Setting::Crowd, many(CROWD_SETS)), one),
                 (
-                    place(Setting::Crowd, Far::Mixed(CROWD_SETS)),
-                    place(Setting::Unusual, Far::Mixed(FEW_SETS)),
+                    place(Setting::Crowd, mixed(CROWD_SETS)),
+                    place(Setting::Unusual, mixed(FEW_SETS)),
                 ),
             ]
         })

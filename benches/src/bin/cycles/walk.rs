@@ -13,8 +13,6 @@ use crate::network::{Family, HOSTS, Kind, Remote};
 /// Bursts before the clock counts, in every round. Where parties are drawn, each one comes about three times.
 const WARM_UP: usize = 200;
 const WARM_UP_PARTIES: usize = BURST / 3;
-/// Plain sessions for each set, where both are mixed.
-pub(crate) const SESSIONS_A_SET: usize = 3;
 
 /// Which way packets go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +32,8 @@ pub(crate) enum Far {
     One(Kind),
     /// So many remotes of the kind, one host each, drawn anew for every packet.
     Many(Kind, usize),
-    /// So many sets of two links and three times as many plain sessions, drawn in the same way.
-    Mixed(usize),
+    /// So many sets of two links and so many plain sessions, drawn in the same way.
+    Mixed { sets: usize, sessions: usize },
 }
 
 /// One thing that is measured.
@@ -73,7 +71,7 @@ impl Case {
     pub(crate) fn outer_frame_octets(self) -> usize {
         let headers = match self.far {
             Far::One(kind) | Far::Many(kind, _) => kind.ethernet_octets() + kind.headers_octets(),
-            Far::NoTunnel | Far::Mixed(_) => ethernet::HEADER_OCTETS,
+            Far::NoTunnel | Far::Mixed { .. } => ethernet::HEADER_OCTETS,
         };
         headers + self.inner_octets
     }
@@ -110,8 +108,8 @@ impl Case {
             Far::NoTunnel => vec![Party::plain(inner, inner_octets)],
             Far::One(kind) => of_kind(kind, 1, HOSTS).collect(),
             Far::Many(kind, count) => of_kind(kind, count, 1).collect(),
-            Far::Mixed(sets) => of_kind(Kind::set(2), sets, 1)
-                .chain(of_kind(Kind::session(), sets * SESSIONS_A_SET, 1))
+            Far::Mixed { sets, sessions } => of_kind(Kind::set(2), sets, 1)
+                .chain(of_kind(Kind::session(), sessions, 1))
                 .collect(),
         }
     }
@@ -137,8 +135,7 @@ impl fmt::Display for Case {
         let kind = match self.far {
             Far::NoTunnel => return Ok(()),
             Far::One(kind) | Far::Many(kind, _) => kind,
-            Far::Mixed(sets) => {
-                let sessions = sets * SESSIONS_A_SET;
+            Far::Mixed { sets, sessions } => {
                 return write!(f, ", {sets} sets and {sessions} plain sessions at random");
             }
         };

@@ -11,10 +11,14 @@ use control::secret::Secret;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
+use crate::member::{self, Member, REPORT_PERIOD};
+
 /// Flags and version of a data message without optional fields (RFC 2661, 3.1).
 const DATA_FLAGS: u16 = 0x0002;
 const PRIORITY: u16 = 0x0100;
 const DATA_HEADER_OCTETS: usize = 6;
+/// Flags and version of what has an offset: with these peers the reports of sets, and their packets.
+const OFFSET_FLAGS: u16 = 0x0202;
 /// HDLC address and control, which a peer may send or leave out (RFC 1661, 6.6).
 const ADDRESS_CONTROL: [u8; 2] = [0xff, 0x03];
 const MRU: u16 = 1450;
@@ -30,6 +34,10 @@ pub(crate) struct Plan {
     pub(crate) lacs: usize,
     /// Of all LACs: the first has the first, and so on, round and round.
     pub(crate) callers: usize,
+    /// So many callers in a row are the links of a set; plain sessions if not given.
+    pub(crate) links: Option<usize>,
+    /// What they say of their elimination windows, numbers.
+    pub(crate) window: u32,
     /// Set-ups that may be under way at a time.
     pub(crate) at_once: usize,
     pub(crate) hostname: String,
@@ -45,6 +53,10 @@ impl Plan {
     /// The name by which a caller logs in.
     pub(crate) fn username(caller: usize) -> String {
         format!("lac-{caller}")
+    }
+
+    fn set_of(&self, caller: usize) -> Option<usize> {
+        Some(caller / self.links?)
     }
 
     fn lac_of(&self, caller: usize) -> usize {
@@ -87,6 +99,8 @@ struct Link {
     local: (u16, u16),
     peer: (u16, u16),
     ppp: ppp::Session,
+    /// What it has besides when it is a link of a set.
+    member: Member,
 }
 
 /// What became of the fleet.
@@ -100,6 +114,8 @@ pub(crate) struct Tally {
     pub(crate) failures: HashMap<String, u64>,
     /// When the last of all callers was open.
     pub(crate) complete_at: Option<Duration>,
+    /// Reports that came on links of sets.
+    pub(crate) reports: u64,
     /// Data messages for no session of the fleet.
     pub(crate) strays: u64,
 }
@@ -119,6 +135,8 @@ pub(crate) struct Fleet {
     by_call: HashMap<CallId, usize>,
     by_ids: HashMap<(u16, u16), usize>,
     timers: BTreeSet<(Duration, usize)>,
+    /// Callers that are links of sets, and when they report, the next one first.
+    reports: VecDeque<(Duration, usize)>,
     outbox: VecDeque<Datagram>,
     tally: Tally,
 }
@@ -138,6 +156,7 @@ impl Fleet {
             by_call: HashMap::new(),
             by_ids: HashMap::new(),
             timers: BTreeSet::new(),
+            reports: VecDeque::new(),
             outbox: VecDeque::new(),
             tally: Tally::default(),
             plan,
@@ -165,6 +184,12 @@ impl Fleet {
             }
             self.settle_caller(now, caller);
         }
+        while let Some(&(due, caller)) = self.reports.front()
+            && due <= now
+        {
+            self.reports.pop_front();
+            self.report(now, caller);
+        }
         while self.under_way < self.plan.at_once
             && let Some(&(due, lac)) = self.idle.front()
             && due <= now
@@ -188,6 +213,9 @@ impl Fleet {
             self.settle(now);
             return;
         }
+        if self.take_report(now, payload) {
+            return;
+        }
         let Some((caller, frame)) = self.frame_of(payload) else {
             self.tally.strays += 1;
             return;
@@ -208,6 +236,49 @@ impl Fleet {
         let ids = (u16::from_be_bytes([t0, t1]), u16::from_be_bytes([s0, s1]));
         let frame = frame.strip_prefix(&ADDRESS_CONTROL).unwrap_or(frame);
         Some((*self.by_ids.get(&ids)?, frame))
+    }
+
+    /// False when it is no report for a link of a set.
+    fn take_report(&mut self, now: Duration, payload: &[u8]) -> bool {
+        let Some((&[f0, f1, t0, t1, s0, s1, o0, o1], rest)) = payload.split_first_chunk() else {
+            return false;
+        };
+        if u16::from_be_bytes([f0, f1]) != OFFSET_FLAGS {
+            return false;
+        }
+        let ids = (u16::from_be_bytes([t0, t1]), u16::from_be_bytes([s0, s1]));
+        let link = self.by_ids.get(&ids);
+        let link = link.and_then(|&caller| self.callers[caller].link.as_mut());
+        let padding = rest.get(..u16::from_be_bytes([o0, o1]).into());
+        let (Some(link), Some(padding)) = (link, padding) else {
+            return false;
+        };
+        let is_report = link.member.take(now, padding);
+        self.tally.reports += u64::from(is_report);
+        is_report
+    }
+
+    /// Sends a link's report, and plans the next one.
+    fn report(&mut self, now: Duration, caller: usize) {
+        let of = &self.callers[caller];
+        let (Some(link), true, Some(set)) = (&of.link, of.open, self.plan.set_of(caller)) else {
+            return;
+        };
+        let message = link.member.report(now, set, link.peer);
+        self.push(caller, message);
+        self.reports.push_back((now + REPORT_PERIOD, caller));
+    }
+
+    /// Has one caller's link carry packets that write to all memory that the appliance has for it and for its set.
+    pub(crate) fn write_rings(&mut self, caller: usize) {
+        let Some(set) = self.plan.set_of(caller) else {
+            return;
+        };
+        let link = self.callers[caller].link.as_mut();
+        let packets = link.map(|link| link.member.packets(set, link.peer));
+        for packet in packets.into_iter().flatten() {
+            self.push(caller, packet);
+        }
     }
 
     fn dial(&mut self, now: Duration, lac: usize) {
@@ -261,7 +332,10 @@ impl Fleet {
             l2tp::Event::TunnelEstablished { tunnel, .. } => {
                 if let Some(&lac) = self.by_tunnel.get(&tunnel) {
                     for caller in self.plan.callers_of(lac) {
-                        let call = self.endpoint.place_call(now, tunnel, Vec::new());
+                        let set = self.plan.set_of(caller);
+                        let agreement = set.map(|set| member::agreement(set, self.plan.window));
+                        let avps = agreement.into_iter().collect();
+                        let call = self.endpoint.place_call(now, tunnel, avps);
                         self.by_call.insert(call, caller);
                     }
                 }
@@ -322,6 +396,7 @@ impl Fleet {
             local,
             peer: (tunnel.peer_id, info.peer_id),
             ppp,
+            member: Member::default(),
         });
         self.settle_caller(now, caller);
     }
@@ -362,6 +437,10 @@ impl Fleet {
         payload.extend_from_slice(&session.to_be_bytes());
         payload.extend_from_slice(&ADDRESS_CONTROL);
         payload.extend_from_slice(frame);
+        self.push(caller, payload);
+    }
+
+    fn push(&mut self, caller: usize, payload: Vec<u8>) {
         self.outbox.push_back(Datagram {
             source: self.source(self.plan.lac_of(caller)),
             destination: self.plan.server,
@@ -379,6 +458,9 @@ impl Fleet {
             self.under_way -= 1;
         }
         self.tally.open += 1;
+        if self.plan.links.is_some() {
+            self.reports.push_back((now + REPORT_PERIOD, caller));
+        }
         self.tally.setup_times.push(now - lac.dialled_at);
         if self.tally.open == self.callers.len() {
             self.tally.complete_at.get_or_insert(now);

@@ -3,9 +3,8 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::fmt::Write as _;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use control::config::Config;
@@ -14,37 +13,15 @@ use dataplane::command::{Command, PortId, SessionId, TableId};
 use dataplane::event::Event;
 
 use crate::Arguments;
-use crate::fleet::{Datagram, Fleet, Plan, Tally};
+use crate::configuration::{LACS, Layout, SERVER};
+use crate::fleet::{Datagram, Fleet, Tally};
 
-const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-const LACS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const TABLE: TableId = TableId(1);
 /// IPv4 without options, and UDP.
 const IP_UDP_OCTETS: usize = 28;
 const SEED: [u8; 32] = [7; 32];
 /// In virtual time: the engine waits for nobody.
 const STEP: Duration = Duration::from_millis(1);
-
-/// The configuration of an appliance at 10.0.0.1 that so many callers can log in to.
-pub(crate) fn configuration(callers: usize) -> String {
-    let mut yaml = String::from(
-        "name: lns\n\
-         management: { socket: /run/hal2tp/lns.sock }\n\
-         ports:\n  - { name: wan, device: wan }\n\
-         interfaces:\n  - { name: WAN, port: wan, table: 1, addresses: [10.0.0.1/16] }\n\
-         l2tp:\n  limits: { tunnels: 65535, tunnels-per-source: 65535, half-open: 65535, half-open-per-source: 65535, sessions: 65535 }\n  incoming:\n    - name: lacs\n      remote-hostname: lacs\n      local-hostname: lns\n\
-         \x20     secret: test\n      payload-table: 0\n      local-ip: 100.64.0.1\n      match:\n",
-    );
-    for caller in 0..callers {
-        let address = Ipv4Addr::from(u32::from(Ipv4Addr::new(100, 65, 0, 0)) + caller as u32);
-        let name = Plan::username(caller);
-        let _ = writeln!(
-            yaml,
-            "        - {{ graph: {name}, username: {name}, password: secret, remote-ip: {address} }}"
-        );
-    }
-    yaml
-}
 
 /// An engine whose workers are a table of sessions.
 struct Appliance {
@@ -139,7 +116,7 @@ impl Appliance {
 /// When the configuration is refused.
 pub(crate) fn run(arguments: &Arguments) -> Result<Tally, Box<dyn Error>> {
     let before_kib = resident_kib()?;
-    let config = load(arguments.callers())?;
+    let config = load(&arguments.layout())?;
     let mut appliance = Appliance::new(config);
     let server = SocketAddr::new(SERVER.into(), 1701);
     let source = SocketAddr::new(LACS.into(), 1701);
@@ -203,8 +180,8 @@ fn turn(now: Duration, fleet: &mut Fleet, appliance: &mut Appliance) {
     }
 }
 
-fn load(callers: usize) -> Result<Config, Box<dyn Error>> {
-    let loaded = Config::parse("the LACs' configuration", &configuration(callers));
+fn load(layout: &Layout) -> Result<Config, Box<dyn Error>> {
+    let loaded = Config::parse("the LACs' configuration", &layout.yaml());
     loaded.map(|(config, _)| config).map_err(|problems| {
         let lines: Vec<String> = problems.iter().take(5).map(ToString::to_string).collect();
         lines.join("\n").into()

@@ -3,23 +3,30 @@
 
 #![forbid(unsafe_code)]
 
+mod appliance;
+mod configuration;
 mod fleet;
 mod in_process;
+mod member;
 mod socket;
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 
+use configuration::Layout;
 use fleet::{Plan, Tally};
+use socket::Teller;
 
 /// Plays thousands of LACs, each with a tunnel, and a session or several with a PPP login by CHAP.
 ///
-/// Without --server the appliance's control plane runs in this process, its
-/// workers left out: what counts then is the time that it takes of one core.
+/// With --appliance they log in to an appliance that is started for it, over a veth between two network namespaces, and what
+/// it took of memory and time is printed. Without --appliance and --server the appliance's control plane runs in this process,
+/// its workers left out: what counts then is the time that it takes of one core.
 #[derive(Parser)]
 #[command(name = "lacs", version)]
 struct Arguments {
@@ -29,11 +36,26 @@ struct Arguments {
     /// Own addresses and ports; several spread the LACs
     #[arg(long, value_name = "ADDRESS:PORT", requires = "server")]
     source: Vec<SocketAddr>,
+    /// Start this program as the appliance
+    #[arg(long, value_name = "HAL2TP", conflicts_with_all = ["server", "timeout_s", "print_config"])]
+    appliance: Option<PathBuf>,
+    /// Kill the appliance after the time of --hold-s, start it again, and give all so many seconds to come back
+    #[arg(long, requires = "appliance")]
+    back_s: Option<u64>,
+    /// Print JSON instead of a table
+    #[arg(long, requires = "appliance")]
+    json: bool,
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
     lacs: u32,
     /// Sessions of all LACs together, spread over them; as many as LACs if not given
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=65_000))]
     sessions: Option<u32>,
+    /// So many LACs are the links of a set, the next ones of the next set; none is in a set if not given
+    #[arg(long, requires = "appliance", conflicts_with = "sessions", value_parser = clap::value_parser!(u32).range(1..=16))]
+    links: Option<u32>,
+    /// Elimination window of every set, numbers
+    #[arg(long, requires = "links", default_value_t = 262_144)]
+    window: u32,
     /// Set-ups under way at a time
     #[arg(long, default_value_t = 100)]
     at_once: usize,
@@ -68,12 +90,23 @@ impl Arguments {
         self.sessions.unwrap_or(self.lacs).max(self.lacs) as usize
     }
 
+    fn layout(&self) -> Layout {
+        Layout {
+            callers: self.callers(),
+            links: self.links.map(|links| links as usize),
+            window: self.window,
+            socket: "/run/hal2tp/lns.sock".into(),
+        }
+    }
+
     fn plan(&self, server: SocketAddr, sources: Vec<SocketAddr>) -> Plan {
         Plan {
             server,
             sources,
             lacs: self.lacs as usize,
             callers: self.callers(),
+            links: self.links.map(|links| links as usize),
+            window: self.window,
             at_once: self.at_once,
             hostname: "lacs".to_owned(),
             secret: Some(self.secret.clone()),
@@ -97,18 +130,41 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     if arguments.print_config {
-        print!("{}", in_process::configuration(arguments.callers()));
+        print!("{}", arguments.layout().yaml());
         return Ok(true);
+    }
+    if let Some(program) = &arguments.appliance {
+        return appliance::run(arguments, program);
     }
     let tally = match arguments.server {
         Some(server) => {
-            let tally = socket::run(arguments, server)?;
+            let tally = serve(arguments, server)?;
             report_times(&tally, arguments.callers());
             tally
         }
         None => in_process::run(arguments)?,
     };
     Ok(report(&tally, arguments.callers()))
+}
+
+/// Has all log in to somebody's appliance, and holds them.
+fn serve(arguments: &Arguments, server: SocketAddr) -> Result<Tally, Box<dyn Error>> {
+    let mut sources = arguments.source.clone();
+    if sources.is_empty() {
+        sources.push("0.0.0.0:0".parse()?);
+    }
+    let end = Duration::from_secs(arguments.timeout_s);
+    let hold = Duration::from_secs(arguments.hold_s);
+    let mut teller = Teller::default();
+    let plan = arguments.plan(server, sources);
+    let tally = socket::run(plan, arguments.seed, |now, fleet| {
+        let Tally {
+            open, complete_at, ..
+        } = *fleet.tally();
+        teller.tell(now, open);
+        now < end && complete_at.is_none_or(|at| now < at + hold)
+    })?;
+    Ok(tally)
 }
 
 /// Prints how long set-ups took.

@@ -1,46 +1,39 @@
 //! The fleet over real UDP sockets, one for each own address.
 
-use std::error::Error;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use crate::Arguments;
-use crate::fleet::{Fleet, Tally};
+use crate::fleet::{Fleet, Plan, Tally};
 
 /// Larger than any packet of a control connection or of PPP's negotiation.
 const DATAGRAM_OCTETS: usize = 2048;
 /// A wait when nothing is due and nothing came.
 const IDLE: Duration = Duration::from_micros(200);
 
-/// Has all LACs log in to `server`, and holds them for `hold_s`.
+/// Has all LACs log in, as long as `goes_on` says so, which is asked in every turn.
 ///
 /// # Errors
 /// When a socket cannot be had or fails.
-pub(crate) fn run(arguments: &Arguments, server: SocketAddr) -> Result<Tally, Box<dyn Error>> {
-    let mut sources = arguments.source.clone();
-    if sources.is_empty() {
-        sources.push("0.0.0.0:0".parse()?);
-    }
-    let sockets = sources.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-    let addresses = sockets
+pub(crate) fn run(
+    mut plan: Plan,
+    seed: u64,
+    mut goes_on: impl FnMut(Duration, &mut Fleet) -> bool,
+) -> std::io::Result<Tally> {
+    let sockets = plan
+        .sources
         .iter()
-        .map(UdpSocket::local_addr)
+        .map(open)
         .collect::<Result<Vec<_>, _>>()?;
-    let mut fleet = Fleet::new(arguments.plan(server, addresses.clone()), arguments.seed);
+    let addresses = sockets.iter().map(UdpSocket::local_addr);
+    let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
+    plan.sources.clone_from(&addresses);
+    let mut fleet = Fleet::new(plan, seed);
     let started = Instant::now();
-    let end = Duration::from_secs(arguments.timeout_s);
-    let hold = Duration::from_secs(arguments.hold_s);
-    let mut told = Duration::ZERO;
     loop {
         let now = started.elapsed();
-        let complete = fleet.tally().complete_at;
-        if now >= end || complete.is_some_and(|at| now >= at + hold) {
+        if !goes_on(now, &mut fleet) {
             return Ok(fleet.tally().clone());
-        }
-        if now >= told + Duration::from_secs(1) {
-            told = now;
-            eprintln!("{:3} s: {} open", now.as_secs(), fleet.tally().open);
         }
         fleet.handle_timeout(now);
         let mut idle = true;
@@ -55,6 +48,24 @@ pub(crate) fn run(arguments: &Arguments, server: SocketAddr) -> Result<Tally, Bo
         }
         if idle {
             std::thread::sleep(IDLE);
+        }
+    }
+}
+
+/// Tells once a second how many are open, if they are not as many as before.
+#[derive(Default)]
+pub(crate) struct Teller {
+    told: Option<(Duration, usize)>,
+}
+
+impl Teller {
+    pub(crate) fn tell(&mut self, now: Duration, open: usize) {
+        let is_due = self
+            .told
+            .is_none_or(|(at, before)| now >= at + Duration::from_secs(1) && open != before);
+        if is_due {
+            self.told = Some((now, open));
+            eprintln!("{:3} s: {open} open", now.as_secs());
         }
     }
 }
