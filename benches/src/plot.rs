@@ -40,6 +40,7 @@ pub enum Legend {
     #[default]
     UpperRight,
     LowerRight,
+    LowerLeft,
 }
 
 /// Why there is no picture.
@@ -109,6 +110,7 @@ fn draw_legend(chart: &mut Chart<'_>, legend: Legend) -> Result<(), PlotError> {
         Legend::UpperLeft => SeriesLabelPosition::UpperLeft,
         Legend::UpperRight => SeriesLabelPosition::UpperRight,
         Legend::LowerRight => SeriesLabelPosition::LowerRight,
+        Legend::LowerLeft => SeriesLabelPosition::LowerLeft,
     };
     chart
         .configure_series_labels()

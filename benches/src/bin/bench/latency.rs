@@ -21,8 +21,17 @@ mod orders;
 mod tables;
 mod tester;
 
-/// The hidden word that makes the program a tester.
-pub(crate) const TESTER: &str = "latency-tester";
+/// A tester's command line.
+#[derive(clap::Args)]
+pub(crate) struct TesterArguments {
+    /// That it has to itself.
+    cpu: u32,
+    /// Its ports, as DPDK's EAL takes them.
+    vdevs: Vec<String>,
+}
+
+/// The word before it.
+const TESTER: &str = "latency-tester";
 const NAME: &str = "latency";
 
 const TESTER_CPU: u32 = 0;
@@ -35,6 +44,8 @@ const SET_UP_LIMIT: Duration = Duration::from_secs(30);
 const LEAST_RATE: f64 = 2e4;
 const MOST_RATE: f64 = 1e7;
 const SEARCH_MS: u64 = 100;
+/// How long a CPU is watched in each round.
+const WATCHED: Duration = Duration::from_millis(300);
 /// The most that may still be under way when the last frame of a search's trial was sent: what a ring hides is no rate.
 const DRAIN: Duration = Duration::from_millis(3);
 /// Two workers that share a CPU wait for each other.
@@ -55,6 +66,8 @@ struct Extent {
     pacings: Vec<Pacing>,
     loads_percent: Vec<u32>,
     rounds: usize,
+    /// Measurements of a point in each round.
+    pieces: usize,
     milliseconds: u64,
     /// Of the search for the highest rate.
     exactness: f64,
@@ -83,7 +96,7 @@ struct Point {
     rate: f64,
 }
 
-/// A point in all rounds.
+/// A point in all rounds, piece by piece.
 struct Measured {
     point: Point,
     outcomes: Vec<Outcome>,
@@ -104,6 +117,7 @@ struct Findings {
     /// Of loops that only look at the clock, on the tester's CPU and on the worker's, microseconds.
     gaps_us: [Figure; 2],
     rounds: usize,
+    pieces: usize,
     milliseconds: u64,
 }
 
@@ -144,15 +158,17 @@ pub(crate) fn measure(run: &Run) -> Result<Section, Box<dyn Error>> {
     for round in 1..=extent.rounds {
         run.say(NAME, &format!("round {round} of {}", extent.rounds));
         for (cpu, gaps) in [TESTER_CPU, WORKER_CPU].into_iter().zip(&mut gaps_us) {
-            let gap = longest_gap(cpu as usize, Duration::from_millis(extent.milliseconds))?;
+            let gap = longest_gap(cpu as usize, WATCHED)?;
             gaps.push(gap.as_secs_f64() * 1e6);
         }
         for subject in &mut subjects {
             subject.bed.resume()?;
             let of_subject = |of: &&mut Measured| of.point.kind == subject.kind;
             for Measured { point, outcomes } in measured.iter_mut().filter(of_subject) {
-                let trial = subject.trial(*point, extent.milliseconds);
-                outcomes.push(subject.tester.run(trial)?);
+                for _ in 0..extent.pieces {
+                    let trial = subject.trial(*point, extent.milliseconds);
+                    outcomes.push(subject.tester.run(trial)?);
+                }
             }
             subject.bed.pause()?;
         }
@@ -162,6 +178,7 @@ pub(crate) fn measure(run: &Run) -> Result<Section, Box<dyn Error>> {
         measured,
         gaps_us: gaps_us.map(|gaps| Figure::new(&gaps)),
         rounds: extent.rounds,
+        pieces: extent.pieces,
         milliseconds: extent.milliseconds,
     };
     findings.section(run.output())
@@ -192,7 +209,9 @@ impl Extent {
             ),
             loads_percent: effort.pick(vec![10], vec![10, 50, 90], vec![10, 50, 90]),
             rounds: effort.pick(1, 2, 3),
-            milliseconds: effort.pick(100, 250, 400),
+            pieces: effort.pick(1, 5, 8),
+            // So short that most are over before anything disturbs them.
+            milliseconds: 50,
             exactness: effort.pick(3.0, 1.15, 1.1),
             tries: effort.pick(2, 4, 5),
         }

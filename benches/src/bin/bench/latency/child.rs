@@ -11,6 +11,7 @@ use dpdk::{
     TxQueue, lcore, tsc, tsc_hz,
 };
 
+use super::TesterArguments;
 use super::orders::{Order, Outcome, Pacing, SHARES, Spread, Trial};
 
 const MEMORY_MIB: u32 = 256;
@@ -20,13 +21,13 @@ const PATIENCE_S: f64 = 0.2;
 /// At the end of a frame: which trial, number, time. It fits behind the headers of a frame of 64 octets.
 const STAMP_OCTETS: usize = 20;
 
-/// `CPU VDEV...`: answers orders from standard input until it ends.
+/// Answers orders from standard input until it ends.
 ///
 /// # Errors
 /// When a port cannot be opened, or whoever gives the orders is gone.
-pub(crate) fn serve(words: &[String]) -> Result<(), Box<dyn Error>> {
-    let (cpu, vdevs) = words.split_first().ok_or("which CPU?")?;
-    let cpu: u32 = cpu.parse()?;
+pub(crate) fn serve(arguments: &TesterArguments) -> Result<(), Box<dyn Error>> {
+    let TesterArguments { cpu, vdevs } = arguments;
+    let cpu = *cpu;
     let (send, orders) = channel();
     // Before the EAL, so that it is not pinned with it.
     std::thread::spawn(move || {

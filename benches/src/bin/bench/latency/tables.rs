@@ -11,6 +11,8 @@ use super::orders::{Outcome, Pacing, SHARES, Spread};
 use super::{Findings, Kind, LINKS, Measured, NAME, Point, TESTER_CPU, WORKER_CPU};
 use crate::bed::Poll;
 
+/// Above it a median is that of a queue.
+const MOST_COMPARED_PERCENT: u32 = 50;
 const PICTURE: &str = "latency.svg";
 
 impl Kind {
@@ -77,7 +79,11 @@ impl Findings {
                  came out of one wire again. The figures beside them are of those that came."
                     .to_owned(),
                 "Loads are shares of what the same thing carried without a loss, so 5tswap's and hal2tp's are different \
-                 rates; the ratio is of the medians at the same share."
+                 rates; the ratio is of the medians at the same share. Where queues build up it would say nothing: it \
+                 stands at no more than half of the load, and not beside a pair on one CPU."
+                    .to_owned(),
+                "A worker with `poll: adaptive` sleeps when there is nothing to do for a while: bursts, with the pauses \
+                 between them, show it. Maxima stand as median (least-most) too: the last is the longest of all."
                     .to_owned(),
             ],
             seconds: 0.0,
@@ -92,12 +98,13 @@ impl Findings {
              {WORKER_CPU}. A pair has both of its workers there, in turns, and so shows what two appliances on half a \
              core each do. Wires are net_memif with rings of 16384 frames, buffers are in ordinary pages, sets have \
              {LINKS} links. One appliance is measured from its LAN to its links: figures are of the first copy, those of \
-             the last copy stand beside them. Each point was measured {} times for {} ms, what is compared in turns; \
-             figures are the median (least-most) of that. Singles are evenly spaced; bursts are 32 frames at once, with \
+             the last copy stand beside them. Each point was measured in {} rounds, {} times for {} ms in each, what is compared in turns; \
+             figures are the median (least-most) of all of these. Singles are evenly spaced; bursts are 32 frames at once, with \
              the pauses that make the same rate. Maxima are the machine's more than anybody's: in the same run a loop \
              that only looks at the clock was interrupted for {} µs at most on CPU {TESTER_CPU} and {} µs on CPU \
              {WORKER_CPU}.",
             self.rounds,
+            self.pieces,
             self.milliseconds,
             tester.text(),
             worker.text(),
@@ -148,8 +155,6 @@ impl Findings {
         if has_copies {
             columns.push(Column::new("last copy p50, µs", 1));
             columns.push(Column::new("last copy p99.9, µs", 1));
-        }
-        if kind != Kind::Testpmd {
             columns.push(Column::ratio("p50 to 5tswap's"));
         }
         columns.extend(["sent", "received", "lost", "twice"].map(|name| Column::new(name, 0)));
@@ -162,8 +167,6 @@ impl Findings {
             if has_copies {
                 let last = |share| of.figure(|outcome| outcome.last.quantile_us(share));
                 cells.extend([0.5, 0.999].map(last));
-            }
-            if kind != Kind::Testpmd {
                 cells.push(self.ratio(of));
             }
             let sum = |count: &dyn Fn(&Outcome) -> u64| of.outcomes.iter().map(count).sum::<u64>();
@@ -180,12 +183,14 @@ impl Findings {
         table
     }
 
-    /// Round by round, at the same share of the highest rate.
+    /// Piece by piece, at the same share of the highest rate.
     fn ratio(&self, of: &Measured) -> Cell {
         let same = |other: &&Measured| {
             other.point.kind == Kind::Testpmd && other.point.row() == of.point.row()
         };
-        let Some(testpmd) = self.measured.iter().find(same) else {
+        let testpmd = self.measured.iter().find(same);
+        let Some(testpmd) = testpmd.filter(|_| of.point.load_percent <= MOST_COMPARED_PERCENT)
+        else {
             return Cell::Text("-".to_owned());
         };
         let median = |outcome: &Outcome| outcome.first.quantile_us(0.5);
@@ -218,7 +223,7 @@ impl Findings {
             y: Axis::logarithmic("share of the frames"),
             series: series.collect(),
             spans: Vec::new(),
-            legend: Legend::UpperRight,
+            legend: Legend::LowerLeft,
         }
     }
 
