@@ -48,7 +48,7 @@ const INTRODUCTION: &str = "\
 `sessions`: LACs, all in one process (`lacs`), log in to one running appliance over a veth between two network namespaces: a tunnel each with a secret, a session or \
 several, LCP, CHAP and IPCP, 100 LACs at a time. Then all stay, with LCP echoes from the LACs as often as the table says and from the appliance every second. The appliance has one worker with \
 `poll: adaptive`; neither it nor the LACs are pinned, and they share the CPUs. CPU time is the kernel's count for all threads of the appliance, or for its control thread alone.\n\n\
-`sets`: the same LACs are the links of sets, with reports every second both ways, and each far end's set is one of the appliance's. Memory is first that with all links up, before \
+`sets`: the same LACs are the links of sets, with reports every second both ways and LCP echoes of theirs every three, and each far end's set is one of the appliance's. Memory is first that with all links up, before \
 a packet came, and then once packets have written to every page of every link's ring.\n\n\
 Memory of the appliance is `RssAnon`, that is heap and stacks, of `/proc/PID/status`: windows, books, sessions and the configuration. The packet buffers that DPDK has in \
 hugepages or shared memory are a column of their own; program and libraries (`RssFile`) are left out. \"Before\" is the same appliance with the same file, and nobody there.\n\n\
@@ -65,10 +65,11 @@ fn cell(values: &[f64]) -> Cell {
     }
 }
 
-fn counted_sets(count: usize) -> String {
+/// `1 set`, `4000 sets`.
+fn counted(count: usize, what: &str) -> String {
     match count {
-        1 => "1 set".to_owned(),
-        _ => format!("{count} sets"),
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
     }
 }
 

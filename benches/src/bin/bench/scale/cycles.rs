@@ -8,7 +8,7 @@ use benches::plot::{Axis, Legend, LinePlot, Series};
 use benches::report::{Cell, Column, Picture, Table};
 use benches::scale::{Crowd, Crowds};
 
-use super::{counted_sets, json_of, mebibytes, program};
+use super::{counted, json_of, mebibytes, program};
 use crate::run::{Effort, Run};
 
 /// Has glibc ask for large pages for the heap.
@@ -98,7 +98,7 @@ fn name(crowd: &Crowd, has_large_pages: bool) -> String {
         ..
     } = crowd;
     let pages = if has_large_pages { ", large pages" } else { "" };
-    let sets = counted_sets(*sets);
+    let sets = counted(*sets, "set");
     match plain_sessions {
         0 => format!("{sets}{pages}"),
         _ => format!("{sets}, {plain_sessions} plain sessions{pages}"),
