@@ -86,10 +86,6 @@ pub(crate) struct TesterPort {
     pub(crate) name: String,
     /// What the tester gives to DPDK for it; ports are numbered in the order of [`Bed::tester_ports`].
     pub(crate) vdev: String,
-    /// Of the appliance's end.
-    pub(crate) appliance_mac: Mac,
-    /// What the appliance believes to be at the other end.
-    pub(crate) tester_mac: Mac,
 }
 
 /// Appliances that run. Dropping it ends them and removes everything.
@@ -235,27 +231,20 @@ impl Bed {
             for link in 1..=self.plan.links() {
                 for site in [Site::A, Site::B] {
                     let name = format!("{}-link{link}", site.name());
-                    let macs = [site.link_mac(link), site.other().link_mac(link)];
-                    ports.push((name, macs));
+                    ports.push((name, site.other().link_mac(link)));
                 }
             }
         }
         for site in [Site::A, Site::B] {
             let name = format!("{}-lan", site.name());
-            ports.push((name, [site.lan_mac(), site.tester_mac()]));
+            ports.push((name, site.tester_mac()));
         }
         let wire = self.plan.wire;
-        let ports = ports.into_iter().enumerate();
-        ports
-            .map(
-                |(index, (name, macs)): (_, (String, [Mac; 2]))| TesterPort {
-                    vdev: wire.calling(index, &self.socket(&name), macs[1]),
-                    name,
-                    appliance_mac: macs[0],
-                    tester_mac: macs[1],
-                },
-            )
-            .collect()
+        let port = |(index, (name, mac)): (usize, (String, Mac))| TesterPort {
+            vdev: wire.calling(index, &self.socket(&name), mac),
+            name,
+        };
+        ports.into_iter().enumerate().map(port).collect()
     }
 
     fn start_appliance(&mut self, site: Site) -> io::Result<()> {

@@ -6,7 +6,6 @@
 #![forbid(unsafe_code)]
 
 mod again;
-#[allow(dead_code, unused_imports)] // Some of it is for other sections.
 mod bed;
 mod cycles;
 mod duplicate;

@@ -9,7 +9,7 @@ use benches::figure::Figure;
 use benches::machine;
 use benches::report::Section;
 
-use crate::bed::{Bed, Shape, Site, Wire};
+use crate::bed::{Bed, Shape, Wire};
 use crate::run::{Effort, Run};
 
 use comparator::{Comparator, Mode, Place};

@@ -20,13 +20,6 @@ pub(crate) enum Wire {
 const RING_LOG2: u8 = 14;
 
 impl Wire {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Memif => "memif",
-            Self::Vhost => "vhost",
-        }
-    }
-
     /// The end of an appliance that waits to be called. `index` is that of the port in its process.
     pub(crate) fn waiting(self, index: usize, socket: &Path, mac: Mac) -> String {
         let (path, mac) = (socket.display(), mac_text(mac));
