@@ -8,7 +8,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::{Places, number};
 use super::{
-    Axis, Chart, INK, Legend, PALETTE, PlotError, SIZE, chart, draw_axes, draw_legend, swatch, text,
+    Axis, Chart, INK, Legend, PALETTE, PlotError, SIZE, Scale, chart, draw_axes, draw_legend,
+    swatch, text,
 };
 
 /// One group of bars for each case, in it one bar for each series.
@@ -17,7 +18,8 @@ pub struct BarPlot {
     pub title: String,
     /// What the cases have in common.
     pub x_label: String,
-    /// Linear: a bar's length is its value.
+    /// On a linear axis a bar's length is its value; on a logarithmic one, which should have a range, bars stand on its lower
+    /// end.
     pub y: Axis,
     /// What stands below each group.
     pub cases: Vec<String>,
@@ -40,6 +42,10 @@ pub struct Bars {
 const FILLED: f64 = 0.8;
 /// What the legend needs above the bars.
 const HEADROOM: f64 = 1.25;
+/// What margins and the numbers of the y axis leave of the picture's width, pixels.
+const ROOM: f64 = 786.0;
+/// Of a number above a bar, pixels.
+const DIGIT_WIDTH: f64 = 7.0;
 
 impl Bars {
     /// Where a bar or its spread ends.
@@ -90,31 +96,51 @@ impl BarPlot {
         Ok(svg)
     }
 
+    /// Of a bar and the gap beside it, in groups.
+    fn width(&self) -> f64 {
+        FILLED / self.series.len() as f64
+    }
+
+    /// Whether the numbers fit above bars that stand so close.
+    fn have_room(&self) -> bool {
+        let numbers = self.series.iter().flat_map(|bars| &bars.values);
+        let digits = numbers.map(|value| number(*value).len()).max();
+        let bar = ROOM * self.width() / self.cases.len() as f64;
+        digits.unwrap_or(0) as f64 * DIGIT_WIDTH <= bar
+    }
+
     fn draw_series(&self, chart: &mut Chart<'_>, index: usize) -> Result<(), PlotError> {
         let bars = &self.series[index];
         let colour = PALETTE[index % PALETTE.len()];
-        let width = FILLED / self.series.len() as f64;
+        let width = self.width();
+        let foot = match self.y.scale {
+            Scale::Linear => 0.0,
+            Scale::Logarithmic => chart.y_range().start,
+        };
+        let height = |value: f64| self.y.place(value).max(foot);
         let left = |case: usize| case as f64 + (1.0 - FILLED) / 2.0 + index as f64 * width;
         let middle = |case: usize| left(case) + width * 0.47;
         let rectangles = (0..).zip(&bars.values).map(|(case, value)| {
-            let corners = [(left(case), 0.0), (left(case) + width * 0.94, *value)];
+            let corners = [
+                (left(case), foot),
+                (left(case) + width * 0.94, height(*value)),
+            ];
             Rectangle::new(corners, colour.filled())
         });
         chart
             .draw_series(rectangles)?
             .label(&bars.name)
             .legend(move |at| swatch(at, colour.filled()));
-        let above = text(13).pos(Pos::new(HPos::Center, VPos::Bottom));
-        let numbers = (0..).zip(&bars.values).map(|(case, value)| {
-            Text::new(
-                number(*value),
-                (middle(case), bars.top(case)),
-                above.clone(),
-            )
-        });
-        chart.draw_series(numbers)?;
+        if self.have_room() {
+            let above = text(13).pos(Pos::new(HPos::Center, VPos::Bottom));
+            let numbers = (0..).zip(&bars.values).map(|(case, value)| {
+                let place = (middle(case), height(bars.top(case)));
+                Text::new(number(*value), place, above.clone())
+            });
+            chart.draw_series(numbers)?;
+        }
         let whiskers = (0..).zip(&bars.spreads).map(|(case, spread)| {
-            let ends = [spread.start, spread.end].map(|value| (middle(case), value));
+            let ends = [spread.start, spread.end].map(|value| (middle(case), height(value)));
             PathElement::new(ends, INK.stroke_width(2))
         });
         chart.draw_series(whiskers)?;

@@ -86,11 +86,49 @@ fn bars_stand_on_nought_with_their_numbers_above() {
         lines(&without) + 2,
         "one mark for each spread"
     );
+    let crowded = BarPlot {
+        cases: vec![String::new(); 20],
+        ..bars.clone()
+    };
+    assert!(!crowded.svg().unwrap().contains("12.5"));
     let nothing = BarPlot {
         series: Vec::new(),
         ..bars
     };
     assert!(nothing.svg().is_err());
+}
+
+/// A tenth part of the value is a decade less of height.
+#[test]
+fn bars_on_a_logarithmic_axis_stand_on_its_lower_end() {
+    let heights = |values: [f64; 2]| {
+        let plot = BarPlot {
+            title: "Gap".to_owned(),
+            x_label: "fault".to_owned(),
+            y: Axis::logarithmic("ms").over(1.0..1000.0),
+            cases: vec!["cut".to_owned(), "stall".to_owned()],
+            series: vec![Bars {
+                name: "set".to_owned(),
+                values: values.to_vec(),
+                spreads: Vec::new(),
+            }],
+            legend: Legend::default(),
+        };
+        let svg = plot.svg().unwrap();
+        let bars = svg
+            .lines()
+            .filter(|line| line.starts_with("<rect") && line.contains("#0072B2"));
+        let height = |bar: &str| {
+            let rest = bar.split("height=\"").nth(1).unwrap();
+            rest.split('"').next().unwrap().parse::<i32>().unwrap()
+        };
+        // The last one is in the legend.
+        let heights: Vec<i32> = bars.map(height).collect();
+        [heights[0], heights[1]]
+    };
+    let [hundred, ten] = heights([100.0, 10.0]);
+    assert!((hundred - 2 * ten).abs() <= 2, "{hundred} {ten}");
+    assert_eq!(heights([0.0, 1.0])[0], heights([0.0, 1.0])[1]);
 }
 
 #[test]

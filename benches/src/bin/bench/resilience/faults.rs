@@ -62,10 +62,10 @@ impl Fault {
             Self::Nothing => "no fault",
             Self::Cut => "cut",
             Self::Flap => "flap at 1 Hz",
-            Self::Bursts => "bursts of 50 % loss",
+            Self::Bursts => "bursts of loss",
             Self::Stall => "stalled link",
-            Self::Restart(Site::Remote) => "restart of the remote",
-            Self::Restart(Site::Head) => "restart of the head",
+            Self::Restart(Site::Remote) => "remote restarts",
+            Self::Restart(Site::Head) => "head restarts",
         }
     }
 

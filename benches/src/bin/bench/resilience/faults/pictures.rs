@@ -19,8 +19,8 @@ pub(crate) fn write(outcomes: &[Outcome], folder: &Path) -> Result<Vec<Picture>,
     gaps(outcomes).write(&folder.join(GAPS))?;
     pictures.push(Picture {
         file: GAPS.to_owned(),
-        caption: "The longest time in which nothing new arrived, by fault and way: the worse direction; the number above a bar \
-                  is its height in seconds."
+        caption: "The longest time in which nothing new arrived, by fault and way, in the worse direction; the lines on the bars \
+                  go from the least to the most of all rounds."
             .to_owned(),
     });
     if let Some(outcome) = outcomes.iter().find(|outcome| outcome.fault == Fault::Cut) {
@@ -39,7 +39,7 @@ fn gaps(outcomes: &[Outcome]) -> BarPlot {
     let gap = |way: Way, fault: Fault| {
         let runs = outcomes.iter().filter(|outcome| outcome.fault == fault);
         let longest = runs.map(|run| run.reports[way as usize].iter().map(gap_us).max());
-        let longest: Vec<f64> = longest.map(|us| us.unwrap_or(0) as f64 / 1e6).collect();
+        let longest: Vec<f64> = longest.map(|us| us.unwrap_or(0) as f64 / 1e3).collect();
         Figure::new(&longest)
     };
     let series = Way::ALL.map(|way| {
@@ -56,7 +56,7 @@ fn gaps(outcomes: &[Outcome]) -> BarPlot {
     BarPlot {
         title: "Longest gap".to_owned(),
         x_label: "fault".to_owned(),
-        y: Axis::linear("longest gap, s"),
+        y: Axis::logarithmic("longest gap, ms").over(1.0..100_000.0),
         cases: faults.iter().map(|fault| fault.name().to_owned()).collect(),
         series: series.to_vec(),
         legend: Legend::UpperLeft,
@@ -83,7 +83,7 @@ fn cut(outcome: &Outcome) -> LinePlot {
     LinePlot {
         title: "One of two links is cut".to_owned(),
         x: Axis::linear("time of sending, s"),
-        y: Axis::linear("delivered in each 100 ms, %").over(0.0..140.0),
+        y: Axis::linear("delivered in each 100 ms, %").over(0.0..175.0),
         series: series.to_vec(),
         spans: vec![Span {
             name: "while the link is cut".to_owned(),

@@ -79,6 +79,10 @@ pub(crate) fn notes(outcomes: &[Outcome], effort: Effort) -> Vec<String> {
              the emulator, in frames.",
             WATCH_INTERVAL.as_millis()
         ),
+        "What a set pays for its quicker link is a gap as long as the slower one's delay is greater, once. What had waited in a \
+         stalled link comes in one burst at its end, and the appliance's ring for the port holds only part of it \
+         (`device-receive-missed` in `status`): so a plain session loses packets even in a stall that it outlives."
+            .to_owned(),
         lengths(effort),
     ];
     notes.extend(restarts(outcomes));
@@ -122,7 +126,9 @@ fn restarts(outcomes: &[Outcome]) -> Option<String> {
         format!(
             "A restart is SIGKILL, {} ms of darkness, and the start of a new process. From the kill until that answered \
              `hal2tp status`: {}. What is sent meanwhile, and until a first link is up again, no way can deliver; it is counted as \
-             lost in all of them. A restarted remote dials at once; a restarted head is found out by the remote's `lcp-timeout`.",
+             lost in all of them. A restarted head is found out by the remote's `lcp-timeout`. A restarted remote dials at once; before a set changes \
+             over to the new process, the head asks the links of the one before whether they live, for a second: so much later than \
+             the plain sessions it is back.",
             POWER_OFF.as_millis(),
             times.join("; ")
         )
