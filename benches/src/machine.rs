@@ -4,7 +4,7 @@ use std::hint::spin_loop;
 use std::io;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -140,8 +140,6 @@ pub fn longest_gap(cpu: usize, time: Duration) -> io::Result<Duration> {
 
 /// How often the line goes to and fro for one figure.
 const ROUND_TRIPS: u64 = 2000;
-/// Instead of a number: the other thread is not there.
-const GONE: u64 = u64::MAX;
 
 /// What it takes a cache line to go from one CPU to the other, to be changed there, and to come back, TSC cycles.
 ///
@@ -149,21 +147,25 @@ const GONE: u64 = u64::MAX;
 /// When there are no such CPUs.
 pub fn cache_line_round_trip(cpus: [usize; 2], rounds: u16) -> io::Result<Figure> {
     let line = CachePadded::new(AtomicU64::new(0));
+    // Not on the line itself, where the other side's next number would replace it.
+    let is_gone = CachePadded::new(AtomicBool::new(false));
     // Each side answers the other's numbers with the next ones, which are odd on the left.
     let wait_for = |number| {
         loop {
-            match line.load(Ordering::Acquire) {
-                GONE => return false,
-                seen if seen == number => return true,
-                _ => spin_loop(),
+            if line.load(Ordering::Acquire) == number {
+                return true;
             }
+            if is_gone.load(Ordering::Relaxed) {
+                return false;
+            }
+            spin_loop();
         }
     };
     let trips = ROUND_TRIPS * u64::from(rounds.max(1));
     let on = |cpu: usize, work: &mut dyn FnMut() -> bool| {
         let pinned = pin(cpu);
         if pinned.is_err() || !work() {
-            line.store(GONE, Ordering::Release);
+            is_gone.store(true, Ordering::Relaxed);
         }
         pinned
     };
