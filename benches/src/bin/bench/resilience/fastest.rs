@@ -43,7 +43,7 @@ impl Condition {
     }
 
     fn carry_out(self, bed: &mut Bed, effort: Effort) -> io::Result<()> {
-        let calm = Duration::from_millis(effort.pick(500, 2000, 3000));
+        let calm = Duration::from_millis(effort.pick(500, 1000, 3000));
         match self {
             Self::Jitter => thread::sleep(calm),
             Self::Stalls => {

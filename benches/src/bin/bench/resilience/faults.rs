@@ -155,11 +155,10 @@ pub(super) fn measure(run: &Run, bed: &mut Bed, rounds: u32) -> io::Result<Vec<O
             let Some(length) = fault.length(run.effort) else {
                 continue;
             };
-            run.say(
-                super::NAME,
-                &format!("round {round} of {rounds}: {}", fault.name()),
-            );
-            outcomes.push(measure_one(bed, fault, length)?);
+            let name = fault.name();
+            let text = format!("round {round} of {rounds}: {name}, {} s", length.as_secs());
+            run.say(super::NAME, &text);
+            outcomes.push(measure_one(run, bed, fault, length)?);
         }
     }
     Ok(outcomes)
@@ -168,7 +167,7 @@ pub(super) fn measure(run: &Run, bed: &mut Bed, rounds: u32) -> io::Result<Vec<O
 /// Traffic before a fault, and once all is as before.
 const AROUND: Duration = Duration::from_millis(700);
 
-fn measure_one(bed: &mut Bed, fault: Fault, length: Duration) -> io::Result<Outcome> {
+fn measure_one(run: &Run, bed: &mut Bed, fault: Fault, length: Duration) -> io::Result<Outcome> {
     bed.wait_until_up(SET_UP_LIMIT)?;
     let ways = Ways::start(bed)?;
     let start = Instant::now();
@@ -176,10 +175,9 @@ fn measure_one(bed: &mut Bed, fault: Fault, length: Duration) -> io::Result<Outc
     let from = start.elapsed();
     let nobody_there = fault.carry_out(bed, length)?;
     let lasted = from..start.elapsed();
+    run.say(super::NAME, "it is over; until all is up again");
     bed.wait_until_up(SET_UP_LIMIT)?;
-    while !ways.use_the_first() {
-        thread::sleep(Duration::from_millis(20));
-    }
+    ways.wait_for_the_first(SET_UP_LIMIT)?;
     thread::sleep(AROUND);
     Ok(Outcome {
         fault,

@@ -1,10 +1,10 @@
 //! Four ways of using the same two ISPs.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use benches::lab::{Management, Site};
 use benches::status::Status;
@@ -88,10 +88,21 @@ impl Ways {
         Ok(Self { flows, watchers })
     }
 
-    /// Whether the standby pair uses its first link at both sites.
-    pub(super) fn use_the_first(&self) -> bool {
+    /// Waits until the standby pair uses its first link at both sites.
+    ///
+    /// # Errors
+    /// `TimedOut` after `limit`.
+    pub(super) fn wait_for_the_first(&self, limit: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + limit;
         let chosen = |watcher: &Watcher| watcher.chosen.load(Ordering::Relaxed);
-        self.watchers.iter().all(|watcher| chosen(watcher) == 0)
+        while self.watchers.iter().any(|watcher| chosen(watcher) != 0) {
+            if Instant::now() > deadline {
+                let text = "the standby pair does not go back to its first link";
+                return Err(io::Error::new(ErrorKind::TimedOut, text));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     /// In the order of [`Way::ALL`].
@@ -155,4 +166,27 @@ fn choose(status: &Status, chosen: &AtomicUsize) {
     };
     let choice = usize::from(!is_up(1) && is_up(2));
     chosen.store(choice, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watcher_follows_the_first_session_that_is_up() {
+        let chosen = |first: &str, second: &str| {
+            let json = format!(
+                r#"{{"sessions":[{{"name":"pair.1","state":"up"}},{{"name":"plain.1","state":"{first}"}},
+                    {{"name":"plain.2","state":"{second}"}}]}}"#
+            );
+            let place = AtomicUsize::new(0);
+            choose(&serde_json::from_str(&json).unwrap(), &place);
+            place.into_inner()
+        };
+        assert_eq!(chosen("up", "up"), 0);
+        assert_eq!(chosen("up", "down"), 0);
+        assert_eq!(chosen("dialling", "up"), 1);
+        // Nowhere to go.
+        assert_eq!(chosen("down", "dialling"), 0);
+    }
 }
