@@ -174,12 +174,13 @@ impl Plan {
         }
     }
 
-    /// The configuration's `workers`. A far end that will be stopped may run wherever there is room.
+    /// The configuration's `workers`. A far end that will be stopped may run wherever there is room; it has as many,
+    /// for a wire has as many queues at both ends.
     fn workers(&self, site: Site) -> String {
         match (site, self.shape) {
             (Site::A, _) => format!("{:?}", self.workers),
             (Site::B, Shape::Pair) => format!("{:?}", self.peer_workers),
-            (Site::B, _) => "1".to_owned(),
+            (Site::B, _) => self.workers.len().to_string(),
         }
     }
 
