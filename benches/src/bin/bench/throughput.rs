@@ -110,7 +110,7 @@ fn on_cpus(run: &Run, cpus: [u32; 2]) -> Result<Section, Box<dyn Error>> {
     findings.notes.push(format!(
         "A cache line's way from one CPU to the other and back, TSC cycles: {before} before, {after} after."
     ));
-    tables::section(run, cpus, pains, findings)
+    Ok(tables::section(run, cpus, pains, findings))
 }
 
 fn cache_line(effort: Effort, cpus: [u32; 2]) -> String {

@@ -1,7 +1,5 @@
 //! Tables, the picture and the words around them.
 
-use std::error::Error;
-
 use benches::figure::Figure;
 use benches::plot::{Axis, BarPlot, Bars, Legend};
 use benches::report::{Cell, Column, Picture, Section, Table};
@@ -22,34 +20,34 @@ const TABLES: [(&str, &str); 4] = [
 ];
 const PICTURE: &str = "throughput.svg";
 
-pub(super) fn section(
-    run: &Run,
-    cpus: [u32; 2],
-    pains: Pains,
-    findings: Findings,
-) -> Result<Section, Box<dyn Error>> {
+pub(super) fn section(run: &Run, cpus: [u32; 2], pains: Pains, findings: Findings) -> Section {
     let Findings { points, mut notes } = findings;
     let mut tables: Vec<Table> = TABLES
         .iter()
         .filter_map(|(name, title)| beside_testpmd(name, title, &points))
         .collect();
     tables.extend(source_alone(&points));
-    let picture = plot(&points)?;
-    picture.write(&run.output().join(PICTURE))?;
     notes.splice(0..0, fixed_notes());
-    Ok(Section {
+    let mut pictures = Vec::new();
+    // There is nothing to draw when no search found a rate; the tables say so then.
+    match plot(&points).write(&run.output().join(PICTURE)) {
+        Ok(()) => pictures.push(Picture {
+            file: PICTURE.to_owned(),
+            caption:
+                "Rate without loss over memif with a set of two links, and of testpmd in the same place."
+                    .to_owned(),
+        }),
+        Err(problem) => notes.push(format!("No picture: {problem}.")),
+    }
+    Section {
         name: NAME.to_owned(),
         title: "Throughput without loss".to_owned(),
         introduction: introduction(cpus, pains),
         tables,
-        pictures: vec![Picture {
-            file: PICTURE.to_owned(),
-            caption: "Rate without loss over memif with a set of two links, and of testpmd in the same place."
-                .to_owned(),
-        }],
+        pictures,
         notes,
         seconds: 0.0,
-    })
+    }
 }
 
 fn introduction(cpus: [u32; 2], pains: Pains) -> String {
@@ -216,7 +214,7 @@ fn values(values: &[f64]) -> Cell {
 }
 
 /// The ordinary case of every size.
-fn plot(points: &[Point]) -> Result<BarPlot, Box<dyn Error>> {
+fn plot(points: &[Point]) -> BarPlot {
     let of_table = |table: &'static str| {
         let points = points.iter().filter(move |point| point.table == table);
         points.filter(|point| point.row == format!("{}, 2 links", point.traffic.name()))
@@ -241,7 +239,7 @@ fn plot(points: &[Point]) -> Result<BarPlot, Box<dyn Error>> {
             spreads: spreads.collect(),
         }
     };
-    Ok(BarPlot {
+    BarPlot {
         title: "Frames a second without loss, memif, one CPU".to_owned(),
         x_label: "frames into the LAN; hal2tp sends each on 2 links".to_owned(),
         y: Axis::linear("Mpps"),
@@ -255,5 +253,5 @@ fn plot(points: &[Point]) -> Result<BarPlot, Box<dyn Error>> {
             bars("testpmd mac", "memif", &|it| &it.mac),
         ],
         legend: Legend::UpperRight,
-    })
+    }
 }
