@@ -98,13 +98,14 @@ fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         return Err(format!("no section {name:?}; there are: {}", known.join(", ")).into());
     }
     let earlier = arguments.against.as_deref().map(Report::read).transpose()?;
-    std::fs::create_dir_all(&arguments.output)?;
+    let output = arguments.output.clone();
+    std::fs::create_dir_all(&output)?;
     let effort = match (arguments.smoke, arguments.quick) {
         (true, _) => Effort::Smoke,
         (_, true) => Effort::Quick,
         _ => Effort::Full,
     };
-    let run = Run::new(effort, arguments.output.clone(), arguments.peers.clone())?;
+    let run = Run::new(effort, output.clone(), arguments.peers.clone())?;
     let mut sections = Vec::new();
     for (name, measure) in SECTIONS {
         if !arguments.only.is_empty() && !arguments.only.iter().any(|only| only == name) {
@@ -127,8 +128,8 @@ fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         let section = again::section(&earlier, &report);
         report.sections.push(section);
     }
-    report.write(&arguments.output)?;
-    println!("{}", arguments.output.join("report.md").display());
+    report.write(&output)?;
+    println!("{}", output.join("report.md").display());
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use dataplane::headers::ethernet::{self, Ethernet};
 use dataplane::headers::{ipv4, ipv6, ppp, udp, vlan};
 use dataplane::reassembly::Place;
 use dataplane::transform::split;
-use dpdk::{Mbuf, tsc};
+use dpdk::Mbuf;
 
 use crate::network::{
     Family, HOSTS, PORTS, Remote, VLAN, lan_host, mac, neighbour_mac, plain_host,
@@ -196,13 +196,6 @@ impl Arrival {
         };
         frame.extend_from_slice(octets).then_some(())?;
         self.wrap(frame, protocol, cut.flags, number)
-    }
-
-    /// Makes the frame of a whole packet that ends in the time at which it is made.
-    pub(crate) fn fill_stamped(&self, frame: &mut Mbuf, packet: &[u8], number: u64) -> Option<()> {
-        frame.extend_from_slice(packet).then_some(())?;
-        *frame.last_chunk_mut()? = tsc().to_be_bytes();
-        self.wrap(frame, ppp::protocol_of(packet), 0, number)
     }
 
     fn wrap(&self, frame: &mut Mbuf, protocol: u16, flags: u8, number: u64) -> Option<()> {

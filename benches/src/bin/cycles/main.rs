@@ -11,7 +11,6 @@ mod copying;
 mod crowds;
 mod flows;
 mod instructions;
-mod latency;
 mod network;
 mod plan;
 mod report;
@@ -21,13 +20,12 @@ mod walk;
 mod wire;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
 use benches::figure::Figure;
-use benches::marks;
 use clap::Parser;
 use dpdk::{Eal, EalConfig, HugePages, lcore};
 
@@ -36,8 +34,6 @@ use plan::Beds;
 use walk::Walk;
 
 const MEMORY_MIB: u32 = 192;
-/// Where results are kept.
-const README: &str = "benches/README.md";
 
 /// Counts TSC cycles per packet of one worker, beside testpmd 5tswap on the same core.
 #[derive(Parser)]
@@ -56,19 +52,16 @@ struct Arguments {
     #[arg(long)]
     no_huge: bool,
     /// Only cases whose name holds this, and no testpmd; for profilers
-    #[arg(long, value_name = "TEXT", conflicts_with_all = ["latency", "json"])]
+    #[arg(long, value_name = "TEXT", conflicts_with = "json")]
     only: Option<String>,
-    /// Measure how long packets take instead, with the worker on a core of its own; needs a second one for the tester
-    #[arg(long, conflicts_with_all = ["rounds", "bursts"])]
-    latency: bool,
     /// Count instructions under callgrind instead, and compare with those in the file: more are an error
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["only", "latency", "json", "core", "rounds", "bursts", "no_huge"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["only", "json", "core", "rounds", "bursts", "no_huge"])]
     instructions: Option<PathBuf>,
-    /// Keep the result: of --instructions in its file, else in benches/README.md below the current directory
-    #[arg(long, conflicts_with_all = ["only", "json"])]
+    /// Keep the instructions in that file
+    #[arg(long, requires = "instructions")]
     write: bool,
     /// Only these crowds instead, at most four, and JSON: so many sets of two links and so many plain sessions each
-    #[arg(long, value_name = "SETS+SESSIONS", value_delimiter = ',', num_args = 1..=crowds::MOST, conflicts_with_all = ["only", "latency", "instructions", "write"])]
+    #[arg(long, value_name = "SETS+SESSIONS", value_delimiter = ',', num_args = 1..=crowds::MOST, conflicts_with_all = ["only", "instructions", "write"])]
     crowds: Vec<crowds::Size>,
     /// What is counted
     #[arg(long, hide = true)]
@@ -115,9 +108,6 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         main_core: Some(core),
         ..EalConfig::default()
     })?;
-    if arguments.latency {
-        return measure_latency(&eal, arguments, core);
-    }
     // Outlives the buffers, which go back to its caches.
     let _lcore = lcore::register(Some(core))?;
     if arguments.count {
@@ -142,27 +132,6 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         print!("{}", section.markdown());
     }
     Ok(())
-}
-
-/// Prints a result, and keeps it if asked to.
-fn show(arguments: &Arguments, name: &str, text: &str) -> Result<(), Box<dyn Error>> {
-    print!("{text}");
-    if arguments.write {
-        marks::write(Path::new(README), name, text)?;
-    }
-    Ok(())
-}
-
-fn measure_latency(eal: &Arc<Eal>, arguments: &Arguments, core: u32) -> Result<(), Box<dyn Error>> {
-    let tester = core
-        .checked_sub(1)
-        .ok_or("the tester takes the CPU below")?;
-    let results = latency::measure(eal, core, tester)?;
-    if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&results)?);
-        return Ok(());
-    }
-    show(arguments, "cycles --latency", &latency::text(&results))
 }
 
 /// Runs the chosen cases alone.

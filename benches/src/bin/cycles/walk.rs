@@ -315,34 +315,6 @@ impl Walk {
         Ok(tally)
     }
 
-    /// Sends one packet of the only party by every way, as one that was made now. What a wire has no room for is lost.
-    pub(crate) fn send_one(&self, feed: &mut Feed, index: usize) -> Result<(), &'static str> {
-        let party = &self.parties[0];
-        let number = feed.take_numbers(party.remote, 1);
-        let mut burst = Burst::new();
-        for arrival in &party.arrivals {
-            if !feed.frames.alloc_bulk(&mut burst, 1) {
-                return Err("no buffers for frames");
-            }
-            arrival
-                .fill_stamped(&mut burst[0], &party.packets[index], number)
-                .ok_or("frames do not fit their buffers")?;
-            if !feed.wires[arrival.wire].send(&mut burst) {
-                burst.clear();
-            }
-        }
-        Ok(())
-    }
-
-    /// How many frames come out for one packet of the only party.
-    pub(crate) fn frames_a_packet(&self) -> u64 {
-        self.parties[0]
-            .leaving
-            .iter()
-            .map(|(frames, _)| frames)
-            .sum()
-    }
-
     /// Sends a burst: on every wire no more frames than the worker takes at a time.
     fn refill(&self, feed: &mut Feed) -> Result<Made, &'static str> {
         let cuts = self.parties[0].cuts.len();

@@ -63,11 +63,6 @@ impl Wire {
         burst.is_empty()
     }
 
-    /// Takes a burst of what the worker has sent.
-    pub(crate) fn receive(&mut self, burst: &mut Burst) -> usize {
-        self.receive.rx_burst(burst)
-    }
-
     /// Frees what the worker has sent, and says how many frames and octets that was.
     pub(crate) fn drain(&mut self) -> (u64, u64) {
         let (mut frames, mut octets) = (0, 0);

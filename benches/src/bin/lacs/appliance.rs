@@ -30,9 +30,9 @@ const SLOWEST_SETUPS: u64 = 200;
 const SETUP_LEAST: Duration = Duration::from_secs(60);
 /// Between two looks at the fleet.
 const LOOK: Duration = Duration::from_millis(5);
-/// Callers whose rings are written in one turn, and how often all of them are: a packet may be lost.
+/// Callers whose rings are written in one turn, and how often all of them are at most: a packet may be lost.
 const WRITTEN_A_TURN: usize = 4;
-const WRITINGS: usize = 3;
+const WRITINGS: usize = 8;
 /// From the last packet until the appliance has taken all.
 const SETTLE: Duration = Duration::from_millis(500);
 
@@ -41,8 +41,8 @@ const SETTLE: Duration = Duration::from_millis(500);
 struct Watch {
     open: AtomicUsize,
     setup: OnceLock<Setup>,
-    writes: AtomicBool,
-    /// Callers whose rings were written, counted anew each time.
+    /// Callers whose rings are to be written, and those that were, counted anew each time.
+    to_write: AtomicUsize,
     written: AtomicUsize,
     ends: AtomicBool,
 }
@@ -82,12 +82,10 @@ impl Watch {
         if is_over && self.setup.get().is_none() {
             let _ = self.setup.set(Setup::of(tally, took));
         }
-        if self.writes.load(Ordering::Relaxed) {
-            let first = self.written.load(Ordering::Relaxed);
-            let last = (first + WRITTEN_A_TURN).min(WRITINGS * callers);
-            (first..last).for_each(|count| fleet.write_rings(count % callers));
-            self.written.store(last, Ordering::Relaxed);
-        }
+        let first = self.written.load(Ordering::Relaxed);
+        let last = (first + WRITTEN_A_TURN).min(self.to_write.load(Ordering::Relaxed));
+        (first..last).for_each(|count| fleet.write_rings(count % callers));
+        self.written.store(last, Ordering::Relaxed);
         !self.ends.load(Ordering::Relaxed)
     }
 
@@ -156,9 +154,8 @@ fn measure(arguments: &Arguments, program: &Path) -> Result<Logins, Box<dyn Erro
     let status_s = asked.elapsed().as_secs_f64();
     let (mut written, mut written_links) = (None, 0);
     if layout.links.is_some() {
-        write_rings(&watch, callers, &fleet_ended)?;
+        written_links = write_rings(&appliance, &watch, callers, &fleet_ended)?;
         written = Some(Memory::of(appliance.pid())?);
-        written_links = links_written(&appliance)?;
     }
     let restart = match arguments.back_s {
         Some(back_s) => {
@@ -237,17 +234,30 @@ fn hold(appliance: &Appliance, watch: &Watch, time: Duration) -> io::Result<Hold
     })
 }
 
-/// Has packets go over all links that write to all that the appliance has for them.
-fn write_rings(watch: &Watch, callers: usize, fleet_ended: &dyn Fn() -> bool) -> io::Result<()> {
-    watch.writes.store(true, Ordering::Relaxed);
-    while watch.written.load(Ordering::Relaxed) < WRITINGS * callers {
-        if fleet_ended() {
-            return Err(io::Error::other("the LACs have ended"));
+/// Has packets go over all links that write to all that the appliance has for them; over how many all of them came.
+fn write_rings(
+    appliance: &Appliance,
+    watch: &Watch,
+    callers: usize,
+    fleet_ended: &dyn Fn() -> bool,
+) -> Result<u64, Box<dyn Error>> {
+    let mut links = 0;
+    for writing in 1..=WRITINGS {
+        let target = writing * callers;
+        watch.to_write.store(target, Ordering::Relaxed);
+        while watch.written.load(Ordering::Relaxed) < target {
+            if fleet_ended() {
+                return Err("the LACs have ended".into());
+            }
+            thread::sleep(LOOK);
         }
-        thread::sleep(LOOK);
+        thread::sleep(SETTLE);
+        links = links_written(appliance)?;
+        if links == callers as u64 {
+            break;
+        }
     }
-    thread::sleep(SETTLE);
-    Ok(())
+    Ok(links)
 }
 
 /// Links over which every one of the numbers came.
