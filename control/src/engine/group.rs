@@ -64,6 +64,8 @@ pub(super) struct Group {
     /// The instance whose members carry the traffic.
     pub(super) current: Option<SetId>,
     pub(super) conflict: Option<Conflict>,
+    /// When a new instance of the peer last took the place of one with links.
+    pub(super) replaced_at: Option<Duration>,
     /// What set instances carried that are not there any more.
     pub(super) carried: SetCarried,
     open: Vec<OpenSession>,
@@ -186,6 +188,7 @@ impl Groups {
                 offered_locals: BTreeSet::new(),
                 current: None,
                 conflict: None,
+                replaced_at: None,
                 carried: SetCarried::default(),
                 open: Vec::new(),
             });

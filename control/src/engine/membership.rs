@@ -49,6 +49,7 @@ impl Engine {
         };
         let group = self.groups.group_for(key, table);
         let (group_id, conflict) = (group.id, group.conflict);
+        let replaced_lately = group.replaced_at.is_some_and(|at| now < at + CONFLICT);
         self.links.set_group(id, group_id);
         let Some(set) = self.links[&id].set else {
             return Admission::Now;
@@ -75,7 +76,9 @@ impl Engine {
         let waited = conflict.is_some_and(|conflict| {
             now >= conflict.since + CONFLICT && now < conflict.seen + CONFLICT_FORGOTTEN
         });
-        if waited || self.present_links(id).is_empty() {
+        let present = self.present_links(id);
+        let at_once = !replaced_lately && self.has_address_of(id, &present);
+        if waited || present.is_empty() || at_once {
             Admission::Now
         } else {
             Admission::AskPresent
@@ -145,6 +148,20 @@ impl Engine {
             .map(|open| open.id)
             .filter(|&id| of_another(id))
             .collect()
+    }
+
+    /// Whether a caller has the address and port of one of the present instance's links, in the same table. Two processes
+    /// cannot have them at the same time: the present instance is gone, and need not be asked. A NAT that forgot its mappings
+    /// may give one to another box, so it is believed once in a while only. Whom we have dialled may be one of
+    /// several behind an address.
+    fn has_address_of(&self, caller: SessionId, present: &[SessionId]) -> bool {
+        let Some(link) = self.links.get(&caller) else {
+            return false;
+        };
+        let place = |link: &Link| (link.spec.table, link.spec.peer);
+        let mut present = present.iter().filter_map(|id| self.links.get(id));
+        matches!(link.origin, Origin::Incoming { .. })
+            && present.any(|present| place(present) == place(link))
     }
 
     fn hold_ended(&mut self, now: Duration, id: SessionId, until: Duration) {
@@ -387,6 +404,7 @@ impl Engine {
                 "the peer restarted: its new instance displaces {} links of the old one",
                 old.len()
             );
+            self.groups.get_mut(group_id).replaced_at = Some(now);
         }
         old
     }
