@@ -41,7 +41,7 @@ impl Figure {
             most,
         } = self;
         let decimals = usize::from(most < 100.0);
-        format!("{median:.1} ({least:.1}-{most:.decimals$})")
+        format!("{median:.1} ({least:.decimals$}-{most:.decimals$})")
     }
 }
 
@@ -54,5 +54,12 @@ mod tests {
         let figure = Figure::new(&[3.0, 1.0, 10.0]);
         assert_eq!((figure.median, figure.least, figure.most), (3.0, 1.0, 10.0));
         assert_eq!(Figure::new(&[4.0, 1.0, 2.0, 9.0]).median, 3.0);
+    }
+
+    #[test]
+    fn both_ends_have_the_same_decimals() {
+        let text = |values: &[f64]| Figure::new(values).text();
+        assert_eq!(text(&[12.34, 11.0, 14.0]), "12.3 (11.0-14.0)");
+        assert_eq!(text(&[99.5, 90.4, 130.0]), "99.5 (90-130)");
     }
 }

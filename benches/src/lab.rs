@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use crate::concentrator::AccessConcentrator;
 use crate::emulator::{Direction, Emulator, EmulatorConfig};
 use crate::netns::Namespace;
+use crate::process::tail;
 use crate::status::Status;
 use crate::traffic::Host;
 use crate::wan::Stats;
@@ -362,7 +363,7 @@ impl Lab {
             Some(status) => Err(io::Error::other(format!(
                 "{} ended, {status}:\n{}",
                 site.name(),
-                appliance::tail(&log, 20)
+                tail(&log, 20)
             ))),
         }
     }
@@ -499,7 +500,7 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         for site in Site::BOTH {
-            let log = appliance::tail(&self.log(site), 40);
+            let log = tail(&self.log(site), 40);
             if std::thread::panicking() && !log.is_empty() {
                 eprintln!("--- {} wrote last:\n{log}", site.name());
             }

@@ -9,10 +9,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::lab::Guard;
+use crate::lab::{Guard, Management};
 use crate::netns::Namespace;
 use crate::process::Process;
 
@@ -28,8 +27,7 @@ pub struct Line {
 /// An appliance that runs at a near end. Dropping it kills it, as a power failure would.
 pub struct Appliance {
     process: Process,
-    program: PathBuf,
-    socket: PathBuf,
+    management: Management,
 }
 
 impl Line {
@@ -88,8 +86,7 @@ impl Line {
         command.args(["run", "-c"]).arg(config);
         let mut appliance = Appliance {
             process: Process::start(&mut command, &self.directory.join("log"))?,
-            program: program.to_owned(),
-            socket: self.socket(),
+            management: Management::new(program, self.socket()),
         };
         let deadline = Instant::now() + limit;
         while let Err(problem) = appliance.status() {
@@ -114,13 +111,6 @@ impl Appliance {
     /// # Errors
     /// When there is no answer.
     pub fn status(&self) -> io::Result<Vec<u8>> {
-        let mut command = Command::new(&self.program);
-        command.args(["status", "--json", "--socket"]);
-        let output = command.arg(&self.socket).stdin(Stdio::null()).output()?;
-        if output.status.success() {
-            return Ok(output.stdout);
-        }
-        let text = String::from_utf8_lossy(&output.stderr);
-        Err(io::Error::other(text.trim().to_owned()))
+        self.management.status_octets()
     }
 }

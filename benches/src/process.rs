@@ -87,10 +87,17 @@ impl Process {
 
     /// The end of the output, for whoever has to find out why.
     pub fn tail(&self) -> String {
-        let output = self.output();
-        let lines: Vec<&str> = output.lines().collect();
-        lines[lines.len().saturating_sub(60)..].join("\n")
+        tail(&self.log, 60)
     }
+}
+
+/// The last lines of a log, for whoever has to find out why; none when there is no such file.
+#[must_use]
+pub fn tail(log: &Path, lines: usize) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let all: Vec<&str> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
 }
 
 impl Drop for Process {

@@ -151,9 +151,12 @@ impl Table {
     }
 
     /// # Panics
-    /// When there are not as many cells as columns, and when there is a row of this name.
+    /// When there are not as many cells as columns, when one is no finite number, which JSON cannot hold, and when there is
+    /// a row of this name.
     pub fn push(&mut self, name: &str, cells: Vec<Cell>) {
         assert_eq!(cells.len(), self.columns.len(), "cells of {name:?}");
+        let is_finite = cells.iter().all(Cell::is_finite);
+        assert!(is_finite, "a number that is none in {name:?}: {cells:?}");
         let is_new = self.rows.iter().all(|row| row.name != name);
         assert!(is_new, "a second row {name:?}");
         self.rows.push(Row {
@@ -238,6 +241,18 @@ impl Cell {
                 most,
             }) => format!("{median:.decimals$} ({least:.decimals$}-{most:.decimals$})"),
             Self::Text(text) => text.clone(),
+        }
+    }
+
+    fn is_finite(&self) -> bool {
+        match self {
+            Self::Count(_) | Self::Text(_) => true,
+            Self::Value(value) => value.is_finite(),
+            Self::Figure(Figure {
+                median,
+                least,
+                most,
+            }) => [median, least, most].iter().all(|it| it.is_finite()),
         }
     }
 

@@ -33,7 +33,7 @@ pub struct Logins {
     /// How long all were held, echoes going both ways, seconds.
     pub hold_s: f64,
     pub hold_cpu: CpuTime,
-    /// Open at every moment of that.
+    /// The fewest that were seen open meanwhile.
     pub least_open: u64,
     /// What `hal2tp status --json` took with all of them, seconds.
     pub status_s: f64,

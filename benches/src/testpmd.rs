@@ -50,6 +50,8 @@ pub struct PortCounters {
     pub received_packets: u64,
     pub sent_packets: u64,
     /// In the time since this was last asked.
+    pub received_pps: u64,
+    /// In the same time.
     pub sent_pps: u64,
 }
 
@@ -65,29 +67,40 @@ pub fn find() -> Result<PathBuf, String> {
         .ok_or_else(|| format!("no {PROGRAM} here: it is in Debian's package dpdk-dev"))
 }
 
+impl Settings {
+    /// What starts it. It becomes testpmd itself, with the same process id.
+    ///
+    /// # Errors
+    /// When it is not installed.
+    pub fn command(&self) -> Result<Command, String> {
+        let memory: &[&str] = if self.hugepages {
+            &["--in-memory"]
+        } else {
+            &["--no-huge", "--no-shconf"]
+        };
+        // To a pipe or a file it would write by the block.
+        let mut command = Command::new("stdbuf");
+        command.arg("-oL").arg(find()?).args(memory);
+        command.args(["--no-pci", "--no-telemetry"]);
+        command.args(["-m", &self.memory_mib.to_string()]);
+        command.args(["--lcores", &self.lcores]);
+        for vdev in &self.vdevs {
+            command.args(["--vdev", vdev]);
+        }
+        command.args(&self.eal_arguments).args(["--", "-i"]);
+        command.args(&self.arguments);
+        Ok(command)
+    }
+}
+
 impl Testpmd {
     /// Starts it. It reads commands when its ports are there; the first one waits for that.
     ///
     /// # Errors
     /// When it is not installed.
     pub fn start(settings: &Settings) -> Result<Self, Box<dyn Error>> {
-        let memory: &[&str] = if settings.hugepages {
-            &["--in-memory"]
-        } else {
-            &["--no-huge", "--no-shconf"]
-        };
-        // To a pipe it would write by the block.
-        let mut command = Command::new("stdbuf");
-        command.arg("-oL").arg(find()?).args(memory);
-        command.args(["--no-pci", "--no-telemetry"]);
-        command.args(["-m", &settings.memory_mib.to_string()]);
-        command.args(["--lcores", &settings.lcores]);
-        for vdev in &settings.vdevs {
-            command.args(["--vdev", vdev]);
-        }
-        command.args(&settings.eal_arguments).args(["--", "-i"]);
-        let mut child = command
-            .args(&settings.arguments)
+        let mut child = settings
+            .command()?
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -107,6 +120,11 @@ impl Testpmd {
             last_lines: VecDeque::new(),
             asked: 0,
         })
+    }
+
+    /// Of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Has it carry out a command, or several on a line each, and returns all that it said meanwhile.
@@ -201,6 +219,7 @@ impl Testpmd {
             Some(PortCounters {
                 received_packets: number(text, "RX-packets:")?,
                 sent_packets: number(text, "TX-packets:")?,
+                received_pps: number(text, "Rx-pps:")?,
                 sent_pps: number(text, "Tx-pps:")?,
             })
         });
@@ -326,9 +345,9 @@ mod tests {
         let line = "  CPU cycles/packet=33.21 (total cycles=20066415 / total 5tswap packets=604288) at 2600 MHz Clock\n";
         assert_eq!(cycles(line), Some(33.21));
         assert_eq!(cycles("Done."), None);
-        let counters =
-            "  RX-packets: 7          RX-missed: 0          RX-bytes:  0\n  Tx-pps:     14170958\n";
+        let counters = "  RX-packets: 7          RX-missed: 0          RX-bytes:  0\n  Rx-pps:          930\n  Tx-pps:     14170958\n";
         assert_eq!(number(counters, "RX-packets:"), Some(7));
+        assert_eq!(number(counters, "Rx-pps:"), Some(930));
         assert_eq!(number(counters, "Tx-pps:"), Some(14_170_958));
         assert_eq!(number(counters, "TX-packets:"), None);
     }

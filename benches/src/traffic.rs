@@ -132,7 +132,8 @@ pub struct FlowReport {
     pub delivered_twice: u64,
     /// Packets overtaken by one sent later.
     pub out_of_order: u64,
-    /// Longest time between two new numbers.
+    /// Longest time between two new numbers, or from the last one (when nothing came: from the first sending) to the last
+    /// sending.
     pub longest_gap: Duration,
     pub latency: Latency,
     /// All latencies, ns.
@@ -250,10 +251,7 @@ impl Flow {
         thread::sleep(drain.min(Duration::from_millis(200)));
         self.shared.stop_receiving.store(true, Ordering::Relaxed);
         self.receiver.take().map_or(Ok(()), joined)?;
-        let mut report = self.shared.receipt().report(self.sent());
-        report.receiver_drops = self.shared.receiver_drops.load(Ordering::Relaxed);
-        report.send_errors = self.shared.send_errors.load(Ordering::Relaxed);
-        Ok(report)
+        Ok(self.shared.report())
     }
 }
 
@@ -273,6 +271,9 @@ struct Shared {
     stop_sending: AtomicBool,
     stop_receiving: AtomicBool,
     sent: AtomicU64,
+    /// When the first number was sent, and when the last one was, as [`now_ns`] has it.
+    first_sent_ns: AtomicU64,
+    last_sent_ns: AtomicU64,
     send_errors: AtomicU64,
     receiver_drops: AtomicU64,
     receipt: Mutex<Receipt>,
@@ -288,6 +289,16 @@ const TICK: Duration = Duration::from_millis(1);
 impl Shared {
     fn receipt(&self) -> MutexGuard<'_, Receipt> {
         self.receipt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn report(&self) -> FlowReport {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let sending_ns = load(&self.first_sent_ns)..load(&self.last_sent_ns);
+        FlowReport {
+            receiver_drops: load(&self.receiver_drops),
+            send_errors: load(&self.send_errors),
+            ..self.receipt().report(load(&self.sent), sending_ns)
+        }
     }
 
     fn send(&self, config: &FlowConfig) -> io::Result<()> {
@@ -308,7 +319,8 @@ impl Shared {
             let due = (started.elapsed().as_nanos() * u128::from(rate) / 1_000_000_000) as u64;
             for _ in 0..due.saturating_sub(number).min(most_a_tick) {
                 payload[8..16].copy_from_slice(&number.to_be_bytes());
-                payload[16..24].copy_from_slice(&now_ns().to_be_bytes());
+                let now_ns = now_ns();
+                payload[16..24].copy_from_slice(&now_ns.to_be_bytes());
                 if socket
                     .send_to(&payload, config.destination(number))
                     .is_err()
@@ -316,6 +328,10 @@ impl Shared {
                     self.send_errors.fetch_add(1, Ordering::Relaxed);
                     break;
                 }
+                if number == 0 {
+                    self.first_sent_ns.store(now_ns, Ordering::Relaxed);
+                }
+                self.last_sent_ns.store(now_ns, Ordering::Relaxed);
                 number += 1;
                 self.sent.store(number, Ordering::Relaxed);
             }
@@ -389,6 +405,35 @@ fn socket_drops(port: u16) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_gets_nothing_has_a_gap_from_the_first_sending_to_the_last() {
+        // Bound so that the port is nobody else's; what comes is not read.
+        let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let at = receiver.local_addr().unwrap();
+        let host = Host {
+            namespace: Namespace::named("not entered"),
+            address: at.ip(),
+        };
+        let config = FlowConfig::new(&host, &host, at.port(), 1000);
+        let shared = Arc::new(Shared::default());
+        let sender = Arc::clone(&shared);
+        let sender = thread::spawn(move || sender.send(&config));
+        // More than one burst, or an end by an error.
+        while shared.sent.load(Ordering::Relaxed) < 20 && !sender.is_finished() {
+            thread::sleep(TICK);
+        }
+        shared.stop_sending.store(true, Ordering::Relaxed);
+        joined(sender).unwrap();
+        let report = shared.report();
+        assert_eq!(report.lost(), report.sent);
+        let times = [&shared.first_sent_ns, &shared.last_sent_ns];
+        let [first_ns, last_ns] = times.map(|time| time.load(Ordering::Relaxed));
+        // At most four in a tick.
+        assert!(last_ns - first_ns >= 4 * TICK.as_nanos() as u64);
+        let sending = Duration::from_nanos(last_ns - first_ns);
+        assert_eq!(report.longest_gap, sending);
+    }
 
     #[test]
     fn a_splitter_sends_in_turn_or_where_it_is_told() {

@@ -94,15 +94,18 @@ pub struct Management {
 }
 
 impl Management {
-    pub(super) fn new(program: &Path, socket: PathBuf) -> Self {
+    pub(crate) fn new(program: &Path, socket: PathBuf) -> Self {
         Self {
             program: program.to_owned(),
             socket,
         }
     }
 
-    /// The answer of `hal2tp status --json` as it is.
-    pub fn status_json(&self) -> io::Result<serde_json::Value> {
+    /// The answer of `hal2tp status --json`, not yet read.
+    ///
+    /// # Errors
+    /// When there is none, with what the program said instead.
+    pub fn status_octets(&self) -> io::Result<Vec<u8>> {
         let output = Command::new(&self.program)
             .args(["status", "--json", "--socket"])
             .arg(&self.socket)
@@ -112,17 +115,15 @@ impl Management {
             let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             return Err(io::Error::other(text));
         }
-        Ok(serde_json::from_slice(&output.stdout)?)
+        Ok(output.stdout)
+    }
+
+    /// The same as it is.
+    pub fn status_json(&self) -> io::Result<serde_json::Value> {
+        Ok(serde_json::from_slice(&self.status_octets()?)?)
     }
 
     pub fn status(&self) -> io::Result<Status> {
         Ok(serde_json::from_value(self.status_json()?)?)
     }
-}
-
-/// The last lines of a log, for whoever has to find out why.
-pub(super) fn tail(log: &PathBuf, lines: usize) -> String {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
-    let all: Vec<&str> = text.lines().collect();
-    all[all.len().saturating_sub(lines)..].join("\n")
 }

@@ -86,6 +86,13 @@ fn two_rows_of_one_name_could_not_be_told_apart() {
 }
 
 #[test]
+#[should_panic(expected = "a number that is none")]
+fn what_json_cannot_hold_is_not_told() {
+    let mut table = Table::new("a", "A", "rows", vec![Column::new("Mpps", 2)]);
+    table.push("one", vec![Cell::Figure(Figure::new(&[1.0, f64::NAN]))]);
+}
+
+#[test]
 fn counts_are_grouped() {
     for (count, text) in [
         (0, "0"),

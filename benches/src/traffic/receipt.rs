@@ -90,13 +90,17 @@ impl Receipt {
         missing
     }
 
-    pub(super) fn report(&self, sent: u64) -> FlowReport {
+    /// `sending_ns` is from the first sending to the last.
+    pub(super) fn report(&self, sent: u64, sending_ns: Range<u64>) -> FlowReport {
+        // Who falls silent for good has no next arrival that would end the gap.
+        let heard_ns = self.last_new_at_ns.unwrap_or(sending_ns.start);
+        let silence_ns = sending_ns.end.saturating_sub(heard_ns);
         FlowReport {
             sent,
             received: self.received,
             delivered_twice: self.delivered_twice,
             out_of_order: self.out_of_order,
-            longest_gap: Duration::from_nanos(self.longest_gap_ns),
+            longest_gap: Duration::from_nanos(self.longest_gap_ns.max(silence_ns)),
             latency: Latency {
                 least: Duration::from_nanos(self.latency.least()),
                 mean: Duration::from_nanos(self.latency.mean()),
@@ -126,7 +130,7 @@ mod tests {
             receipt.take(number, time * 1000, time * 1000 + 500);
         }
         receipt.take(u64::MAX, 0, 0);
-        let report = receipt.report(202);
+        let report = receipt.report(202, 0..7000);
         assert_eq!(report.received, 6);
         assert_eq!(report.delivered_twice, 2);
         assert_eq!(report.out_of_order, 2);
@@ -140,10 +144,25 @@ mod tests {
     }
 
     #[test]
-    fn nothing_received_is_everything_lost() {
-        let report = Receipt::default().report(1000);
+    fn nothing_received_is_everything_lost_and_one_gap() {
+        let report = Receipt::default().report(1000, 500..2500);
         assert_eq!(report.lost(), 1000);
         assert_eq!(report.loss(), 1.0);
+        assert_eq!(report.longest_gap, Duration::from_nanos(2000));
+        let report = Receipt::default().report(0, 0..0);
+        assert_eq!(report.longest_gap, Duration::ZERO);
+    }
+
+    #[test]
+    fn silence_until_the_last_sending_is_a_gap() {
+        let mut receipt = Receipt::default();
+        for (number, now_ns) in [(0, 1500), (1, 2500)] {
+            receipt.take(number, now_ns - 500, now_ns);
+        }
+        let gap_ns = |last_ns| receipt.report(2, 1000..last_ns).longest_gap.as_nanos();
+        assert_eq!(gap_ns(2000), 1000);
+        assert_eq!(gap_ns(3000), 1000);
+        assert_eq!(gap_ns(9000), 6500);
     }
 
     #[test]

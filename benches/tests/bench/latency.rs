@@ -1,4 +1,4 @@
-use benches::report::Report;
+use benches::report::{Name, Report};
 
 use super::{Folder, measured, number};
 
@@ -12,9 +12,19 @@ fn rows(report: &Report, table: &str) -> Vec<String> {
 fn every_frame_of_the_latency_section_is_accounted_for() {
     let folder = Folder::new("latency");
     let report = measured("latency", &folder.0);
+    let mut found = 0;
     for (table, copies) in [("5tswap", 1.0), ("one appliance", 2.0), ("pair", 1.0)] {
         let rows = rows(&report, table);
-        assert!(!rows.is_empty(), "{table}");
+        let name = Name {
+            section: "latency",
+            table: "rates",
+            row: &format!("{table}, 64 octets"),
+            column: "kpps",
+        };
+        // On a machine that does other things besides there may be no rate, and so no loads.
+        let has_rate = report.cell(name).expect("a rate").number().is_some();
+        assert_eq!(!rows.is_empty(), has_rate, "{table}");
+        found += usize::from(has_rate);
         for row in rows {
             let value = |column| number(&report, "latency", table, &row, column);
             let ended = value("received") + value("lost");
@@ -26,11 +36,10 @@ fn every_frame_of_the_latency_section_is_accounted_for() {
             assert!(times[0] > 0.0 && times.is_sorted(), "{table}: {times:?}");
         }
     }
+    assert!(found > 0, "no search has found anything");
     assert_eq!(rows(&report, "rates").len(), 3);
-    assert!(
-        folder
-            .0
-            .join(&report.sections[0].pictures[0].file)
-            .is_file()
-    );
+    let pictures = &report.sections[0].pictures;
+    assert!(!pictures.is_empty());
+    let is_there = |file: &str| folder.0.join(file).is_file();
+    assert!(pictures.iter().all(|picture| is_there(&picture.file)));
 }

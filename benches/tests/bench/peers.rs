@@ -42,6 +42,14 @@ needs: { hal2tp-no-such-program: no-such-package }
 programs: { far: [], near: [], ready: 'true', stop: SIGTERM }
 ";
 
+/// The kernel forwards; what was to do so has ended.
+fn brief() -> String {
+    let kernel = adapter("kernel.yaml").replace("name: kernel", "name: brief");
+    let brief = kernel.replace("  near:\n", "  near:\n    - run: echo farewell\n");
+    assert!(brief.contains("farewell"));
+    brief
+}
+
 #[test]
 fn a_cut_costs_hal2tp_nothing_and_one_link_everything_meanwhile() {
     let folder = Folder::new(SECTION);
@@ -49,6 +57,7 @@ fn a_cut_costs_hal2tp_nothing_and_one_link_everything_meanwhile() {
         ("hal2tp.yaml", adapter("hal2tp.yaml")),
         ("kernel.yaml", adapter("kernel.yaml")),
         ("somebody.yaml", MISSING.to_owned()),
+        ("brief.yaml", brief()),
     ];
     let (output, pid) = measure(&folder, &adapters);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -63,14 +72,20 @@ fn a_cut_costs_hal2tp_nothing_and_one_link_everything_meanwhile() {
     assert_eq!(count("hal2tp", "lost packets"), 0.0, "{errors}");
     assert!(count("kernel", "lost packets") > 0.0);
     assert!(count("hal2tp", "CPU s per million packets") > 0.0);
-    let name = Name {
-        section: SECTION,
-        table: "cut",
-        row: "somebody",
-        column: "offered packets/s",
-    };
-    let not_run = Cell::Text("not run: no package no-such-package".to_owned());
-    assert_eq!(report.cell(name), Some(&not_run));
+    for (row, reason) in [
+        ("somebody", "not run: no package no-such-package"),
+        ("brief", "ended by itself"),
+    ] {
+        let name = Name {
+            section: SECTION,
+            table: "cut",
+            row,
+            column: "offered packets/s",
+        };
+        let reason = Cell::Text(reason.to_owned());
+        assert_eq!(report.cell(name), Some(&reason), "{errors}");
+    }
+    assert!(errors.contains("farewell"), "{errors}");
     assert!(folder.0.join("report/peers.svg").is_file());
     let left = Command::new("ip").args(["netns", "list"]).output().unwrap();
     let left = String::from_utf8_lossy(&left.stdout);

@@ -19,8 +19,8 @@ fn all_are_set_up_and_stay_and_take_memory() {
     assert_eq!(sessions("least open while held"), 100.0);
     assert_eq!(sessions("attempts that failed"), 0.0);
     assert!(sessions("set-ups a second") > 0.0);
-    assert!(sessions("CPU time for a set-up, µs") >= sessions("of it control thread, µs"));
-    assert!(sessions("of it control thread, µs") > 0.0);
+    assert!(sessions("CPU time for a set-up, µs") >= sessions("of which control thread, µs"));
+    assert!(sessions("of which control thread, µs") > 0.0);
     assert!(sessions("memory with all, MiB") > sessions("memory before, MiB"));
     assert!(sessions("memory before, MiB") > 0.0);
     assert!(sessions("packet buffers, MiB") > 0.0);
@@ -39,14 +39,14 @@ fn all_are_set_up_and_stay_and_take_memory() {
             "{row}"
         );
         let written = of("memory with every ring written, MiB");
-        let computed = of("of it windows, computed, MiB") + of("of it books, computed, MiB");
+        let computed = of("of which windows, computed, MiB") + of("of which books, computed, MiB");
         assert!(
             written - of("memory before, MiB") > computed,
             "{row}: {written}"
         );
     }
     // A window of 262 144 numbers is 64 KiB.
-    assert_eq!(sets(many, "of it windows, computed, MiB"), 50.0 / 16.0);
+    assert_eq!(sets(many, "of which windows, computed, MiB"), 50.0 / 16.0);
 
     for what in [
         "window of 65536 numbers, a set",

@@ -1,9 +1,12 @@
 //! Section `again`: whether a run finds the ratios of an earlier one.
 
-use benches::report::{Cell, Column, Report, Section, Table};
+use benches::figure::Figure;
+use benches::report::{Cell, Column, Name, Report, Section, Table};
 
 /// How far a ratio without a spread of its own may be off, as a share.
 const TOLERANCE: f64 = 0.10;
+/// In place of what is not there.
+const NONE: &str = "-";
 
 /// The ratios of both runs beside each other.
 pub(crate) fn section(earlier: &Report, now: &Report) -> Section {
@@ -11,7 +14,7 @@ pub(crate) fn section(earlier: &Report, now: &Report) -> Section {
     let columns = vec![
         Column::new("ratios", 0),
         Column::new("within the spread", 0),
-        Column::new("half of all apart at most, %", 1),
+        Column::new("median apart, %", 1),
         Column::new("furthest apart, %", 1),
     ];
     let mut summary = Table::new("ratios", "Ratios found again", "section", columns);
@@ -22,38 +25,46 @@ pub(crate) fn section(earlier: &Report, now: &Report) -> Section {
     ];
     let mut outside = Table::new("outside", "Outside of the spread", "ratio", columns);
     for section in &now.sections {
-        let of_section = |pair: &&Pair<'_>| pair.section == section.name;
-        let mut apart: Vec<f64> = Vec::new();
+        let of_section: Vec<&Pair<'_>> = pairs
+            .iter()
+            .filter(|pair| pair.name.section == section.name)
+            .collect();
+        if of_section.is_empty() {
+            continue;
+        }
         let mut within = 0;
-        for pair in pairs.iter().filter(of_section) {
-            apart.push(pair.apart_percent());
+        for pair in &of_section {
             if pair.is_within_spread() {
                 within += 1;
             } else {
-                outside.push(&pair.name, pair.cells());
+                outside.push(&pair.name.to_string(), pair.cells());
             }
         }
-        apart.sort_by(f64::total_cmp);
-        if let (Some(middle), Some(most)) = (apart.get(apart.len() / 2), apart.last()) {
-            summary.push(
-                &section.name,
-                vec![
-                    Cell::Count(apart.len() as u64),
-                    Cell::Count(within),
-                    Cell::Value(*middle),
-                    Cell::Value(*most),
-                ],
-            );
-        }
+        let apart: Vec<f64> = of_section
+            .iter()
+            .filter_map(|pair| pair.apart_percent())
+            .collect();
+        let figure = (!apart.is_empty()).then(|| Figure::new(&apart));
+        let cells = vec![
+            Cell::Count(of_section.len() as u64),
+            Cell::Count(within),
+            value_or_none(figure.map(|it| it.median)),
+            value_or_none(figure.map(|it| it.most)),
+        ];
+        summary.push(&section.name, cells);
     }
     Section {
         name: "again".to_owned(),
         title: "The same command, run twice".to_owned(),
         introduction: format!(
-            "Every ratio of this run beside the one of an earlier run on the same machine ({}, hal2tp {}). Within the spread are ratios whose least-most \
-             overlap; one without a spread of its own may be {:.0} % off.",
+            "The ratios of an earlier run ({}, hal2tp {}, effort {}, {}) beside those of this one (effort {}), of the sections that both have. Within the \
+             spread are ratios whose least-most overlap; one without a spread of its own may be {:.0} % off. What was a number then and is none now, \
+             or is gone, is outside.",
             earlier.machine.date,
             earlier.machine.commit,
+            earlier.effort,
+            earlier.machine.cpu,
+            now.effort,
             TOLERANCE * 100.0
         ),
         tables: vec![summary, outside],
@@ -65,64 +76,76 @@ pub(crate) fn section(earlier: &Report, now: &Report) -> Section {
 
 /// One ratio in both runs.
 struct Pair<'a> {
-    section: &'a str,
-    name: String,
+    name: Name<'a>,
     earlier: &'a Cell,
-    now: &'a Cell,
+    /// None: there is no such row or column any more.
+    now: Option<&'a Cell>,
     column: &'a Column,
 }
 
 impl Pair<'_> {
-    fn apart_percent(&self) -> f64 {
-        match (self.earlier.number(), self.now.number()) {
-            (Some(earlier), Some(now)) => (now / earlier - 1.0).abs() * 100.0,
-            _ => f64::NAN,
-        }
+    /// None when one of them is no number, or when the earlier one is nought.
+    fn apart_percent(&self) -> Option<f64> {
+        let (earlier, now) = self.earlier.number().zip(self.now?.number())?;
+        let apart = if earlier == now {
+            0.0
+        } else {
+            (now / earlier - 1.0).abs() * 100.0
+        };
+        apart.is_finite().then_some(apart)
     }
 
     fn is_within_spread(&self) -> bool {
-        let [earlier, now] = [self.earlier, self.now].map(|cell| match cell {
+        let spread = |cell: &Cell| match cell {
             Cell::Figure(figure) => Some((figure.least, figure.most)),
             _ => None,
-        });
-        match (earlier, now) {
+        };
+        match (spread(self.earlier), self.now.and_then(spread)) {
             (Some((least, most)), Some((now_least, now_most))) => {
                 now_least <= most && least <= now_most
             }
-            _ => self.apart_percent() <= TOLERANCE * 100.0,
+            _ => self
+                .apart_percent()
+                .is_some_and(|apart| apart <= TOLERANCE * 100.0),
         }
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let text = |cell: &Cell| Cell::Text(cell.text(self.column));
-        let apart = self.apart_percent();
-        vec![text(self.earlier), text(self.now), Cell::Value(apart)]
+        let text = |cell: Option<&Cell>| {
+            let text = cell.map(|cell| cell.text(self.column));
+            Cell::Text(text.unwrap_or_else(|| NONE.to_owned()))
+        };
+        vec![
+            text(Some(self.earlier)),
+            text(self.now),
+            value_or_none(self.apart_percent()),
+        ]
     }
 }
 
-/// All ratios that both runs have as numbers.
+fn value_or_none(value: Option<f64>) -> Cell {
+    value.map_or_else(|| Cell::Text(NONE.to_owned()), Cell::Value)
+}
+
+/// All ratios that the earlier run has as numbers, of sections that were run now too.
 fn pairs<'a>(earlier: &'a Report, now: &'a Report) -> Vec<Pair<'a>> {
-    let mut pairs = Vec::new();
-    for figure in now.figures() {
-        let Some(before) = earlier.cell(figure.name) else {
-            continue;
-        };
-        if figure.column.is_ratio && before.number().is_some() && figure.cell.number().is_some() {
-            pairs.push(Pair {
-                section: figure.name.section,
-                name: figure.name.to_string(),
-                earlier: before,
-                now: figure.cell,
-                column: figure.column,
-            });
-        }
-    }
-    pairs
+    let was_run = |name: &str| now.sections.iter().any(|section| section.name == name);
+    let figures = earlier.figures().into_iter();
+    let ratios = figures.filter(|figure| {
+        figure.column.is_ratio && figure.cell.number().is_some() && was_run(figure.name.section)
+    });
+    ratios
+        .map(|figure| Pair {
+            name: figure.name,
+            earlier: figure.cell,
+            now: now.cell(figure.name),
+            column: figure.column,
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use benches::figure::Figure;
     use benches::machine::Machine;
 
     use super::*;
@@ -186,5 +209,27 @@ mod tests {
         let cells = &summary.rows[0].cells;
         assert_eq!(cells[..2], [Cell::Count(2), Cell::Count(1)]);
         assert_eq!(cells[3], Cell::Value(100.0));
+    }
+
+    #[test]
+    fn what_is_no_number_any_more_is_outside() {
+        let earlier = report(&[0.5], 1.0);
+        let mut now = earlier.clone();
+        now.sections[0].tables[0].rows[0].cells[1] = Cell::Text("no rate without loss".to_owned());
+        let found = section(&earlier, &now);
+        let cells = &found.tables[1].rows[0].cells;
+        let texts = ["1.00", "no rate without loss", "-"].map(|text| Cell::Text(text.to_owned()));
+        assert_eq!(cells[..], texts);
+        assert_eq!(found.tables[0].rows[0].cells[..2], [2, 1].map(Cell::Count));
+
+        now.sections[0].tables[0].rows.clear();
+        let found = section(&earlier, &now);
+        assert_eq!(found.tables[1].rows.len(), 2);
+        let none = Cell::Text("-".to_owned());
+        let cells = [Cell::Count(2), Cell::Count(0), none.clone(), none];
+        assert_eq!(found.tables[0].rows[0].cells, cells);
+
+        now.sections.clear();
+        assert!(outside(&earlier, &now).is_empty(), "it was not run now");
     }
 }

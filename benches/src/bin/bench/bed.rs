@@ -251,7 +251,7 @@ impl Bed {
     fn start_appliance(&mut self, site: Site) -> io::Result<()> {
         let ports = self.port_lines(site);
         let mut command = if let Shape::Testpmd(mode) = self.plan.shape {
-            testpmd::command(&self.plan, mode, &ports)
+            testpmd::command(&self.plan, mode, &ports).map_err(io::Error::other)?
         } else {
             let config = self.file(&format!("{}.yaml", site.name()));
             let socket = self.management(site);

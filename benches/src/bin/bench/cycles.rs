@@ -42,9 +42,9 @@ pub(crate) fn measure(run: &Run) -> Result<Section, Box<dyn Error>> {
     draw(&section, &run.output().join(PICTURE))?;
     section.pictures.push(Picture {
         file: PICTURE.to_owned(),
-        caption:
-            "Cycles of one core for a packet of 64 octets, beside testpmd's for forwarding one"
-                .to_owned(),
+        caption: "Cycles of one core for an inner IP packet of 64 octets, beside testpmd's for forwarding a frame as long as \
+                  the one that holds it in the tunnel."
+            .to_owned(),
     });
     Ok(section)
 }
@@ -73,7 +73,8 @@ fn draw(section: &Section, file: &Path) -> Result<(), Box<dyn Error>> {
     });
     let case = |row: &&Row| row.name.trim_end_matches(", 64 octets").to_owned();
     let plot = BarPlot {
-        title: "Cycles of one core for a packet of 64 octets".to_owned(),
+        title: "Cycles of one core for an inner IP packet of 64 octets, and for a frame with it"
+            .to_owned(),
         x_label: "hal2tp, without UDP checksum; a packet that is sent, or a copy that is received"
             .to_owned(),
         y: Axis::linear("TSC cycles"),

@@ -109,7 +109,7 @@ fn send(to: &UdpSocket, datagram: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -146,14 +146,15 @@ mod tests {
             (buffer[..octets].to_vec(), from)
         };
         // Until it is there; each attempt is another datagram, so that none is mistaken for a copy.
-        let mut number = 0_u8;
+        let (mut number, begin) = (0_u8, Instant::now());
         let first = loop {
+            assert!(begin.elapsed() < Duration::from_secs(60));
             tunnel.send_to(&[number], at).unwrap();
             far[0].set_nonblocking(true).unwrap();
             std::thread::sleep(Duration::from_millis(10));
             match far[0].recv_from(&mut buffer) {
                 Ok((1, from)) => break (vec![buffer[0]], from),
-                _ => number += 1,
+                _ => number = number.wrapping_add(1),
             }
         };
         assert_eq!(first.1, links[0].own);

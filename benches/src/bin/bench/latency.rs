@@ -107,7 +107,8 @@ struct Measured {
 struct Highest {
     kind: Kind,
     frame_octets: usize,
-    rate: f64,
+    /// None: something was lost at every rate that was tried.
+    rate: Option<f64>,
 }
 
 /// Everything that was found.
@@ -119,6 +120,9 @@ struct Findings {
     rounds: usize,
     pieces: usize,
     milliseconds: u64,
+    /// Of the search for the highest rate.
+    exactness: f64,
+    tries: usize,
 }
 
 pub(crate) fn measure(run: &Run) -> Result<Section, Box<dyn Error>> {
@@ -135,11 +139,11 @@ pub(crate) fn measure(run: &Run) -> Result<Section, Box<dyn Error>> {
         for subject in subjects.iter_mut().filter(|of| of.kind.is_searched()) {
             let rate = subject.highest_rate(&extent, frame_octets)?;
             let kind = subject.kind;
-            let text = format!(
-                "{}, {frame_octets} octets: {:.0} kpps at most",
-                kind.title(),
-                rate / 1e3
-            );
+            let found = match rate {
+                Some(rate) => format!("{:.0} kpps at most", rate / 1e3),
+                None => "no rate without loss".to_owned(),
+            };
+            let text = format!("{}, {frame_octets} octets: {found}", kind.title());
             run.say(NAME, &text);
             highest.push(Highest {
                 kind,
@@ -180,8 +184,10 @@ pub(crate) fn measure(run: &Run) -> Result<Section, Box<dyn Error>> {
         rounds: extent.rounds,
         pieces: extent.pieces,
         milliseconds: extent.milliseconds,
+        exactness: extent.exactness,
+        tries: extent.tries,
     };
-    findings.section(run.output())
+    Ok(findings.section(run.output()))
 }
 
 impl Extent {
@@ -212,20 +218,22 @@ impl Extent {
             pieces: effort.pick(1, 5, 8),
             // So short that most are over before anything disturbs them.
             milliseconds: 50,
-            exactness: effort.pick(3.0, 1.15, 1.1),
+            exactness: effort.pick(3.0, 1.1, 1.1),
             tries: effort.pick(2, 4, 5),
         }
     }
 }
 
-/// Where a worker that would poll sleeps, the lightest load shows it.
+/// Where a worker that would poll sleeps, the lightest load shows it. What has no highest rate has no loads.
 fn points(extent: &Extent, highest: &[Highest]) -> impl Iterator<Item = Point> {
     let mut points = Vec::new();
     for &kind in &extent.kinds {
         for &frame_octets in &extent.frames_octets {
             let fits =
                 |of: &&Highest| of.kind.like() == kind.like() && of.frame_octets == frame_octets;
-            let most = highest.iter().find(fits).map_or(LEAST_RATE, |of| of.rate);
+            let Some(most) = highest.iter().find(fits).and_then(|of| of.rate) else {
+                continue;
+            };
             for &pacing in &extent.pacings {
                 for &load_percent in &extent.loads_percent {
                     if kind.is_searched() || load_percent == extent.loads_percent[0] {
@@ -320,25 +328,29 @@ impl Subject {
         }
     }
 
-    /// By bisection (RFC 2544, 26.1), with single frames.
+    /// By bisection (RFC 2544, 26.1), with single frames; `None` when something was lost at every rate.
     fn highest_rate(
         &mut self,
         extent: &Extent,
         frame_octets: usize,
-    ) -> Result<f64, Box<dyn Error>> {
+    ) -> Result<Option<f64>, Box<dyn Error>> {
         self.bed.resume()?;
         let drain = match self.kind {
             Kind::Pair(_) => SHARED_DRAIN,
             _ => DRAIN,
         };
-        let (mut good, mut bad) = (LEAST_RATE, MOST_RATE);
-        while bad / good > extent.exactness {
+        let (mut good, mut bad) = (None, MOST_RATE);
+        loop {
+            let least = good.unwrap_or(LEAST_RATE);
+            if bad / least <= extent.exactness {
+                break;
+            }
             let point = Point {
                 kind: self.kind,
                 frame_octets,
                 pacing: Pacing::Singles,
                 load_percent: 100,
-                rate: (good * bad).sqrt(),
+                rate: (least * bad).sqrt(),
             };
             let mut is_kept = false;
             // A CPU that was taken away for a moment is no verdict.
@@ -353,7 +365,7 @@ impl Subject {
                 }
             }
             if is_kept {
-                good = point.rate;
+                good = Some(point.rate);
             } else {
                 bad = point.rate;
             }

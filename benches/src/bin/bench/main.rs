@@ -58,7 +58,7 @@ struct Arguments {
     /// Only these sections
     #[arg(long, value_delimiter = ',', value_name = "SECTION")]
     only: Vec<String>,
-    /// Folder of adapters for the section `peers`; its own when none is given
+    /// Folder of adapters for the section `peers`; without it, benches/peers
     #[arg(long, value_name = "FOLDER")]
     peers: Option<PathBuf>,
     #[command(subcommand)]
@@ -106,30 +106,43 @@ fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         _ => Effort::Full,
     };
     let run = Run::new(effort, output.clone(), arguments.peers.clone())?;
-    let mut sections = Vec::new();
-    for (name, measure) in SECTIONS {
-        if !arguments.only.is_empty() && !arguments.only.iter().any(|only| only == name) {
-            continue;
-        }
-        run.say(name, "begins");
-        let start = Instant::now();
-        let mut section = measure(&run).map_err(|problem| format!("{name}: {problem}"))?;
-        section.seconds = start.elapsed().as_secs_f64();
-        run.say(name, &format!("took {:.0} s", section.seconds));
-        sections.push(section);
-    }
+    // Now, for it may be changed while this runs.
     let mut report = Report {
         command: command(),
         effort: effort.name().to_owned(),
         machine: Machine::read(&machine::commit(Path::new("."))),
-        sections,
+        sections: Vec::new(),
     };
+    let measured = measure_all(&run, &arguments.only, &mut report.sections);
+    if let Err(problem) = &measured {
+        eprintln!("{problem}; the report has what was measured before");
+    }
     if let Some(earlier) = earlier {
         let section = again::section(&earlier, &report);
         report.sections.push(section);
     }
     report.write(&output)?;
     println!("{}", output.join("report.md").display());
+    measured
+}
+
+/// The sections, or those of them that are wanted. An error ends it and leaves what was measured before.
+fn measure_all(
+    run: &Run,
+    only: &[String],
+    sections: &mut Vec<Section>,
+) -> Result<(), Box<dyn Error>> {
+    for (name, measure) in SECTIONS {
+        if !only.is_empty() && !only.iter().any(|only| only == name) {
+            continue;
+        }
+        run.say(name, "begins");
+        let start = Instant::now();
+        let mut section = measure(run).map_err(|problem| format!("{name}: {problem}"))?;
+        section.seconds = start.elapsed().as_secs_f64();
+        run.say(name, &format!("took {:.0} s", section.seconds));
+        sections.push(section);
+    }
     Ok(())
 }
 

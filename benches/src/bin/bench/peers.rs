@@ -8,6 +8,7 @@ mod tables;
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use benches::report::Section;
@@ -29,6 +30,13 @@ struct Entry {
     not_run: Option<String>,
     /// By the situations' names, one for each round.
     measured: BTreeMap<String, Vec<Measured>>,
+}
+
+/// Why a turn has no figures.
+enum Failure {
+    /// What a program of the peer's did.
+    Peer(&'static str, io::Error),
+    Harness(io::Error),
 }
 
 pub(crate) fn measure(run: &Run) -> Result<Section, Box<dyn Error>> {
@@ -72,30 +80,44 @@ impl Entry {
 
     /// One round: the peer is started, goes through the situations and is stopped.
     ///
-    /// A program of somebody else's that does not start is told of in its row; of ours, it is the end of the run.
+    /// A program of somebody else's that does not start, or ends by itself, is told of in its row; of ours, it is the end of
+    /// the run.
     fn take_turn(&mut self, run: &Run, situations: &[Situation]) -> Result<(), Box<dyn Error>> {
-        let mut peer = match Peer::start(run, &self.adapter) {
-            Ok(peer) => peer,
-            Err(problem) if self.adapter.appliance.is_none() => {
-                run.say(
-                    "peers",
-                    &format!("{} does not start: {problem}", self.adapter.name),
-                );
-                self.not_run = Some("not run: did not start".to_owned());
-                return Ok(());
+        match self.go_through(run, situations) {
+            Ok(measured) => {
+                for (name, measured) in measured {
+                    self.measured.entry(name).or_default().push(measured);
+                }
+                Ok(())
             }
-            Err(problem) => return Err(problem.into()),
-        };
-        for situation in situations {
-            if self.takes_part_in(situation) {
-                let measured = peer.measure(situation)?;
-                self.measured
-                    .entry(situation.name.clone())
-                    .or_default()
-                    .push(measured);
+            Err(Failure::Peer(what, problem)) if self.adapter.appliance.is_none() => {
+                let text = format!("{}: {what}: {problem}", self.adapter.name);
+                run.say("peers", &text);
+                self.not_run = Some(what.to_owned());
+                // A row is of all rounds or of none.
+                self.measured.clear();
+                Ok(())
             }
+            Err(Failure::Peer(_, problem) | Failure::Harness(problem)) => Err(problem.into()),
         }
-        Ok(())
+    }
+
+    /// What was measured, by the situations' names.
+    fn go_through(
+        &self,
+        run: &Run,
+        situations: &[Situation],
+    ) -> Result<Vec<(String, Measured)>, Failure> {
+        let mut peer = Peer::start(run, &self.adapter)
+            .map_err(|problem| Failure::Peer("not run: did not start", problem))?;
+        let mut all = Vec::new();
+        for situation in situations.iter().filter(|it| self.takes_part_in(it)) {
+            let measured = peer.measure(situation).map_err(Failure::Harness)?;
+            peer.assert_running()
+                .map_err(|problem| Failure::Peer("ended by itself", problem))?;
+            all.push((situation.name.clone(), measured));
+        }
+        Ok(all)
     }
 
     /// What uses one link is no subject for links that are apart.

@@ -11,6 +11,7 @@ mod ways;
 use std::error::Error;
 
 use benches::report::Section;
+use benches::traffic::FlowReport;
 
 use crate::run::Run;
 use bed::Bed;
@@ -22,9 +23,13 @@ pub(crate) fn measure(run: &Run) -> Result<Section, Box<dyn Error>> {
     let mut bed = Bed::start(run)?;
     let faults = faults::measure(run, &mut bed, rounds)?;
     let fastest = fastest::measure(run, &mut bed, rounds)?;
+    let emulator_drops = bed.emulator_drops()?;
     drop(bed);
     let mut notes = faults::notes(&faults, run.effort);
     notes.extend(fastest::notes(run.effort));
+    let reports = faults.iter().flat_map(faults::Outcome::all_reports);
+    let reports = reports.chain(fastest.iter().flat_map(fastest::Outcome::all_reports));
+    notes.push(own_part(emulator_drops, &reports.collect::<Vec<_>>()));
     let mut pictures = faults::pictures(&faults, run.output())?;
     pictures.extend(fastest::pictures(&fastest, run.output())?);
     Ok(Section {
@@ -38,15 +43,29 @@ pub(crate) fn measure(run: &Run) -> Result<Section, Box<dyn Error>> {
     })
 }
 
+/// What makes a figure worthless.
+fn own_part(emulator_drops: u64, reports: &[&FlowReport]) -> String {
+    let total =
+        |of: fn(&FlowReport) -> u64| -> u64 { reports.iter().map(|report| of(report)).sum() };
+    format!(
+        "The harness's own part: {emulator_drops} frames that the emulators' sockets had no room for, in the whole section; {} \
+         packets dropped by the receivers' sockets, {} attempts to send that a kernel refused (and that were repeated), {} packets \
+         damaged or foreign.",
+        total(|report| report.receiver_drops),
+        total(|report| report.send_errors),
+        total(|report| report.foreign)
+    )
+}
+
 fn introduction(rounds: u32) -> String {
     let links: Vec<String> = faults::LINKS
         .iter()
         .map(|words| format!("`{words}`"))
         .collect();
     format!(
-        "Two appliances with one worker each, a kernel host in the LAN of either, and emulated ISPs between them, all in network \
-         namespaces of one machine; nothing is pinned, and all processes share all CPUs. Numbered UDP of 200 octets, {} packets a second \
-         each way for each way of using the ISPs, is counted packet by packet at the other host. Rounds: {rounds}; a \
+        "Two appliances with one worker each (`poll: adaptive`), a kernel host in the LAN of either, and emulated ISPs between \
+         them, all in network namespaces of one machine; nothing is pinned, and all processes share all CPUs. Numbered UDP of 200 octets, {} packets a second \
+         in each direction for every way of using the ISPs, is counted packet by packet at the other host. Rounds: {rounds}; a \
          figure of several is the median (least-most).\n\n\
          `faults`: the same two ISPs ({}, each way) are used in four ways by the same two appliances at the same time, so that a \
          fault meets all of them at the same moment. \"hal2tp\" is a set over both. \"one link\" is a plain L2TP session over \

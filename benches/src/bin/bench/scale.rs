@@ -6,7 +6,6 @@ mod sets;
 mod windows;
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use benches::figure::Figure;
@@ -53,7 +52,7 @@ a packet came, and then once packets have written to every page of every link's 
 Memory of the appliance is `RssAnon`, that is heap and stacks, of `/proc/PID/status`: windows, books, sessions and the configuration. The packet buffers that DPDK has in \
 hugepages or shared memory are a column of their own; program and libraries (`RssFile`) are left out. \"Before\" is the same appliance with the same file, and nobody there.\n\n\
 `windows`: as many as take 64 MiB are made in the harness's process and written; what it grew by, for each of them, beside what the code computes. Measured once.\n\n\
-`cycles`: as in `cycles`, one worker is polled by hand over in-process wires, on the last CPU: packets of 64 octets for sets of two links (and plain sessions), drawn at random for each packet. \
+`cycles`: as in the section `cycles`, one worker is polled by hand over in-process wires, on the last CPU: packets of 64 octets for sets of two links (and plain sessions), drawn at random for each packet. \
 Each crowd has a worker of its own; one set alone and three crowds take turns round by round in one process, and the ratio is to the one set of the same round. A packet that is sent goes to \
 both links, or to the one of a plain session; what is received are both links' copies, one link's after the other's, and the figure is for one of them.";
 
@@ -66,7 +65,7 @@ fn cell(values: &[f64]) -> Cell {
 }
 
 /// `1 set`, `4000 sets`.
-fn counted(count: usize, what: &str) -> String {
+fn so_many(count: usize, what: &str) -> String {
     match count {
         1 => format!("1 {what}"),
         _ => format!("{count} {what}s"),
@@ -75,11 +74,6 @@ fn counted(count: usize, what: &str) -> String {
 
 fn mebibytes(octets: u64) -> f64 {
     octets as f64 / f64::from(1 << 20)
-}
-
-/// A program of ours, beside `hal2tp`.
-fn program(run: &Run, name: &str) -> PathBuf {
-    run.programs.hal2tp.with_file_name(name)
 }
 
 /// Runs a program that prints JSON when it has measured; it shows its progress itself. Some say by their exit code that they

@@ -43,7 +43,8 @@ impl FromStr for Size {
         };
         let sessions = size.sets.saturating_mul(LINKS) + size.plain_sessions;
         if size.sets == 0 || sessions > SESSIONS_MAX {
-            return Err(format!("at least one set, and {SESSIONS_MAX} sessions"));
+            let text = format!("at least one set, and at most {SESSIONS_MAX} sessions");
+            return Err(text);
         }
         Ok(size)
     }

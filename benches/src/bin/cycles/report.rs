@@ -223,7 +223,8 @@ impl Report {
     fn introduction(&self) -> String {
         format!(
             "Time-stamp-counter cycles ({} MHz) that one worker takes, polled by hand on CPU {} over in-process wires ({}, {}), beside testpmd \
-             5tswap on the same CPU, frames as long as those in the tunnel. Everything took turns in each of {} rounds; ratios are of the least rounds: \
+             5tswap on the same CPU. Octets are of the inner IP packet here (in `throughput` and `latency` they are of the Ethernet frame); testpmd's frames \
+             are as long as the whole frame with that packet in the tunnel. Everything took turns in each of {} rounds; ratios are of the least rounds: \
              testpmd's rounds are longer, so that noise in its median would flatter hal2tp.\n\n\
              net_ring passes buffers, as hal2tp's wires do; net_null (copy=1) also makes, fills and frees them. What making frames and freeing results \
              cost (equipment) is not in hal2tp's figure.",

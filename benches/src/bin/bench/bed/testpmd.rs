@@ -2,32 +2,35 @@
 
 use std::process::Command;
 
+use benches::testpmd::Settings;
+
 use super::Plan;
 use super::site::PortLine;
 
+const MEMORY_MIB: u32 = 256;
+const BUFFERS: u32 = 32_768;
+
 /// Forwards between two ports on the CPU that the appliance's worker would have.
-pub(super) fn command(plan: &Plan, mode: &str, ports: &[PortLine]) -> Command {
-    let memory: &[&str] = if plan.hugepages {
-        &["--in-memory", "--single-file-segments"]
-    } else {
-        &["--no-huge", "--no-shconf"]
-    };
+///
+/// # Errors
+/// When it is not installed.
+pub(super) fn command(plan: &Plan, mode: &str, ports: &[PortLine]) -> Result<Command, String> {
     let cpu = plan.workers.first().copied().unwrap_or(0);
-    // To a file testpmd would write by the block.
-    let mut command = Command::new("stdbuf");
-    command
-        .args(["-oL", "dpdk-testpmd"])
-        .args(memory)
-        .args(["--no-pci", "--no-telemetry", "-m", "256"])
+    let eal_arguments = plan.hugepages.then(|| "--single-file-segments".to_owned());
+    let settings = Settings {
         // The main lcore only reads commands.
-        .args(["--lcores", &format!("(0,1)@{cpu}")]);
-    for port in ports {
-        command.args(["--vdev", &port.device]);
-    }
-    command
-        .args(["--", "-i", "--auto-start", "--total-num-mbufs=32768"])
-        .arg(format!("--forward-mode={mode}"));
-    command
+        lcores: format!("(0,1)@{cpu}"),
+        hugepages: plan.hugepages,
+        memory_mib: MEMORY_MIB,
+        vdevs: ports.iter().map(|port| port.device.clone()).collect(),
+        eal_arguments: eal_arguments.into_iter().collect(),
+        arguments: vec![
+            "--auto-start".to_owned(),
+            format!("--total-num-mbufs={BUFFERS}"),
+            format!("--forward-mode={mode}"),
+        ],
+    };
+    settings.command()
 }
 
 /// Whether its ports are open, by what it has printed.

@@ -356,8 +356,10 @@ mod tests {
         let counts = [outcome.received_copies, outcome.lost_copies, outcome.twice];
         assert_eq!(counts, [3, 3, 1]);
         assert_eq!((outcome.first.count, outcome.last.count), (2, 1));
-        assert_eq!(outcome.first.quantile_us(1.0), 0.01);
-        assert_eq!(outcome.last.quantile_us(0.5), 0.03);
+        assert_eq!(outcome.first.quantile_us(1.0), Some(0.01));
+        assert_eq!(outcome.last.quantile_us(0.5), Some(0.03));
+        let nothing = Account::new(8, 3, 2).outcome(1e9);
+        assert_eq!(nothing.first.quantile_us(0.5), None);
         assert!(!account.is_complete());
     }
 }

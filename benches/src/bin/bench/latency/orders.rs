@@ -72,10 +72,13 @@ pub(super) const SHARES: [f64; 17] = [
 ];
 
 impl Spread {
-    /// Of one of [`SHARES`].
-    pub(super) fn quantile_us(&self, share: f64) -> f64 {
+    /// Of one of [`SHARES`]; `None` when nothing came.
+    pub(super) fn quantile_us(&self, share: f64) -> Option<f64> {
+        if self.count == 0 {
+            return None;
+        }
         let place = SHARES.iter().position(|&of| of == share);
         let value = place.and_then(|place| self.quantiles.get(place));
-        value.map_or(f64::NAN, |&ns| ns as f64 / 1000.0)
+        value.map(|&ns| ns as f64 / 1000.0)
     }
 }

@@ -1,6 +1,5 @@
 //! What was found, as a section of the report.
 
-use std::error::Error;
 use std::path::Path;
 
 use benches::figure::Figure;
@@ -8,12 +7,17 @@ use benches::plot::{Axis, Legend, LinePlot, Series};
 use benches::report::{Cell, Column, Picture, Section, Table};
 
 use super::orders::{Outcome, Pacing, SHARES, Spread};
-use super::{Findings, Kind, LINKS, Measured, NAME, Point, TESTER_CPU, WORKER_CPU};
+use super::{
+    DRAIN, Findings, Kind, LINKS, Measured, NAME, Point, SEARCH_MS, SHARED_DRAIN, TESTER_CPU,
+    WORKER_CPU,
+};
 use crate::bed::Poll;
 
 /// Above it a median is that of a queue.
 const MOST_COMPARED_PERCENT: u32 = 50;
 const PICTURE: &str = "latency.svg";
+const NO_RATE: &str = "no rate without loss";
+const NOTHING: &str = "nothing came";
 
 impl Kind {
     /// Name of its table.
@@ -54,44 +58,37 @@ impl Point {
 }
 
 impl Findings {
-    pub(super) fn section(&self, folder: &Path) -> Result<Section, Box<dyn Error>> {
+    pub(super) fn section(&self, folder: &Path) -> Section {
         let mut kinds: Vec<Kind> = self.measured.iter().map(|of| of.point.kind).collect();
         kinds.dedup();
         let mut tables = vec![self.rates(), self.gaps()];
         tables.extend(kinds.into_iter().map(|kind| self.table(kind)));
-        self.plot().write(&folder.join(PICTURE))?;
-        Ok(Section {
-            name: NAME.to_owned(),
-            title: "Latency".to_owned(),
-            introduction: self.introduction(),
-            tables,
-            pictures: vec![Picture {
+        let mut notes = fixed_notes();
+        let mut pictures = Vec::new();
+        // There is nothing to draw when nothing came; the tables say so then.
+        match self.plot().write(&folder.join(PICTURE)) {
+            Ok(()) => pictures.push(Picture {
                 file: PICTURE.to_owned(),
                 caption: "How large a share of the frames took longer than so many microseconds, 64 octets, single \
                           frames; both axes are logarithmic."
                     .to_owned(),
-            }],
-            notes: vec![
-                "A frame's time goes from just before it is put into the first wire to the look at the last wire that \
-                 finds it: two wires' rings and the tester's own loop are in it, with 5tswap as with hal2tp."
-                    .to_owned(),
-                "`lost` counts copies that did not come out of their wire, of all that were to come; `twice` frames that \
-                 came out of one wire again. The figures beside them are of those that came."
-                    .to_owned(),
-                "Loads are shares of what the same thing carried without a loss, so 5tswap's and hal2tp's are different \
-                 rates; the ratio is of the medians at the same share. Where queues build up it would say nothing: it \
-                 stands at no more than half of the load, and not beside a pair on one CPU."
-                    .to_owned(),
-                "A worker with `poll: adaptive` sleeps when there is nothing to do for a while: bursts, with the pauses \
-                 between them, show it. Maxima stand as median (least-most) too: the last is the longest of all."
-                    .to_owned(),
-            ],
+            }),
+            Err(problem) => notes.push(format!("No picture: {problem}.")),
+        }
+        Section {
+            name: NAME.to_owned(),
+            title: "Latency".to_owned(),
+            introduction: self.introduction(),
+            tables,
+            pictures,
+            notes,
             seconds: 0.0,
-        })
+        }
     }
 
     fn introduction(&self) -> String {
         let [tester, worker] = self.gaps_us;
+        let exactness_percent = (self.exactness - 1.0) * 100.0;
         format!(
             "A tester on CPU {TESTER_CPU} sends UDP frames with a number and its time stamp counter in them into a LAN \
              port and looks for them without a pause where they come out; what is measured has its worker on CPU \
@@ -102,12 +99,18 @@ impl Findings {
              figures are the median (least-most) of all of these. Singles are evenly spaced; bursts are 32 frames at once, with \
              the pauses that make the same rate. Maxima are the machine's more than anybody's: in the same run a loop \
              that only looks at the clock was interrupted for {} µs at most on CPU {TESTER_CPU} and {} µs on CPU \
-             {WORKER_CPU}.",
+             {WORKER_CPU}.\n\n\
+             Loads are shares of the highest rate without a loss, which is found first: by bisection to {exactness_percent:.0} %, in trials of \
+             {SEARCH_MS} ms with single frames. Of {} trials at a rate one has to lose nothing, with the tester keeping its pace, and what is \
+             under way at its end has to come within {} ms, through a pair within {} ms.",
             self.rounds,
             self.pieces,
             self.milliseconds,
             tester.text(),
             worker.text(),
+            self.tries,
+            DRAIN.as_millis(),
+            SHARED_DRAIN.as_millis(),
         )
     }
 
@@ -122,10 +125,14 @@ impl Findings {
             let same = |other: &&super::Highest| {
                 other.kind == Kind::Testpmd && other.frame_octets == of.frame_octets
             };
-            let ratio = self.highest.iter().find(same).map(|it| of.rate / it.rate);
+            let testpmd = self.highest.iter().find(same).and_then(|it| it.rate);
+            let ratio = of.rate.zip(testpmd).map(|(rate, other)| rate / other);
             let name = format!("{}, {} octets", of.kind.name(), of.frame_octets);
-            let ratio = ratio.map_or_else(|| Cell::Text("-".to_owned()), Cell::Value);
-            table.push(&name, vec![Cell::Value(of.rate / 1e3), ratio]);
+            let number = |value: Option<f64>, none: &str| {
+                value.map_or_else(|| Cell::Text(none.to_owned()), Cell::Value)
+            };
+            let kpps = number(of.rate.map(|rate| rate / 1e3), NO_RATE);
+            table.push(&name, vec![kpps, number(ratio, "-")]);
         }
         table
     }
@@ -157,7 +164,15 @@ impl Findings {
             columns.push(Column::new("last copy p99.9, µs", 1));
             columns.push(Column::ratio("p50 to 5tswap's"));
         }
-        columns.extend(["sent", "received", "lost", "twice"].map(|name| Column::new(name, 0)));
+        let counts = [
+            "sent",
+            "refused",
+            "received",
+            "lost",
+            "twice",
+            "late pieces",
+        ];
+        columns.extend(counts.map(|name| Column::new(name, 0)));
         columns.push(Column::new("tester's longest gap, µs", 0));
         let mut table = Table::new(kind.name(), kind.title(), "frames, pacing, load", columns);
         for of in self.measured.iter().filter(|of| of.point.kind == kind) {
@@ -170,14 +185,16 @@ impl Findings {
                 cells.push(self.ratio(of));
             }
             let sum = |count: &dyn Fn(&Outcome) -> u64| of.outcomes.iter().map(count).sum::<u64>();
-            let counts: [&dyn Fn(&Outcome) -> u64; 4] = [
+            let counts: [&dyn Fn(&Outcome) -> u64; 6] = [
                 &|it| it.sent,
+                &|it| it.refused,
                 &|it| it.received_copies,
                 &|it| it.lost_copies,
                 &|it| it.twice,
+                &|it| u64::from(it.is_late),
             ];
             cells.extend(counts.map(|count| Cell::Count(sum(count))));
-            cells.push(of.figure(|outcome| outcome.longest_gap_ns as f64 / 1e3));
+            cells.push(of.figure(|outcome| Some(outcome.longest_gap_ns as f64 / 1e3)));
             table.push(&of.point.row(), cells);
         }
         table
@@ -196,9 +213,9 @@ impl Findings {
         let median = |outcome: &Outcome| outcome.first.quantile_us(0.5);
         let rounds = of.outcomes.iter().zip(&testpmd.outcomes);
         let ratios: Vec<f64> = rounds
-            .map(|(it, other)| median(it) / median(other))
+            .filter_map(|(it, other)| Some(median(it)? / median(other)?))
             .collect();
-        Cell::Figure(Figure::new(&ratios))
+        figure(&ratios)
     }
 
     fn plot(&self) -> LinePlot {
@@ -234,22 +251,47 @@ impl Findings {
     }
 }
 
+fn fixed_notes() -> Vec<String> {
+    [
+        "A frame's time goes from just before it is put into the first wire to the look at the last wire that finds it: \
+         two wires' rings and the tester's own loop are in it, with 5tswap as with hal2tp.",
+        "`refused` counts frames that the first wire had no room for, in `lost` too; `lost` copies that did not come out \
+         of their wire, of all that were to come; `twice` frames that came out of one wire again; `late pieces` \
+         measurements in which the tester did not keep its pace. The figures beside them are of those frames that came.",
+        "Loads are shares of what the same thing carried without a loss, so 5tswap's and hal2tp's are different rates; \
+         the ratio is of the medians at the same share. Where queues build up it would say nothing: it stands at no more \
+         than half of the load, and not beside a pair on one CPU.",
+        "A worker with `poll: adaptive` sleeps when there is nothing to do for a while: bursts, with the pauses between \
+         them, show it. Maxima stand as median (least-most) too: the last is the longest of all.",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// Of the measurements in which something came.
+fn figure(values: &[f64]) -> Cell {
+    if values.is_empty() {
+        return Cell::Text(NOTHING.to_owned());
+    }
+    Cell::Figure(Figure::new(values))
+}
+
 impl Measured {
-    fn figure(&self, of: impl Fn(&Outcome) -> f64) -> Cell {
-        let values: Vec<f64> = self.outcomes.iter().map(of).collect();
-        Cell::Figure(Figure::new(&values))
+    fn figure(&self, of: impl Fn(&Outcome) -> Option<f64>) -> Cell {
+        let values: Vec<f64> = self.outcomes.iter().filter_map(of).collect();
+        figure(&values)
     }
 
-    /// Times in microseconds, and what share took longer; medians of the rounds.
+    /// Times in microseconds, and what share took longer; medians of the rounds in which something came.
     fn tail(&self) -> Vec<(f64, f64)> {
         let shares = SHARES.iter().filter(|&&share| share < 1.0);
-        let points = shares.map(|&share| {
+        let points = shares.filter_map(|&share| {
             let times: Vec<f64> = self
                 .outcomes
                 .iter()
-                .map(|outcome| Spread::quantile_us(&outcome.first, share))
+                .filter_map(|outcome| Spread::quantile_us(&outcome.first, share))
                 .collect();
-            (Figure::new(&times).median, 1.0 - share)
+            (!times.is_empty()).then(|| (Figure::new(&times).median, 1.0 - share))
         });
         points.collect()
     }

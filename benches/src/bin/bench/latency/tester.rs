@@ -3,18 +3,24 @@
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
 use super::orders::{Order, Outcome, Trial};
 use crate::bed::{Bed, Watched};
 
+/// Longer than any order takes, on a machine with much else to do too.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A tester process. Dropping it ends it.
 pub(super) struct Tester {
     child: Child,
     orders: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    answers: Receiver<String>,
     log: std::path::PathBuf,
     _watched: Watched,
 }
@@ -34,10 +40,19 @@ impl Tester {
         let (Some(orders), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("a tester without pipes".into());
         };
+        let (sender, lines) = mpsc::channel();
+        // Ends with the tester's output.
+        thread::spawn(move || {
+            for line in BufReader::new(answers).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
         let mut tester = Self {
             child,
             orders,
-            answers: BufReader::new(answers),
+            answers: lines,
             log,
             _watched: watched,
         };
@@ -64,11 +79,14 @@ impl Tester {
     }
 
     fn answer<T: DeserializeOwned>(&mut self) -> Result<T, Box<dyn Error>> {
-        let mut line = String::new();
-        if self.answers.read_line(&mut line)? == 0 {
+        let line = self.answers.recv_timeout(PATIENCE).map_err(|problem| {
+            let what = match problem {
+                RecvTimeoutError::Timeout => "does not answer",
+                RecvTimeoutError::Disconnected => "ended",
+            };
             let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-            return Err(format!("the tester ended: {log}").into());
-        }
+            format!("the tester {what}: {log}")
+        })?;
         Ok(serde_json::from_str(&line)?)
     }
 }

@@ -235,6 +235,13 @@ impl Adapter {
         packages
     }
 
+    /// Whether its programs are told what they may hold packets back for.
+    pub(super) fn has_buffer(&self) -> bool {
+        let programs = self.programs.iter();
+        let mut steps = programs.flat_map(|programs| programs.far.iter().chain(&programs.near));
+        steps.any(|step| step.line().contains("{buffer_ms}"))
+    }
+
     pub(super) fn is_in_table(&self, table: &str) -> bool {
         let tables = self.tables.as_ref();
         tables.is_none_or(|tables| tables.iter().any(|name| name == table))

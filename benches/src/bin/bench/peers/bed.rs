@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use benches::emulator::Direction;
 use benches::lab::{Lab, LabConfig, Site};
 use benches::netns::checked;
-use benches::process::Process;
+use benches::process::{Process, tail};
 use benches::snmp::queue_drops;
 use benches::traffic::{Flow, FlowConfig, FlowReport};
 
@@ -25,10 +25,10 @@ const SEED: u64 = 20_261_126;
 /// What programs with a buffer may hold packets back for: an emulated round trip of 20 to 50 ms goes into it several
 /// times, so that they can ask again for what was lost.
 pub(super) const BUFFER: Duration = Duration::from_millis(300);
-/// How long a step, or a peer, may take until it is ready.
+/// How long a step, one line of it, or a peer may take until it is ready.
 const READY_LIMIT: Duration = Duration::from_secs(15);
 /// Until what was lost is taken for lost: longer than the slowest link and the buffer together.
-const DRAIN: Duration = Duration::from_millis(900);
+pub(super) const DRAIN: Duration = Duration::from_millis(900);
 /// After a change of the links.
 const SETTLE: Duration = Duration::from_millis(150);
 const FIRST_PORT: u16 = 9000;
@@ -111,18 +111,23 @@ impl<'a> Peer<'a> {
 
     fn carry_out(&mut self, site: Site, step: &Step) -> io::Result<()> {
         let line = fill(step.line(), |name| self.value(name)).map_err(io::Error::other)?;
-        let mut shell = self.lab.namespace(site).command("sh");
-        shell.args(["-c", &line]);
+        let namespace = self.lab.namespace(site);
+        let mut limited = namespace.command("timeout");
+        limited.arg("--kill-after=1");
+        limited.arg(READY_LIMIT.as_secs().to_string());
+        limited.args(["sh", "-c", &line]);
         match step {
-            Step::Do(_) => checked(&mut shell).map(drop),
+            Step::Do(_) => checked(&mut limited).map(drop),
             Step::Run(_) => {
+                let mut shell = namespace.command("sh");
+                shell.args(["-c", &line]);
                 let log = self.lab.directory().join(log_file(site));
                 self.processes.push(Process::start(&mut shell, &log)?);
                 Ok(())
             }
             Step::Wait(_) => {
                 let begin = Instant::now();
-                while let Err(problem) = checked(&mut shell) {
+                while let Err(problem) = checked(&mut limited) {
                     if begin.elapsed() > READY_LIMIT {
                         return Err(self.with_logs(&problem.to_string()));
                     }
@@ -162,7 +167,7 @@ impl<'a> Peer<'a> {
         loop {
             let before = self.carried()?;
             let flow = Flow::start(self.flow(TRIAL_PACKETS_PER_S, 200))?;
-            while flow.sent() < TRIAL_PACKETS {
+            while flow.sent() < TRIAL_PACKETS && begin.elapsed() < READY_LIMIT {
                 sleep(Duration::from_millis(2));
             }
             let report = flow.stop(DRAIN)?;
@@ -172,7 +177,9 @@ impl<'a> Peer<'a> {
                 Links::All => carried.len(),
             };
             let grown = carried.iter().zip(&before).map(|(now, then)| now - then);
-            if report.lost() == 0 && grown.take(used).all(|frames| frames >= report.sent) {
+            let is_sent = report.sent >= TRIAL_PACKETS;
+            if is_sent && report.lost() == 0 && grown.take(used).all(|frames| frames >= report.sent)
+            {
                 return Ok(());
             }
             if begin.elapsed() > READY_LIMIT {
@@ -236,10 +243,12 @@ impl<'a> Peer<'a> {
         until(situation.duration);
         flow.stop_sending();
         let sending = begin.elapsed();
-        let report = flow.stop(DRAIN)?;
+        // For everybody as long, whatever is lost.
+        sleep(DRAIN);
         let cpu = cpu::between(&before, &cpu::used(&sites)?);
+        let report = flow.stop(Duration::ZERO)?;
         let harness_losses = self.harness_losses()? + report.receiver_drops;
-        let own_drops = self.own_drops()? - drops_before;
+        let own_drops = self.own_drops()?.saturating_sub(drops_before);
         Ok(Measured {
             report,
             sending,
@@ -247,6 +256,19 @@ impl<'a> Peer<'a> {
             harness_losses,
             own_drops,
         })
+    }
+
+    /// An error, with the end of its log, when a program has ended by itself.
+    pub(super) fn assert_running(&mut self) -> io::Result<()> {
+        for site in Site::BOTH {
+            self.lab.assert_running(site)?;
+        }
+        for process in &mut self.processes {
+            if let Some(status) = process.ended()? {
+                return Err(self.with_logs(&format!("a program ended, {status}")));
+            }
+        }
+        Ok(())
     }
 
     fn own_drops(&self) -> io::Result<u64> {
@@ -271,10 +293,7 @@ impl<'a> Peer<'a> {
 
     fn with_logs(&self, problem: &str) -> io::Error {
         let logs = Site::BOTH.map(|site| {
-            let log = std::fs::read(self.lab.directory().join(log_file(site)));
-            let log = String::from_utf8_lossy(&log.unwrap_or_default()).into_owned();
-            let lines: Vec<&str> = log.lines().collect();
-            let last = lines[lines.len().saturating_sub(10)..].join("\n");
+            let last = tail(&self.lab.directory().join(log_file(site)), 10);
             format!("{} wrote last:\n{last}", site.name())
         });
         io::Error::other(format!("{problem}\n{}", logs.join("\n")))

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use benches::netns::{Namespace, checked};
+use benches::usage::CpuTime;
 
 /// Processor time by the program's name.
 pub(super) type Used = BTreeMap<String, Duration>;
@@ -16,9 +18,11 @@ pub(super) fn used(namespaces: &[&Namespace]) -> io::Result<Used> {
     for namespace in namespaces {
         let output = checked(Command::new("ip").args(["netns", "pids", namespace.name()]))?;
         for pid in String::from_utf8_lossy(&output.stdout).split_whitespace() {
-            // One that has ended meanwhile has no more to tell.
-            if let (Ok(name), Ok(time)) = (name(pid), time(pid)) {
-                *used.entry(name).or_default() += time;
+            match of_process(pid) {
+                Ok((name, time)) => *used.entry(name).or_default() += time,
+                // One that has ended meanwhile has no more to tell.
+                Err(_) if !Path::new("/proc").join(pid).exists() => (),
+                Err(problem) => return Err(problem),
             }
         }
     }
@@ -34,21 +38,11 @@ pub(super) fn between(before: &Used, after: &Used) -> Used {
     after.iter().map(since).collect()
 }
 
-fn name(pid: &str) -> io::Result<String> {
+/// Its name, and the time of all its threads.
+fn of_process(pid: &str) -> io::Result<(String, Duration)> {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm"))?;
-    Ok(name.trim_end().to_owned())
-}
-
-/// The threads' times on a processor, which the kernel counts in nanoseconds.
-fn time(pid: &str) -> io::Result<Duration> {
-    let mut sum = Duration::ZERO;
-    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
-        // A thread may have ended meanwhile.
-        let text = std::fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
-        let first = text.split_whitespace().next();
-        sum += Duration::from_nanos(first.and_then(|word| word.parse().ok()).unwrap_or(0));
-    }
-    Ok(sum)
+    let time = CpuTime::of(pid.parse().map_err(io::Error::other)?)?;
+    Ok((name.trim_end().to_owned(), time.all))
 }
 
 #[cfg(test)]
@@ -60,13 +54,15 @@ mod tests {
     #[test]
     fn a_process_that_computes_uses_time() {
         let pid = std::process::id().to_string();
-        let before = time(&pid).unwrap();
+        let time = || of_process(&pid).unwrap().1;
+        let before = time();
         let begin = Instant::now();
         // The machine may be busy: until the time is there, not for a time.
-        while time(&pid).unwrap() < before + Duration::from_millis(20) {
+        while time() < before + Duration::from_millis(20) {
             assert!(begin.elapsed() < Duration::from_secs(60));
         }
-        assert!(!name(&pid).unwrap().is_empty());
+        assert!(!of_process(&pid).unwrap().0.is_empty());
+        assert!(of_process("0").is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use benches::traffic::FlowReport;
 
 use super::Entry;
 use super::adapter::Links;
-use super::bed::{BUFFER, Measured};
+use super::bed::{BUFFER, DRAIN, Measured};
 use super::situation::{SKEW, Situation};
 use crate::run::Run;
 
@@ -62,7 +62,11 @@ fn introduction(entries: &[Entry], rounds: usize) -> String {
     );
     for entry in entries {
         let adapter = &entry.adapter;
-        text.push_str(&format!("- **{}**: {}\n", adapter.name, adapter.what));
+        text.push_str(&format!("- **{}**: {}", adapter.name, adapter.what));
+        if adapter.has_buffer() {
+            text.push_str(&format!("; its buffer is {} ms", BUFFER.as_millis()));
+        }
+        text.push('\n');
     }
     text
 }
@@ -97,9 +101,7 @@ fn situation_table(situation: &Situation, entries: &[Entry]) -> Table {
 fn situation_cells(measured: &[Measured]) -> Vec<Cell> {
     let sum = |of: &dyn Fn(&FlowReport) -> u64| measured.iter().map(|it| of(&it.report)).sum();
     let count = |of: &dyn Fn(&FlowReport) -> u64| Cell::Count(sum(of));
-    let time = |of: &dyn Fn(&FlowReport) -> Duration| {
-        figure(measured, &|it| of(&it.report).as_secs_f64() * 1e3)
-    };
+    let gap_ms = |it: &Measured| it.report.longest_gap.as_secs_f64() * 1e3;
     vec![
         figure(measured, &|it| {
             it.report.sent as f64 / it.sending.as_secs_f64()
@@ -109,9 +111,9 @@ fn situation_cells(measured: &[Measured]) -> Vec<Cell> {
         Cell::Value(100.0 * loss(measured)),
         count(&|it| it.delivered_twice),
         count(&|it| it.out_of_order),
-        time(&|it| it.latency.p50),
-        time(&|it| it.latency.p99),
-        time(&|it| it.longest_gap),
+        latency(measured, |it| it.latency.p50),
+        latency(measured, |it| it.latency.p99),
+        figure(measured, &gap_ms),
         cpu(measured),
     ]
 }
@@ -131,6 +133,16 @@ fn cpu(measured: &[Measured]) -> Cell {
         let all: Duration = it.cpu.values().sum();
         all.as_secs_f64() * 1e6 / it.report.sent.max(1) as f64
     })
+}
+
+/// A latency, ms, of those rounds in which anything arrived; a dash when there is none.
+fn latency(measured: &[Measured], of: fn(&FlowReport) -> Duration) -> Cell {
+    let arrived = measured.iter().filter(|it| it.report.received > 0);
+    let arrived: Vec<Measured> = arrived.cloned().collect();
+    match arrived[..] {
+        [] => Cell::Text("-".to_owned()),
+        _ => figure(&arrived, &|it| of(&it.report).as_secs_f64() * 1e3),
+    }
 }
 
 fn figure(measured: &[Measured], of: &dyn Fn(&Measured) -> f64) -> Cell {
@@ -194,8 +206,7 @@ fn skew_cells(by_skew: &[&[Measured]]) -> Vec<Cell> {
     cells.extend(by_skew.iter().map(|it| sum(it, &FlowReport::lost)));
     cells.push(sum(&all, &|it| it.delivered_twice));
     if let Some(last) = by_skew.last() {
-        let p99_ms = |it: &Measured| it.report.latency.p99.as_secs_f64() * 1e3;
-        cells.extend([figure(last, &p99_ms), cpu(last)]);
+        cells.extend([latency(last, |it| it.latency.p99), cpu(last)]);
     }
     cells
 }
@@ -225,13 +236,17 @@ fn picture(situations: &[&Situation], entries: &[Entry]) -> BarPlot {
 }
 
 fn notes(situations: &[Situation], entries: &[Entry]) -> Vec<String> {
-    let mut notes = vec![
-        "CPU: the processes of both ends, all threads, system calls and the interrupts they were interrupted by included, \
-         against the packets sent once each. What the kernel does for the peers elsewhere, and all of plain forwarding, \
-         falls to whatever process is on the CPU then (the sender, the emulators): it is not counted."
-            .to_owned(),
-        "What both links lose nobody can deliver who does not ask for it again: 0.04 % at 2 %, 0.25 % at 5 %.".to_owned(),
-    ];
+    let mut notes = vec![format!(
+        "CPU: from the first packet until {} s after the last, the processes of both ends, all threads, system calls and the \
+         interrupts they were interrupted by included, against the packets sent once each. What the kernel does for the peers \
+         elsewhere, and all of plain forwarding, falls to whatever process is on the CPU then (the sender, the emulators): it is \
+         not counted.",
+        DRAIN.as_secs_f64()
+    )];
+    if situations.iter().any(|it| it.table.starts_with("loss")) {
+        let text = "What both links lose nobody can deliver who does not ask for it again: 0.04 % at 2 %, 0.25 % at 5 %.";
+        notes.push(text.to_owned());
+    }
     for entry in entries {
         notes.extend(programs_note(situations, entry));
         notes.extend(drops_note(situations, entry));

@@ -77,6 +77,16 @@ impl Bed {
         }
     }
 
+    /// Frames that the emulators' sockets had no room for, of all links since they began.
+    pub(super) fn emulator_drops(&self) -> io::Result<u64> {
+        let mut sum = 0;
+        for link in self.lab.links() {
+            let stats = self.lab.link_stats(link)?;
+            sum += stats.a_b.kernel_drops + stats.b_a.kernel_drops;
+        }
+        Ok(sum)
+    }
+
     /// A flow from a site to the host at the other by a tunnel.
     pub(super) fn flow(&self, from: Site, tunnel: Tunnel, port: u16) -> FlowConfig {
         let to = Host {

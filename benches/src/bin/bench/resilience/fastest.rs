@@ -6,13 +6,13 @@ use std::thread;
 use std::time::Duration;
 
 use benches::emulator::Direction;
-use benches::figure::Figure;
 use benches::lab::Site;
 use benches::plot::{Axis, Legend, LinePlot, PlotError, Series};
 use benches::report::{Cell, Column, Picture, Table};
 use benches::traffic::{Flow, FlowReport};
 
 use super::bed::{self, Bed};
+use super::figures;
 use super::sites::{self, Tunnel};
 use crate::run::{Effort, Run};
 
@@ -78,6 +78,13 @@ pub(super) struct Outcome {
     reports: Vec<[FlowReport; 2]>,
 }
 
+impl Outcome {
+    /// Every account of every flow.
+    pub(super) fn all_reports(&self) -> impl Iterator<Item = &FlowReport> {
+        self.reports.iter().flatten()
+    }
+}
+
 pub(super) fn measure(run: &Run, bed: &mut Bed, rounds: u32) -> io::Result<Vec<Outcome>> {
     bed.set_links(&LINKS)?;
     let mut outcomes = Vec::new();
@@ -133,10 +140,10 @@ const FIGURES: [(&str, Measured); 4] = [
 
 pub(super) fn table(outcomes: &[Outcome]) -> Table {
     let mut columns = vec![
-        Column::new("sent packets", 0),
-        Column::new("lost packets", 0),
+        Column::new("sent packets, all rounds", 0),
+        Column::new("lost packets, all rounds", 0),
     ];
-    columns.extend(FIGURES.map(|(name, _)| Column::new(&format!("{name} ms"), 1)));
+    columns.extend(FIGURES.map(|(name, _)| Column::new(&format!("{name}, ms"), 1)));
     columns.extend(FIGURES.map(|(name, _)| Column::ratio(&format!("{name} to the best link's"))));
     let mut table = Table::new(
         "fastest-wins",
@@ -161,29 +168,27 @@ fn cells(outcomes: &[Outcome], condition: Condition, index: usize) -> Vec<Cell> 
         Cell::Count(reports().map(FlowReport::lost).sum()),
     ];
     cells.extend(FIGURES.map(|(_, measured)| {
-        let values: Vec<f64> = reports().map(|report| ms(measured(report))).collect();
-        Cell::Figure(Figure::new(&values))
+        let values = reports().filter_map(|report| latency_ms(report, measured));
+        figures::measured(&values.collect::<Vec<_>>())
     }));
     cells.extend(FIGURES.map(|(_, measured)| {
         let ratios =
             runs().flat_map(|run| [0, 1].map(|way| to_the_best(run, index, way, measured)));
-        Cell::Figure(Figure::new(&ratios.collect::<Vec<_>>()))
+        figures::measured(&ratios.flatten().collect::<Vec<_>>())
     }));
     cells
 }
 
 /// A figure as a multiple of the same of the link that has the least of it, in the same run and direction.
-fn to_the_best(run: &Outcome, index: usize, way: usize, measured: Measured) -> f64 {
-    let of = |reports: &[FlowReport; 2]| ms(measured(&reports[way]));
-    let best = run.reports[1..]
-        .iter()
-        .map(of)
-        .fold(f64::INFINITY, f64::min);
-    of(&run.reports[index]) / best
+fn to_the_best(run: &Outcome, index: usize, way: usize, measured: Measured) -> Option<f64> {
+    let of = |reports: &[FlowReport; 2]| latency_ms(&reports[way], measured);
+    let best = run.reports[1..].iter().filter_map(of).reduce(f64::min)?;
+    Some(of(&run.reports[index])? / best)
 }
 
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
+/// `None` when nothing arrived.
+fn latency_ms(report: &FlowReport, measured: Measured) -> Option<f64> {
+    (report.received > 0).then(|| measured(report).as_secs_f64() * 1e3)
 }
 
 pub(super) fn notes(effort: Effort) -> Vec<String> {
@@ -192,8 +197,9 @@ pub(super) fn notes(effort: Effort) -> Vec<String> {
     vec![format!(
         "`fastest-wins`: links of {}, each way; the delay wanders within the jitter and keeps the order of packets. Stalls, of \
          the links in turn, one at a time, with {} ms between them: {} ms. Packets sent and lost are those of all rounds and \
-         both directions; the other figures are taken in each round and direction, as median (least-most). Percentiles are known \
-         to 1 %.",
+         both directions; the other figures are taken in each round and direction, as median (least-most). The best link is the \
+         one with the least of that figure, in the same round and direction. Latencies are those of the packets that arrived. \
+         Percentiles are known to 1 %.",
         links.join(", "),
         BETWEEN_STALLS.as_millis(),
         stalls.join(", ")

@@ -141,7 +141,7 @@ pub(super) struct Outcome {
 
 impl Outcome {
     /// Every account of every way.
-    fn all_reports(&self) -> impl Iterator<Item = &FlowReport> {
+    pub(super) fn all_reports(&self) -> impl Iterator<Item = &FlowReport> {
         self.reports.iter().flatten()
     }
 }
@@ -155,8 +155,11 @@ pub(super) fn measure(run: &Run, bed: &mut Bed, rounds: u32) -> io::Result<Vec<O
             let Some(length) = fault.length(run.effort) else {
                 continue;
             };
-            let name = fault.name();
-            let text = format!("round {round} of {rounds}: {name}, {} s", length.as_secs());
+            let lasts = match length {
+                Duration::ZERO => String::new(),
+                _ => format!(", {} s", length.as_secs()),
+            };
+            let text = format!("round {round} of {rounds}: {}{lasts}", fault.name());
             run.say(super::NAME, &text);
             outcomes.push(measure_one(run, bed, fault, length)?);
         }

@@ -16,3 +16,11 @@ pub(super) fn counted(values: &[u64]) -> Cell {
         }
     }
 }
+
+/// Of something measured in each round and direction; a dash when there is none.
+pub(super) fn measured(values: &[f64]) -> Cell {
+    match values {
+        [] => Cell::Text("-".to_owned()),
+        values => Cell::Figure(Figure::new(values)),
+    }
+}

@@ -8,7 +8,7 @@ use benches::plot::{Axis, Legend, LinePlot, Series};
 use benches::report::{Cell, Column, Picture, Table};
 use benches::scale::{Crowd, Crowds};
 
-use super::{counted, json_of, mebibytes, program};
+use super::{json_of, mebibytes, so_many};
 use crate::run::{Effort, Run};
 
 /// Has glibc ask for large pages for the heap.
@@ -64,7 +64,7 @@ pub(super) fn measure(run: &Run) -> Result<Measured, Box<dyn Error>> {
             ""
         };
         run.say(super::NAME, &format!("cycles, sets {sizes}{pages}"));
-        let mut cycles = Command::new(program(run, "cycles"));
+        let mut cycles = Command::new(run.program("cycles"));
         cycles.args(["--crowds", &sizes, "--rounds", &rounds.to_string()]);
         if run.effort == Effort::Smoke {
             cycles.args(["--bursts", "20"]);
@@ -98,7 +98,7 @@ fn name(crowd: &Crowd, has_large_pages: bool) -> String {
         ..
     } = crowd;
     let pages = if has_large_pages { ", large pages" } else { "" };
-    let sets = counted(*sets, "set");
+    let sets = so_many(*sets, "set");
     match plain_sessions {
         0 => format!("{sets}{pages}"),
         _ => format!("{sets}, {plain_sessions} plain sessions{pages}"),

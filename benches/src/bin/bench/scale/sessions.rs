@@ -6,7 +6,7 @@ use std::process::Command;
 use benches::report::{Cell, Column, Table};
 use benches::scale::Logins;
 
-use super::{cell, json_of, mebibytes, program};
+use super::{cell, json_of, mebibytes};
 use crate::run::{Effort, Run};
 
 /// Who logs in.
@@ -72,7 +72,7 @@ impl Point {
 
     fn measure(&self, run: &Run) -> Result<Logins, Box<dyn Error>> {
         run.say(super::NAME, &self.name());
-        let mut lacs = Command::new(program(run, "lacs"));
+        let mut lacs = Command::new(run.program("lacs"));
         lacs.arg("--json")
             .arg("--appliance")
             .arg(&run.programs.hal2tp);
@@ -92,11 +92,11 @@ pub(super) fn table(all: &[Measured]) -> Table {
         Column::new("one set-up p99, ms", 1),
         Column::new("attempts that failed", 0),
         Column::new("CPU time for a set-up, µs", 0),
-        Column::new("of it control thread, µs", 0),
+        Column::new("of which control thread, µs", 0),
         Column::new("LACs' echoes every, s", 0),
         Column::new("least open while held", 0),
         Column::new("CPU while held, %", 0),
-        Column::new("of it control thread, %", 0),
+        Column::new("of which control thread, %", 0),
         Column::new("memory before, MiB", 1),
         Column::new("memory with all, MiB", 1),
         Column::new("memory for a session, KiB", 1),

@@ -10,7 +10,7 @@ use dataplane::arrivals::Arrivals;
 use dataplane::skew::FirstTimes;
 use dataplane::window::Window;
 
-use super::{counted, json_of, mebibytes, program, sessions};
+use super::{json_of, mebibytes, sessions, so_many};
 use crate::run::{Effort, Run};
 
 /// As a configuration has it by default.
@@ -79,7 +79,7 @@ impl Point {
             window,
         } = *self;
         let [sets, links] =
-            [(sets, "set"), (links, "link")].map(|(count, what)| counted(count as usize, what));
+            [(sets, "set"), (links, "link")].map(|(count, what)| so_many(count as usize, what));
         match window {
             DEFAULT_WINDOW => format!("{sets}, {links}"),
             _ => format!("{sets}, {links}, window {window}"),
@@ -88,7 +88,7 @@ impl Point {
 
     fn measure(&self, run: &Run) -> Result<Logins, Box<dyn Error>> {
         run.say(super::NAME, &self.name());
-        let mut lacs = Command::new(program(run, "lacs"));
+        let mut lacs = Command::new(run.program("lacs"));
         lacs.arg("--json")
             .arg("--appliance")
             .arg(&run.programs.hal2tp);
@@ -119,8 +119,8 @@ pub(super) fn table(all: &[Measured]) -> Table {
         Column::new("memory before, MiB", 1),
         Column::new("memory with all up, MiB", 1),
         Column::new("memory with every ring written, MiB", 1),
-        Column::new("of it windows, computed, MiB", 1),
-        Column::new("of it books, computed, MiB", 1),
+        Column::new("of which windows, computed, MiB", 1),
+        Column::new("of which books, computed, MiB", 1),
         Column::new("the rest for a link, KiB", 1),
         Column::new("packet buffers, MiB", 0),
     ];

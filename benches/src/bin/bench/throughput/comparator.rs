@@ -89,6 +89,11 @@ impl Comparator {
         })
     }
 
+    /// Of its process.
+    pub(super) fn id(&self) -> u32 {
+        self.testpmd.id()
+    }
+
     /// Waits until it reads commands.
     pub(super) fn prepare(&mut self) -> Result<(), Box<dyn Error>> {
         self.testpmd.ask("stop")?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::comparator::Comparator;
 
-/// Read while nothing flows: before and after a trial.
+/// Read while nothing flows: before a trial, and when everything that was accepted in it has come.
 pub(super) enum Meter<'a> {
     Appliances {
         /// Process and thread of each worker.
@@ -21,7 +21,7 @@ pub(super) enum Meter<'a> {
 }
 
 impl Meter<'_> {
-    /// Before a trial, and after it.
+    /// Before a trial, and after it, when nothing is under way any more: it is divided by all frames that were accepted.
     pub(super) fn at_valve(&mut self) -> Result<(), Box<dyn Error>> {
         match self {
             Self::Appliances {

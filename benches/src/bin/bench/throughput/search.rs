@@ -7,8 +7,12 @@
 const MAX_TRIALS: usize = 14;
 /// A passing and a failing rate are as close as that when the search ends.
 const RESOLUTION: f64 = 1.03;
-/// How much faster the next trial is when nothing failed yet, or what failed is far off.
+/// How much faster the trial after one that passed is. The step doubles with each more that passes in a row, so that a
+/// search which begins far below the limit gets there; slower ones after failures do the same.
 const STEP: f64 = 1.05;
+const MOST_DOUBLINGS: u32 = 4;
+/// Of what came out at a rate that failed, what ought to pass.
+const BELOW_LIMIT: f64 = 0.98;
 
 /// What was offered for a while, and what became of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -22,11 +26,29 @@ pub(super) struct Trial {
     pub(super) lost: u64,
     /// Frames that the source had, a second.
     pub(super) offered_pps: f64,
-    /// Frames that came out, a second.
+    /// Frames that the wire took, a second.
+    pub(super) accepted_pps: f64,
+    /// Frames that came out, a second; over the same time as those that the wire took.
     pub(super) delivered_pps: f64,
 }
 
+/// What a trial that passes may show at most, as shares.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) loss: f64,
+    pub(super) behind: f64,
+}
+
 impl Trial {
+    pub(super) fn passes(&self, limits: Limits) -> bool {
+        self.loss() <= limits.loss && self.behind() <= limits.behind
+    }
+
+    /// Of what the wire took each second, what did not come out: what a ring of thousands of frames hides for a while.
+    pub(super) fn behind(&self) -> f64 {
+        1.0 - self.delivered_pps / self.accepted_pps.max(1.0)
+    }
+
     /// Of what was offered.
     pub(super) fn loss(&self) -> f64 {
         if self.offered == 0 {
@@ -42,7 +64,20 @@ pub(super) struct Start {
     pub(super) pace: u32,
     /// What one step of the pace adds to the time between two frames.
     pub(super) step_ns: f64,
-    pub(super) tolerance: f64,
+    pub(super) limits: Limits,
+}
+
+/// How far a search is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bracket {
+    /// The quickest one.
+    passed: Option<Trial>,
+    /// The slowest one.
+    failed: Option<Trial>,
+    /// In a row, up to now.
+    passes: u32,
+    /// Of all trials.
+    failures: u32,
 }
 
 /// Finds the quickest pace that passes: its trial, if there is one. Pace 0 is the source's own speed.
@@ -50,51 +85,74 @@ pub(super) fn quickest<E>(
     start: Start,
     mut trial: impl FnMut(u32) -> Result<Trial, E>,
 ) -> Result<Option<Trial>, E> {
-    let (mut passed, mut failed): (Option<Trial>, Option<Trial>) = (None, None);
-    let mut failures = 0;
+    let mut bracket = Bracket::default();
     let mut pace = start.pace;
     for _ in 0..MAX_TRIALS {
         let made = trial(pace)?;
-        if made.loss() <= start.tolerance {
-            passed = Some(made);
+        if made.passes(start.limits) {
+            bracket.passed = Some(made);
+            bracket.passes += 1;
         } else {
-            failed = Some(made);
-            failures += 1;
+            bracket.failed = Some(made);
+            bracket.passes = 0;
+            bracket.failures += 1;
         }
-        let Some(next) = next(start.step_ns, passed, failed, failures) else {
+        let Some(next) = bracket.next(start.step_ns) else {
             break;
         };
         pace = next;
     }
-    Ok(passed)
+    Ok(bracket.passed)
 }
 
-/// The pace of the next trial; none when passing and failing are close.
-fn next(step_ns: f64, passed: Option<Trial>, failed: Option<Trial>, failures: u32) -> Option<u32> {
-    match (passed, failed) {
-        (Some(passed), None) if passed.pace == 0 => None,
-        (Some(passed), None) => Some(quicker(step_ns, passed)),
-        (None, Some(failed)) => {
-            // Ever larger steps: something else than the rate is at work then.
-            let step = STEP.powi(1 << (failures - 1).min(4));
-            let wanted = (0.98 * failed.delivered_pps).min(failed.offered_pps / step);
-            Some(at_rate(step_ns, failed, wanted).max(failed.pace + 1))
-        }
-        (Some(passed), Some(failed)) => {
-            if passed.pace <= failed.pace + 1
-                || failed.offered_pps < passed.offered_pps * RESOLUTION
-            {
-                return None;
+impl Bracket {
+    /// The pace of the next trial; none when passing and failing are close.
+    fn next(self, step_ns: f64) -> Option<u32> {
+        match (self.passed, self.failed) {
+            (Some(passed), None) if passed.pace == 0 => None,
+            (Some(passed), None) => Some(self.quicker(step_ns, passed)),
+            (None, Some(failed)) => {
+                // Ever larger steps: something else than the rate is at work then.
+                let step = step(self.failures);
+                let wanted = (BELOW_LIMIT * failed.delivered_pps).min(failed.offered_pps / step);
+                Some(at_rate(step_ns, failed, wanted).max(failed.pace + 1))
             }
-            let middle = failed.pace.midpoint(passed.pace);
-            Some(middle.max(quicker(step_ns, passed)))
+            (Some(passed), Some(failed)) => {
+                if passed.pace <= failed.pace + 1
+                    || failed.offered_pps < passed.offered_pps * RESOLUTION
+                {
+                    return None;
+                }
+                // What failed is far off, and says what would not.
+                let wanted = BELOW_LIMIT * failed.delivered_pps;
+                if wanted > passed.offered_pps * RESOLUTION && wanted < failed.offered_pps / STEP {
+                    return Some(between(failed, passed, wanted));
+                }
+                let middle = failed.pace.midpoint(passed.pace);
+                Some(middle.max(self.quicker(step_ns, passed)))
+            }
+            (None, None) => None,
         }
-        (None, None) => None,
+    }
+
+    fn quicker(self, step_ns: f64, passed: Trial) -> u32 {
+        let pps = passed.offered_pps * step(self.passes);
+        at_rate(step_ns, passed, pps).min(passed.pace.saturating_sub(1))
     }
 }
 
-fn quicker(step_ns: f64, passed: Trial) -> u32 {
-    at_rate(step_ns, passed, passed.offered_pps * STEP).min(passed.pace.saturating_sub(1))
+/// [`STEP`], doubled as a power with each trial in a row that ended in the same way.
+fn step(trials: u32) -> f64 {
+    STEP.powi(1 << trials.saturating_sub(1).min(MOST_DOUBLINGS))
+}
+
+/// The pace that makes a rate between two others, whose paces are not neighbours.
+fn between(quick: Trial, slow: Trial, pps: f64) -> u32 {
+    let frame_ns = |pps: f64| 1e9 / pps.max(1.0);
+    let [quick_ns, slow_ns] = [quick, slow].map(|it| frame_ns(it.offered_pps));
+    let share = (frame_ns(pps) - quick_ns) / (slow_ns - quick_ns);
+    let pace = f64::from(quick.pace) + share * f64::from(slow.pace - quick.pace);
+    (pace.round() as u32).clamp(quick.pace + 1, slow.pace - 1)
 }
 
 /// The pace that makes a rate, judged by that of another.
@@ -110,7 +168,10 @@ mod tests {
     const START: Start = Start {
         pace: 0,
         step_ns: 0.8,
-        tolerance: 1e-4,
+        limits: Limits {
+            loss: 1e-4,
+            behind: 0.01,
+        },
     };
 
     /// A source with 70 ns for a frame, and a device that takes so many a second.
@@ -124,6 +185,7 @@ mod tests {
             refused: offered - offered.min((limit_pps / 10.0) as u64),
             lost: 0,
             offered_pps,
+            accepted_pps: delivered_pps,
             delivered_pps,
         }
     }
@@ -150,6 +212,32 @@ mod tests {
                 assert!(trials < 10, "{limit_pps} {pace}: {trials}");
             }
         }
+    }
+
+    #[test]
+    fn a_search_that_begins_far_below_the_limit_ends_at_it() {
+        for (limit_pps, begins_at) in [(1e6, 0.6), (4e6, 0.25), (9e6, 0.1)] {
+            let pace = ((1e9 / (begins_at * limit_pps) - 70.0) / 0.85) as u32;
+            let (trial, trials) = found(Start { pace, ..START }, limit_pps);
+            let is_close = trial.offered_pps > limit_pps / RESOLUTION / 1.01;
+            assert!(is_close && trials < MAX_TRIALS, "{trials} {trial:?}");
+        }
+    }
+
+    /// At twice the limit, which a ring hides.
+    #[test]
+    fn what_a_ring_hides_is_behind() {
+        let hidden = |pace| {
+            let trial = device(pace, 20e6);
+            Ok::<_, ()>(Trial {
+                delivered_pps: trial.offered_pps.min(4e6),
+                ..trial
+            })
+        };
+        let found = quickest(START, hidden).unwrap().unwrap();
+        assert!(found.loss() == 0.0 && found.behind() <= 0.01);
+        let is_close = found.offered_pps > 4e6 / RESOLUTION / 1.01;
+        assert!(is_close && found.offered_pps < 4.05e6, "{found:?}");
     }
 
     #[test]

@@ -6,7 +6,10 @@ use benches::report::{Cell, Column, Picture, Section, Table};
 
 use crate::run::Run;
 
-use super::{Findings, Found, LOSS_TOLERANCE, NAME, Pains, Point};
+use super::{
+    BEHIND_TOLERANCE, Findings, Found, LAST_TRIALS, LOSS_TOLERANCE, NAME, OWN_TURN, Pains, Point,
+    SETS_THAT_HIDE_LOSS, SHARED_TURN,
+};
 
 /// Tables in their order: names and titles.
 const TABLES: [(&str, &str); 4] = [
@@ -53,18 +56,26 @@ pub(super) fn section(run: &Run, cpus: [u32; 2], pains: Pains, findings: Finding
 fn introduction(cpus: [u32; 2], pains: Pains) -> String {
     let [tester, tested] = cpus;
     let Pains { rounds, trial } = pains;
-    let (trial, repeats) = (
-        trial.as_millis(),
-        if rounds == 1 { "once" } else { "in turns" },
-    );
+    let trial = trial.as_millis();
+    let repeats = match rounds {
+        1 => "once".to_owned(),
+        _ => format!("in turns in {rounds} rounds"),
+    };
+    // Of the trials after the first last one.
+    let slower: Vec<String> = (0..LAST_TRIALS - 1)
+        .map(|attempts| format!("{:.0}", super::slower(attempts) * 100.0))
+        .collect();
+    let slower = slower.join(" and then another ");
+    let came_percent = (1.0 - BEHIND_TOLERANCE) * 100.0;
+    let [turn, shared_turn] = [OWN_TURN, SHARED_TURN].map(|it| it.as_millis());
     let together = if tester == tested {
         "This machine has one CPU: everything shares it, and rates are what is left."
     } else {
         ""
     };
     format!(
-        "The highest rate at which hal2tp loses nothing (RFC 2544, 26.1), and beside it that of DPDK's testpmd in \
-         its place: the same wires, the same source and sink, the same CPU, measured {repeats} in {rounds} round(s); \
+        "The highest rate at which hal2tp loses next to nothing (at most {LOSS_TOLERANCE:e}; RFC 2544, 26.1), and beside it that of DPDK's testpmd in \
+         its place: the same wires, the same source and sink, the same CPU, measured {repeats}; \
          figures are the median (least-most), ratios are of one round each. \
          testpmd is source and sink too, with one forwarding core on CPU {tester}; what is measured has one worker on \
          CPU {tested}. Two appliances (*pair*) share CPU {tested}, and each sleeps when it has nothing to do. \
@@ -74,9 +85,11 @@ fn introduction(cpus: [u32; 2], pains: Pains) -> String {
          Through a *pair* it goes from one LAN to the other. testpmd sends one frame for each that it takes, in place of a pair \
          twice (by a wire of its own). Rates are of frames into the LAN; frames are counted from the Ethernet header on \
          without checksum. IMIX is 7 frames of 64, 4 of 594 and 1 of 1400 octets.\n\n\
-         A source is slowed down by an eBPF program that testpmd runs for each frame; the rate is measured in each trial. \
+         A source is slowed down by an eBPF program that testpmd runs for each frame; the rate is measured in each trial: what came out, a second. \
          A trial lasts {trial} ms, the last one of a search, from which the figures are, three times as long. It passes when at most \
-         {LOSS_TOLERANCE:e} of the frames were lost or found no room in the source's ring. A virtual machine is stopped by its host now \
+         {LOSS_TOLERANCE:e} of the frames were lost or found no room in the source's ring, and when at least {came_percent:.0} % as many came out a second \
+         as went in, for rings hide thousands of frames for a while; what comes up to {turn} ms later at the end than at the beginning passes too, where workers share a CPU in turns up to {shared_turn} ms. \
+         A last trial that fails is made again {slower} % slower. A virtual machine is stopped by its host now \
          and then for longer than any ring is deep; so a trial that fails by less than a quarter is made once more before it counts."
     )
 }
@@ -87,7 +100,10 @@ fn fixed_notes() -> Vec<String> {
          times the TSC's rate; of testpmd what `--record-core-cycles` says, which leaves out polls that found nothing.",
         "*as quick as the source*: took all that the source and the sink could do on their CPU, so its figure is *at least* that, and a ratio to it at \
          most, if it is testpmd's, or at least, if it is hal2tp's.",
-        "Frames that hal2tp sends by itself (one report a second on each link) count as received: in a trial, one at the most on each link.",
+        &format!(
+            "Frames that hal2tp sends by itself (reports, two a second at most on each link of each set) count as received. With \
+             {SETS_THAT_HIDE_LOSS} sets and more that hides what is lost after the source's ring: *not seen*."
+        ),
         "The same rings stand on both sides; a gap of some milliseconds fills them at high rates, and is then loss.",
     ]
     .map(str::to_owned)
@@ -118,15 +134,20 @@ fn beside_testpmd(name: &str, title: &str, points: &[Point]) -> Option<Table> {
             appliance,
             five_tuple_swap,
             mac,
+            hides_loss,
             ..
         } = point;
+        let seen = |loss: Cell| match loss {
+            Cell::Value(_) | Cell::Figure(_) if *hides_loss => Cell::Text("not seen".to_owned()),
+            loss => loss,
+        };
         let octets = point.traffic.mean_octets();
         let cells = vec![
             mpps(appliance),
             gigabits(appliance, octets),
             figure(appliance, |it| it.cycles),
-            figure(appliance, |it| it.loss * 1e6),
-            values(&point.lost_at_half),
+            seen(figure(appliance, |it| it.loss * 1e6)),
+            seen(values(&point.lost_at_half)),
             mpps(five_tuple_swap),
             figure(five_tuple_swap, |it| it.cycles),
             mpps(mac),
@@ -148,7 +169,7 @@ fn source_alone(points: &[Point]) -> Option<Table> {
         Column::new("cycles a packet", 0),
         Column::new("as quick as the source", 0),
     ];
-    let title = "Source, wire and sink alone, by testpmd io in the appliance's place";
+    let title = "testpmd io in the appliance's place: what source, wire and sink can do (of a pair's, each frame is forwarded twice)";
     let mut table = Table::new("source", title, "frames, wire", columns);
     for point in points.iter().filter(|point| !point.source.is_empty()) {
         let row = format!("{}, {}", point.traffic.name(), point.table);

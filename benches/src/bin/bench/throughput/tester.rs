@@ -2,13 +2,14 @@
 //!
 //! Frames from a file go out by one port and what comes back by others is freed. Two programs see each frame: one at the
 //! file's port, which lets none through between two trials, and one at the port that sends, which sets the pace. So what
-//! is counted of a trial is exact: nothing flows while a program is exchanged or a counter is read.
+//! is counted of a trial is exact: nothing flows while a program is exchanged. Rates are what testpmd says of its ports while
+//! frames flow, from one look to the next.
 
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use benches::testpmd::{self, Settings, Testpmd, ebpf, pcap};
 
@@ -20,7 +21,9 @@ const MEMORY_MIB: u32 = 224;
 /// For what comes back: ports that free it.
 const SINKS: usize = 4;
 const LINKS_LIMIT: Duration = Duration::from_secs(20);
-/// What is on its way when a trial ends is waited for as long as something comes.
+/// What is on its way when a trial ends is waited for as long as something comes, but not for ever: an appliance also
+/// sends frames of its own.
+const DRAIN_LIMIT: Duration = Duration::from_millis(100);
 const DRAIN_INTERVAL: Duration = Duration::from_millis(10);
 const DRAIN_LOOKS: usize = 3;
 /// For the cost of one step of the pace.
@@ -103,6 +106,11 @@ impl Tester {
         })
     }
 
+    /// Of its process.
+    pub(super) fn id(&self) -> u32 {
+        self.testpmd.id()
+    }
+
     /// Waits until it reads commands, shuts the valves and measures what a step of the pace costs.
     pub(super) fn prepare(&mut self) -> Result<(), Box<dyn Error>> {
         for traffic in 0..self.traffic {
@@ -112,8 +120,8 @@ impl Tester {
         let mut frame_ns = [0.0; 2];
         for (pace, frame_ns) in [0, CALIBRATION_PACE].into_iter().zip(&mut frame_ns) {
             self.forward(&[self.source(0), sink])?;
-            let trial = self.flow(0, sink, pace, CALIBRATION_TIME)?;
-            *frame_ns = 1e9 / trial.max(1.0);
+            let (sent_pps, _) = self.flow(0, sink, &[], pace, CALIBRATION_TIME)?;
+            *frame_ns = 1e9 / sent_pps.max(1.0);
             self.testpmd.ask("stop")?;
         }
         self.set_pace(sink, None)?;
@@ -142,6 +150,7 @@ impl Tester {
         }
         self.forward(&list)?;
         // What stood in the rings.
+        self.testpmd.ask("clear port stats all")?;
         self.drained(&way)?;
         self.way = Some(way);
         Ok(())
@@ -151,7 +160,8 @@ impl Tester {
         self.step_ns
     }
 
-    /// Offers frames for this long at a pace. `at_valve` is called before the valve opens and when it is shut again.
+    /// Offers frames for this long at a pace. `at_valve` is called before the valve opens and when it is shut again
+    /// and everything that was under way has come.
     pub(super) fn trial(
         &mut self,
         pace: u32,
@@ -162,42 +172,50 @@ impl Tester {
         self.testpmd.ask("clear port stats all")?;
         let refused_before = self.testpmd.refused_packets(way.into)?;
         at_valve()?;
-        let accepted_pps = self.flow(way.traffic, way.into, pace, time)?;
-        at_valve()?;
+        let (accepted_pps, delivered_pps) =
+            self.flow(way.traffic, way.into, &way.out_of, pace, time)?;
         let (accepted, received) = self.drained(&way)?;
+        at_valve()?;
         let refused = self.testpmd.refused_packets(way.into)? - refused_before;
         let ways = way.out_of.len() as u64;
         let lost = (accepted * ways).saturating_sub(received);
-        let of_accepted = |frames: f64| accepted_pps * frames / (accepted as f64).max(1.0);
+        let offered = accepted + refused;
         Ok(Trial {
             pace,
-            offered: accepted + refused,
+            offered,
             refused,
             lost: lost.div_ceil(ways.max(1)),
-            offered_pps: of_accepted((accepted + refused) as f64),
-            delivered_pps: of_accepted((received / ways.max(1)) as f64),
+            offered_pps: accepted_pps * offered as f64 / (accepted as f64).max(1.0),
+            accepted_pps,
+            delivered_pps,
         })
     }
 
-    /// Opens a valve for this long. Frames a second that the wire took.
+    /// Opens a valve for this long. Frames a second that the wire took, and that came out of each of the others in the mean.
     fn flow(
         &mut self,
         traffic: usize,
         into: usize,
+        out_of: &[usize],
         pace: u32,
         time: Duration,
-    ) -> Result<f64, Box<dyn Error>> {
+    ) -> Result<(f64, f64), Box<dyn Error>> {
         self.set_pace(into, Some(pace))?;
         let source = self.source(traffic);
         for queue in 0..self.queues {
             self.testpmd.unload_program("rx", [source, queue])?;
         }
-        self.testpmd.counters(&[into])?;
+        let ports: Vec<usize> = [into].iter().chain(out_of).copied().collect();
+        self.testpmd.counters(&ports)?;
         thread::sleep(time);
-        let counters = self.testpmd.counters(&[into])?;
+        let counters = self.testpmd.counters(&ports)?;
         self.shut(traffic)?;
         let sent_pps = counters.first().map_or(0, |it| it.sent_pps);
-        Ok(sent_pps as f64)
+        let received_pps: u64 = counters.iter().skip(1).map(|it| it.received_pps).sum();
+        Ok((
+            sent_pps as f64,
+            received_pps as f64 / (out_of.len() as f64).max(1.0),
+        ))
     }
 
     fn shut(&mut self, traffic: usize) -> Result<(), Box<dyn Error>> {
@@ -224,18 +242,20 @@ impl Tester {
         Ok(())
     }
 
-    /// Waits until everything that was sent has come by all ways, or nothing comes any more. Frames that the wire took,
-    /// and those that came.
+    /// Waits until everything that was sent has come by all ways, or nothing comes any more, or for too long. Frames that
+    /// the wire took, and those that came.
     fn drained(&mut self, way: &Way) -> Result<(u64, u64), Box<dyn Error>> {
         let ports: Vec<usize> = [way.into].iter().chain(&way.out_of).copied().collect();
-        let (mut last, mut same) = (0, 0);
+        let deadline = Instant::now() + DRAIN_LIMIT;
+        let (mut last, mut same) = (None, 0);
         loop {
             let counters = self.testpmd.counters(&ports)?;
             let accepted = counters.first().map_or(0, |it| it.sent_packets);
             let received = counters.iter().skip(1).map(|it| it.received_packets).sum();
-            same = if last == received { same + 1 } else { 0 };
-            last = received;
-            if same == DRAIN_LOOKS || received >= accepted * way.out_of.len() as u64 {
+            same = if last == Some(received) { same + 1 } else { 0 };
+            last = Some(received);
+            let has_all = accepted > 0 && received >= accepted * way.out_of.len() as u64;
+            if has_all || same == DRAIN_LOOKS || Instant::now() > deadline {
                 return Ok((accepted, received));
             }
             thread::sleep(DRAIN_INTERVAL);

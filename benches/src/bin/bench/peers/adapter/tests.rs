@@ -40,6 +40,16 @@ fn a_file_is_read() {
 }
 
 #[test]
+fn who_is_told_of_a_buffer_has_one() {
+    let has_buffer = |text: &str| {
+        let adapter = Adapter::parse("peers/example.yaml", text).unwrap();
+        adapter.has_buffer()
+    };
+    assert!(!has_buffer(GOOD));
+    assert!(has_buffer(&GOOD.replace("{exit}", "{exit} {buffer_ms}")));
+}
+
+#[test]
 fn what_is_missing_is_told_by_its_package_once() {
     let adapter = Adapter::parse("peers/example.yaml", GOOD).unwrap();
     assert_eq!(adapter.missing_packages(|_| true), [""; 0]);

@@ -16,18 +16,20 @@ use crate::run::Effort;
 type Measured = (&'static str, fn(&Reports) -> u64);
 
 const COLUMNS: [Measured; 8] = [
-    ("sent packets", |reports| {
+    ("sent packets, both directions", |reports| {
         reports.iter().map(|report| report.sent).sum()
     }),
-    ("lost packets", |reports| worse(reports, FlowReport::lost)),
+    ("lost packets, worse direction", |reports| {
+        worse(reports, FlowReport::lost)
+    }),
     ("lost packets to the remote", |[out, _]| out.lost()),
     ("lost packets to the head", |[_, back]| back.lost()),
     ("packets delivered twice", |reports| {
         reports.iter().map(|report| report.delivered_twice).sum()
     }),
-    ("longest gap µs", |reports| worse(reports, gap_us)),
-    ("longest gap µs to the remote", |[out, _]| gap_us(out)),
-    ("longest gap µs to the head", |[_, back]| gap_us(back)),
+    ("longest gap, µs", |reports| worse(reports, gap_us)),
+    ("longest gap to the remote, µs", |[out, _]| gap_us(out)),
+    ("longest gap to the head, µs", |[_, back]| gap_us(back)),
 ];
 
 /// Those that the run has, in their order.
@@ -70,7 +72,8 @@ pub(crate) fn notes(outcomes: &[Outcome], effort: Effort) -> Vec<String> {
         format!(
             "`faults`: lost packets and the longest gap are those of the worse direction, and then of each; the packets sent, and \
              those delivered twice, are of both directions together. A gap is the time between two new packets at the \
-             receiver, who gets one each millisecond when all is well: the rows of \"{}\" say what the machine adds by itself.",
+             receiver, who gets one each millisecond when all is well, or from the last new packet to the end of the sending: the \
+             rows of \"{}\" say what the machine adds by itself.",
             Fault::Nothing.name()
         ),
         format!(
@@ -79,14 +82,13 @@ pub(crate) fn notes(outcomes: &[Outcome], effort: Effort) -> Vec<String> {
              the emulator, in frames.",
             WATCH_INTERVAL.as_millis()
         ),
-        "What a set pays for its quicker link is a gap as long as the slower one's delay is greater, once. What had waited in a \
-         stalled link comes in one burst at its end, and the appliance's ring for the port holds only part of it \
-         (`device-receive-missed` in `status`): so a plain session loses packets even in a stall that it outlives."
+        "When a set loses its quicker link, nothing new arrives for as long as the slower link's delay is greater: one gap for each \
+         loss of the link. What had waited in a stalled link comes in one burst at its end, and the appliance's ring for the port \
+         holds only part of it (`device-receive-missed` in `status`): so a plain session loses packets even in a stall that it outlives."
             .to_owned(),
         lengths(effort),
     ];
     notes.extend(restarts(outcomes));
-    notes.push(own_faults(outcomes));
     notes
 }
 
@@ -126,24 +128,10 @@ fn restarts(outcomes: &[Outcome]) -> Option<String> {
         format!(
             "A restart is SIGKILL, {} ms of darkness, and the start of a new process. From the kill until that answered \
              `hal2tp status`: {}. What is sent meanwhile, and until a first link is up again, no way can deliver; it is counted as \
-             lost in all of them. A restarted head is found out by the remote's `lcp-timeout`. A restarted remote dials at once; before a set changes \
-             over to the new process, the head asks the links of the one before whether they live, for a second: so much later than \
-             the plain sessions it is back.",
+             lost in all of them. A restarted head is found out by the remote's `lcp-timeout`. A restarted remote dials at once, \
+             from the addresses that it had: the head lets it in without asking the links of the one before.",
             POWER_OFF.as_millis(),
             times.join("; ")
         )
     })
-}
-
-fn own_faults(outcomes: &[Outcome]) -> String {
-    let total = |of: fn(&FlowReport) -> u64| -> u64 {
-        outcomes.iter().flat_map(Outcome::all_reports).map(of).sum()
-    };
-    format!(
-        "The hosts' own part in `faults`: {} packets dropped by the receivers' sockets, {} attempts to send that a kernel \
-         refused (and that were repeated), {} packets damaged or foreign.",
-        total(|report| report.receiver_drops),
-        total(|report| report.send_errors),
-        total(|report| report.foreign)
-    )
 }
