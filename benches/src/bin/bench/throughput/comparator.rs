@@ -37,7 +37,7 @@ pub(super) struct Place<'a> {
     pub(super) wire: Wire,
     /// One forwarding core on each; all of them poll.
     pub(super) cpus: &'a [u32],
-    /// Each frame is forwarded twice, with a wire of its own kind in between, as by a pair of appliances.
+    /// Each frame is forwarded twice, with a memif in between, as by a pair of appliances.
     pub(super) is_pair: bool,
     pub(super) hugepages: bool,
 }
@@ -59,8 +59,8 @@ impl Comparator {
         let mut vdevs = vec![end(0)];
         if place.is_pair {
             let between = place.folder.join("comparator-between.sock");
-            vdevs.push(place.wire.waiting(2, &between, ADDRESSES[0]));
-            vdevs.push(place.wire.calling(3, &between, ADDRESSES[1]));
+            vdevs.push(Wire::Memif.waiting(2, &between, ADDRESSES[0]));
+            vdevs.push(Wire::Memif.calling(3, &between, ADDRESSES[1]));
         }
         vdevs.push(end(1));
         // The first lcore only reads commands.

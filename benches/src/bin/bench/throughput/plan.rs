@@ -110,10 +110,12 @@ pub(super) fn setups(effort: Effort, [tester, tested]: [u32; 2]) -> Vec<Setup> {
     let least = [Octets(64)];
     let of_main = effort.pick(&least[..], &few[..], &all[..]);
     let of_vhost = effort.pick(&[][..], &least[..], &few[..]);
+    let of_vhost_pair = effort.pick(&[][..], &[][..], &few[..]);
     let mut setups = vec![
         setup(Shape::Alone, Wire::Memif, of_main),
         setup(Shape::Pair, Wire::Memif, of_main),
         setup(Shape::Alone, Wire::Vhost, of_vhost),
+        setup(Shape::Pair, Wire::Vhost, of_vhost_pair),
     ];
     setups.retain(|setup| !setup.traffic.is_empty());
     for setup in &mut setups {

@@ -18,7 +18,7 @@ const TABLES: [(&str, &str); 4] = [
     ("vhost", "One appliance, vhost-user and virtio-user"),
     (
         "vhost-pair",
-        "A pair of appliances, vhost-user and virtio-user",
+        "A pair of appliances, vhost-user and virtio-user towards the tester, net_memif between the two",
     ),
 ];
 const PICTURE: &str = "throughput.svg";
