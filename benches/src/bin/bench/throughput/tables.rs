@@ -7,8 +7,8 @@ use benches::report::{Cell, Column, Picture, Section, Table};
 use crate::run::Run;
 
 use super::{
-    BEHIND_TOLERANCE, Findings, Found, LAST_TRIALS, LOSS_TOLERANCE, NAME, OWN_TURN, Pains, Point,
-    SETS_THAT_HIDE_LOSS, SHARED_TURN,
+    BEHIND_TOLERANCE, Findings, Found, LOSS_TOLERANCE, NAME, Pains, Point, SETS_THAT_HIDE_LOSS,
+    SLOWER,
 };
 
 /// Tables in their order: names and titles.
@@ -61,13 +61,8 @@ fn introduction(cpus: [u32; 2], pains: Pains) -> String {
         1 => "once".to_owned(),
         _ => format!("in turns in {rounds} rounds"),
     };
-    // Of the trials after the first last one.
-    let slower: Vec<String> = (0..LAST_TRIALS - 1)
-        .map(|attempts| format!("{:.0}", super::slower(attempts) * 100.0))
-        .collect();
-    let slower = slower.join(" and then another ");
     let came_percent = (1.0 - BEHIND_TOLERANCE) * 100.0;
-    let [turn, shared_turn] = [OWN_TURN, SHARED_TURN].map(|it| it.as_millis());
+    let slower_percent = SLOWER * 100.0;
     let together = if tester == tested {
         "This machine has one CPU: everything shares it, and rates are what is left."
     } else {
@@ -88,8 +83,8 @@ fn introduction(cpus: [u32; 2], pains: Pains) -> String {
          A source is slowed down by an eBPF program that testpmd runs for each frame; the rate is measured in each trial: what came out, a second. \
          A trial lasts {trial} ms, the last one of a search, from which the figures are, three times as long. It passes when at most \
          {LOSS_TOLERANCE:e} of the frames were lost or found no room in the source's ring, and when at least {came_percent:.0} % as many came out a second \
-         as went in, for rings hide thousands of frames for a while; what comes up to {turn} ms later at the end than at the beginning passes too, where workers share a CPU in turns up to {shared_turn} ms. \
-         A last trial that fails is made again {slower} % slower. A virtual machine is stopped by its host now \
+         as went in, for rings hide thousands of frames for a while. \
+         A last trial that fails is made again {slower_percent:.0} % slower, five times at most. A virtual machine is stopped by its host now \
          and then for longer than any ring is deep; so a trial that fails by less than a quarter is made once more before it counts."
     )
 }
