@@ -9,6 +9,7 @@ mod again;
 mod bed;
 mod cycles;
 mod duplicate;
+mod headline;
 mod latency;
 mod peers;
 mod resilience;
@@ -46,6 +47,9 @@ struct Arguments {
     /// Folder for report.md, report.json and the pictures
     #[arg(long, default_value = "target/bench-report")]
     output: PathBuf,
+    /// Put the report into benches/report below the current directory, and its headline into README.md
+    #[arg(long, conflicts_with_all = ["output", "quick", "only"])]
+    write: bool,
     /// Fewer points and rounds, in 3 minutes on two cores
     #[arg(long)]
     quick: bool,
@@ -98,7 +102,11 @@ fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         return Err(format!("no section {name:?}; there are: {}", known.join(", ")).into());
     }
     let earlier = arguments.against.as_deref().map(Report::read).transpose()?;
-    let output = arguments.output.clone();
+    let output = if arguments.write {
+        PathBuf::from(headline::FOLDER)
+    } else {
+        arguments.output.clone()
+    };
     std::fs::create_dir_all(&output)?;
     let effort = match (arguments.smoke, arguments.quick) {
         (true, _) => Effort::Smoke,
@@ -123,7 +131,11 @@ fn carry_out(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     report.write(&output)?;
     println!("{}", output.join("report.md").display());
-    measured
+    measured?;
+    if arguments.write {
+        headline::write(Path::new("."), &report)?;
+    }
+    Ok(())
 }
 
 /// The sections, or those of them that are wanted. An error ends it and leaves what was measured before.
