@@ -44,7 +44,7 @@ const LAST_TRIALS: u32 = 6;
 const SLOWER: f64 = 0.04;
 const SET_UP_LIMIT: Duration = Duration::from_secs(60);
 /// Besides the appliances: the tester and testpmd in their place.
-const TESTPMDS_MIB: u64 = 320;
+const TESTPMDS_MIB: u64 = 448;
 /// Above that it takes an appliance long to say how it is.
 const MOST_SETS_FOR_STATUS: usize = 100;
 /// From so many on, what hal2tp sends by itself is more than what may be lost.

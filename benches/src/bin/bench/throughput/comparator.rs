@@ -7,7 +7,7 @@ use benches::testpmd::{Settings, Testpmd};
 
 use crate::bed::Wire;
 
-const MEMORY_MIB: u32 = 64;
+const MEMORY_MIB: u32 = 128;
 const BUFFERS: u32 = 16_384;
 
 /// What it does to a frame.

@@ -17,7 +17,7 @@ use super::search::Trial;
 
 /// Of all sizes together: each queue of a file's port holds its frames twice.
 const BUFFERS: u32 = 65_536;
-const MEMORY_MIB: u32 = 224;
+const MEMORY_MIB: u32 = 320;
 /// For what comes back: ports that free it.
 const SINKS: usize = 4;
 const LINKS_LIMIT: Duration = Duration::from_secs(20);
