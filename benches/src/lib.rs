@@ -8,7 +8,7 @@
 //! - [`traffic`], [`transfer`], [`ping`], [`iperf`]: what the LAN hosts send each other, and what arrived; [`snmp`]: what
 //!   their kernels counted.
 //! - [`junk`], [`flood`]: what strangers send, and how much of it they get answered.
-//! - [`line`]: an appliance and its peers at two ends of one veth; [`usage`]: what memory and CPU time a process takes;
+//! - [`mod@line`]: an appliance and its peers at two ends of one veth; [`usage`]: what memory and CPU time a process takes;
 //!   [`scale`]: what programs print that measure an appliance with thousands of peers.
 //! - [`figure`], [`histogram`], [`plot`], [`report`], [`marks`]: what was measured, in numbers, pictures and documents;
 //!   [`machine`]: on what.
