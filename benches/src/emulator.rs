@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::netns::Namespace;
+use crate::usage::CpuTime;
 use crate::wan::Stats;
 use wan_model::impairment::Impairments;
 
@@ -124,12 +125,7 @@ impl Emulator {
 
     /// Processor time used so far, user and system.
     pub fn cpu_time(&self) -> io::Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // Fields 14 and 15, counted behind the name, which may hold blanks; in ticks of 10 ms.
-        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-        let ticks = fields.split_whitespace().skip(11).take(2);
-        let ticks: u64 = ticks.filter_map(|field| field.parse::<u64>().ok()).sum();
-        Ok(Duration::from_millis(10 * ticks))
+        Ok(CpuTime::of(self.child.id())?.all)
     }
 
     /// Ends it as a power failure would.

@@ -1,4 +1,4 @@
-//! A figure that was measured several times.
+//! A figure that was measured several times, and counts as people read them.
 
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,20 @@ impl Figure {
     }
 }
 
+/// `1 234 567`.
+#[must_use]
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +75,17 @@ mod tests {
         let text = |values: &[f64]| Figure::new(values).text();
         assert_eq!(text(&[12.34, 11.0, 14.0]), "12.3 (11.0-14.0)");
         assert_eq!(text(&[99.5, 90.4, 130.0]), "99.5 (90-130)");
+    }
+
+    #[test]
+    fn counts_are_grouped() {
+        for (count, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1 000"),
+            (1_234_567, "1 234 567"),
+        ] {
+            assert_eq!(grouped(count), text);
+        }
     }
 }

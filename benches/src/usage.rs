@@ -1,7 +1,7 @@
 //! What a running process takes of the machine, as the kernel counts it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -59,17 +59,11 @@ impl CpuTime {
         let mut time = Self::default();
         for task in std::fs::read_dir(&tasks)? {
             let task = task?.file_name();
-            let file = tasks.join(&task).join("schedstat");
-            let schedstat = match std::fs::read_to_string(&file) {
+            let spent = match spent_by(&tasks.join(&task)) {
                 // A thread that has just ended.
                 Err(_) if !tasks.join(&task).exists() => continue,
-                read => read?,
+                spent => spent?,
             };
-            let first = schedstat.split_whitespace().next();
-            let nanoseconds = first.and_then(|first| first.parse().ok());
-            let nanoseconds = nanoseconds
-                .ok_or_else(|| io::Error::other(format!("{}: {schedstat:?}", file.display())))?;
-            let spent = Duration::from_nanos(nanoseconds);
             time.all += spent;
             if *task == *pid.to_string() {
                 time.control = spent;
@@ -86,6 +80,24 @@ impl CpuTime {
             control: self.control.saturating_sub(earlier.control),
         }
     }
+}
+
+/// CPU time of one thread of a process.
+///
+/// # Errors
+/// As [`CpuTime::of`].
+pub fn thread_cpu_time(pid: u32, thread: u32) -> io::Result<Duration> {
+    spent_by(Path::new(&format!("/proc/{pid}/task/{thread}")))
+}
+
+fn spent_by(task: &Path) -> io::Result<Duration> {
+    let file = task.join("schedstat");
+    let schedstat = std::fs::read_to_string(&file)?;
+    let first = schedstat.split_whitespace().next();
+    let nanoseconds = first.and_then(|first| first.parse().ok());
+    nanoseconds
+        .map(Duration::from_nanos)
+        .ok_or_else(|| io::Error::other(format!("{}: {schedstat:?}", file.display())))
 }
 
 #[cfg(test)]

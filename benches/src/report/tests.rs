@@ -91,15 +91,3 @@ fn what_json_cannot_hold_is_not_told() {
     let mut table = Table::new("a", "A", "rows", vec![Column::new("Mpps", 2)]);
     table.push("one", vec![Cell::Figure(Figure::new(&[1.0, f64::NAN]))]);
 }
-
-#[test]
-fn counts_are_grouped() {
-    for (count, text) in [
-        (0, "0"),
-        (999, "999"),
-        (1000, "1 000"),
-        (1_234_567, "1 234 567"),
-    ] {
-        assert_eq!(grouped(count), text);
-    }
-}

@@ -4,6 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use benches::emulator::Direction;
+use benches::figure::grouped;
 use benches::lab::{Lab, Site};
 use benches::ping::{Ping, PingReport};
 use benches::traffic::{Flow, FlowConfig, FlowReport};
@@ -11,7 +12,7 @@ use benches::transfer::{Transfer, TransferConfig, TransferReport};
 
 use crate::interrupt::Interrupt;
 use crate::ledger::Ledger;
-use crate::screen::{Cell, Look, Screen, millis, percent, thousands};
+use crate::screen::{Cell, Look, Screen, millis, percent};
 use crate::{SET_UP_LIMIT, way};
 
 /// Why the demonstration ended before its end.
@@ -127,7 +128,7 @@ impl<'a> Stage<'a> {
     pub(crate) fn links_die(&mut self) -> Result<bool, Failure> {
         self.screen.title("Act 1: links die while traffic flows");
         let mut traffic = Traffic::start(&self.lab, self.packets_per_s, true)?;
-        let rate = thousands(self.packets_per_s.into());
+        let rate = grouped(self.packets_per_s.into());
         self.screen.event(&format!(
             "UDP {rate} packets/s of 200 octets each way, one TCP transfer, ping"
         ));
@@ -400,7 +401,7 @@ impl<'a> Stage<'a> {
             row.push(Cell::plain(format!("{:.3} %", 100.0 * product)));
             let left = format!("{:.3} %", 100.0 * flow.loss());
             row.push(Cell(left, Look::Good));
-            row.push(Cell::plain(format!("{} packets", thousands(flow.lost()))));
+            row.push(Cell::plain(format!("{} packets", grouped(flow.lost()))));
             rows.push(row);
         }
         Ok(rows)
@@ -526,9 +527,9 @@ impl Traffic {
             text += &format!(
                 "{} {}, lost {}, twice {} | ",
                 way(site),
-                thousands(settled),
-                thousands(flow.lost_below(settled)),
-                thousands(flow.delivered_twice())
+                grouped(settled),
+                grouped(flow.lost_below(settled)),
+                grouped(flow.delivered_twice())
             );
         }
         screen.progress(text.trim_end_matches(" | "));

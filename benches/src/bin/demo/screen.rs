@@ -3,6 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use benches::figure::grouped;
+
 /// Where everything is said.
 pub(crate) struct Screen {
     started: Instant,
@@ -40,11 +42,11 @@ impl Cell {
     /// A number that should be 0.
     pub(crate) fn fault(count: u64) -> Self {
         let look = if count == 0 { Look::Good } else { Look::Bad };
-        Self(thousands(count), look)
+        Self(grouped(count), look)
     }
 
     pub(crate) fn count(count: u64) -> Self {
-        Self::plain(thousands(count))
+        Self::plain(grouped(count))
     }
 }
 
@@ -143,19 +145,6 @@ impl Screen {
         };
         format!("\x1b[{code}m{text}\x1b[0m")
     }
-}
-
-/// `1234567` as `1 234 567`.
-pub(crate) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 pub(crate) fn millis(time: Duration) -> String {

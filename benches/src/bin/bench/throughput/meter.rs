@@ -1,10 +1,11 @@
 //! What a packet costs whatever is measured, in TSC cycles of a CPU.
 
 use std::error::Error;
-use std::fs;
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use benches::usage::thread_cpu_time;
 
 use super::comparator::Comparator;
 
@@ -61,12 +62,8 @@ impl Meter<'_> {
 /// For which threads were on a CPU, as Linux accounts for it.
 fn cpu_time_ns(threads: &[[u32; 2]]) -> io::Result<u64> {
     let mut sum = 0;
-    for [process, thread] in threads {
-        let text = fs::read_to_string(format!("/proc/{process}/task/{thread}/schedstat"))?;
-        let number = text.split_whitespace().next();
-        sum += number
-            .and_then(|number| number.parse::<u64>().ok())
-            .ok_or_else(|| io::Error::other(format!("schedstat: {text:?}")))?;
+    for &[process, thread] in threads {
+        sum += thread_cpu_time(process, thread)?.as_nanos() as u64;
     }
     Ok(sum)
 }
