@@ -127,12 +127,17 @@ fn value_or_none(value: Option<f64>) -> Cell {
     value.map_or_else(|| Cell::Text(NONE.to_owned()), Cell::Value)
 }
 
-/// All ratios that the earlier run has as numbers, of sections that were run now too.
+/// All ratios that the earlier run has as numbers, of sections that were run now too. A run of less effort need not have
+/// every row.
 fn pairs<'a>(earlier: &'a Report, now: &'a Report) -> Vec<Pair<'a>> {
     let was_run = |name: &str| now.sections.iter().any(|section| section.name == name);
+    let has_all = earlier.effort == now.effort;
     let figures = earlier.figures().into_iter();
     let ratios = figures.filter(|figure| {
-        figure.column.is_ratio && figure.cell.number().is_some() && was_run(figure.name.section)
+        figure.column.is_ratio
+            && figure.cell.number().is_some()
+            && was_run(figure.name.section)
+            && (has_all || now.cell(figure.name).is_some())
     });
     ratios
         .map(|figure| Pair {
@@ -231,5 +236,15 @@ mod tests {
 
         now.sections.clear();
         assert!(outside(&earlier, &now).is_empty(), "it was not run now");
+    }
+
+    #[test]
+    fn what_a_run_of_less_effort_leaves_out_is_not_missed() {
+        let earlier = report(&[0.5], 1.0);
+        let mut now = report(&[0.5], 1.0);
+        now.sections[0].tables[0].rows.clear();
+        assert_eq!(outside(&earlier, &now).len(), 2);
+        now.effort = "quick".to_owned();
+        assert!(outside(&earlier, &now).is_empty());
     }
 }
