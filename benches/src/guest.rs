@@ -9,7 +9,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::netns::Namespace;
 use crate::process::Process;
@@ -19,6 +19,8 @@ const INIT: &str = include_str!("guest/init");
 const BOOT_LIMIT: Duration = Duration::from_secs(30);
 const OFF_LIMIT: Duration = Duration::from_secs(5);
 const COMMAND_LIMIT: Duration = Duration::from_secs(20);
+/// Under load a guest now and then misses that there is something to read, until more comes.
+const WAKE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Arguments: the directory, and the command. The shell stays, as the first process, with which all others end.
 const LOCK_IN: &str = r#"
@@ -153,6 +155,12 @@ impl Guest {
         Ok(())
     }
 
+    fn wake(&mut self) -> io::Result<()> {
+        let input = self.process.input();
+        let input = input.ok_or(io::ErrorKind::BrokenPipe)?;
+        writeln!(input)
+    }
+
     fn wait_for_result(&mut self, limit: Duration) -> io::Result<bool> {
         let number = format!("guest: {} ", self.commands);
         // The console brings a line octet by octet: its end shows that the result is whole.
@@ -161,9 +169,20 @@ impl Guest {
             let (result, _) = result.split_once('\n')?;
             Some(result.trim() == "0")
         };
-        self.process
-            .wait_for(limit, |output| result(output).is_some())?;
-        Ok(result(&self.process.output()) == Some(true))
+        let deadline = Instant::now() + limit;
+        loop {
+            let waited = self
+                .process
+                .wait_for(WAKE_INTERVAL, |output| result(output).is_some());
+            match waited {
+                Ok(()) => return Ok(result(&self.process.output()) == Some(true)),
+                Err(problem) if Instant::now() > deadline || self.wake().is_err() => {
+                    let text = format!("no result within {limit:?}, or ended; {problem}");
+                    return Err(io::Error::other(text));
+                }
+                Err(_) => {}
+            }
+        }
     }
 }
 
