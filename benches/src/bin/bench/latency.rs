@@ -214,7 +214,7 @@ impl Extent {
                 vec![Pacing::Singles, Pacing::Bursts],
             ),
             loads_percent: effort.pick(vec![10], vec![10, 50, 90], vec![10, 50, 90]),
-            rounds: effort.pick(1, 2, 3),
+            rounds: effort.pick(1, 1, 3),
             pieces: effort.pick(1, 5, 8),
             // So short that most are over before anything disturbs them.
             milliseconds: 50,

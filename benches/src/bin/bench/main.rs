@@ -50,7 +50,7 @@ struct Arguments {
     /// Put the report into benches/report below the current directory, and its headline into README.md
     #[arg(long, conflicts_with_all = ["output", "quick", "only"])]
     write: bool,
-    /// Fewer points and rounds, in 3 to 4 minutes on two cores
+    /// Fewer points and rounds, in 3 minutes on two cores
     #[arg(long)]
     quick: bool,
     /// One point of everything, to see that it works; the figures are no good

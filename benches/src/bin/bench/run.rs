@@ -13,7 +13,7 @@ use serde::Deserialize;
 pub(crate) enum Effort {
     /// One point of everything, in seconds: whether it works at all.
     Smoke,
-    /// The most telling points: all sections in 3 to 4 minutes.
+    /// The most telling points: all sections in 3 minutes.
     Quick,
     /// What is published.
     Full,

@@ -9,6 +9,8 @@ use crate::bed::Wire;
 
 const MEMORY_MIB: u32 = 128;
 const BUFFERS: u32 = 16_384;
+/// As many as hal2tp asks for. Of memif's rings the wires say how many.
+const DESCRIPTORS: u16 = 1024;
 
 /// What it does to a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +83,8 @@ impl Comparator {
                 format!("--nb-cores={cores}"),
                 format!("--rxq={cores}"),
                 format!("--txq={cores}"),
+                format!("--rxd={DESCRIPTORS}"),
+                format!("--txd={DESCRIPTORS}"),
             ],
         })?;
         Ok(Self {

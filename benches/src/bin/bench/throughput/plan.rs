@@ -108,12 +108,13 @@ pub(super) fn setups(effort: Effort, [tester, tested]: [u32; 2]) -> Vec<Setup> {
     let few = [Octets(64), Octets(1400), Imix];
     let ends = [Octets(64), Octets(1400)];
     let least = [Octets(64)];
-    let of_main = effort.pick(&least[..], &few[..], &all[..]);
+    let of_alone = effort.pick(&least[..], &ends[..], &all[..]);
+    let of_pair = effort.pick(&least[..], &least[..], &all[..]);
     let of_vhost = effort.pick(&[][..], &least[..], &few[..]);
     let of_vhost_pair = effort.pick(&[][..], &[][..], &few[..]);
     let mut setups = vec![
-        setup(Shape::Alone, Wire::Memif, of_main),
-        setup(Shape::Pair, Wire::Memif, of_main),
+        setup(Shape::Alone, Wire::Memif, of_alone),
+        setup(Shape::Pair, Wire::Memif, of_pair),
         setup(Shape::Alone, Wire::Vhost, of_vhost),
         setup(Shape::Pair, Wire::Vhost, of_vhost_pair),
     ];

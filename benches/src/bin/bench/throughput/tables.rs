@@ -7,8 +7,8 @@ use benches::report::{Cell, Column, Picture, Section, Table};
 use crate::run::Run;
 
 use super::{
-    BEHIND_TOLERANCE, Findings, Found, LOSS_TOLERANCE, NAME, Pains, Point, SETS_THAT_HIDE_LOSS,
-    SLOWER,
+    ATTEMPTS, BEHIND_TOLERANCE, Findings, Found, LAST_ATTEMPTS, LAST_TRIAL, LAST_TRIALS,
+    LOSS_TOLERANCE, NAME, Pains, Point, SETS_THAT_HIDE_LOSS, SLOWER,
 };
 
 /// Tables in their order: names and titles.
@@ -59,7 +59,7 @@ fn introduction(cpus: [u32; 2], pains: Pains) -> String {
     let trial = trial.as_millis();
     let repeats = match rounds {
         1 => "once".to_owned(),
-        _ => format!("in turns in {rounds} rounds"),
+        _ => format!("in turns in {rounds} rounds, for each of which everything is started anew"),
     };
     let came_percent = (1.0 - BEHIND_TOLERANCE) * 100.0;
     let slower_percent = SLOWER * 100.0;
@@ -81,11 +81,12 @@ fn introduction(cpus: [u32; 2], pains: Pains) -> String {
          twice (by a wire of its own). Rates are of frames into the LAN; frames are counted from the Ethernet header on \
          without checksum. IMIX is 7 frames of 64, 4 of 594 and 1 of 1400 octets.\n\n\
          A source is slowed down by an eBPF program that testpmd runs for each frame; the rate is measured in each trial: what came out, a second. \
-         A trial lasts {trial} ms, the last one of a search, from which the figures are, three times as long. It passes when at most \
+         A trial lasts {trial} ms, the last one of a search, from which the figures are, {LAST_TRIAL} times as long. It passes when at most \
          {LOSS_TOLERANCE:e} of the frames were lost or found no room in the source's ring, and when at least {came_percent:.0} % as many came out a second \
          as went in, for rings hide thousands of frames for a while. \
-         A last trial that fails is made again {slower_percent:.0} % slower, five times at most. A virtual machine is stopped by its host now \
-         and then for longer than any ring is deep; so a trial that fails by less than a quarter is made once more before it counts."
+         After a last trial that failed comes one that is {slower_percent:.0} % slower, then twice that, {LAST_TRIALS} at most. A virtual machine is stopped by its \
+         host now and then for longer than any ring is deep; so a trial that fails by less than a quarter is made again before it counts: {ATTEMPTS} \
+         times in all, the last one, which lasts longer, {LAST_ATTEMPTS} times. The same goes for testpmd."
     )
 }
 
