@@ -59,7 +59,7 @@ pub(crate) fn section(earlier: &Report, now: &Report) -> Section {
         introduction: format!(
             "The ratios of an earlier run ({}, hal2tp {}, effort {}, {}) beside those of this one (effort {}), of the sections that both have. Within the \
              spread are ratios whose least-most overlap; one without a spread of its own may be {:.0} % off. What was a number then and is none now, \
-             or is gone, is outside.",
+             or is gone, is outside. Two runs of the very same thing, of three rounds each, have one ratio in ten apart by chance.",
             earlier.machine.date,
             earlier.machine.commit,
             earlier.effort,
