@@ -35,4 +35,5 @@ pub use config::{Config, Device, Encapsulation, HugePages, LogicalPortSpec, Poll
 pub use frame::Frame;
 pub use handle::{Dataplane, DeviceCounters, PortInfo};
 pub use logical_port::LogicalPortProblem;
+pub use port::DESCRIPTORS;
 pub use start::StartError;

@@ -15,7 +15,8 @@ use crate::worker::MAX_FRAGMENTS;
 
 /// Data room of a device with ordinary frames, octets.
 const ORDINARY_ROOM: u16 = 2048 + HEADROOM_OCTETS;
-const DESCRIPTORS: u16 = 1024;
+/// Of each ring, asked for of every device; one that has fewer gives those.
+pub const DESCRIPTORS: u16 = 1024;
 /// Frames that a queue pair may have under way besides descriptors: its TX ring.
 const FRAMES_PER_QUEUE: u32 = 1024;
 /// Of an mbuf besides its data room, octets: its header, the pool's, alignment.

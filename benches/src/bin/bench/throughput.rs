@@ -15,7 +15,7 @@ use crate::run::{Effort, Run};
 use comparator::{Comparator, Mode, Place};
 use meter::Meter;
 use plan::{Setup, Traffic};
-use search::{Limits, Start, Trial};
+use search::{Limits, Start};
 use tester::{Parts, Tester, Way};
 
 mod comparator;
@@ -36,15 +36,15 @@ const LIMITS: Limits = Limits {
     behind: BEHIND_TOLERANCE,
 };
 /// What a trial that the host disturbed loses, or is behind, is no more than that: it is made again.
-const REPEATABLE_LOSS: f64 = 0.25;
+const REPEATABLE: Limits = Limits {
+    loss: 0.25,
+    behind: 0.25,
+};
 /// A trial is made so often at most.
 const ATTEMPTS: usize = 2;
 /// The last trial of a search is so many times as long as the others, and disturbed as much more often.
 const LAST_TRIAL: u32 = 2;
 const LAST_ATTEMPTS: usize = 6;
-/// How often the last trial is made at most, each time slower by this share of the rate, which doubles.
-const LAST_TRIALS: u32 = 5;
-const SLOWER: f64 = 0.04;
 const SET_UP_LIMIT: Duration = Duration::from_secs(60);
 /// Besides the appliances: the tester and testpmd in their place.
 const TESTPMDS_MIB: u64 = 448;
@@ -80,20 +80,20 @@ struct Point {
     lost_at_half: Vec<f64>,
 }
 
-impl Setup {
-    /// Its rows, of which nothing is known yet.
-    fn points(&self) -> impl Iterator<Item = Point> {
-        self.traffic.iter().map(|&traffic| Point {
-            table: self.table(),
-            row: self.row(traffic),
+impl Point {
+    /// Of which nothing is known yet.
+    fn new(setup: &Setup, traffic: Traffic) -> Self {
+        Self {
+            table: setup.table(),
+            row: setup.row(traffic),
             traffic,
-            hides_loss: self.plan.sets >= SETS_THAT_HIDE_LOSS,
+            hides_loss: setup.plan.sets >= SETS_THAT_HIDE_LOSS,
             appliance: Vec::new(),
             five_tuple_swap: Vec::new(),
             mac: Vec::new(),
             source: Vec::new(),
             lost_at_half: Vec::new(),
-        })
+        }
     }
 }
 
@@ -137,7 +137,10 @@ fn on_cpus(run: &Run, cpus: [u32; 2]) -> Result<Section, Box<dyn Error>> {
     let setups: Vec<Setup> = setups
         .map(|setup| with_hugepages(setup, &mut findings.notes))
         .collect();
-    findings.points = setups.iter().flat_map(Setup::points).collect();
+    for setup in &setups {
+        let points = setup.traffic.iter().map(|it| Point::new(setup, *it));
+        findings.points.extend(points);
+    }
     // What a round differs in from the one before, another run does too: so each has beds of its own.
     for round in 1..=pains.rounds {
         let mut points = findings.points.iter_mut();
@@ -481,51 +484,27 @@ fn search(
         step_ns: tester.step_ns(),
         limits: LIMITS,
     };
-    let passed = search::quickest(start, |pace| {
-        attempt(tester, &mut meter, ATTEMPTS, pains.trial, pace)
-    })?;
+    let mut attempts = |attempts, time, pace| {
+        search::repeated(LIMITS, REPEATABLE, attempts, || {
+            meter.reset()?;
+            tester.trial(pace, time, || meter.at_valve())
+        })
+    };
+    let passed = search::quickest(start, |pace| attempts(ATTEMPTS, pains.trial, pace))?;
     let Some(passed) = passed else {
         return Ok(None);
     };
-    let mut pace = passed.pace;
     let time = pains.trial * LAST_TRIAL;
-    for failures in 0..LAST_TRIALS {
-        let trial = attempt(tester, &mut meter, LAST_ATTEMPTS, time, pace)?;
-        if trial.passes(LIMITS) {
-            return Ok(Some(Found {
-                pps: trial.delivered_pps,
-                // A trial that passes had frames, and testpmd something to say of them.
-                cycles: meter.cycles_per_frame(trial.offered - trial.refused)?,
-                loss: trial.loss(),
-                is_all_of_source: pace == 0,
-                pace,
-            }));
-        }
-        let share = SLOWER * f64::from(1 << failures);
-        pace += (share * 1e9 / passed.offered_pps / start.step_ns).ceil() as u32;
-    }
-    Ok(None)
-}
-
-/// A trial. One that failed by a little is made again.
-fn attempt(
-    tester: &mut Tester,
-    meter: &mut Meter<'_>,
-    attempts: usize,
-    time: Duration,
-    pace: u32,
-) -> Result<Trial, Box<dyn Error>> {
-    let repeatable = Limits {
-        loss: REPEATABLE_LOSS,
-        behind: REPEATABLE_LOSS,
+    let last = search::confirmed(start, passed, |pace| attempts(LAST_ATTEMPTS, time, pace))?;
+    let Some(last) = last else {
+        return Ok(None);
     };
-    let mut made = Trial::default();
-    for _ in 0..attempts {
-        meter.reset()?;
-        made = tester.trial(pace, time, || meter.at_valve())?;
-        if made.passes(LIMITS) || !made.passes(repeatable) {
-            break;
-        }
-    }
-    Ok(made)
+    Ok(Some(Found {
+        pps: last.delivered_pps,
+        // A trial that passes had frames, and testpmd something to say of them; it is the last that was made.
+        cycles: meter.cycles_per_frame(last.offered - last.refused)?,
+        loss: last.loss(),
+        is_all_of_source: last.pace == 0,
+        pace: last.pace,
+    }))
 }

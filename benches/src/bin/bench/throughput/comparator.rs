@@ -4,13 +4,12 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use benches::testpmd::{Settings, Testpmd};
+use dataplane::DESCRIPTORS;
 
 use crate::bed::Wire;
 
 const MEMORY_MIB: u32 = 128;
 const BUFFERS: u32 = 16_384;
-/// As many as hal2tp asks for. Of memif's rings the wires say how many.
-const DESCRIPTORS: u16 = 1024;
 
 /// What it does to a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +82,7 @@ impl Comparator {
                 format!("--nb-cores={cores}"),
                 format!("--rxq={cores}"),
                 format!("--txq={cores}"),
+                // As hal2tp does. Of memif's rings the wires say how long they are.
                 format!("--rxd={DESCRIPTORS}"),
                 format!("--txd={DESCRIPTORS}"),
             ],

@@ -14,6 +14,10 @@ const MOST_DOUBLINGS: u32 = 4;
 /// Of what came out at a rate that failed, what ought to pass.
 const BELOW_LIMIT: f64 = 0.98;
 
+/// How often the last trial is made at most, each time slower by this share of the rate, which doubles.
+pub(super) const LAST_TRIALS: u32 = 5;
+pub(super) const SLOWER: f64 = 0.04;
+
 /// What was offered for a while, and what became of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Trial {
@@ -103,6 +107,42 @@ pub(super) fn quickest<E>(
         pace = next;
     }
     Ok(bracket.passed)
+}
+
+/// The last trial at the pace that was found, or at a slower one when it fails.
+pub(super) fn confirmed<E>(
+    start: Start,
+    found: Trial,
+    mut trial: impl FnMut(u32) -> Result<Trial, E>,
+) -> Result<Option<Trial>, E> {
+    let mut pace = found.pace;
+    for failures in 0..LAST_TRIALS {
+        let made = trial(pace)?;
+        if made.passes(start.limits) {
+            return Ok(Some(made));
+        }
+        let share = SLOWER * f64::from(1 << failures);
+        pace += (share * 1e9 / found.offered_pps / start.step_ns).ceil() as u32;
+    }
+    Ok(None)
+}
+
+/// A trial that passes, or the last that was made. One that failed by little, which something else than the rate may
+/// have done, is made again.
+pub(super) fn repeated<E>(
+    limits: Limits,
+    repeatable: Limits,
+    attempts: usize,
+    mut trial: impl FnMut() -> Result<Trial, E>,
+) -> Result<Trial, E> {
+    let mut made = trial()?;
+    for _ in 1..attempts {
+        if made.passes(limits) || !made.passes(repeatable) {
+            break;
+        }
+        made = trial()?;
+    }
+    Ok(made)
 }
 
 impl Bracket {
@@ -256,6 +296,59 @@ mod tests {
             })
         };
         assert_eq!(quickest(START, lossy), Ok(None));
+    }
+
+    #[test]
+    fn what_is_not_confirmed_is_tried_slower_in_growing_steps() {
+        let found = device(100, 20e6);
+        let confirm = |limit_pps: f64| {
+            let mut frame_ns = Vec::new();
+            let last = confirmed(START, found, |pace| {
+                let trial = device(pace, limit_pps);
+                frame_ns.push(1e9 / trial.offered_pps);
+                Ok::<_, ()>(trial)
+            });
+            (last.unwrap(), frame_ns)
+        };
+        let (last, frame_ns) = confirm(20e6);
+        assert_eq!((last, frame_ns.len()), (Some(found), 1));
+
+        let limit_pps = 0.8 * found.offered_pps;
+        let (last, frame_ns) = confirm(limit_pps);
+        assert!(last.unwrap().offered_pps <= limit_pps * 1.0002);
+        assert_eq!(frame_ns.len(), 4, "4, 12 and 28 %");
+
+        let (last, frame_ns) = confirm(1.0);
+        assert_eq!((last, frame_ns.len()), (None, LAST_TRIALS as usize));
+        let slower = frame_ns[4] / frame_ns[0] - 1.0;
+        assert!((0.6..0.66).contains(&slower), "{slower}");
+    }
+
+    #[test]
+    fn a_trial_that_fails_by_little_is_made_again_and_no_other() {
+        let repeatable = Limits {
+            loss: 0.25,
+            behind: 0.25,
+        };
+        let trials = |refused: &[u64], attempts| {
+            let mut made = 0;
+            let trial = repeated(START.limits, repeatable, attempts, || {
+                made += 1;
+                Ok::<_, ()>(Trial {
+                    offered: 1000,
+                    refused: refused[made - 1],
+                    accepted_pps: 1e6,
+                    delivered_pps: 1e6,
+                    ..Trial::default()
+                })
+            });
+            (trial.unwrap().refused, made)
+        };
+        assert_eq!(trials(&[0], 3), (0, 1));
+        assert_eq!(trials(&[10, 200, 0], 3), (0, 3));
+        assert_eq!(trials(&[10, 20, 30], 3), (30, 3));
+        assert_eq!(trials(&[300], 3), (300, 1), "that is the rate");
+        assert_eq!(trials(&[10, 300], 3), (300, 2));
     }
 
     #[test]

@@ -6,9 +6,10 @@ use benches::report::{Cell, Column, Picture, Section, Table};
 
 use crate::run::Run;
 
+use super::search::{LAST_TRIALS, SLOWER};
 use super::{
-    ATTEMPTS, BEHIND_TOLERANCE, Findings, Found, LAST_ATTEMPTS, LAST_TRIAL, LAST_TRIALS,
-    LOSS_TOLERANCE, NAME, Pains, Point, SETS_THAT_HIDE_LOSS, SLOWER,
+    ATTEMPTS, BEHIND_TOLERANCE, Findings, Found, LAST_ATTEMPTS, LAST_TRIAL, LOSS_TOLERANCE, NAME,
+    Pains, Point, SETS_THAT_HIDE_LOSS,
 };
 
 /// Tables in their order: names and titles.
