@@ -432,3 +432,18 @@ fn pppoe_server_by_itself_gives_a_line_and_refuses_a_wrong_password() {
     }
     subscriber.close();
 }
+
+/// The guest is woken while it sleeps and before that, by what it must not take for a line.
+#[test]
+fn each_line_of_a_guest_has_its_own_result() {
+    let mut bed = build(DataPath::UserSpace, 1500);
+    let guest = bed.concentrator.guest();
+    for (line, goes_well) in [
+        ("true", true),
+        ("sleep 2; false", false),
+        ("true", true),
+        ("false", false),
+    ] {
+        assert_eq!(guest.run(line).unwrap(), goes_well, "{line}");
+    }
+}
