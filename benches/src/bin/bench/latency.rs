@@ -200,13 +200,13 @@ impl Extent {
             Kind::Pair(Poll::Adaptive),
             Kind::Pair(Poll::Busy),
         ];
-        let one_each = vec![
+        let few = vec![
             Kind::Testpmd,
             Kind::Alone(Poll::Busy),
             Kind::Pair(Poll::Adaptive),
         ];
         Self {
-            kinds: effort.pick(one_each, all.clone(), all),
+            kinds: effort.pick(few.clone(), few, all),
             frames_octets: effort.pick(vec![64], vec![64], vec![64, 1400]),
             pacings: effort.pick(
                 vec![Pacing::Singles],

@@ -44,7 +44,6 @@ const REPEATABLE: Limits = Limits {
 const ATTEMPTS: usize = 2;
 /// The last trial of a search is so many times as long as the others, and disturbed as much more often.
 const LAST_TRIAL: u32 = 2;
-const LAST_ATTEMPTS: usize = 6;
 const SET_UP_LIMIT: Duration = Duration::from_secs(60);
 /// Besides the appliances: the tester and testpmd in their place.
 const TESTPMDS_MIB: u64 = 448;
@@ -109,6 +108,8 @@ struct Findings {
 struct Pains {
     rounds: usize,
     trial: Duration,
+    /// The last trial of a search is made so often at most.
+    last_attempts: usize,
 }
 
 pub(crate) fn measure(run: &Run) -> Result<Section, Box<dyn Error>> {
@@ -130,6 +131,7 @@ fn on_cpus(run: &Run, cpus: [u32; 2]) -> Result<Section, Box<dyn Error>> {
     let pains = Pains {
         rounds: run.effort.pick(1, 1, 3),
         trial: Duration::from_millis(run.effort.pick(30, 60, 80)),
+        last_attempts: run.effort.pick(2, 3, 6),
     };
     let mut findings = Findings::default();
     let before = cache_line(run.effort, cpus);
@@ -495,7 +497,9 @@ fn search(
         return Ok(None);
     };
     let time = pains.trial * LAST_TRIAL;
-    let last = search::confirmed(start, passed, |pace| attempts(LAST_ATTEMPTS, time, pace))?;
+    let last = search::confirmed(start, passed, |pace| {
+        attempts(pains.last_attempts, time, pace)
+    })?;
     let Some(last) = last else {
         return Ok(None);
     };

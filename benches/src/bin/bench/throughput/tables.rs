@@ -8,8 +8,8 @@ use crate::run::Run;
 
 use super::search::{LAST_TRIALS, SLOWER};
 use super::{
-    ATTEMPTS, BEHIND_TOLERANCE, Findings, Found, LAST_ATTEMPTS, LAST_TRIAL, LOSS_TOLERANCE, NAME,
-    Pains, Point, SETS_THAT_HIDE_LOSS,
+    ATTEMPTS, BEHIND_TOLERANCE, Findings, Found, LAST_TRIAL, LOSS_TOLERANCE, NAME, Pains, Point,
+    SETS_THAT_HIDE_LOSS,
 };
 
 /// Tables in their order: names and titles.
@@ -56,7 +56,11 @@ pub(super) fn section(run: &Run, cpus: [u32; 2], pains: Pains, findings: Finding
 
 fn introduction(cpus: [u32; 2], pains: Pains) -> String {
     let [tester, tested] = cpus;
-    let Pains { rounds, trial } = pains;
+    let Pains {
+        rounds,
+        trial,
+        last_attempts,
+    } = pains;
     let trial = trial.as_millis();
     let repeats = match rounds {
         1 => "once".to_owned(),
@@ -87,7 +91,7 @@ fn introduction(cpus: [u32; 2], pains: Pains) -> String {
          as went in, for rings hide thousands of frames for a while. \
          After a last trial that failed comes one that is {slower_percent:.0} % slower, then twice that, {LAST_TRIALS} at most. A virtual machine is stopped by its \
          host now and then for longer than any ring is deep; so a trial that fails by less than a quarter is made again before it counts: {ATTEMPTS} \
-         times in all, the last one, which lasts longer, {LAST_ATTEMPTS} times. The same goes for testpmd."
+         times in all, the last one, which lasts longer, {last_attempts} times. The same goes for testpmd."
     )
 }
 
