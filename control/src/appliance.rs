@@ -12,8 +12,10 @@ use dataplane::{Dataplane, DeviceCounters, Encapsulation, PortInfo, StartError};
 
 use crate::config::{self, Config};
 use crate::engine::{Engine, Output, PortFacts, display_mac};
-use crate::management::socket::{self, Command as Query, Request, ServeError, refusal};
+use crate::management::request::{self, Answer, Question, Request};
+use crate::management::socket::{self, ServeError};
 use crate::management::status::{self, LinkState, Status};
+use crate::monitor::{Board, Monitor};
 use crate::resolver::Resolver;
 
 /// The control thread sleeps so long when nothing happened: short against any
@@ -32,6 +34,8 @@ pub enum RunError {
     Dataplane(StartError),
     Management(ServeError),
     Signals(std::io::Error),
+    /// There is no thread for the readings.
+    Monitor(std::io::Error),
     /// The system's source of randomness failed: ids would be predictable.
     Randomness(String),
     /// A worker ended by itself: its queues are served by nobody.
@@ -44,6 +48,7 @@ impl std::fmt::Display for RunError {
             Self::Dataplane(error) => write!(formatter, "{error}"),
             Self::Management(error) => write!(formatter, "{error}"),
             Self::Signals(error) => write!(formatter, "cannot watch for signals: {error}"),
+            Self::Monitor(error) => write!(formatter, "cannot watch the links: {error}"),
             Self::Randomness(error) => {
                 write!(formatter, "no random numbers from the system: {error}")
             }
@@ -66,10 +71,13 @@ pub fn run(config: Config) -> Result<(), RunError> {
     }
     let seed = random_seed()?;
     // First, because it is quick to say no: whoever asks meanwhile waits a moment.
-    let (_server, requests) =
-        socket::Server::start(&config.management.socket).map_err(RunError::Management)?;
+    let (asker, requests) = request::channel();
+    let _server = socket::Server::start(&config.management.socket, asker.clone())
+        .map_err(RunError::Management)?;
+    let board = Arc::new(Board::default());
     let dataplane = Dataplane::start(dataplane_config(&config)).map_err(RunError::Dataplane)?;
     log_start(&config, &dataplane);
+    let _monitor = Monitor::start(asker, board).map_err(RunError::Monitor)?;
     let mut appliance = Appliance::new(config, dataplane, seed);
     let ended = until_stopped(&stop, || {
         if !appliance.dataplane.is_running() {
@@ -81,6 +89,8 @@ pub fn run(config: Config) -> Result<(), RunError> {
         }
         Ok(busy)
     });
+    // Nobody is answered any longer: whoever asks learns that at once.
+    drop(requests);
     if ended.is_ok() {
         log::info!("stopping: clearing the tunnels");
         appliance.shut_down();
@@ -285,15 +295,13 @@ impl Appliance {
     }
 
     fn answer(&mut self, request: &Request) {
-        let answer = match &request.command {
-            Query::Status => json(&self.status()),
-            Query::Kick(name) => match self.engine.kick(self.started.elapsed(), name) {
-                Ok(kicked) => json(&kicked),
-                Err(why) => refusal(&why),
+        request.answer(match &request.command {
+            Question::Status => Answer::Status(Box::new(self.status())),
+            Question::Kick(name) => match self.engine.kick(self.started.elapsed(), name) {
+                Ok(kicked) => Answer::Kicked(kicked),
+                Err(why) => Answer::Refused(why),
             },
-        };
-        // The asker may have gone away; nobody else wants the answer.
-        let _ = request.reply.try_send(answer);
+        });
     }
 
     fn status(&self) -> Status {
@@ -365,10 +373,6 @@ impl Appliance {
         }
         self.dataplane.stop();
     }
-}
-
-fn json(answer: &impl serde::Serialize) -> String {
-    serde_json::to_string(answer).unwrap_or_else(|error| refusal(&error.to_string()))
 }
 
 /// What all workers dropped, by reason; reasons with none are left out.

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::appliance;
 use crate::config::{self, Config, Problem, Severity};
 use crate::logging;
+use crate::management::request::Question;
 use crate::management::socket::{self, ClientError};
 use crate::management::status::Status;
 use crate::management::watch;
@@ -179,7 +180,7 @@ fn report(problems: &[Problem]) -> String {
 fn status(arguments: &StatusArguments) -> ExitCode {
     asked(&arguments.view.appliance, |path| {
         if arguments.view.json {
-            let json = socket::request(path, &socket::Command::Status)?;
+            let json = socket::request(path, &Question::Status)?;
             say(&format!("{json}\n"));
             Ok(())
         } else if arguments.watch {

@@ -14,6 +14,7 @@ pub mod host;
 pub mod l2tp;
 mod logging;
 pub mod management;
+pub mod monitor;
 mod multimap;
 pub mod ppp;
 pub mod pppoe;

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread;
 
-use control::management::socket::{self, Request, Server};
-use control::management::status::{Session, Set, Status, Tunnel};
+use control::management::request::{Answer, Question, Request, channel};
+use control::management::socket::Server;
+use control::management::status::{Kicked, Session, Set, Status, Tunnel};
 
 fn hal2tp(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hal2tp"))
@@ -70,11 +71,12 @@ fn status_asks_the_socket_that_the_file_names() {
         }],
         ..Status::default()
     };
-    let (server, questions) = Server::start(&path).unwrap();
-    let answer = serde_json::to_string(&status).unwrap();
+    let (asker, questions) = channel();
+    let server = Server::start(&path, asker).unwrap();
+    let answer = Answer::Status(Box::new(status.clone()));
     let control = thread::spawn(move || {
         for question in questions {
-            let _ = question.reply.try_send(answer.clone());
+            question.answer(answer.clone());
         }
     });
     let file = file.display().to_string();
@@ -121,16 +123,16 @@ fn appliance(questions: impl Iterator<Item = Request>) {
         ..Status::default()
     };
     for question in questions {
-        let answer = match question.command {
-            socket::Command::Status => serde_json::to_string(&status).unwrap(),
-            socket::Command::Kick(name) if name == "head1" => {
-                r#"{"name":"head1","tunnels":1,"sessions":0}"#.to_owned()
-            }
-            socket::Command::Kick(_) => {
-                r#"{"error":"no tunnel or session is called so"}"#.to_owned()
-            }
+        let answer = match &question.command {
+            Question::Status => Answer::Status(Box::new(status.clone())),
+            Question::Kick(name) if name == "head1" => Answer::Kicked(Kicked {
+                name: name.clone(),
+                tunnels: 1,
+                sessions: 0,
+            }),
+            Question::Kick(_) => Answer::Refused("no tunnel or session is called so".to_owned()),
         };
-        let _ = question.reply.try_send(answer);
+        question.answer(answer);
     }
 }
 
@@ -138,7 +140,8 @@ fn appliance(questions: impl Iterator<Item = Request>) {
 fn tunnels_and_sessions_are_shown_and_kicked_by_name() {
     let place = std::env::temp_dir().join(format!("hal2tp-views-{}", std::process::id()));
     let path = place.join("x.sock");
-    let (server, questions) = Server::start(&path).unwrap();
+    let (asker, questions) = channel();
+    let server = Server::start(&path, asker).unwrap();
     let control = thread::spawn(move || appliance(questions.into_iter()));
     let socket = path.display().to_string();
     let ask = |arguments: &[&str]| hal2tp(&[arguments, &["--socket", &socket]].concat());

@@ -485,5 +485,7 @@ fn round_trip(echo: &EchoStatistics) -> RoundTrip {
         min_us: Some(echo.min_us),
         mean_us: Some(echo.mean_us),
         max_us: Some(echo.max_us),
+        answered: echo.answered,
+        total_us: echo.total_us,
     }
 }

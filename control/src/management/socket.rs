@@ -13,17 +13,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crossbeam::channel::{Receiver, Sender, bounded};
-use serde_json::json;
-
+use super::request::{ANSWER_TIMEOUT, Answer, Asker, Question};
 use super::status::{Kicked, Status};
 
 /// A client that says or takes nothing for so long is left alone.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The control thread answers within microseconds unless something is wrong.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Clients served at once; more wait in the listening socket's queue.
 const MAX_CLIENTS: usize = 8;
 /// A request is one word, and a name of the configuration.
@@ -33,16 +29,7 @@ const MAX_ANSWER_OCTETS: u64 = 64 << 20;
 /// Pause between looks at whether the server is to stop.
 const STOP_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What a client may ask.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// The whole [`Status`].
-    Status,
-    /// End what has this name; answered by [`super::status::Kicked`].
-    Kick(String),
-}
-
-impl Command {
+impl Question {
     /// Reads a request line: `status`, or `kick NAME`.
     fn parse(line: &str) -> Option<Self> {
         match line.trim().split_once(' ') {
@@ -58,14 +45,6 @@ impl Command {
             Self::Kick(name) => format!("kick {name}"),
         }
     }
-}
-
-/// A question for the control thread, which sends the answer, one line of
-/// JSON, to `reply`. Sending never blocks, and fails when nobody waits any longer.
-#[derive(Debug)]
-pub struct Request {
-    pub command: Command,
-    pub reply: Sender<String>,
 }
 
 /// Why the socket could not be opened.
@@ -117,12 +96,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the socket and serves it. Questions come out of the receiver.
+    /// Opens the socket and serves it: questions go to the asker.
     ///
     /// # Errors
     /// When the socket cannot be made, or somebody else has it.
-    pub fn start(path: &Path) -> Result<(Self, Receiver<Request>), ServeError> {
-        let (questions, receiver) = bounded(MAX_CLIENTS);
+    pub fn start(path: &Path, asker: Asker) -> Result<Self, ServeError> {
         let failed = |error| ServeError::Io(path.to_owned(), error);
         let listener = listen(path)?;
         listener.set_nonblocking(true).map_err(failed)?;
@@ -130,14 +108,13 @@ impl Server {
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name("management".to_owned())
-            .spawn(move || accept(&listener, &questions, &stopped))
+            .spawn(move || accept(&listener, &asker, &stopped))
             .map_err(failed)?;
-        let server = Self {
+        Ok(Self {
             path: path.to_owned(),
             stop,
             thread: Some(thread),
-        };
-        Ok((server, receiver))
+        })
     }
 }
 
@@ -204,7 +181,7 @@ fn remove_stale(path: &Path) -> Result<(), ServeError> {
 }
 
 /// Takes clients in until told to stop; each is served in a thread of its own.
-fn accept(listener: &UnixListener, questions: &Sender<Request>, stop: &AtomicBool) {
+fn accept(listener: &UnixListener, asker: &Asker, stop: &AtomicBool) {
     let mut clients: Vec<JoinHandle<()>> = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         clients.retain(|client| !client.is_finished());
@@ -214,12 +191,12 @@ fn accept(listener: &UnixListener, questions: &Sender<Request>, stop: &AtomicBoo
         }
         match listener.accept() {
             Ok((stream, _)) => {
-                let questions = questions.clone();
+                let asker = asker.clone();
                 let served =
                     thread::Builder::new()
                         .name("management".to_owned())
                         .spawn(move || {
-                            if let Err(error) = serve(&stream, &questions) {
+                            if let Err(error) = serve(&stream, &asker) {
                                 log::debug!("management client: {error}");
                             }
                         });
@@ -235,38 +212,20 @@ fn accept(listener: &UnixListener, questions: &Sender<Request>, stop: &AtomicBoo
 }
 
 /// One client: one line in, one line out.
-fn serve(stream: &UnixStream, questions: &Sender<Request>) -> io::Result<()> {
+fn serve(stream: &UnixStream, asker: &Asker) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(CLIENT_TIMEOUT))?;
     stream.set_write_timeout(Some(CLIENT_TIMEOUT))?;
     let mut line = String::new();
     BufReader::new(stream.take(MAX_REQUEST_OCTETS)).read_line(&mut line)?;
-    let mut answer = match Command::parse(&line) {
-        Some(command) => ask(questions, command),
-        None => refusal("unknown request; known: status, kick NAME"),
-    };
+    let mut answer = match Question::parse(&line) {
+        Some(command) => asker.ask(command),
+        None => Answer::Refused("unknown request; known: status, kick NAME".to_owned()),
+    }
+    .json();
     answer.push('\n');
     let mut stream = stream;
     stream.write_all(answer.as_bytes())
-}
-
-fn ask(questions: &Sender<Request>, command: Command) -> String {
-    let deadline = Instant::now() + ANSWER_TIMEOUT;
-    let (reply, answer) = bounded(1);
-    if questions
-        .send_deadline(Request { command, reply }, deadline)
-        .is_err()
-    {
-        return refusal("the control thread is busy or has ended");
-    }
-    answer
-        .recv_deadline(deadline)
-        .unwrap_or_else(|_| refusal("the control thread did not answer in time"))
-}
-
-/// The answer to what cannot be done.
-pub(crate) fn refusal(text: &str) -> String {
-    json!({ "error": text }).to_string()
 }
 
 /// Why there is no answer.
@@ -311,7 +270,7 @@ impl std::error::Error for ClientError {}
 ///
 /// # Errors
 /// When nothing listens, the answer takes too long, or is a refusal.
-pub fn request(path: &Path, command: &Command) -> Result<String, ClientError> {
+pub fn request(path: &Path, command: &Question) -> Result<String, ClientError> {
     send(path, &command.line())
 }
 
@@ -349,7 +308,7 @@ fn send(path: &Path, line: &str) -> Result<String, ClientError> {
 /// # Errors
 /// As [`request`], or when the answer cannot be read.
 pub fn status(path: &Path) -> Result<Status, ClientError> {
-    let answer = request(path, &Command::Status)?;
+    let answer = request(path, &Question::Status)?;
     serde_json::from_str(&answer).map_err(ClientError::NotUnderstood)
 }
 
@@ -359,7 +318,7 @@ pub fn status(path: &Path) -> Result<Status, ClientError> {
 /// As [`request`], or when the answer cannot be read. Refused when nothing has
 /// this name.
 pub fn kick(path: &Path, name: &str) -> Result<Kicked, ClientError> {
-    let answer = request(path, &Command::Kick(name.to_owned()))?;
+    let answer = request(path, &Question::Kick(name.to_owned()))?;
     serde_json::from_str(&answer).map_err(ClientError::NotUnderstood)
 }
 

@@ -274,6 +274,9 @@ pub struct RoundTrip {
     pub mean_us: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_us: Option<u64>,
+    /// Echoes of this session that were answered, and their round trips together.
+    pub answered: u64,
+    pub total_us: u64,
 }
 
 /// One HA set with one remote.
@@ -422,7 +425,10 @@ mod tests {
         };
         let json = serde_json::to_string(&status).unwrap();
         assert!(json.contains(r#""link":"up""#), "{json}");
-        assert!(json.contains(r#""round_trip":{"last_us":5000}"#), "{json}");
+        assert!(
+            json.contains(r#""round_trip":{"last_us":5000,"answered":0,"total_us":0}"#),
+            "{json}"
+        );
         assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), status);
     }
 

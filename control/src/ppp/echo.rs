@@ -22,6 +22,8 @@ pub struct EchoStatistics {
     pub max_us: u64,
     /// Mean round trip, in microseconds.
     pub mean_us: u64,
+    /// All round trips together, in microseconds.
+    pub total_us: u64,
 }
 
 /// What is to be done now.
@@ -44,7 +46,6 @@ pub(super) struct Echo {
     unanswered_since: Option<Duration>,
     outstanding: VecDeque<(u8, Duration)>,
     statistics: EchoStatistics,
-    total_us: u64,
 }
 
 impl Echo {
@@ -58,7 +59,6 @@ impl Echo {
             unanswered_since: None,
             outstanding: VecDeque::new(),
             statistics: EchoStatistics::default(),
-            total_us: 0,
         }
     }
 
@@ -139,8 +139,8 @@ impl Echo {
         statistics.max_us = statistics.max_us.max(us);
         statistics.last_us = us;
         statistics.answered += 1;
-        self.total_us = self.total_us.saturating_add(us);
-        statistics.mean_us = self.total_us / statistics.answered;
+        statistics.total_us = statistics.total_us.saturating_add(us);
+        statistics.mean_us = statistics.total_us / statistics.answered;
     }
 
     /// The peer has answered in some way.
@@ -209,6 +209,7 @@ mod tests {
             min_us: 50_000,
             max_us: 2_060_000,
             mean_us: 1_055_000,
+            total_us: 2_110_000,
         };
         assert_eq!(echo.statistics(), expected);
         echo.sent(ms(7000), 10);

@@ -1,4 +1,9 @@
+use std::time::Instant;
+
+use crossbeam::channel::Receiver;
+
 use super::*;
+use crate::management::request::{Request, channel};
 
 /// A directory of its own for each test, removed at the end.
 struct Place(PathBuf);
@@ -21,14 +26,18 @@ impl Drop for Place {
     }
 }
 
+fn started(path: &Path) -> Result<(Server, Receiver<Request>), ServeError> {
+    let (asker, questions) = channel();
+    Server::start(path, asker).map(|server| (server, questions))
+}
+
 /// Answers every question with `answer` until the server is gone.
-fn answer_with(questions: Receiver<Request>, answer: &str) -> JoinHandle<usize> {
-    let answer = answer.to_owned();
+fn answer_with(questions: Receiver<Request>, answer: Answer) -> JoinHandle<usize> {
     thread::spawn(move || {
         let mut count = 0;
         for question in questions {
-            assert_eq!(question.command, Command::Status);
-            let _ = question.reply.try_send(answer.clone());
+            assert_eq!(question.command, Question::Status);
+            question.answer(answer.clone());
             count += 1;
         }
         count
@@ -39,12 +48,12 @@ fn answer_with(questions: Receiver<Request>, answer: &str) -> JoinHandle<usize> 
 fn the_status_comes_back_over_a_private_socket() {
     let place = Place::new("status");
     let path = place.socket();
-    let (server, questions) = Server::start(&path).unwrap();
+    let (server, questions) = started(&path).unwrap();
     let wanted = Status {
         name: "head".to_owned(),
         ..Status::default()
     };
-    let control = answer_with(questions, &serde_json::to_string(&wanted).unwrap());
+    let control = answer_with(questions, Answer::Status(Box::new(wanted.clone())));
     let mode = fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(status(&path).unwrap(), wanted);
@@ -58,10 +67,10 @@ fn the_status_comes_back_over_a_private_socket() {
 fn a_kick_brings_its_name_whole() {
     let place = Place::new("kick");
     let path = place.socket();
-    let (server, questions) = Server::start(&path).unwrap();
+    let (server, questions) = started(&path).unwrap();
     let control = thread::spawn(move || {
         for question in questions {
-            let Command::Kick(name) = question.command else {
+            let Question::Kick(name) = question.command.clone() else {
                 panic!("{question:?}");
             };
             let kicked = Kicked {
@@ -69,9 +78,7 @@ fn a_kick_brings_its_name_whole() {
                 tunnels: 1,
                 sessions: 2,
             };
-            let _ = question
-                .reply
-                .try_send(serde_json::to_string(&kicked).unwrap());
+            question.answer(Answer::Kicked(kicked));
         }
     });
     let kicked = kick(&path, "head 1, the quick one").unwrap();
@@ -84,7 +91,7 @@ fn a_kick_brings_its_name_whole() {
 #[test]
 fn an_unknown_request_is_refused_by_name() {
     let place = Place::new("unknown");
-    let (_server, _questions) = Server::start(&place.socket()).unwrap();
+    let (_server, _questions) = started(&place.socket()).unwrap();
     for line in ["", "stop", "status status", "kick", &"x".repeat(10_000)] {
         match send(&place.socket(), line) {
             Err(ClientError::Refused(text)) => {
@@ -100,7 +107,7 @@ fn an_unknown_request_is_refused_by_name() {
 #[test]
 fn a_silent_control_thread_gives_a_reason_in_time() {
     let place = Place::new("silent");
-    let (_server, questions) = Server::start(&place.socket()).unwrap();
+    let (_server, questions) = started(&place.socket()).unwrap();
     let started = Instant::now();
     let error = status(&place.socket()).unwrap_err();
     assert!(
@@ -121,8 +128,8 @@ fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
     drop(UnixListener::bind(&path).unwrap());
     assert!(path.exists());
     assert!(matches!(status(&path), Err(ClientError::NotRunning(_))));
-    let (server, _questions) = Server::start(&path).unwrap();
-    assert!(matches!(Server::start(&path), Err(ServeError::InUse(_))));
+    let (server, _questions) = started(&path).unwrap();
+    assert!(matches!(started(&path), Err(ServeError::InUse(_))));
     assert_eq!(
         sockets_in(path.parent().unwrap()),
         std::slice::from_ref(&path)
@@ -137,10 +144,7 @@ fn a_file_of_that_name_is_left_alone() {
     let path = place.socket();
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, "precious").unwrap();
-    assert!(matches!(
-        Server::start(&path),
-        Err(ServeError::NotASocket(_))
-    ));
+    assert!(matches!(started(&path), Err(ServeError::NotASocket(_))));
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
 }
 

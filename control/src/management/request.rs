@@ -1,0 +1,88 @@
+//! What the control thread is asked, and how its answers come back.
+
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+use serde_json::json;
+
+use super::status::{Kicked, Status};
+
+/// The control thread answers within microseconds unless something is wrong.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Questions that wait at a time; who asks more waits before.
+const MAX_WAITING: usize = 16;
+
+/// What may be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// The whole [`Status`].
+    Status,
+    /// End what has this name.
+    Kick(String),
+}
+
+/// What the control thread says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    Status(Box<Status>),
+    Kicked(Kicked),
+    /// It cannot be done, and why.
+    Refused(String),
+}
+
+impl Answer {
+    /// One JSON document without a line end.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let answer = match self {
+            Self::Status(status) => serde_json::to_string(status),
+            Self::Kicked(kicked) => serde_json::to_string(kicked),
+            Self::Refused(why) => Ok(json!({ "error": why }).to_string()),
+        };
+        answer.unwrap_or_else(|error| json!({ "error": error.to_string() }).to_string())
+    }
+}
+
+/// A question for the control thread.
+#[derive(Debug)]
+pub struct Request {
+    pub command: Question,
+    reply: Sender<Answer>,
+}
+
+impl Request {
+    /// Answers. Never blocks; the asker may have gone away, and nobody else wants the answer.
+    pub fn answer(&self, answer: Answer) {
+        let _ = self.reply.try_send(answer);
+    }
+}
+
+/// Asks the control thread, from any other.
+#[derive(Clone, Debug)]
+pub struct Asker(Sender<Request>);
+
+/// An asker, and where its questions come out.
+#[must_use]
+pub fn channel() -> (Asker, Receiver<Request>) {
+    let (questions, receiver) = bounded(MAX_WAITING);
+    (Asker(questions), receiver)
+}
+
+impl Asker {
+    /// Asks, and waits for the answer for [`ANSWER_TIMEOUT`] at most.
+    #[must_use]
+    pub fn ask(&self, command: Question) -> Answer {
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        let (reply, answer) = bounded(1);
+        if self
+            .0
+            .send_deadline(Request { command, reply }, deadline)
+            .is_err()
+        {
+            return Answer::Refused("the control thread is busy or has ended".to_owned());
+        }
+        answer.recv_deadline(deadline).unwrap_or_else(|_| {
+            Answer::Refused("the control thread did not answer in time".to_owned())
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! What is kept of a running appliance beside its counters: once a second a reading of every link and set, and what happened to
+//! them. A thread of its own asks the control thread, and pins the answer to a [`Board`], where whoever shows things takes it
+//! from: nobody else asks for the whole status each second.
+
+mod board;
+mod event;
+mod reading;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+pub use board::{Board, Moment};
+pub use event::{Event, EventKind, Events};
+pub use reading::{Reading, set_graph};
+
+use crate::management::request::{Answer, Asker, Question};
+
+const PERIOD: Duration = Duration::from_secs(1);
+/// Pause between looks at whether to stop.
+const STOP_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The thread that reads. Dropping it ends it.
+#[derive(Debug)]
+pub struct Monitor {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Monitor {
+    /// Reads once a second, and pins each reading to the board.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub fn start(asker: Asker, board: Arc<Board>) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::Builder::new()
+            .name("monitor".to_owned())
+            .spawn(move || watch(&asker, &board, &stopped))?;
+        Ok(Self {
+            stop,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic there was already printed; nothing is left to do about it.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn watch(asker: &Asker, board: &Board, stop: &AtomicBool) {
+    let mut next = Instant::now();
+    let mut before: Option<Arc<Moment>> = None;
+    while !stop.load(Ordering::Relaxed) {
+        let now = Instant::now();
+        if now < next {
+            thread::sleep((next - now).min(STOP_INTERVAL));
+            continue;
+        }
+        // A machine that stood still does not catch up: the seconds in between are unknown.
+        next = (next + PERIOD).max(now);
+        match asker.ask(Question::Status) {
+            Answer::Status(status) => {
+                let moment = Moment::new(unix_time(), *status, before.as_deref());
+                before = Some(board.pin(moment));
+            }
+            Answer::Refused(why) => log::debug!("no reading: {why}"),
+            Answer::Kicked(_) => {}
+        }
+    }
+}
+
+/// Since 1970, by the system's clock.
+fn unix_time() -> Duration {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or(Duration::ZERO)
+}

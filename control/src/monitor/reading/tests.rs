@@ -1,0 +1,176 @@
+use super::*;
+use crate::management::status::{RoundTrip, Skew};
+
+fn status(uptime_s: u64, session: Session, set: Set) -> Status {
+    Status {
+        uptime_s,
+        sessions: vec![Session {
+            name: "head1".to_owned(),
+            ..session
+        }],
+        sets: vec![Set {
+            name: "A".to_owned(),
+            remote: "192.0.2.1".to_owned(),
+            ..set
+        }],
+        ..Status::default()
+    }
+}
+
+fn link_between(before: Session, now: Session) -> Sample {
+    let before = status(10, before, Set::default());
+    readings(&before, &status(11, now, Set::default()))[0].sample
+}
+
+fn echoes(answered: u64, last_us: u64, total_us: u64) -> Session {
+    Session {
+        round_trip: RoundTrip {
+            last_us: Some(last_us),
+            answered,
+            total_us,
+            ..RoundTrip::default()
+        },
+        ..Session::default()
+    }
+}
+
+#[test]
+fn a_second_shows_what_was_counted_in_it() {
+    let session = |number: u64, live_p99_us| Session {
+        state: "up".to_owned(),
+        sent_packets: 3 * number,
+        sent_octets: 300 * number,
+        received_packets: 2 * number,
+        received_octets: 200 * number,
+        unique_packets: number,
+        lost_packets: number / 10,
+        wins: number / 2,
+        echo_sent: number,
+        echo_lost: number / 20,
+        skew: Skew {
+            live_p99_us,
+            samples: number,
+            ..Skew::default()
+        },
+        ..Session::default()
+    };
+    let set = |number: u64| Set {
+        protection: Set::HA.to_owned(),
+        sent_packets: number,
+        sent_octets: 90 * number,
+        delivered_packets: 4 * number,
+        delivered_octets: 400 * number,
+        lost_packets: number / 50,
+        saved_packets: number / 4,
+        ..Set::default()
+    };
+    let before = status(10, session(100, Some(900)), set(100));
+    let now = status(11, session(200, Some(1_000)), set(200));
+    let readings = readings(&before, &now);
+    let graphs: Vec<_> = readings.iter().map(|it| it.graph.as_str()).collect();
+    assert_eq!(graphs, ["head1", "set/A/192.0.2.1"]);
+    let link = Sample {
+        measured_s: 1,
+        offline_s: 0,
+        echoes_sent: 100,
+        echoes_lost: 5,
+        latency: None,
+        sent_packets: 300,
+        sent_octets: 30_000,
+        received_packets: 200,
+        received_octets: 20_000,
+        settled_packets: 110,
+        lost_packets: 10,
+        wins: 50,
+        saved_packets: 0,
+        skew: Some(Spread::of(1_000)),
+    };
+    assert_eq!(readings[0].sample, link);
+    let set = Sample {
+        measured_s: 1,
+        sent_packets: 100,
+        sent_octets: 9_000,
+        received_packets: 400,
+        received_octets: 40_000,
+        settled_packets: 402,
+        lost_packets: 2,
+        saved_packets: 25,
+        ..Sample::default()
+    };
+    assert_eq!(readings[1].sample, set);
+}
+
+#[test]
+fn what_is_down_is_offline() {
+    for (state, protection, offline_s) in [
+        ("up", Set::HA, 0),
+        ("standby", Set::ONE_LINK, 0),
+        ("dialling", Set::DOWN, 3),
+        ("closing", Set::DOWN, 3),
+    ] {
+        let session = Session {
+            state: state.to_owned(),
+            ..Session::default()
+        };
+        let set = Set {
+            protection: protection.to_owned(),
+            ..Set::default()
+        };
+        let before = status(7, Session::default(), Set::default());
+        for reading in readings(&before, &status(10, session, set)) {
+            assert_eq!(reading.sample.offline_s, offline_s, "{state} {protection}");
+            assert_eq!(reading.sample.measured_s, 3);
+        }
+    }
+}
+
+#[test]
+fn losses_that_are_taken_back_count_less_than_nothing() {
+    let session = |unique_packets, lost_packets| Session {
+        unique_packets,
+        lost_packets,
+        ..Session::default()
+    };
+    let sample = link_between(session(100, 20), session(115, 12));
+    assert_eq!((sample.lost_packets, sample.settled_packets), (-8, 7));
+}
+
+#[test]
+fn round_trips_of_a_second_are_told_from_their_sums() {
+    assert_eq!(
+        link_between(echoes(3, 70, 210), echoes(3, 70, 210)).latency,
+        None
+    );
+    let one = link_between(echoes(3, 70, 210), echoes(4, 90, 300)).latency;
+    assert_eq!(one, Some(Spread::of(90)));
+    let three = link_between(echoes(3, 70, 210), echoes(6, 90, 400))
+        .latency
+        .unwrap();
+    assert_eq!((three.count, three.total_us), (3, 190));
+    assert_eq!((three.least_us, three.most_us), (50, 90));
+}
+
+#[test]
+fn a_new_session_of_a_link_begins_to_count_anew() {
+    let sample = link_between(echoes(300, 70, 21_000), echoes(2, 40, 70));
+    let latency = sample.latency.unwrap();
+    assert_eq!((latency.count, latency.total_us), (2, 70));
+    let session = |sent_packets| Session {
+        sent_packets,
+        ..Session::default()
+    };
+    assert_eq!(link_between(session(100), session(30)).sent_packets, 30);
+}
+
+/// A set that was not there before has done everything since.
+#[test]
+fn a_new_set_is_compared_with_nothing() {
+    let set = Set {
+        delivered_packets: 5,
+        ..Set::default()
+    };
+    let mut before = status(1, Session::default(), Set::default());
+    before.sets.clear();
+    let readings = readings(&before, &status(2, Session::default(), set));
+    assert_eq!(readings[1].sample.received_packets, 5);
+}
