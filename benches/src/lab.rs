@@ -175,6 +175,10 @@ impl Lab {
         namespace.ip("link set dev lan up")?;
         kernel.ip(&format!("route add default via {}", site.lan_gateway()))?;
         kernel.switch_offloads_off("eth0")?;
+        if self.config.are_lans_ordered {
+            kernel.receive_on_one_cpu("eth0")?;
+            namespace.receive_on_one_cpu("lan")?;
+        }
         if self.config.has_ipv6_lans {
             self.add_ipv6_to_lan(site)?;
         }

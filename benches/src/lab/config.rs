@@ -53,6 +53,9 @@ pub struct LabConfig {
     pub ipv6_links: Vec<usize>,
     /// Whether the LANs have IPv6 besides IPv4.
     pub has_ipv6_lans: bool,
+    /// Whether the LANs' wires keep the order of what goes over them, as cables do. A veth does not where the machine is
+    /// disturbed: what waits at one processor is overtaken by what its sender, moved to another, sends from there.
+    pub are_lans_ordered: bool,
     /// Every chance of every emulator follows from it.
     pub seed: u64,
     /// Replaces `workers` of both sites.
@@ -100,6 +103,7 @@ impl LabConfig {
             mtus_octets: Vec::new(),
             ipv6_links: Vec::new(),
             has_ipv6_lans: false,
+            are_lans_ordered: false,
             seed: 1,
             workers: None,
             queues: None,

@@ -22,6 +22,7 @@ fn uneven(set_words: &str) -> LabConfig {
     ];
     LabConfig {
         links: links.map(|words| words.parse().expect("words")).to_vec(),
+        are_lans_ordered: true,
         set_words: (!set_words.is_empty()).then(|| set_words.to_owned()),
         ..config()
     }
