@@ -6,20 +6,10 @@ use benches::emulator::Direction;
 use benches::lab::{Lab, LabConfig, Site};
 use benches::wan::DirectionStats;
 
-use super::{Traffic, assert_honest, config, running, sleep, status};
+use super::{Traffic, assert_honest, config, patient, running, sleep, status};
 
 /// From a packet to settled figures: a report, and what settles after it.
 const SETTLE_S: f64 = 4.5;
-/// Links are not to be given up and dialled anew while they are counted or watched.
-const PATIENT: [(&str, &str); 1] = [("lcp-timeout: 5", "lcp-timeout: 60")];
-
-fn patient(config: LabConfig) -> LabConfig {
-    let edits = PATIENT.map(|(from, to)| (from.to_owned(), to.to_owned()));
-    LabConfig {
-        edits: config.edits.into_iter().chain(edits).collect(),
-        ..config
-    }
-}
 
 /// What an emulator did to frames towards a site.
 fn towards(lab: &Lab, site: Site, link: usize) -> DirectionStats {

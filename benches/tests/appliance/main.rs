@@ -32,6 +32,15 @@ fn config() -> LabConfig {
     LabConfig::demo().expect("the workspace is built")
 }
 
+/// Links are not given up and dialled anew while they are counted or watched, or lose much.
+fn patient(config: LabConfig) -> LabConfig {
+    let edit = ("lcp-timeout: 5".to_owned(), "lcp-timeout: 60".to_owned());
+    LabConfig {
+        edits: config.edits.into_iter().chain([edit]).collect(),
+        ..config
+    }
+}
+
 /// Both appliances up on all links.
 fn running(config: LabConfig) -> Lab {
     let mut lab = Lab::build(config).expect("the lab needs root");

@@ -7,7 +7,9 @@ use benches::lab::{Lab, LabConfig, Site};
 use benches::status::Ordering;
 use benches::traffic::FlowReport;
 
-use super::{Traffic, assert_honest, assert_nothing_lost_nothing_twice, config, running, sleep};
+use super::{
+    Traffic, assert_honest, assert_nothing_lost_nothing_twice, config, patient, running, sleep,
+};
 use super::{drops_of, status};
 
 const PACKETS_PER_S: u32 = 2_000;
@@ -126,7 +128,8 @@ fn packets_that_arrive_at_two_workers_leave_in_order() {
 /// A gap that no link fills is over when the slowest has passed it; the time that the file allows is not waited for.
 #[test]
 fn what_every_link_lost_is_not_waited_for() {
-    let mut lab = running(uneven(PATIENT));
+    // Of the echoes a third is lost.
+    let mut lab = running(patient(uneven(PATIENT)));
     let lossy = lab.links().map(|link| (link, "loss=20%"));
     let reports = traffic_with_losses(&mut lab, &lossy.collect::<Vec<_>>());
     reports.iter().for_each(assert_honest);
