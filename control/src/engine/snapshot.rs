@@ -173,6 +173,9 @@ impl Engine {
             name: of.graph.to_owned(),
             tunnel: of.tunnel.to_owned(),
             set: of.ha_set.map(|set| self.config.ha_sets[set].name.clone()),
+            set_remote: self
+                .key_of(of.origin)
+                .and_then(|(key, _)| Some(self.set_and_remote(key)?.1)),
             state: self.session_state(newest.copied(), of.origin),
             username: of.username.to_owned(),
             sent_packets: carried.sent_packets,
@@ -277,28 +280,7 @@ impl Engine {
     }
 
     fn set(&self, now: Duration, group: &Group, links: &LinksOfGroup) -> Option<Set> {
-        let (set, remote) = match group.key {
-            GroupKey::Set { set } => {
-                let server = self
-                    .config
-                    .l2tp
-                    .outgoing
-                    .iter()
-                    .find(|outgoing| outgoing.ha_set == Some(set));
-                (
-                    set,
-                    server
-                        .map(|outgoing| outgoing.server.to_string())
-                        .unwrap_or_default(),
-                )
-            }
-            GroupKey::Remote {
-                set: Some(set),
-                remote_ip,
-                ..
-            } => (set, remote_ip.to_string()),
-            _ => return None,
-        };
+        let (set, remote) = self.set_and_remote(group.key)?;
         let instance = group.current.and_then(|current| self.sets.get(current));
         let carried = self.set_carried(group);
         let present = |conflict: &Conflict| now < conflict.seen + CONFLICT_FORGOTTEN;
@@ -348,6 +330,24 @@ impl Engine {
             mtu: instance.map_or(self.config.ha_sets[set].mtu, |instance| instance.mtu),
             ordering: instance.and_then(ordering),
         })
+    }
+
+    /// The set of a group, and who its links lead to; none of a group without a set.
+    fn set_and_remote(&self, key: GroupKey) -> Option<(usize, String)> {
+        match key {
+            GroupKey::Set { set } => {
+                let outgoing = &self.config.l2tp.outgoing;
+                let first = outgoing.iter().find(|it| it.ha_set == Some(set));
+                let server = first.map(|outgoing| outgoing.server.to_string());
+                Some((set, server.unwrap_or_default()))
+            }
+            GroupKey::Remote {
+                set: Some(set),
+                remote_ip,
+                ..
+            } => Some((set, remote_ip.to_string())),
+            GroupKey::Outgoing { .. } | GroupKey::Remote { set: None, .. } => None,
+        }
     }
 
     fn route_lines(&self) -> Vec<Route> {

@@ -141,6 +141,9 @@ pub struct Session {
     pub tunnel: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set: Option<String>,
+    /// The `remote` of the set's entry that the link belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_remote: Option<String>,
     /// `dialling` or `down` without a session; then `authenticating` (LCP too),
     /// `held` (another instance of the remote is asked whether it lives),
     /// `ipcp`, `up`, `standby`, `closing`.

@@ -1,8 +1,12 @@
 //! Where the newest reading hangs.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use history::Sample;
+
+use super::drops::{Dropped, Drops};
+use super::minutes::Minutes;
 use super::reading::{Reading, readings};
 use crate::management::status::Status;
 
@@ -16,6 +20,10 @@ pub struct Moment {
     pub status: Status,
     /// One for each link and set, in the status' order, links first; none in the first moment.
     pub readings: Vec<Reading>,
+    /// The last minute of each reading's graph, in the same order; filled in when the moment is pinned.
+    pub minutes: Vec<Sample>,
+    /// Everything that was dropped; filled in likewise.
+    pub drops: Vec<Dropped>,
 }
 
 impl Moment {
@@ -27,6 +35,7 @@ impl Moment {
             at,
             readings: before.map_or_else(Vec::new, |before| readings(&before.status, &status)),
             status,
+            ..Self::default()
         }
     }
 }
@@ -36,6 +45,14 @@ impl Moment {
 pub struct Board {
     latest: Mutex<Option<Arc<Moment>>>,
     pinned: Condvar,
+    past: Mutex<Past>,
+}
+
+/// What the next moment is compared with.
+#[derive(Debug, Default)]
+struct Past {
+    minutes: Minutes,
+    drops: Drops,
 }
 
 impl Board {
@@ -55,12 +72,16 @@ impl Board {
         let waited = self
             .pinned
             .wait_timeout_while(self.held(), patience, |latest| newer(latest));
-        let (latest, timeout) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (latest, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         latest.clone().filter(|_| !timeout.timed_out())
     }
 
     /// Shows a moment to everybody from now on.
-    pub fn pin(&self, moment: Moment) -> Arc<Moment> {
+    pub fn pin(&self, mut moment: Moment) -> Arc<Moment> {
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        moment.minutes = past.minutes.add(&moment.readings);
+        moment.drops = past.drops.add(&moment.status);
+        drop(past);
         let moment = Arc::new(moment);
         *self.held() = Some(Arc::clone(&moment));
         self.pinned.notify_all();
@@ -69,9 +90,7 @@ impl Board {
 
     /// Nothing is half done when a holder panics: what hangs there is whole.
     fn held(&self) -> MutexGuard<'_, Option<Arc<Moment>>> {
-        self.latest
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

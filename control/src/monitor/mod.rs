@@ -3,8 +3,11 @@
 //! from: nobody else asks for the whole status each second.
 
 mod board;
+mod drops;
 mod event;
+mod minutes;
 mod reading;
+pub mod site;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use board::{Board, Moment};
+pub use drops::{DropPlace, Dropped};
 pub use event::{Event, EventKind, Events};
 pub use reading::{Reading, set_graph};
 

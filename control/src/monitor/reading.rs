@@ -17,7 +17,11 @@ pub struct Reading {
 /// The name of a set's graph. `graph` of a link cannot begin like that.
 #[must_use]
 pub fn set_graph(set: &Set) -> String {
-    format!("set/{}/{}", set.name, set.remote)
+    graph_of_set(&set.name, &set.remote)
+}
+
+pub(super) fn graph_of_set(name: &str, remote: &str) -> String {
+    format!("set/{name}/{remote}")
 }
 
 /// What changed from one status to the next; links first, then sets.
