@@ -318,7 +318,7 @@ impl Appliance {
                 .iter()
                 .map(|&core| status::Worker { core })
                 .collect(),
-            drops: drops(&self.dataplane.control_counters()),
+            drops: drops_of(&self.dataplane.control_counters()),
         };
         status.ports = self
             .ports
@@ -333,7 +333,7 @@ impl Appliance {
         let workers = self.dataplane.port_counters(port.id);
         let total =
             |read: fn(&PortCounters) -> u64| workers.iter().map(|counters| read(counters)).sum();
-        let mut drops = drops(workers);
+        let mut drops = drops_of(workers);
         drops.extend(device_drops(self.dataplane.device_counters(port.id)));
         status::Port {
             name: port.name.clone(),
@@ -354,6 +354,12 @@ impl Appliance {
             reassembled_packets: total(|counters| counters.reassembled_packets.read()),
             reassembled_fragments: total(|counters| counters.reassembled_fragments.read()),
             drops,
+            per_worker: workers
+                .iter()
+                .map(|worker| status::PortWorker {
+                    drops: drops_of(std::slice::from_ref(worker)),
+                })
+                .collect(),
         }
     }
 
@@ -376,7 +382,7 @@ impl Appliance {
 }
 
 /// What all workers dropped, by reason; reasons with none are left out.
-fn drops(workers: &[Arc<PortCounters>]) -> BTreeMap<String, u64> {
+fn drops_of(workers: &[Arc<PortCounters>]) -> BTreeMap<String, u64> {
     let count = |reason| -> u64 {
         let counters = workers.iter();
         counters.map(|counters| counters.drops.read(reason)).sum()
@@ -455,6 +461,7 @@ fn dataplane_config(config: &Config) -> dataplane::Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::management::drops::reasons;
 
     /// What lets a peer send leaves not before every worker is ready, and in order.
     #[test]
@@ -508,6 +515,14 @@ mod tests {
             drops,
             expected.map(|(name, count)| (name.to_owned(), count))
         );
+        let all = device_drops(DeviceCounters {
+            receive_missed_packets: 1,
+            receive_errors: 1,
+            receive_no_buffer: 1,
+            send_errors: 1,
+        });
+        let words: Vec<String> = all.map(|(word, _)| word).collect();
+        assert_eq!(words, reasons::DEVICE.map(|(word, _)| word));
     }
 
     #[test]
@@ -518,7 +533,7 @@ mod tests {
         workers[1].drops.add(Drop::TxRingFull, 4);
         let expected = [("no-route", 3), ("tx-ring-full", 4)];
         let expected = expected.map(|(name, count)| (name.to_owned(), count));
-        assert_eq!(drops(&workers), expected.into());
+        assert_eq!(drops_of(&workers), expected.into());
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The `hal2tp` command as a user meets it: exit codes, and what goes where.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread;
 
 use control::management::request::{Answer, Question, Request, channel};
 use control::management::socket::Server;
-use control::management::status::{Kicked, Session, Set, Status, Tunnel};
+use control::management::status::{Kicked, Port, Session, Set, Status, Tunnel};
 
 fn hal2tp(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hal2tp"))
@@ -18,6 +19,38 @@ fn hal2tp(arguments: &[&str]) -> Output {
 
 fn text(octets: &[u8]) -> &str {
     std::str::from_utf8(octets).unwrap()
+}
+
+/// `status --watch` into a pipe; ends when dropped.
+struct Watch {
+    process: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Watch {
+    fn start(arguments: &[&str]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_hal2tp"))
+            .arg("status")
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap());
+        Self { process, lines }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        line
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
 }
 
 #[test]
@@ -49,8 +82,32 @@ fn run_refuses_a_broken_file_before_it_touches_anything() {
 #[test]
 fn the_version_is_the_packages() {
     let output = hal2tp(&["version"]);
-    let wanted = format!("hal2tp {}\n", env!("CARGO_PKG_VERSION"));
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(text(&output.stdout), format!("hal2tp {version}\n"));
+    let output = hal2tp(&["version", "--json"]);
+    let wanted = format!("{{\"name\":\"hal2tp\",\"version\":\"{version}\"}}\n");
     assert_eq!(text(&output.stdout), wanted);
+}
+
+#[test]
+fn the_problems_of_a_file_are_a_document_too() {
+    let output = hal2tp(&["check", "control/tests/files/broken.yaml", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let checked: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(checked["errors"], 12);
+    assert_eq!(checked["problems"].as_array().unwrap().len(), 12);
+    let first = &checked["problems"][0];
+    assert_eq!(first["file"], "control/tests/files/broken.yaml");
+    assert_eq!((&first["line"], &first["column"]), (&3.into(), &12.into()));
+    assert!(!first["remedy"].as_str().unwrap().is_empty());
+}
+
+#[test]
+fn the_manual_and_the_completions_are_printed() {
+    let manual = hal2tp(&["man"]);
+    assert!(text(&manual.stdout).contains(".TH hal2tp 1"), "{manual:?}");
+    let script = hal2tp(&["completions", "bash"]);
+    assert!(text(&script.stdout).contains("complete -F _hal2tp"));
 }
 
 #[test]
@@ -92,8 +149,28 @@ fn status_asks_the_socket_that_the_file_names() {
         !text(&shown.stdout).contains('\x1b'),
         "colours although no terminal"
     );
+    let socket = path.display().to_string();
+    let forced = hal2tp(&["status", "--socket", &socket, "--color", "always"]);
+    assert!(text(&forced.stdout).contains("\x1b[32mha\x1b[0m"));
+
+    let mut documents = Watch::start(&["--watch", "--json", "--socket", &socket]);
+    for _ in 0..2 {
+        let line = documents.line();
+        assert_eq!(serde_json::from_str::<Status>(&line).unwrap(), status);
+    }
+    let mut tables = Watch::start(&["--watch", "--socket", &socket]);
+    let shown = (0..20).map(|_| tables.line());
+    let shown: Vec<String> = shown.collect();
+    let sets = shown.iter().filter(|it| it.as_str() == "HA SETS\n");
+    assert!(sets.count() >= 2, "{shown:?}");
     drop(server);
     control.join().unwrap();
+    let gone = (0..3).map(|_| documents.line());
+    assert!(
+        gone.last()
+            .unwrap()
+            .starts_with("{\"error\":\"no appliance answers on ")
+    );
 
     let output = hal2tp(&["status", "-c", &file]);
     assert_eq!(output.status.code(), Some(1));
@@ -119,6 +196,11 @@ fn appliance(questions: impl Iterator<Item = Request>) {
             tunnel: "head1".to_owned(),
             state: "dialling".to_owned(),
             ..Session::default()
+        }],
+        ports: vec![Port {
+            name: "isp1".to_owned(),
+            drops: [("no-route".to_owned(), 3)].into(),
+            ..Port::default()
         }],
         ..Status::default()
     };
@@ -164,13 +246,32 @@ fn tunnels_and_sessions_are_shown_and_kicked_by_name() {
     let sessions: Vec<Session> = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(sessions[0].tunnel, "head1");
 
+    let dropped = ask(&["drops", "--for", "10ms"]);
+    let said = text(&dropped.stdout);
+    assert!(said.starts_with("DROPS\n"), "{dropped:?}");
+    assert!(said.contains("port isp1  no-route      3  0"), "{said}");
+    let json = ask(&["drops", "--for", "10ms", "--json"]);
+    let dropped: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert!(dropped["measured_ms"].as_u64().unwrap() >= 10);
+    assert_eq!(dropped["drops"][0]["port"], "isp1");
+
     let kicked = ask(&["kick", "head1"]);
     assert_eq!(text(&kicked.stdout), "head1: 1 tunnel, 0 sessions\n");
     let wrong = ask(&["kick", "head1", "haed2"]);
     assert_eq!(wrong.status.code(), Some(1));
     assert!(
-        text(&wrong.stderr).contains("no tunnel or session is called so"),
+        text(&wrong.stderr).contains("haed2: no tunnel or session is called so"),
         "{wrong:?}"
+    );
+    let json = ask(&["kick", "haed2", "head1", "--json"]);
+    assert_eq!(json.status.code(), Some(1));
+    assert_eq!(
+        text(&json.stdout),
+        concat!(
+            r#"[{"name":"haed2","error":"no tunnel or session is called so"},"#,
+            r#"{"name":"head1","tunnels":1,"sessions":0}]"#,
+            "\n"
+        )
     );
     drop(server);
     control.join().unwrap();

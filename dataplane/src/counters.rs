@@ -31,11 +31,11 @@ impl Counter {
 }
 
 macro_rules! drops {
-    ($($(#[doc = $text:literal])* $name:ident = $word:literal,)*) => {
+    ($($(#[doc = $text:literal])+ $name:ident = $word:literal,)*) => {
         /// Why a frame was not forwarded. Every drop of the data plane has one of these names.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(usize)]
-        pub enum Drop { $($(#[doc = $text])* $name,)* }
+        pub enum Drop { $($(#[doc = $text])+ $name,)* }
 
         impl Drop {
             /// All reasons, in the order of their index.
@@ -45,6 +45,12 @@ macro_rules! drops {
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
+            }
+
+            /// What it means, for people: what is written above each of them.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($text),+).trim_ascii(),)* }
             }
         }
     };
@@ -92,8 +98,11 @@ drops! {
     NoInterface = "no-interface",
     /// An ISP side does not forward.
     NotForwarding = "not-forwarding",
+    /// No route leads to the destination.
     NoRoute = "no-route",
+    /// The route to the destination says that nothing goes there.
     Blackhole = "blackhole",
+    /// It has passed as many routers as it may (TTL, hop limit); ICMP told the sender.
     TtlExpired = "ttl-expired",
     /// Larger than what fits the way out, with DF set or over IPv6.
     FragmentationNeeded = "fragmentation-needed",
@@ -252,4 +261,24 @@ pub struct PortCounters {
     pub reassembled_packets: Counter,
     pub reassembled_fragments: Counter,
     pub drops: Drops,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_word_and_a_meaning_of_its_own() {
+        let words: HashSet<_> = Drop::ALL.iter().map(|it| it.name()).collect();
+        let meanings: HashSet<_> = Drop::ALL.iter().map(|it| it.meaning()).collect();
+        assert_eq!(words.len(), Drop::ALL.len());
+        assert_eq!(meanings.len(), Drop::ALL.len());
+        for meaning in meanings {
+            assert!(meaning.len() > 15 && meaning.ends_with('.'), "{meaning:?}");
+            assert!(meaning.starts_with(char::is_uppercase), "{meaning:?}");
+            assert!(!meaning.contains("  "), "{meaning:?}");
+        }
+    }
 }

@@ -390,7 +390,8 @@ pub(crate) fn duration(
     }
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// Reads a number and `us`, `ms` or `s`.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let units = [("us", 1), ("ms", 1000), ("s", 1_000_000)];
     let (number, unit_us) = units
         .into_iter()

@@ -17,6 +17,7 @@ mod resolve;
 mod sections;
 mod tree;
 
+pub(crate) use decode::parse_duration;
 pub use load::check_files;
 pub use logical_ports::Ports;
 pub use model::{

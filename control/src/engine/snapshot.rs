@@ -489,3 +489,26 @@ fn round_trip(echo: &EchoStatistics) -> RoundTrip {
         total_us: echo.total_us,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::management::drops::reasons;
+
+    #[test]
+    fn every_reason_of_a_control_message_is_explained() {
+        let counted = l2tp_drops(&Statistics {
+            malformed: 1,
+            unknown_tunnel: 1,
+            wrong_peer: 1,
+            not_allowed: 1,
+            refused: 1,
+            limited: 1,
+        });
+        let explained: BTreeMap<String, u64> = reasons::L2TP
+            .into_iter()
+            .map(|(word, _)| (word.to_owned(), 1))
+            .collect();
+        assert_eq!(counted, explained);
+    }
+}

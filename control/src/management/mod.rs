@@ -1,7 +1,9 @@
 //! How a running appliance is asked what it does: a Unix socket, the answer as
-//! JSON, and its view for people.
+//! JSON, and its views for people.
 
+pub mod drops;
 pub mod request;
 pub mod socket;
 pub mod status;
+mod table;
 pub mod watch;

@@ -90,6 +90,16 @@ pub struct Port {
     /// out. Those of `device-...` the device dropped, and they are not in
     /// the packets received or are in those sent.
     pub drops: BTreeMap<String, u64>,
+    /// Who of the workers dropped how much of that, in their order.
+    pub per_worker: Vec<PortWorker>,
+}
+
+/// What one worker did with a port.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PortWorker {
+    /// As those of the port, without the device's.
+    pub drops: BTreeMap<String, u64>,
 }
 
 /// Which end of a tunnel we are.

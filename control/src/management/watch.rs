@@ -1,172 +1,23 @@
-//! The status for people: aligned tables, once or every second.
+//! The status for people and programs that read along: aligned tables or JSON, once or every second.
 
 mod interfaces;
 mod links;
 mod order;
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
+use super::request::Question;
 use super::socket::{self, ClientError};
 use super::status::{LinkState, Role, Route, Set, Status};
+use super::table::{Cell, Mood, Table, duration, grouped};
 
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
-
-/// What a cell means, for its colour on a terminal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mood {
-    Plain,
-    Good,
-    Uneasy,
-    Bad,
-}
-
-impl Mood {
-    /// SGR parameter (ECMA-48, 8.3.117).
-    const fn code(self) -> Option<u8> {
-        match self {
-            Self::Plain => None,
-            Self::Good => Some(32),
-            Self::Uneasy => Some(33),
-            Self::Bad => Some(31),
-        }
-    }
-}
-
-struct Cell {
-    text: String,
-    mood: Mood,
-    right: bool,
-}
-
-impl Cell {
-    fn text(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            mood: Mood::Plain,
-            right: false,
-        }
-    }
-
-    fn number(number: u64) -> Self {
-        Self {
-            right: true,
-            ..Self::text(grouped(number))
-        }
-    }
-
-    fn right(text: impl Into<String>) -> Self {
-        Self {
-            right: true,
-            ..Self::text(text)
-        }
-    }
-
-    const fn mood(mut self, mood: Mood) -> Self {
-        self.mood = mood;
-        self
-    }
-
-    /// Marks a number that should be zero.
-    const fn bad_unless_zero(mut self, number: u64) -> Self {
-        if number > 0 {
-            self.mood = Mood::Bad;
-        }
-        self
-    }
-}
-
-/// `12345678` as `12 345 678`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `3d 04:05:06`, without the days when there are none.
-fn duration(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let clock = format!("{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60);
-    if days > 0 {
-        format!("{days}d {clock}")
-    } else {
-        clock
-    }
-}
-
-/// A time in microseconds, as milliseconds.
-fn milliseconds(us: Option<u64>) -> String {
-    us.map_or_else(
-        || "-".to_owned(),
-        |us| format!("{}.{:01}", us / 1000, us % 1000 / 100),
-    )
-}
-
-struct Table {
-    title: &'static str,
-    head: &'static [&'static str],
-    rows: Vec<Vec<Cell>>,
-}
-
-impl Table {
-    fn write(&self, out: &mut String, colours: bool) {
-        if self.rows.is_empty() {
-            return;
-        }
-        let width = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column));
-            let widest = cells.map(|cell| cell.text.chars().count()).max();
-            widest.unwrap_or(0).max(self.head[column].len())
-        };
-        let widths: Vec<usize> = (0..self.head.len()).map(width).collect();
-        out.push('\n');
-        out.push_str(self.title);
-        out.push('\n');
-        let head = self.head.iter().enumerate();
-        let right = |column: usize| self.rows[0].get(column).is_some_and(|cell| cell.right);
-        let titles: Vec<Cell> = head
-            .map(|(column, title)| Cell {
-                right: right(column),
-                ..Cell::text(*title)
-            })
-            .collect();
-        line(out, &titles, &widths, false);
-        for row in &self.rows {
-            line(out, row, &widths, colours);
-        }
-    }
-}
-
-fn line(out: &mut String, cells: &[Cell], widths: &[usize], colours: bool) {
-    let mut text = String::new();
-    for (cell, width) in cells.iter().zip(widths) {
-        let space = " ".repeat(width.saturating_sub(cell.text.chars().count()));
-        let code = cell.mood.code().filter(|_| colours);
-        let shown = code.map_or_else(
-            || cell.text.clone(),
-            |code| format!("\x1b[{code}m{}\x1b[0m", cell.text),
-        );
-        text.push_str("  ");
-        if cell.right {
-            text.push_str(&space);
-            text.push_str(&shown);
-        } else {
-            text.push_str(&shown);
-            text.push_str(&space);
-        }
-    }
-    out.push_str(text.trim_end());
-    out.push('\n');
-}
 
 /// A status from before, and how long before.
 pub type Earlier<'s> = Option<(&'s Status, Duration)>;
@@ -215,22 +66,13 @@ pub fn render(status: &Status, earlier: Earlier<'_>, colours: bool) -> String {
 /// The tunnels alone.
 #[must_use]
 pub fn tunnels(status: &Status, colours: bool) -> String {
-    alone(&tunnel_table(status), colours)
+    tunnel_table(status).alone(colours)
 }
 
 /// The sessions alone.
 #[must_use]
 pub fn sessions(status: &Status, colours: bool) -> String {
-    alone(&links::sessions(status), colours)
-}
-
-fn alone(table: &Table, colours: bool) -> String {
-    let mut out = String::new();
-    table.write(&mut out, colours);
-    if out.is_empty() {
-        return format!("{}: none\n", table.title);
-    }
-    out.trim_start().to_owned()
+    links::sessions(status).alone(colours)
 }
 
 /// What somebody should see to, though everything still works.
@@ -436,75 +278,64 @@ fn drops(status: &Status) -> String {
     out
 }
 
-/// Shows the status once.
-///
-/// # Errors
-/// When there is no answer. A closed standard output is no error.
-pub fn show(path: &Path) -> Result<(), ClientError> {
-    let status = socket::status(path)?;
-    let mut out = io::stdout();
-    let colours = out.is_terminal();
-    let _ = out.write_all(render(&status, None, colours).as_bytes());
-    Ok(())
-}
-
-/// Shows the status every second until the output is closed or the process
-/// is stopped. An appliance that goes away is waited for.
+/// Shows the status every second until the output is closed or the process is stopped.
+/// An appliance that goes away is waited for.
 ///
 /// # Errors
 /// When the appliance does not answer the first time.
-pub fn watch(path: &Path) -> Result<(), ClientError> {
-    let mut out = io::stdout();
-    let terminal = out.is_terminal();
+pub fn watch(path: &Path, colours: bool) -> Result<(), ClientError> {
     let mut earlier: Option<(Status, Instant)> = None;
-    let mut first = true;
-    loop {
+    every_second(|first| {
         let text = match socket::status(path) {
             Ok(status) => {
                 let now = Instant::now();
                 let before = earlier.as_ref().map(|(status, at)| (status, now - *at));
-                let text = render(&status, before, terminal);
+                let text = render(&status, before, colours);
                 earlier = Some((status, now));
                 text
             }
             Err(error) if first => return Err(error),
             Err(error) => format!("{error}\n"),
         };
+        Ok(text)
+    })
+}
+
+/// A line of [`documents`] for a second without an answer.
+#[derive(Debug, Serialize)]
+pub struct Failed {
+    error: String,
+}
+
+/// Prints the status as it comes from the appliance every second, each in a line of its own, until the output is closed.
+///
+/// # Errors
+/// When the appliance does not answer the first time.
+pub fn documents(path: &Path) -> Result<(), ClientError> {
+    every_second(|first| match socket::request(path, &Question::Status) {
+        Ok(json) => Ok(json),
+        Err(error) if first => Err(error),
+        Err(error) => {
+            let error = error.to_string();
+            serde_json::to_string(&Failed { error }).map_err(ClientError::NotUnderstood)
+        }
+    })
+}
+
+/// Prints what `text` gives, and a line end, until the output is closed. It is told whether it is asked for the first time.
+fn every_second(
+    mut text: impl FnMut(bool) -> Result<String, ClientError>,
+) -> Result<(), ClientError> {
+    let mut out = io::stdout();
+    let mut first = true;
+    loop {
+        let text = text(first)?;
         first = false;
-        if draw(&mut out, &text, terminal).is_err() {
+        if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
             return Ok(());
         }
         thread::sleep(INTERVAL);
     }
-}
-
-/// On a terminal the new view overwrites the old one in place, and what does not
-/// fit is cut: scrolling would carry the sets and links, which stand first, away.
-fn draw(out: &mut impl Write, text: &str, terminal: bool) -> io::Result<()> {
-    if terminal {
-        let rows = terminal_size::terminal_size().map(|(_, height)| usize::from(height.0));
-        let text = first_rows(text, rows.unwrap_or(usize::MAX));
-        // Home, no wrapping of long lines, each line erased to its end, then everything below.
-        let text = text.replace('\n', "\x1b[K\r\n");
-        write!(out, "\x1b[H\x1b[?7l{text}\x1b[K\x1b[J\x1b[?7h")?;
-    } else {
-        writeln!(out, "{text}")?;
-    }
-    out.flush()
-}
-
-/// As many lines as a screen of so many rows has, without a line feed behind the
-/// last, which would scroll; one that says so when some are left out.
-fn first_rows(text: &str, rows: usize) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    if lines.len() <= rows {
-        return lines.join("\n");
-    }
-    let shown = rows.saturating_sub(1);
-    let rest = lines.len() - shown;
-    let last = format!("({rest} more lines: enlarge the window, or leave out --watch)");
-    let shown = lines.into_iter().take(shown);
-    shown.chain([last.as_str()]).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

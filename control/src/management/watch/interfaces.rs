@@ -1,7 +1,7 @@
 //! The interfaces: addresses, who gave them, and whether the gateway answers.
 
-use super::{Cell, Status, Table};
-use crate::management::status::{Interface, Router};
+use crate::management::status::{Interface, Router, Status};
+use crate::management::table::{Cell, Table};
 
 pub(super) fn interfaces(status: &Status) -> Table {
     let rows = status.interfaces.iter().map(|interface| {

@@ -1,7 +1,8 @@
 //! The links' tables: how they are, and what came in over them.
 
-use super::{Cell, Earlier, Mood, Table, duration, milliseconds, rate};
+use super::{Earlier, rate};
 use crate::management::status::{Session, Status};
+use crate::management::table::{Cell, Mood, Table, duration, milliseconds};
 
 pub(super) fn links(status: &Status, earlier: Earlier<'_>) -> Table {
     let rows = status.sessions.iter().map(|session| {

@@ -1,7 +1,7 @@
 //! The sets whose packets are put into order.
 
-use super::{Cell, Table, milliseconds};
 use crate::management::status::Status;
+use crate::management::table::{Cell, Table, milliseconds};
 
 pub(super) fn order(status: &Status) -> Table {
     let sets = status.sets.iter();

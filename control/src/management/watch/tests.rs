@@ -96,14 +96,6 @@ fn colours_do_not_move_the_columns() {
 }
 
 #[test]
-fn a_small_screen_shows_what_stands_first() {
-    assert_eq!(first_rows("a\nb\nc\n", 3), "a\nb\nc");
-    let cut = first_rows("a\nb\nc\nd\n", 3);
-    assert!(cut.starts_with("a\nb\n(2 more lines"), "{cut}");
-    assert_eq!(cut.lines().count(), 3);
-}
-
-#[test]
 fn an_alarm_stands_above_everything() {
     let mut status = status();
     status.sessions[0].ha = true;

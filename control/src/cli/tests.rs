@@ -1,0 +1,71 @@
+use clap::CommandFactory as _;
+
+use super::*;
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn the_forms_of_the_design_are_accepted() {
+    for line in [
+        "hal2tp run -c f.yaml",
+        "hal2tp check f.yaml",
+        "hal2tp check a.yaml b.yaml --json",
+        "hal2tp status",
+        "hal2tp status -c f.yaml --json",
+        "hal2tp status --socket /run/x --watch",
+        "hal2tp status --watch --json",
+        "hal2tp tunnels",
+        "hal2tp tunnels -c f.yaml --json",
+        "hal2tp sessions --socket /run/x",
+        "hal2tp drops --for 10s --all",
+        "hal2tp drops -c f.yaml --json",
+        "hal2tp kick isp1 head2 -c f.yaml",
+        "hal2tp kick isp1 --json",
+        "hal2tp version --json",
+        "hal2tp completions bash",
+        "hal2tp man",
+        "hal2tp status --color never",
+        "hal2tp --color always status",
+    ] {
+        Cli::try_parse_from(line.split(' ')).unwrap();
+    }
+    for line in [
+        "hal2tp check",
+        "hal2tp run",
+        "hal2tp kick",
+        "hal2tp drops --for 10",
+        "hal2tp drops --for 0s",
+        "hal2tp drops --for 2000s",
+        "hal2tp completions dos",
+        "hal2tp status --color pink",
+    ] {
+        assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn colours_are_forced_and_forbidden() {
+    let colours = |when| {
+        let line = ["hal2tp", "status", "--color", when];
+        Cli::try_parse_from(line).unwrap().colours()
+    };
+    assert!(colours("always"));
+    assert!(!colours("never"));
+}
+
+#[test]
+fn every_option_is_explained() {
+    fn look(command: &clap::Command) {
+        let name = command.get_name();
+        assert!(command.get_about().is_some(), "{name}");
+        for argument in command.get_arguments() {
+            let told = argument.get_help().is_some();
+            assert!(told, "{name}: {}", argument.get_id());
+        }
+        command.get_subcommands().for_each(look);
+    }
+    look(&Cli::command());
+}
