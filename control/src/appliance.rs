@@ -263,6 +263,7 @@ impl Appliance {
                 Output::LineFrame { port, frame } => self.hold(Packet::Frame { port, frame }),
                 Output::Resolve { outgoing, name } => self.resolver.ask(outgoing, name),
                 Output::Frame { port, frame } => self.dataplane.send_frame(port, &frame),
+                Output::Happened(happening) => log::info!("{happening:?}"),
                 Output::Neighbour {
                     interface,
                     mac,

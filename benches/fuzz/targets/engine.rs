@@ -343,7 +343,10 @@ impl World<'_> {
                         Output::Ip { packet, .. } | Output::Neighbour { packet, .. } => {
                             self.carry(end, &packet);
                         }
-                        Output::Frame { .. } | Output::LineFrame { .. } | Output::Resolve { .. } => {}
+                        Output::Frame { .. }
+                        | Output::LineFrame { .. }
+                        | Output::Resolve { .. }
+                        | Output::Happened(_) => {}
                     }
                 }
                 // Now or later.

@@ -75,12 +75,12 @@ impl Engine {
             }
         }
         for (id, change) in changes {
-            let name = self.link_name(id);
             match change {
-                Change::Began(fault) => log::warn!("{name}: ALARM: {}", fault.text()),
-                Change::Ended { lasted } => {
-                    log::info!("{name}: delivers again, after {} ms", lasted.as_millis());
+                Change::Began(fault) => self.tell_fault(id, fault),
+                Change::Became(fault) => {
+                    log::warn!("{}: {} now", self.link_name(id), fault.text());
                 }
+                Change::Ended { lasted } => self.tell_delivers(id, lasted),
             }
         }
     }

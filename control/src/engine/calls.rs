@@ -8,7 +8,8 @@ use dataplane::command::{Command, Ordering, SessionId, SessionSpec, TableId};
 use dataplane::headers::lcp::ECHO_REQUEST;
 use dataplane::sequence::Sequence;
 
-use super::dialer::{Failure, failure_of_call, failure_of_ppp, failure_of_tunnel};
+use super::dialer::Failure;
+use super::happening::Ending;
 use super::hearing::Hearing;
 use super::link::{Link, Origin, Phase};
 use super::membership::Admission;
@@ -213,9 +214,9 @@ impl Engine {
                 cause: l2tp::CallCause::Tunnel,
                 ..
             } => (),
-            l2tp::Event::CallClosed { call, cause } => self.call_closed(now, call, &cause),
+            l2tp::Event::CallClosed { call, cause } => self.call_closed(now, call, cause),
             l2tp::Event::TunnelClosed { tunnel, cause } => {
-                self.tunnel_ended(now, tunnel, failure_of_tunnel(&cause), &cause.to_string());
+                self.tunnel_ended(now, tunnel, &Ending::Tunnel(cause));
             }
         }
     }
@@ -236,10 +237,10 @@ impl Engine {
 
     /// A call is cleared. One that we placed may not have become a link yet:
     /// its tunnel is of no use any more.
-    fn call_closed(&mut self, now: Duration, call: CallId, cause: &l2tp::CallCause) {
-        let (failure, result) = (failure_of_call(cause), cause.to_string());
+    fn call_closed(&mut self, now: Duration, call: CallId, cause: l2tp::CallCause) {
+        let why = Ending::Call(cause);
         if let Some(&id) = self.by_call.get(&call) {
-            self.end_link(now, id, failure, &result);
+            self.end_link(now, id, &why);
             return;
         }
         let placed = self
@@ -248,7 +249,7 @@ impl Engine {
             .find(|(_, dialled)| dialled.call == Some(call))
             .map(|(&tunnel, _)| tunnel);
         if let Some(tunnel) = placed {
-            self.end_tunnel(now, tunnel, failure, &result);
+            self.end_tunnel(now, tunnel, &why);
         }
     }
 
@@ -546,9 +547,7 @@ impl Engine {
             ppp::Event::Opened(network) => self.opened(now, id, network),
             ppp::Event::NetworkDown(family) => self.network_down(now, id, family),
             ppp::Event::Suspended => self.suspend(now, id),
-            ppp::Event::Closed { reason } => {
-                self.end_link(now, id, failure_of_ppp(&reason), &reason.to_string())
-            }
+            ppp::Event::Closed { reason } => self.end_link(now, id, &Ending::Ppp(reason)),
         }
     }
 
@@ -569,19 +568,13 @@ impl Engine {
         match self.admission(now, id) {
             Admission::Now => self.admit(now, id),
             Admission::AskPresent => self.hold(now, id),
-            Admission::Refused(why) => self.end_link(now, id, Failure::Refused, why),
+            Admission::Refused(why) => self.end_link(now, id, &Ending::Refused(why)),
         }
     }
 
     /// Ends a link for a reason of ours or the peer's: it stops sending, its
     /// call is cleared, and a tunnel that has served its purpose with it.
-    pub(super) fn end_link(
-        &mut self,
-        now: Duration,
-        id: SessionId,
-        failure: Failure,
-        result: &str,
-    ) {
+    pub(super) fn end_link(&mut self, now: Duration, id: SessionId, why: &Ending) {
         let Some(link) = self.links.get(&id) else {
             return;
         };
@@ -589,44 +582,38 @@ impl Engine {
             return;
         }
         let (tunnel, call) = (link.tunnel, link.call);
-        self.leave(now, id, result);
+        self.leave(now, id, why);
         self.endpoint.close_call(
             now,
             call,
             l2tp::CallClose::new(
-                match failure {
+                match why.failure() {
                     Failure::Silent => l2tp::CallResult::CARRIER_LOST,
                     Failure::Refused | Failure::Kicked => l2tp::CallResult::ADMINISTRATIVE,
                 },
                 l2tp::ErrorCode::NONE,
-                result,
+                &why.to_string(),
             ),
         );
         let empty = |info: l2tp::TunnelInfo| info.calls == 0;
         if self.by_tunnel.contains_key(&tunnel) || self.endpoint.tunnel(tunnel).is_none_or(empty) {
-            self.end_tunnel(now, tunnel, failure, result);
+            self.end_tunnel(now, tunnel, why);
         }
         self.settle_endpoint(now);
     }
 
-    pub(super) fn end_tunnel(
-        &mut self,
-        now: Duration,
-        tunnel: TunnelId,
-        failure: Failure,
-        result: &str,
-    ) {
-        let code = match failure {
+    pub(super) fn end_tunnel(&mut self, now: Duration, tunnel: TunnelId, why: &Ending) {
+        let code = match why.failure() {
             Failure::Silent | Failure::Kicked => l2tp::StopResult::GENERAL,
             Failure::Refused => l2tp::StopResult::NOT_AUTHORISED,
         };
-        let close = l2tp::TunnelClose::new(code, l2tp::ErrorCode::NONE, result);
+        let close = l2tp::TunnelClose::new(code, l2tp::ErrorCode::NONE, &why.to_string());
         self.endpoint.close_tunnel(now, tunnel, close);
-        self.tunnel_ended(now, tunnel, failure, result);
+        self.tunnel_ended(now, tunnel, why);
     }
 
     /// A tunnel is gone: its links leave, and one that we dialled is dialled again.
-    fn tunnel_ended(&mut self, now: Duration, tunnel: TunnelId, failure: Failure, result: &str) {
+    fn tunnel_ended(&mut self, now: Duration, tunnel: TunnelId, why: &Ending) {
         let links: Vec<SessionId> = self
             .links
             .of_tunnel(tunnel)
@@ -634,10 +621,10 @@ impl Engine {
             .map(|link| link.id)
             .collect();
         for id in links {
-            self.leave(now, id, result);
+            self.leave(now, id, why);
         }
         if let Some(dialled) = self.by_tunnel.remove(&tunnel) {
-            self.dial_again(now, dialled.outgoing, failure, result.to_owned());
+            self.dial_again(now, dialled.outgoing, why.failure(), why.to_string());
         }
     }
 

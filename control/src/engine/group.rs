@@ -37,6 +37,34 @@ pub(super) struct Conflict {
     pub(super) seen: Duration,
 }
 
+/// What the operator should know about how a group is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protection {
+    /// Two links or more, all with the HA header.
+    Ha,
+    /// One live link of the set.
+    OneLink,
+    /// The peer does not speak HA.
+    NoHa,
+    /// A link that is in no set.
+    NoSet,
+    /// No live link.
+    Down,
+}
+
+impl Protection {
+    /// As `status` has it.
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::Ha => Set::HA,
+            Self::OneLink => Set::ONE_LINK,
+            Self::NoHa => Set::NO_HA,
+            Self::NoSet => "none",
+            Self::Down => Set::DOWN,
+        }
+    }
+}
+
 /// One open session, as a group sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OpenSession {
@@ -68,6 +96,8 @@ pub(super) struct Group {
     pub(super) replaced_at: Option<Duration>,
     /// What set instances carried that are not there any more.
     pub(super) carried: SetCarried,
+    /// What was said last of how it is protected.
+    pub(super) told: Protection,
     open: Vec<OpenSession>,
 }
 
@@ -148,22 +178,22 @@ impl Group {
         ipv4.map(|ends| ends.local).collect()
     }
 
-    /// What the operator should know about how the group is protected.
+    /// How the group is protected.
     #[must_use]
-    pub(super) fn protection(&self) -> &'static str {
+    pub(super) fn protection(&self) -> Protection {
         match (self.next_hops().next(), self.members().len()) {
-            (None, _) => Set::DOWN,
+            (None, _) => Protection::Down,
             (Some(NextHop::Session(_)), _)
                 if matches!(
                     self.key,
                     GroupKey::Set { .. } | GroupKey::Remote { set: Some(_), .. }
                 ) =>
             {
-                Set::NO_HA
+                Protection::NoHa
             }
-            (Some(NextHop::Session(_)), _) => "none",
-            (Some(_), 1) => Set::ONE_LINK,
-            (Some(_), _) => Set::HA,
+            (Some(NextHop::Session(_)), _) => Protection::NoSet,
+            (Some(_), 1) => Protection::OneLink,
+            (Some(_), _) => Protection::Ha,
         }
     }
 }
@@ -190,6 +220,7 @@ impl Groups {
                 conflict: None,
                 replaced_at: None,
                 carried: SetCarried::default(),
+                told: Protection::Down,
                 open: Vec::new(),
             });
         }
@@ -295,24 +326,27 @@ mod tests {
             group.routes(),
             [(IPV6_ROUTE, NextHop::Set(SetId(0)))].into()
         );
-        assert_eq!(group.protection(), Set::ONE_LINK);
+        assert_eq!(group.protection(), Protection::OneLink);
     }
 
     #[test]
     fn the_current_instance_carries_and_the_file_orders_its_members() {
         let mut groups = Groups::default();
         let group = groups.group_for(GroupKey::Set { set: 0 }, TableId(0));
-        assert_eq!((ipv4_hop(group), group.protection()), (None, "down"));
+        assert_eq!(
+            (ipv4_hop(group), group.protection()),
+            (None, Protection::Down)
+        );
         group.open(session(7, 2, Some(0)));
         assert_eq!(ipv4_hop(group), None, "no instance is current yet");
         group.current = Some(SetId(0));
-        assert_eq!(group.protection(), "one link: no protection");
+        assert_eq!(group.protection(), Protection::OneLink);
         group.open(session(8, 0, Some(0)));
         group.open(session(9, 1, Some(1)));
         assert_eq!(group.members(), [SessionId(8), SessionId(7)]);
         assert_eq!(
             (ipv4_hop(group), group.protection()),
-            (Some(NextHop::Set(SetId(0))), "ha")
+            (Some(NextHop::Set(SetId(0))), Protection::Ha)
         );
         group.close(SessionId(8));
         group.close(SessionId(7));
@@ -330,7 +364,7 @@ mod tests {
         group.open(session(2, 1, None));
         group.open(session(1, 0, None));
         assert_eq!(ipv4_hop(group), Some(NextHop::Session(SessionId(1))));
-        assert_eq!(group.protection(), "peer has no HA: no protection");
+        assert_eq!(group.protection(), Protection::NoHa);
         group.close(SessionId(1));
         assert_eq!(ipv4_hop(group), Some(NextHop::Session(SessionId(2))));
     }

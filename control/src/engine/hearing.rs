@@ -4,28 +4,12 @@
 
 use std::time::Duration;
 
+use super::happening::Fault;
+
 /// Reports come every second at the latest: for so long a link may lose them.
 const SILENT_AFTER: Duration = Duration::from_millis(2500);
 /// So many copies in a row do not get lost by chance.
 const NO_DATA_AFTER_COPIES: u64 = 16;
-
-/// What is wrong with a link that is up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// Neither packets nor reports arrive.
-    Silent,
-    /// Reports arrive, and say that packets were sent, none of which arrives.
-    NoData,
-}
-
-impl Fault {
-    pub(super) const fn text(self) -> &'static str {
-        match self {
-            Self::Silent => "nothing arrives, not even reports",
-            Self::NoData => "reports arrive, packets do not",
-        }
-    }
-}
 
 /// What was heard over a link, and when.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,7 +28,11 @@ pub(super) struct Hearing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Began(Fault),
-    Ended { lasted: Duration },
+    /// It goes on as another.
+    Became(Fault),
+    Ended {
+        lasted: Duration,
+    },
 }
 
 impl Hearing {
@@ -97,10 +85,16 @@ impl Hearing {
             }
             (Some((before, since)), Some(fault)) if before != fault => {
                 self.fault = Some((fault, since));
-                Some(Change::Began(fault))
+                Some(Change::Became(fault))
             }
             _ => None,
         }
+    }
+
+    /// The link is open no more; how long it had a fault, if it has one.
+    pub(super) fn end(&mut self, now: Duration) -> Option<Duration> {
+        let (_, since) = self.fault.take()?;
+        Some(now.saturating_sub(since))
     }
 
     /// What is wrong, and since when.

@@ -11,7 +11,7 @@ use dataplane::command::{
 };
 use dataplane::headers::ipv6;
 
-use super::dialer::Failure;
+use super::happening::Ending;
 use super::link::Origin;
 use super::path_mtu::overhead;
 use super::rib::Source;
@@ -439,8 +439,7 @@ impl Engine {
             .map(|(tunnel, _, local)| (tunnel, local))
             .collect();
         for (tunnel, local) in lost {
-            let result = format!("our address {local} is gone");
-            self.end_tunnel(now, tunnel, Failure::Silent, &result);
+            self.end_tunnel(now, tunnel, &Ending::AddressGone(local));
         }
         self.settle_endpoint(now);
     }

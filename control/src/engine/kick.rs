@@ -5,12 +5,10 @@ use std::time::Duration;
 use dataplane::command::SessionId;
 
 use super::Engine;
-use super::dialer::Failure;
+use super::happening::Ending;
 use crate::l2tp::{TunnelId, TunnelState};
 use crate::management::status::Kicked;
 
-/// Told to the peer, and kept as the last result.
-const REASON: &str = "kicked by the operator";
 /// Names that are told to whoever mistyped one.
 const NAMES_TOLD: usize = 20;
 
@@ -26,11 +24,11 @@ impl Engine {
         }
         let tunnels = self.tunnels_named(name);
         for &tunnel in &tunnels {
-            self.end_tunnel(now, tunnel, Failure::Kicked, REASON);
+            self.end_tunnel(now, tunnel, &Ending::Kicked);
         }
         let sessions = self.sessions_named(name);
         for &session in &sessions {
-            self.end_link(now, session, Failure::Kicked, REASON);
+            self.end_link(now, session, &Ending::Kicked);
         }
         self.settle_endpoint(now);
         Ok(Kicked {

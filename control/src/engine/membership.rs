@@ -11,8 +11,8 @@ use dataplane::transform::split::MIN_MEMBER_MTU;
 
 use super::Engine;
 use super::carried::Carried;
-use super::dialer::Failure;
 use super::group::{Conflict, GroupKey, OpenSession};
+use super::happening::Ending;
 use super::link::{Link, Networks, Origin, Phase};
 use super::rib::Source;
 use crate::config::Via;
@@ -177,12 +177,7 @@ impl Engine {
         link.phase = Phase::Negotiating;
         let Some(group) = link.group else { return };
         if alive && self.refuses_newcomer(now, group) {
-            log::error!(
-                "{}: ALARM: two boxes use the same credentials; the newcomer waits",
-                self.link_name(id)
-            );
-            let result = "another box with these credentials is up";
-            self.end_link(now, id, Failure::Refused, result);
+            self.end_link(now, id, &Ending::Conflict);
         } else {
             self.admit(now, id);
         }
@@ -191,12 +186,13 @@ impl Engine {
     /// Notes that a second box came while the first one answers. It is refused
     /// for [`CONFLICT`], whatever the first one's links do meanwhile.
     fn refuses_newcomer(&mut self, now: Duration, group: u32) -> bool {
-        let group = self.groups.get_mut(group);
-        let since = group
-            .conflict
-            .filter(|conflict| now < conflict.seen + CONFLICT_FORGOTTEN)
-            .map_or(now, |conflict| conflict.since);
-        group.conflict = Some(Conflict { since, seen: now });
+        self.forget_conflicts(now);
+        let before = self.groups.get(group).conflict;
+        let since = before.map_or(now, |conflict| conflict.since);
+        self.groups.get_mut(group).conflict = Some(Conflict { since, seen: now });
+        if before.is_none() {
+            self.tell_conflict(group);
+        }
         now < since + CONFLICT
     }
 
@@ -274,11 +270,6 @@ impl Engine {
         if name_servers != NameServers::default() {
             log::info!("{}: the peer's {name_servers}", self.link_name(id));
         }
-        log::info!(
-            "{}: up, {network}{}",
-            self.link_name(id),
-            if set.is_some() { ", HA" } else { ", no HA" }
-        );
         let mtu = self.links[&id].spec.mtu;
         if set.is_some() && mtu < MIN_MEMBER_MTU {
             log::warn!(
@@ -294,10 +285,22 @@ impl Engine {
                 link.hearing.begin(now);
             }
         }
+        // Our own end dials anew at once; a peer is not told to.
+        let displaced = |old: &Link| Ending::Displaced {
+            redial: matches!(old.origin, Origin::Outgoing(_)),
+        };
+        let replaced: Vec<(SessionId, Ending)> = replaced
+            .into_iter()
+            .map(|old| (old, displaced(&self.links[&old])))
+            .collect();
+        for (old, why) in &replaced {
+            self.tell_down(now, *old, why);
+        }
+        self.tell_up(id, network.to_string(), set.is_some());
         let session = self.open_session(id, networks);
         // One step: the workers switch to the new members before the old ones go.
         self.groups.get_mut(group).open(session);
-        for old in &replaced {
+        for (old, _) in &replaced {
             self.groups.get_mut(group).close(*old);
         }
         self.refresh_group(group);
@@ -305,13 +308,8 @@ impl Engine {
         if let Some(before) = before.filter(|&before| Some(before) != set) {
             self.retire_instance(group, before);
         }
-        for old in replaced {
-            // Our own end dials anew at once; a peer is not told to.
-            let failure = match self.links[&old].origin {
-                Origin::Outgoing(_) => Failure::Silent,
-                Origin::Incoming { .. } => Failure::Refused,
-            };
-            self.end_link(now, old, failure, "replaced by the peer's new session");
+        for (old, why) in replaced {
+            self.end_link(now, old, &why);
         }
     }
 
@@ -387,8 +385,8 @@ impl Engine {
         if !new_peer && !displaced {
             return Vec::new();
         }
-        group.conflict = None;
         let group_id = group.id;
+        self.end_conflict(group_id, true);
         let old: Vec<SessionId> = self
             .links
             .of_group(group_id)
@@ -453,6 +451,7 @@ impl Engine {
             }
             None => self.refresh_routes(id),
         }
+        self.tell_protection(id);
     }
 
     fn refresh_routes(&mut self, id: u32) {
@@ -522,12 +521,14 @@ impl Engine {
 
     /// The link stops sending now, and receives until its grace time ends. Its
     /// echoes are answered no more: the peer is to know that it is gone.
-    pub(super) fn leave(&mut self, now: Duration, id: SessionId, why: &str) {
+    pub(super) fn leave(&mut self, now: Duration, id: SessionId, why: &Ending) {
         let grace = self.grace(id);
         if self.links.get(&id).is_none_or(Link::is_leaving) {
             return;
         }
-        log::info!("{}: down: {why}", self.link_name(id));
+        if !self.tell_down(now, id, why) {
+            log::info!("{}: ends: {why}", self.link_name(id));
+        }
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -555,7 +556,9 @@ impl Engine {
             return;
         };
         link.spec.receive &= link.ppp.is_ending();
-        self.stop_sending(now, id, Phase::Negotiating);
+        let why = link.ppp.close_reason();
+        let why = why.map_or(Ending::Renegotiated, |why| Ending::Ppp(why.clone()));
+        self.stop_sending(now, id, Phase::Negotiating, &why);
     }
 
     /// An NCP is closed. With the last one, the link stops sending.
@@ -572,18 +575,18 @@ impl Engine {
                 log::info!("{}: {family} is down", self.link_name(id));
                 self.refresh_session(id);
             }
-            _ => self.stop_sending(now, id, Phase::Authenticated),
+            _ => self.stop_sending(now, id, Phase::Authenticated, &Ending::NetworksClosed),
         }
     }
 
-    fn stop_sending(&mut self, now: Duration, id: SessionId, phase: Phase) {
+    fn stop_sending(&mut self, now: Duration, id: SessionId, phase: Phase, why: &Ending) {
+        let was_up = self.tell_down(now, id, why);
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
         link.phase = phase;
         link.next_report = None;
         link.spec.echo = link.echo_answer();
-        let ending = link.ppp.is_ending();
         let spec = Arc::new(link.spec.clone());
         let group = link.group;
         if let Some(group) = group {
@@ -592,8 +595,8 @@ impl Engine {
         }
         self.command(Command::SetSession(spec));
         self.moving.push_back((self.commands, id));
-        if !ending {
-            log::info!("{}: PPP is negotiated anew", self.link_name(id));
+        if !was_up {
+            log::info!("{}: not up yet: {why}", self.link_name(id));
         }
         self.settle_link(now, id);
     }

@@ -16,6 +16,7 @@ mod carried;
 mod clients;
 mod dialer;
 mod group;
+mod happening;
 mod hearing;
 mod interfaces;
 mod kick;
@@ -30,6 +31,7 @@ mod report;
 mod rib;
 mod skew;
 mod snapshot;
+mod telling;
 mod uplink;
 
 #[cfg(test)]
@@ -62,6 +64,9 @@ use group::Groups;
 use interfaces::{InterfaceState, interface_id};
 use links::Links;
 use rib::{Rib, Source};
+use telling::Online;
+
+pub use happening::{Ending, Fault, Happening, SetName, What};
 
 /// Link-local addresses are in networks of 64 bits (RFC 4291, 2.5.6).
 const LINK_LOCAL_LENGTH: u8 = 64;
@@ -98,6 +103,8 @@ pub enum Output {
         mac: [u8; 6],
         packet: Vec<u8>,
     },
+    /// Something that is to be known, for nobody to answer.
+    Happened(Box<Happening>),
 }
 
 pub struct Engine {
@@ -124,6 +131,11 @@ pub struct Engine {
     session_slots: Slots,
     deadlines: BTreeSet<(Duration, SessionId)>,
     groups: Groups,
+    /// What was said of links.
+    online: Online,
+    /// Groups of which a conflict was said.
+    conflicts: BTreeSet<u32>,
+    ports_down: BTreeSet<PortId>,
     sets: Sets,
     /// What was received of each epoch of a set instance.
     books: BTreeMap<(SetId, u32), Books>,
@@ -178,6 +190,9 @@ impl Engine {
             session_slots: Slots::default(),
             deadlines: BTreeSet::new(),
             groups: Groups::default(),
+            online: Online::default(),
+            conflicts: BTreeSet::new(),
+            ports_down: BTreeSet::new(),
             sets: Sets::default(),
             books: BTreeMap::new(),
             next_look: None,
@@ -269,6 +284,11 @@ impl Engine {
 
     /// Follows a port's link.
     pub fn handle_port_link(&mut self, now: Duration, port: PortId, up: bool) {
+        if up {
+            self.ports_down.remove(&port);
+        } else {
+            self.ports_down.insert(port);
+        }
         self.command(Command::SetPortLink { port, up });
         self.neighbours.set_link(now, port, up);
         self.settle_neighbours(now);
@@ -288,6 +308,7 @@ impl Engine {
         }
         self.dial_due(now);
         self.retire_epochs(now);
+        self.forget_conflicts(now);
         self.keep_books(now);
         self.neighbours.handle_timeout(now);
         self.settle_neighbours(now);
@@ -315,6 +336,7 @@ impl Engine {
             self.deadlines.first().map(|&(due, _)| due),
             if self.stopping { None } else { dial() },
             self.sets.next_timeout(),
+            self.next_forgotten_conflict(),
             self.neighbours.next_timeout(),
             self.next_look,
             self.next_uplink_timeout(),
@@ -333,7 +355,7 @@ impl Engine {
         self.stopping = true;
         let ids: Vec<SessionId> = self.links.keys().copied().collect();
         for id in ids {
-            self.leave(now, id, "the appliance stops");
+            self.leave(now, id, &Ending::Shutdown);
         }
         let tunnels: Vec<TunnelId> = self.endpoint.tunnels().collect();
         for tunnel in tunnels {

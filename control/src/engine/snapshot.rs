@@ -288,7 +288,7 @@ impl Engine {
         Some(Set {
             name: self.config.ha_sets[set].name.clone(),
             remote,
-            protection: group.protection().to_owned(),
+            protection: group.protection().text().to_owned(),
             members: group
                 .members()
                 .into_iter()
@@ -333,7 +333,7 @@ impl Engine {
     }
 
     /// The set of a group, and who its links lead to; none of a group without a set.
-    fn set_and_remote(&self, key: GroupKey) -> Option<(usize, String)> {
+    pub(super) fn set_and_remote(&self, key: GroupKey) -> Option<(usize, String)> {
         match key {
             GroupKey::Set { set } => {
                 let outgoing = &self.config.l2tp.outgoing;

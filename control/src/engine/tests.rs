@@ -4,6 +4,7 @@ mod books;
 mod chaos;
 mod families;
 mod given;
+mod happenings;
 mod invariants;
 mod ipv6;
 mod isp;

@@ -214,6 +214,11 @@ impl Session {
         matches!(self.phase, Phase::Terminate | Phase::Closed)
     }
 
+    /// Why it has ended or is about to.
+    pub fn close_reason(&self) -> Option<&CloseReason> {
+        self.reason.as_ref()
+    }
+
     fn party(role: &Role) -> Party<'_> {
         match role {
             Role::Client {

@@ -97,7 +97,8 @@ impl Appliance {
                 Output::Frame { .. }
                 | Output::LineFrame { .. }
                 | Output::Neighbour { .. }
-                | Output::Resolve { .. } => {}
+                | Output::Resolve { .. }
+                | Output::Happened(_) => {}
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::world::{HEAD, LINKS, REMOTE, World, config, host, milliseconds, seconds};
 use crate::config::Config;
+use crate::engine::group::Protection;
 use dataplane::command::NextHop;
 
 const ORDERS: [[usize; LINKS]; 6] = [
@@ -36,7 +37,7 @@ fn a_peer_without_ha_gets_one_plain_session_and_the_others_stand_by() {
     assert!(matches!(route, Some(NextHop::Session(_))), "{route:?}");
     let mut groups = world.engine(REMOTE).groups.iter();
     let group = groups.next().expect("one group");
-    assert_eq!(group.protection(), "peer has no HA: no protection");
+    assert_eq!(group.protection(), Protection::NoHa);
     assert_eq!(group.sessions().count(), 3);
 }
 

@@ -2,49 +2,29 @@
 //! twins that use the credentials of another.
 
 use crate::seeds::seeds;
-use std::cell::RefCell;
 use std::net::Ipv4Addr;
 
 use super::world::{HEAD, REMOTE, World, config, host, milliseconds, remote_at, seconds};
 use crate::config::Config;
+use crate::engine::What;
 use dataplane::command::{NextHop, Prefix, TableId};
 
 const OTHER: usize = 2;
 const TWIN: usize = 2;
 
-thread_local! {
-    static ALARMS: RefCell<u32> = const { RefCell::new(0) };
-}
-
-/// Counts the log's alarms, each test thread for itself.
-struct AlarmCounter;
-
-impl log::Log for AlarmCounter {
-    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.level() == log::Level::Error
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if record.args().to_string().contains("ALARM") {
-            ALARMS.with_borrow_mut(|count| *count += 1);
-        }
-    }
-
-    fn flush(&self) {}
-}
-
-fn alarms() -> u32 {
-    ALARMS.with_borrow(|count| *count)
-}
-
-fn count_alarms() {
-    // Another test may have been first.
-    let _ = log::set_logger(&AlarmCounter);
-    log::set_max_level(log::LevelFilter::Error);
+/// Conflicts that a site has told of, and how those ended that are over.
+fn conflicts(world: &World, site: usize) -> (usize, Vec<bool>) {
+    let told = world.sites[site].told.all();
+    let began = told.iter().filter(|what| **what == What::ConflictBegan);
+    let ended = told.iter().filter_map(|what| match what {
+        What::ConflictEnded { taken_over } => Some(*taken_over),
+        _ => None,
+    });
+    (began.count(), ended.collect())
 }
 
 /// A head with a second remote's logins, and that remote.
-fn two_remotes() -> Vec<Config> {
+pub(super) fn two_remotes() -> Vec<Config> {
     let (mut head, mut other) = (config("head"), remote_at(3, 3));
     let incoming = &mut head.l2tp.incoming[0];
     for place in 0..3 {
@@ -139,7 +119,6 @@ fn links_to(world: &World, site: usize) -> usize {
 
 #[test]
 fn a_twin_is_refused_while_the_first_answers_and_let_in_after_a_minute() {
-    count_alarms();
     for seed in seeds(5) {
         println!("seed {seed}");
         let configs = vec![config("head"), config("remote"), remote_at(3, 2)];
@@ -147,7 +126,6 @@ fn a_twin_is_refused_while_the_first_answers_and_let_in_after_a_minute() {
         world.start(HEAD);
         world.start(REMOTE);
         world.run_for(seconds(5));
-        let before = alarms();
         world.start(TWIN);
         // The first one's links come and go meanwhile: that is no reason to let
         // a twin in early, nor to let it wait for ever.
@@ -159,12 +137,13 @@ fn a_twin_is_refused_while_the_first_answers_and_let_in_after_a_minute() {
         world.lines[1].cut = false;
         let sent = world.traffic_for(seconds(24));
         world.assert_all_delivered(&sent);
-        assert!(alarms() > before + 3, "{} alarms", alarms() - before);
+        assert_eq!(conflicts(&world, HEAD), (1, vec![]), "it is told once");
         assert_eq!((links_to(&world, REMOTE), links_to(&world, TWIN)), (3, 0));
         let let_in = world.run_until(seconds(65), |world| links_to(world, TWIN) > 0);
         assert!(let_in.is_some());
         assert_eq!(links_to(&world, REMOTE), 0, "one instance at a time");
         world.assert_none_twice();
+        assert_eq!(conflicts(&world, HEAD).1, [true]);
         // The first is off: its place is free.
         world.kill(REMOTE);
         world.run_for(seconds(150));
@@ -176,13 +155,11 @@ fn a_twin_is_refused_while_the_first_answers_and_let_in_after_a_minute() {
 /// Who comes from where the old process was is not made to wait for its answer.
 #[test]
 fn a_restarted_box_is_let_in_at_once() {
-    count_alarms();
     for seed in seeds(10) {
         println!("seed {seed}");
         let mut world = World::new(seed);
         let pause = milliseconds(seed * 37 % 400);
         world.run_for(seconds(5) + pause);
-        let before = alarms();
         let old = world.engine(HEAD).groups.get(0).current;
         world.kill(REMOTE);
         world.run_for(pause);
@@ -194,7 +171,7 @@ fn a_restarted_box_is_let_in_at_once() {
         assert!(took < milliseconds(900), "{took:?}");
         world.run_for(seconds(3));
         assert!(world.all_up());
-        assert_eq!(alarms(), before, "no false alarm");
+        assert_eq!(conflicts(&world, HEAD), (0, vec![]), "no false alarm");
     }
 }
 
@@ -202,7 +179,6 @@ fn a_restarted_box_is_let_in_at_once() {
 /// who was there is asked, and answers.
 #[test]
 fn twins_with_one_address_do_not_displace_each_other_for_ever() {
-    count_alarms();
     for seed in seeds(5) {
         println!("seed {seed}");
         let mut world = World::of(seed, vec![config("head"), config("remote")]);
@@ -226,7 +202,6 @@ fn twins_with_one_address_do_not_displace_each_other_for_ever() {
 /// Whoever calls from elsewhere may be another box: the one who was there is asked for a second.
 #[test]
 fn a_box_from_elsewhere_is_let_in_when_the_first_does_not_answer() {
-    count_alarms();
     for seed in seeds(5) {
         println!("seed {seed}");
         let configs = vec![config("head"), config("remote"), remote_at(3, 2)];
@@ -234,13 +209,12 @@ fn a_box_from_elsewhere_is_let_in_when_the_first_does_not_answer() {
         world.start(HEAD);
         world.start(REMOTE);
         world.run_for(seconds(5));
-        let before = alarms();
         world.kill(REMOTE);
         world.start(TWIN);
         let took = world.run_until(seconds(3), |world| links_to(world, TWIN) > 0);
         let took = took.expect("let in");
         assert!(took >= seconds(1), "{took:?}");
-        assert_eq!(alarms(), before, "no false alarm");
+        assert_eq!(conflicts(&world, HEAD), (0, vec![]), "no false alarm");
     }
 }
 
@@ -248,7 +222,6 @@ fn a_box_from_elsewhere_is_let_in_when_the_first_does_not_answer() {
 /// and the others carry on.
 #[test]
 fn another_head_on_one_link_disturbs_no_other() {
-    count_alarms();
     for seed in seeds(5) {
         println!("seed {seed}");
         let (mut stranger, mut remote) = (config("head"), config("remote"));
@@ -262,11 +235,10 @@ fn another_head_on_one_link_disturbs_no_other() {
         world.start(REMOTE);
         world.run_for(seconds(5));
         assert_eq!((world.members(HEAD), world.members(REMOTE)), (2, 2));
-        let before = alarms();
         world.start(2);
         let sent = world.traffic_for(seconds(50));
         world.assert_all_delivered(&sent);
-        assert!(alarms() > before, "an alarm");
+        assert_eq!(conflicts(&world, REMOTE), (1, vec![]));
         assert_eq!((world.members(HEAD), world.members(REMOTE)), (2, 2));
         world.assert_none_refused();
     }

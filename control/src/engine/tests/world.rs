@@ -14,6 +14,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::families::{datagram, host_ipv6};
+use super::happenings::Told;
 use super::isp::{DHCP_SERVER, Isp};
 use super::network::{Fate, Flight, Line};
 use super::workers::{PPP_IPV4, PPP_IPV6, Workers, copy, digest, plain};
@@ -84,6 +85,8 @@ pub(super) struct Site {
     /// Packets that wait for the commands before them.
     held: VecDeque<(u64, Vec<u8>)>,
     pub(super) workers: Workers,
+    /// What the engine has said since it was started.
+    pub(super) told: Told,
     /// Payload numbers that came out of a tunnel, and how often.
     pub(super) delivered: BTreeMap<u64, u32>,
     /// Copies for a session that was not ready, by reason.
@@ -200,6 +203,7 @@ impl World {
             applying: VecDeque::new(),
             held: VecDeque::new(),
             workers: Workers::default(),
+            told: Told::default(),
             delivered: BTreeMap::new(),
             refused: BTreeMap::new(),
         };
@@ -280,6 +284,7 @@ impl World {
         of.engine = None;
         of.asleep = None;
         of.workers = Workers::default();
+        of.told = Told::default();
         (of.given, of.commands) = (0, 0);
         of.applying.clear();
         of.held.clear();
@@ -503,8 +508,18 @@ impl World {
                     engine.handle_resolved(now, outgoing, answer);
                 }
                 Output::Frame { port, frame } => self.ask_isp(from, port, &frame),
+                Output::Happened(happening) => {
+                    log::info!("{from}: {happening:?}");
+                    format!("{happening:?}").hash(&mut self.trace);
+                    site.told.take(now, *happening);
+                }
                 _ => (),
             }
+        }
+        let now = self.clock(from);
+        let site = &mut self.sites[from];
+        if let Some(engine) = &site.engine {
+            site.told.assert_agrees(now, engine);
         }
         self.reschedule(from);
     }
@@ -557,6 +572,7 @@ impl World {
         let now = self.clock(site);
         self.engine_mut(site).shutdown(now);
         self.carry_out(site);
+        self.sites[site].told.assert_all_down();
     }
 
     /// Links that carry copies, of all remotes.
