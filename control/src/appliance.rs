@@ -10,12 +10,13 @@ use dataplane::command::{PortId, TableId};
 use dataplane::counters::{Drop, PortCounters};
 use dataplane::{Dataplane, DeviceCounters, Encapsulation, PortInfo, StartError};
 
+use crate::alarms::{Alarms, Teller};
 use crate::config::{self, Config};
 use crate::engine::{Engine, Output, PortFacts, display_mac};
 use crate::management::request::{self, Answer, Question, Request};
 use crate::management::socket::{self, ServeError};
 use crate::management::status::{self, LinkState, Status};
-use crate::monitor::{Board, Monitor};
+use crate::monitor::{Board, Events, Monitor};
 use crate::resolver::Resolver;
 
 /// The control thread sleeps so long when nothing happened: short against any
@@ -36,6 +37,8 @@ pub enum RunError {
     Signals(std::io::Error),
     /// There is no thread for the readings.
     Monitor(std::io::Error),
+    /// There are no threads for events and alarms.
+    Alarms(std::io::Error),
     /// The system's source of randomness failed: ids would be predictable.
     Randomness(String),
     /// A worker ended by itself: its queues are served by nobody.
@@ -49,6 +52,7 @@ impl std::fmt::Display for RunError {
             Self::Management(error) => write!(formatter, "{error}"),
             Self::Signals(error) => write!(formatter, "cannot watch for signals: {error}"),
             Self::Monitor(error) => write!(formatter, "cannot watch the links: {error}"),
+            Self::Alarms(error) => write!(formatter, "cannot tell what happens: {error}"),
             Self::Randomness(error) => {
                 write!(formatter, "no random numbers from the system: {error}")
             }
@@ -72,20 +76,26 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let seed = random_seed()?;
     // First, because it is quick to say no: whoever asks meanwhile waits a moment.
     let (asker, requests) = request::channel();
-    let _server = socket::Server::start(&config.management.socket, asker.clone())
-        .map_err(RunError::Management)?;
+    let events = Arc::<Events>::default();
+    let known = socket::Known {
+        asker: asker.clone(),
+        events: Arc::clone(&events),
+    };
+    let _server =
+        socket::Server::start(&config.management.socket, known).map_err(RunError::Management)?;
     let board = Arc::new(Board::default());
     let dataplane = Dataplane::start(dataplane_config(&config)).map_err(RunError::Dataplane)?;
     log_start(&config, &dataplane);
     let _monitor = Monitor::start(asker, board).map_err(RunError::Monitor)?;
-    let mut appliance = Appliance::new(config, dataplane, seed);
+    let (teller, alarms) = Alarms::start(&config, events).map_err(RunError::Alarms)?;
+    let mut appliance = Appliance::new(config, dataplane, seed, teller);
     let ended = until_stopped(&stop, || {
         if !appliance.dataplane.is_running() {
             return Err(RunError::WorkerEnded);
         }
         let busy = appliance.turn();
         for request in requests.try_iter() {
-            appliance.answer(&request);
+            appliance.answer(&request, &alarms);
         }
         Ok(busy)
     });
@@ -94,6 +104,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     if ended.is_ok() {
         log::info!("stopping: clearing the tunnels");
         appliance.shut_down();
+        alarms.finish();
     }
     // A dead worker carries nothing out: the peers see the silence soonest
     // when the process ends at once, and its supervisor starts it anew.
@@ -118,6 +129,7 @@ struct Appliance {
     dataplane: Dataplane,
     engine: Engine,
     resolver: Resolver,
+    teller: Teller,
     outbox: Outbox,
     last_command: u64,
     ports: Vec<PortLink>,
@@ -164,7 +176,7 @@ struct PortLink {
 }
 
 impl Appliance {
-    fn new(config: Config, dataplane: Dataplane, seed: [u8; 32]) -> Self {
+    fn new(config: Config, dataplane: Dataplane, seed: [u8; 32], teller: Teller) -> Self {
         let logical = config.logical_ports().logical;
         let carriers = config.ports.iter().map(|_| None);
         let carriers = carriers.chain(logical.iter().map(|port| Some(port.carrier)));
@@ -204,6 +216,7 @@ impl Appliance {
             engine: Engine::new(Duration::ZERO, config, facts, seed),
             dataplane,
             resolver: Resolver::new(),
+            teller,
             outbox: Outbox::default(),
             last_command: 0,
             ports,
@@ -263,7 +276,7 @@ impl Appliance {
                 Output::LineFrame { port, frame } => self.hold(Packet::Frame { port, frame }),
                 Output::Resolve { outgoing, name } => self.resolver.ask(outgoing, name),
                 Output::Frame { port, frame } => self.dataplane.send_frame(port, &frame),
-                Output::Happened(happening) => log::info!("{happening:?}"),
+                Output::Happened(happening) => self.teller.tell(*happening),
                 Output::Neighbour {
                     interface,
                     mac,
@@ -295,9 +308,13 @@ impl Appliance {
         count
     }
 
-    fn answer(&mut self, request: &Request) {
+    fn answer(&mut self, request: &Request, alarms: &Alarms) {
         request.answer(match &request.command {
-            Question::Status => Answer::Status(Box::new(self.status())),
+            Question::Status => Answer::Status(Box::new(Status {
+                events: alarms.counts(),
+                alarms: alarms.notifiers(),
+                ..self.status()
+            })),
             Question::Kick(name) => match self.engine.kick(self.started.elapsed(), name) {
                 Ok(kicked) => Answer::Kicked(kicked),
                 Err(why) => Answer::Refused(why),

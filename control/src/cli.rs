@@ -5,6 +5,7 @@ mod check;
 mod describe;
 mod document;
 mod drops;
+mod events;
 mod kick;
 mod run;
 mod status;
@@ -45,6 +46,8 @@ enum Command {
     Sessions(status::ViewArguments),
     /// Show what was dropped, how much of it now, and what each reason means.
     Drops(drops::Arguments),
+    /// Show what happened to links and sets, and why.
+    Events(events::Arguments),
     /// End tunnels or sessions; what was dialled here is dialled again at once.
     Kick(kick::Arguments),
     /// Print the version.
@@ -66,6 +69,7 @@ pub fn main(cli: &Cli) -> ExitCode {
         Command::Tunnels(arguments) => status::tunnels(arguments, colours),
         Command::Sessions(arguments) => status::sessions(arguments, colours),
         Command::Drops(arguments) => drops::drops(arguments, colours),
+        Command::Events(arguments) => events::events(arguments),
         Command::Kick(arguments) => kick::kick(arguments),
         Command::Version(arguments) => describe::version(arguments),
         Command::Completions(arguments) => describe::completions(arguments),

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod addressing;
+pub mod alarms;
 pub mod appliance;
 pub mod cli;
 pub mod config;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use log::{Level, Log, Metadata, Record, SetLoggerError};
+use log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 
 /// Lines of one place in [`WINDOW`]; how many more there were is said when it is over.
 const LINES: u64 = 100;
@@ -19,6 +19,9 @@ const WINDOW: Duration = Duration::from_secs(10);
 pub(crate) fn start() -> Result<(), SetLoggerError> {
     let environment = env_logger::Env::new().filter_or("HAL2TP_LOG", "info");
     let lines = env_logger::Builder::from_env(environment)
+        // They would show what in a webhook's address may be a secret.
+        .filter_module("ureq", LevelFilter::Off)
+        .filter_module("ureq_proto", LevelFilter::Off)
         .format_timestamp_millis()
         .build();
     log::set_max_level(lines.filter());

@@ -3,11 +3,13 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::Arc;
 use std::thread;
 
-use control::management::request::{Answer, Question, Request, channel};
-use control::management::socket::Server;
+use control::management::request::{Answer, Asker, Question, Request, channel};
+use control::management::socket::{Known, Server};
 use control::management::status::{Kicked, Port, Session, Set, Status, Tunnel};
+use control::monitor::{Event, EventKind};
 
 fn hal2tp(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hal2tp"))
@@ -50,6 +52,14 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+}
+
+/// Who answers: nothing has happened.
+fn known(asker: Asker) -> Known {
+    Known {
+        asker,
+        events: Arc::default(),
     }
 }
 
@@ -129,7 +139,7 @@ fn status_asks_the_socket_that_the_file_names() {
         ..Status::default()
     };
     let (asker, questions) = channel();
-    let server = Server::start(&path, asker).unwrap();
+    let server = Server::start(&path, known(asker)).unwrap();
     let answer = Answer::Status(Box::new(status.clone()));
     let control = thread::spawn(move || {
         for question in questions {
@@ -223,7 +233,7 @@ fn tunnels_and_sessions_are_shown_and_kicked_by_name() {
     let place = std::env::temp_dir().join(format!("hal2tp-views-{}", std::process::id()));
     let path = place.join("x.sock");
     let (asker, questions) = channel();
-    let server = Server::start(&path, asker).unwrap();
+    let server = Server::start(&path, known(asker)).unwrap();
     let control = thread::spawn(move || appliance(questions.into_iter()));
     let socket = path.display().to_string();
     let ask = |arguments: &[&str]| hal2tp(&[arguments, &["--socket", &socket]].concat());
@@ -275,5 +285,40 @@ fn tunnels_and_sessions_are_shown_and_kicked_by_name() {
     );
     drop(server);
     control.join().unwrap();
+    std::fs::remove_dir_all(&place).unwrap();
+}
+
+#[test]
+fn events_are_lines_or_json() {
+    let place = std::env::temp_dir().join(format!("hal2tp-events-{}", std::process::id()));
+    std::fs::create_dir_all(&place).unwrap();
+    let path = place.join("x.sock");
+    let (asker, _questions) = channel();
+    let known = known(asker);
+    let happened = Event {
+        at_unix_ms: 1_795_752_306_007,
+        event: EventKind::SetDown,
+        link: None,
+        set: Some("A".to_owned()),
+        remote: Some("192.0.2.1".to_owned()),
+        reason: None,
+        text: "no link carries the set".to_owned(),
+    };
+    known.events.add(happened.clone());
+    let server = Server::start(&path, known).unwrap();
+    let socket = path.to_str().unwrap();
+    let output = hal2tp(&["events", "--socket", socket]);
+    let line = "2026-11-27T04:05:06.007Z event=set-down set=A remote=192.0.2.1 text=\"no link carries the set\"\n";
+    assert_eq!(text(&output.stdout), line);
+    let output = hal2tp(&[
+        "events", "--socket", socket, "--json", "-n", "1", "--set", "A",
+    ]);
+    assert_eq!(
+        serde_json::from_slice::<Event>(&output.stdout).unwrap(),
+        happened
+    );
+    let output = hal2tp(&["events", "--socket", socket, "--link", "L1"]);
+    assert!(output.status.success() && output.stdout.is_empty());
+    drop(server);
     std::fs::remove_dir_all(&place).unwrap();
 }

@@ -3,6 +3,7 @@
 //! A check looks only at what was read without error, so that one mistake is
 //! not reported again as its consequences.
 
+mod alarms;
 mod interfaces;
 mod memory;
 mod ppp;
@@ -35,6 +36,7 @@ pub(crate) fn check(config: &Config, root: &Node, problems: &mut Problems<'_>) {
     checker.route_owners();
     checker.neighbours();
     checker.memory();
+    checker.alarms();
 }
 
 /// Who a route leads to. Two different ones cannot share a prefix.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use dataplane::command::Prefix;
 
 use crate::addressing::{DhcpSettings, Dhcpv6Settings};
+use crate::alarms::{Alarm, Syslog};
 use crate::l2tp::{Limits, Peering};
 use crate::ppp::{AuthProtocol, NameServers, ProxyPolicy, Timers, Wanted};
 use crate::secret::Secret;
@@ -26,6 +27,9 @@ pub struct Config {
     pub ha_sets: Vec<HaSet>,
     pub routes: Vec<Route>,
     pub neighbours: Vec<Neighbour>,
+    /// Who is told what happens to links and sets.
+    pub alarms: Vec<Alarm>,
+    pub syslog: Option<Syslog>,
 }
 
 impl Config {

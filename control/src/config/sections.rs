@@ -1,5 +1,6 @@
 //! From the file's tree to a [`Config`]: one function for each mapping of the file.
 
+mod alarms;
 mod interfaces;
 mod ppp;
 mod tunnels;
@@ -101,6 +102,10 @@ pub(crate) fn decode(root: &Node, problems: &mut Problems<'_>) -> Config {
         neighbours: top.each(problems, "neighbours", |section, problems| {
             neighbour(section, problems, &names)
         }),
+        alarms: top.each(problems, "alarms", |section, problems| {
+            alarms::alarm(section, problems, &names)
+        }),
+        syslog: alarms::syslog(&mut top, problems),
     };
     config.management = management(&mut top, problems, &config.name);
     top.close(problems);

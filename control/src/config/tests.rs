@@ -1,5 +1,6 @@
 //! The words of the file: every one is known, read and documented; and no text makes a panic.
 
+mod alarms;
 mod ppp;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,6 +123,8 @@ fn known_keys() -> BTreeMap<String, BTreeSet<String>> {
             ".neighbours[]",
             format!("neighbours:\n{}", with_strange(" - ")),
         ),
+        (".alarms[]", format!("alarms:\n{}", with_strange(" - "))),
+        (".syslog", format!("syslog:\n{}", with_strange(" "))),
     ];
     let keys = |text: &str| -> BTreeSet<String> {
         let problems = Config::parse("strange", text).unwrap_err();

@@ -2,6 +2,7 @@
 //! JSON, and its views for people.
 
 pub mod drops;
+pub mod events;
 pub mod request;
 pub mod socket;
 pub mod status;

@@ -2,7 +2,8 @@
 //! request line and answers with one JSON document.
 //!
 //! A thread of its own accepts, reads and writes; the control thread is asked
-//! through a channel, so that a slow or silent client costs it nothing.
+//! through a channel, so that a slow or silent client costs it nothing. What others
+//! know is not asked of it: [`Known`].
 
 use std::fmt;
 use std::fs::{self, DirBuilder, Permissions};
@@ -15,8 +16,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use super::events::{EventsWanted, Happened};
 use super::request::{ANSWER_TIMEOUT, Answer, Asker, Question};
 use super::status::{Kicked, Status};
+use crate::monitor::Events;
 
 /// A client that says or takes nothing for so long is left alone.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -29,20 +32,54 @@ const MAX_ANSWER_OCTETS: u64 = 64 << 20;
 /// Pause between looks at whether the server is to stop.
 const STOP_INTERVAL: Duration = Duration::from_millis(50);
 
-impl Question {
-    /// Reads a request line: `status`, or `kick NAME`.
+/// Who answers.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Asks the control thread.
+    pub asker: Asker,
+    /// What happened.
+    pub events: Arc<Events>,
+}
+
+/// What a client asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Ask {
+    /// Of the control thread.
+    Control(Question),
+    Events(EventsWanted),
+}
+
+impl Ask {
+    /// Reads a request line: `status`, `kick NAME`, or `events` and a JSON document.
     fn parse(line: &str) -> Option<Self> {
         match line.trim().split_once(' ') {
-            None if line.trim() == "status" => Some(Self::Status),
-            Some(("kick", name)) => Some(Self::Kick(name.trim().to_owned())),
+            None if line.trim() == "status" => Some(Self::Control(Question::Status)),
+            None if line.trim() == "events" => Some(Self::Events(EventsWanted::default())),
+            Some(("kick", name)) => Some(Self::Control(Question::Kick(name.trim().to_owned()))),
+            Some(("events", wanted)) => serde_json::from_str(wanted).ok().map(Self::Events),
             _ => None,
         }
     }
 
     fn line(&self) -> String {
         match self {
-            Self::Status => "status".to_owned(),
-            Self::Kick(name) => format!("kick {name}"),
+            Self::Control(Question::Status) => "status".to_owned(),
+            Self::Control(Question::Kick(name)) => format!("kick {name}"),
+            Self::Events(wanted) => format!("events {}", wanted.json()),
+        }
+    }
+}
+
+impl Known {
+    /// Answers with one JSON document without a line end.
+    fn answer(&self, line: &str) -> String {
+        match Ask::parse(line) {
+            Some(Ask::Control(question)) => self.asker.ask(question).json(),
+            Some(Ask::Events(wanted)) => wanted.of(&self.events).json(),
+            None => {
+                let known = "unknown request; known: status, kick NAME, events {...}";
+                Answer::Refused(known.to_owned()).json()
+            }
         }
     }
 }
@@ -96,11 +133,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the socket and serves it: questions go to the asker.
+    /// Opens the socket and serves it.
     ///
     /// # Errors
     /// When the socket cannot be made, or somebody else has it.
-    pub fn start(path: &Path, asker: Asker) -> Result<Self, ServeError> {
+    pub fn start(path: &Path, known: Known) -> Result<Self, ServeError> {
         let failed = |error| ServeError::Io(path.to_owned(), error);
         let listener = listen(path)?;
         listener.set_nonblocking(true).map_err(failed)?;
@@ -108,7 +145,7 @@ impl Server {
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name("management".to_owned())
-            .spawn(move || accept(&listener, &asker, &stopped))
+            .spawn(move || accept(&listener, &known, &stopped))
             .map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
@@ -181,7 +218,7 @@ fn remove_stale(path: &Path) -> Result<(), ServeError> {
 }
 
 /// Takes clients in until told to stop; each is served in a thread of its own.
-fn accept(listener: &UnixListener, asker: &Asker, stop: &AtomicBool) {
+fn accept(listener: &UnixListener, known: &Known, stop: &AtomicBool) {
     let mut clients: Vec<JoinHandle<()>> = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         clients.retain(|client| !client.is_finished());
@@ -191,12 +228,12 @@ fn accept(listener: &UnixListener, asker: &Asker, stop: &AtomicBool) {
         }
         match listener.accept() {
             Ok((stream, _)) => {
-                let asker = asker.clone();
+                let known = known.clone();
                 let served =
                     thread::Builder::new()
                         .name("management".to_owned())
                         .spawn(move || {
-                            if let Err(error) = serve(&stream, &asker) {
+                            if let Err(error) = serve(&stream, &known) {
                                 log::debug!("management client: {error}");
                             }
                         });
@@ -212,17 +249,13 @@ fn accept(listener: &UnixListener, asker: &Asker, stop: &AtomicBool) {
 }
 
 /// One client: one line in, one line out.
-fn serve(stream: &UnixStream, asker: &Asker) -> io::Result<()> {
+fn serve(stream: &UnixStream, known: &Known) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(CLIENT_TIMEOUT))?;
     stream.set_write_timeout(Some(CLIENT_TIMEOUT))?;
     let mut line = String::new();
     BufReader::new(stream.take(MAX_REQUEST_OCTETS)).read_line(&mut line)?;
-    let mut answer = match Question::parse(&line) {
-        Some(command) => asker.ask(command),
-        None => Answer::Refused("unknown request; known: status, kick NAME".to_owned()),
-    }
-    .json();
+    let mut answer = known.answer(&line);
     answer.push('\n');
     let mut stream = stream;
     stream.write_all(answer.as_bytes())
@@ -271,7 +304,7 @@ impl std::error::Error for ClientError {}
 /// # Errors
 /// When nothing listens, the answer takes too long, or is a refusal.
 pub fn request(path: &Path, command: &Question) -> Result<String, ClientError> {
-    send(path, &command.line())
+    send(path, &Ask::Control(command.clone()).line())
 }
 
 fn send(path: &Path, line: &str) -> Result<String, ClientError> {
@@ -309,6 +342,15 @@ fn send(path: &Path, line: &str) -> Result<String, ClientError> {
 /// As [`request`], or when the answer cannot be read.
 pub fn status(path: &Path) -> Result<Status, ClientError> {
     let answer = request(path, &Question::Status)?;
+    serde_json::from_str(&answer).map_err(ClientError::NotUnderstood)
+}
+
+/// Asks what happened.
+///
+/// # Errors
+/// As [`request`], or when the answer cannot be read.
+pub fn events(path: &Path, wanted: &EventsWanted) -> Result<Happened, ClientError> {
+    let answer = send(path, &Ask::Events(wanted.clone()).line())?;
     serde_json::from_str(&answer).map_err(ClientError::NotUnderstood)
 }
 

@@ -35,6 +35,9 @@ pub struct Status {
     pub neighbours: Vec<Neighbour>,
     /// What became of ARP and neighbour discovery; what is 0 is left out.
     pub neighbour_counters: BTreeMap<String, u64>,
+    pub events: EventCounts,
+    /// The configured alarms and syslog: whom events are told to.
+    pub alarms: Vec<Notifier>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -400,6 +403,34 @@ pub struct Neighbour {
     pub mac: Option<String>,
     /// `reachable`, `stale`, `incomplete`, `static`.
     pub state: String,
+}
+
+/// Events of links and sets since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EventCounts {
+    pub told: u64,
+    /// They came faster than they could be told.
+    pub lost: u64,
+}
+
+/// One of `alarms`, or `syslog`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Notifier {
+    pub name: String,
+    /// Events that were taken.
+    pub sent: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Events that were never told: too many waited.
+    pub dropped: u64,
+    /// Events that wait.
+    pub waiting: u64,
+    /// The last attempt failed.
+    pub failing: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
 }
 
 /// The answer to `kick` on the socket: what one name ended.

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::request::Question;
 use super::socket::{self, ClientError};
-use super::status::{LinkState, Role, Route, Set, Status};
+use super::status::{LinkState, Notifier, Role, Route, Set, Status};
 use super::table::{Cell, Mood, Table, duration, grouped};
 
 /// Time between two looks.
@@ -81,13 +81,30 @@ fn alarms(status: &Status) -> String {
     let links = links.filter_map(|link| Some(("link", &link.name, link.alarm.as_ref()?)));
     let sets = status.sets.iter();
     let sets = sets.filter_map(|set| Some(("set", &set.name, set.alarm.as_ref()?)));
-    links
-        .chain(sets)
-        .map(|(what, name, alarm)| {
-            let lasts = duration(alarm.for_s);
-            format!("\nALARM  {what} {name}: {}, for {lasts}\n", alarm.text)
-        })
-        .collect()
+    let standing = links.chain(sets).map(|(what, name, alarm)| {
+        let lasts = duration(alarm.for_s);
+        format!("\nALARM  {what} {name}: {}, for {lasts}\n", alarm.text)
+    });
+    standing.chain(untold(status)).collect()
+}
+
+/// Events that did not reach whom they are for.
+fn untold(status: &Status) -> impl Iterator<Item = String> {
+    let lost = Some(status.events.lost).filter(|&lost| lost > 0);
+    let lost = lost.map(|lost| format!("\nALARM  {} events were lost\n", grouped(lost)));
+    let short = |it: &&Notifier| it.failing || it.dropped > 0;
+    let short = status.alarms.iter().filter(short).map(|it| {
+        let error = it.last_error.as_deref().unwrap_or("too many events");
+        format!(
+            "\nALARM  alarm {}: {error} ({} told, {} attempts failed, {} events dropped, {} wait)\n",
+            it.name,
+            grouped(it.sent),
+            grouped(it.failed),
+            grouped(it.dropped),
+            grouped(it.waiting)
+        )
+    });
+    lost.into_iter().chain(short)
 }
 
 /// Packets per second between two looks, from a growing counter.

@@ -1,15 +1,18 @@
-//! What happened to links and sets.
+//! What happened to links and sets, as everybody is told it.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
+
+use crate::engine::{Happening, What};
 
 /// How many of the newest events are kept at hand.
 const KEPT: usize = 10_000;
 
 /// What kind of thing happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EventKind {
     LinkUp,
@@ -30,6 +33,60 @@ pub enum EventKind {
     ConflictEnded,
 }
 
+impl EventKind {
+    /// All of them, each with its word in the configuration and in JSON.
+    pub const WORDS: [(&'static str, Self); 10] = [
+        ("link-up", Self::LinkUp),
+        ("link-down", Self::LinkDown),
+        ("fault-began", Self::FaultBegan),
+        ("fault-ended", Self::FaultEnded),
+        ("set-protected", Self::SetProtected),
+        ("set-one-link", Self::SetOneLink),
+        ("set-unprotected", Self::SetUnprotected),
+        ("set-down", Self::SetDown),
+        ("conflict-began", Self::ConflictBegan),
+        ("conflict-ended", Self::ConflictEnded),
+    ];
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        let mut words = Self::WORDS.iter();
+        let found = words.find(|(_, kind)| *kind == self);
+        found.map_or("unknown", |(word, _)| word)
+    }
+
+    /// How much it matters: as the levels of the log, and of syslog.
+    #[must_use]
+    pub const fn severity(self) -> log::Level {
+        match self {
+            Self::SetDown | Self::ConflictBegan => log::Level::Error,
+            Self::LinkDown | Self::FaultBegan | Self::SetOneLink | Self::SetUnprotected => {
+                log::Level::Warn
+            }
+            Self::LinkUp | Self::FaultEnded | Self::SetProtected | Self::ConflictEnded => {
+                log::Level::Info
+            }
+        }
+    }
+}
+
+impl From<&What> for EventKind {
+    fn from(what: &What) -> Self {
+        match what {
+            What::LinkUp { .. } => Self::LinkUp,
+            What::LinkDown(_) => Self::LinkDown,
+            What::FaultBegan(_) => Self::FaultBegan,
+            What::FaultEnded { .. } => Self::FaultEnded,
+            What::SetProtected { .. } => Self::SetProtected,
+            What::SetOneLink { .. } => Self::SetOneLink,
+            What::SetUnprotected => Self::SetUnprotected,
+            What::SetDown { .. } => Self::SetDown,
+            What::ConflictBegan => Self::ConflictBegan,
+            What::ConflictEnded { .. } => Self::ConflictEnded,
+        }
+    }
+}
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -44,34 +101,115 @@ pub struct Event {
     pub set: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<String>,
+    /// Why, in a word for programs; absent where there is nothing to tell apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Why, for people.
     pub text: String,
 }
 
-/// The newest events, for everybody.
+impl Event {
+    #[must_use]
+    pub fn new(at_unix_ms: u64, happening: Happening) -> Self {
+        let Happening { link, set, what } = happening;
+        let (set, remote) = set.map(|set| (set.name, set.remote)).unzip();
+        Self {
+            at_unix_ms,
+            event: EventKind::from(&what),
+            link,
+            set,
+            remote,
+            reason: what.reason().map(str::to_owned),
+            text: what.to_string(),
+        }
+    }
+
+    /// What it says besides when: words and their values, those that are there.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(&'static str, &str)> {
+        let optional = [
+            ("link", &self.link),
+            ("set", &self.set),
+            ("remote", &self.remote),
+            ("reason", &self.reason),
+        ];
+        let optional = optional
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value.as_deref()?)));
+        std::iter::once(("event", self.event.word()))
+            .chain(optional)
+            .chain([("text", self.text.as_str())])
+            .collect()
+    }
+}
+
+/// One line of `key=value`, as logs are searched; when is not in it. Values with spaces or
+/// quotes stand in quotes, as in Rust: a peer's text cannot look like another key, nor begin a line.
+impl fmt::Display for Event {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '=' | '\\');
+        for (place, (key, value)) in self.fields().into_iter().enumerate() {
+            let space = if place == 0 { "" } else { " " };
+            if !value.is_empty() && value.chars().all(is_plain) {
+                write!(formatter, "{space}{key}={value}")?;
+            } else {
+                write!(formatter, "{space}{key}={value:?}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The newest events, for everybody. They are numbered from 1.
 #[derive(Debug, Default)]
-pub struct Events(Mutex<VecDeque<Event>>);
+pub struct Events(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    newest: VecDeque<Event>,
+    /// Those that were added and have gone.
+    gone: u64,
+}
 
 impl Events {
     /// Adds what happened last; the oldest goes when there are too many.
     pub fn add(&self, event: Event) {
-        let mut events = self.held();
-        if events.len() == KEPT {
-            events.pop_front();
+        let mut kept = self.held();
+        if kept.newest.len() == KEPT {
+            kept.newest.pop_front();
+            kept.gone += 1;
         }
-        events.push_back(event);
+        kept.newest.push_back(event);
     }
 
     /// The newest events that are `wanted`, the newest first, at most `most` of them.
     #[must_use]
     pub fn newest(&self, most: usize, wanted: impl Fn(&Event) -> bool) -> Vec<Event> {
-        let events = self.held();
-        let wanted = events.iter().rev().filter(|event| wanted(event));
+        let kept = self.held();
+        let wanted = kept.newest.iter().rev().filter(|event| wanted(event));
         wanted.take(most).cloned().collect()
     }
 
+    /// The same of those after number `seen`, and the number of the last event there is. All
+    /// are after a number that none has yet: it is of the process before.
+    #[must_use]
+    pub fn after(
+        &self,
+        seen: u64,
+        most: usize,
+        wanted: impl Fn(&Event) -> bool,
+    ) -> (u64, Vec<Event>) {
+        let kept = self.held();
+        let last = kept.gone + kept.newest.len() as u64;
+        let seen = if seen > last { 0 } else { seen };
+        let fresh = usize::try_from(last - seen).unwrap_or(usize::MAX);
+        let fresh = kept.newest.iter().rev().take(fresh);
+        let wanted = fresh.filter(|event| wanted(event));
+        (last, wanted.take(most).cloned().collect())
+    }
+
     /// Nothing is half done when a holder panics.
-    fn held(&self) -> MutexGuard<'_, VecDeque<Event>> {
+    fn held(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -87,6 +225,7 @@ mod tests {
             link: Some("head1".to_owned()),
             set: None,
             remote: None,
+            reason: Some("no-answer".to_owned()),
             text: "the peer does not answer".to_owned(),
         }
     }
@@ -101,13 +240,73 @@ mod tests {
         let last = KEPT as u64 + 2;
         assert_eq!(times(events.newest(2, |_| true)), [last, last - 1]);
         assert_eq!(times(events.newest(9, |e| e.at_unix_ms < 5)), [4, 3]);
+        let after = |seen, most| {
+            let (newest, events) = events.after(seen, most, |_| true);
+            (newest, times(events))
+        };
+        let number = last + 1;
+        assert_eq!(after(number - 2, 9), (number, vec![last, last - 1]));
+        assert_eq!(after(number - 2, 1), (number, vec![last]));
+        assert_eq!(after(number, 9), (number, vec![]));
+        assert_eq!(
+            after(number + 1, 1),
+            (number, vec![last]),
+            "of another process"
+        );
+        assert_eq!(after(0, KEPT + 9).1.len(), KEPT);
     }
 
     #[test]
     fn an_event_is_written_in_the_words_of_the_interface() {
         let json = serde_json::to_string(&event(7)).unwrap();
-        let expected = r#"{"at_unix_ms":7,"event":"link-down","link":"head1","text":"the peer does not answer"}"#;
+        let expected = r#"{"at_unix_ms":7,"event":"link-down","link":"head1","reason":"no-answer","text":"the peer does not answer"}"#;
         assert_eq!(json, expected);
         assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event(7));
+    }
+
+    #[test]
+    fn words_are_those_of_json() {
+        for (word, kind) in EventKind::WORDS {
+            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("{word:?}"));
+            assert_eq!(kind.word(), word);
+        }
+    }
+
+    #[test]
+    fn a_line_can_be_taken_apart_whatever_a_peer_says() {
+        let said = event(7).to_string();
+        assert_eq!(
+            said,
+            r#"event=link-down link=head1 reason=no-answer text="the peer does not answer""#
+        );
+        let text = "a\n\" link=x \u{1b}[2J".to_owned();
+        let said = Event { text, ..event(7) }.to_string();
+        assert!(
+            said.ends_with(r#" text="a\n\" link=x \u{1b}[2J""#),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_happening_is_an_event_word_for_word() {
+        use crate::engine::{Ending, SetName};
+        let happening = Happening {
+            link: Some("L1".to_owned()),
+            set: Some(SetName {
+                name: "A".to_owned(),
+                remote: "192.0.2.1".to_owned(),
+            }),
+            what: What::LinkDown(Ending::Kicked),
+        };
+        let expected = Event {
+            at_unix_ms: 5,
+            event: EventKind::LinkDown,
+            link: Some("L1".to_owned()),
+            set: Some("A".to_owned()),
+            remote: Some("192.0.2.1".to_owned()),
+            reason: Some("kicked".to_owned()),
+            text: "kicked by the operator".to_owned(),
+        };
+        assert_eq!(Event::new(5, happening), expected);
     }
 }

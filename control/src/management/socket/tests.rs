@@ -28,7 +28,43 @@ impl Drop for Place {
 
 fn started(path: &Path) -> Result<(Server, Receiver<Request>), ServeError> {
     let (asker, questions) = channel();
-    Server::start(path, asker).map(|server| (server, questions))
+    let events = Arc::default();
+    let known = Known { asker, events };
+    Server::start(path, known).map(|server| (server, questions))
+}
+
+#[test]
+fn events_are_told_though_the_control_thread_is_busy() {
+    let place = Place::new("events");
+    let path = place.socket();
+    let (asker, _nobody_answers) = channel();
+    let events = Arc::<Events>::default();
+    let known = Known {
+        asker,
+        events: Arc::clone(&events),
+    };
+    let _server = Server::start(&path, known).unwrap();
+    let wanted = EventsWanted::default();
+    assert_eq!(super::events(&path, &wanted).unwrap(), Happened::default());
+    let event = crate::alarms::tests::event(7);
+    events.add(event.clone());
+    let (last, told) = (1, vec![event.clone()]);
+    let expected = Happened { last, events: told };
+    assert_eq!(super::events(&path, &wanted).unwrap(), expected);
+    // As somebody else would ask.
+    let answer: Happened = serde_json::from_str(&send(&path, "events").unwrap()).unwrap();
+    assert_eq!(answer, expected);
+    let unknown = send(&path, r#"events {"mots": 3}"#)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        unknown.contains("known: status, kick NAME, events"),
+        "{unknown}"
+    );
+    // Names may hold what looks like the end of them.
+    let link = Some("a\"} kick b".to_owned());
+    let named = EventsWanted { link, ..wanted };
+    assert_eq!(super::events(&path, &named).unwrap().events, []);
 }
 
 /// Answers every question with `answer` until the server is gone.

@@ -110,6 +110,34 @@ fn an_alarm_stands_above_everything() {
 }
 
 #[test]
+fn an_alarm_that_tells_nobody_is_an_alarm() {
+    let mut status = status();
+    let notifier = Notifier {
+        name: "pager".to_owned(),
+        sent: 1200,
+        failed: 1,
+        last_error: Some("page-me: exit status: 3".to_owned()),
+        ..Notifier::default()
+    };
+    status.alarms = vec![notifier];
+    assert!(
+        !render(&status, None, false).contains("pager"),
+        "it has worked since"
+    );
+    status.alarms[0].failing = true;
+    let text = render(&status, None, false);
+    let alarm = "ALARM  alarm pager: page-me: exit status: 3 (1 200 told, 1 attempts failed, 0 events dropped, 0 wait)";
+    assert_eq!(text.lines().nth(2), Some(alarm), "{text}");
+    status.events.lost = 5;
+    let text = render(&status, None, false);
+    assert_eq!(
+        text.lines().nth(2),
+        Some("ALARM  5 events were lost"),
+        "{text}"
+    );
+}
+
+#[test]
 fn sets_in_order_have_a_table() {
     let mut status = status();
     assert!(!render(&status, None, false).contains("ORDER"));
