@@ -53,18 +53,19 @@ impl Hold {
         if self.due().is_none_or(|due| due > now) {
             return Vec::new();
         }
-        let is_due = |_: &Topic, held: &mut (Instant, Event)| held.0 <= now;
-        let due: Vec<(Topic, (Instant, Event))> = self.held.extract_if(.., is_due).collect();
+        let held = std::mem::take(&mut self.held).into_iter();
+        let (due, later) = held.partition(|(_, (due, _))| *due <= now);
+        self.held = later;
         self.let_through(due)
     }
 
     /// All of it: nothing more will come.
     pub(super) fn release_all(&mut self) -> Vec<Event> {
-        let held = std::mem::take(&mut self.held).into_iter().collect();
+        let held = std::mem::take(&mut self.held);
         self.let_through(held)
     }
 
-    fn let_through(&mut self, held: Vec<(Topic, (Instant, Event))>) -> Vec<Event> {
+    fn let_through(&mut self, held: BTreeMap<Topic, (Instant, Event)>) -> Vec<Event> {
         let mut events = Vec::with_capacity(held.len());
         for (topic, (_, event)) in held {
             self.known.insert(topic, event.event);
@@ -186,7 +187,8 @@ mod tests {
         let now = Instant::now();
         let mut hold = Hold::new(Duration::ZERO);
         let down = event("a", LinkDown, 0);
-        assert_eq!(hold.take(now, &down), [down.clone()]);
+        let told = hold.take(now, &down);
+        assert_eq!(told, [down]);
         let mut hold = Hold::new(Duration::from_secs(1));
         let up = event("a", LinkUp, 0);
         assert_eq!(hold.take(now, &up), []);
