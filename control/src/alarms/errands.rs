@@ -53,11 +53,12 @@ impl Tally {
         counts.failing = false;
     }
 
-    pub(super) fn failed(&self, why: &str) {
+    /// Says whether it had worked before, or failed for another reason.
+    pub(super) fn failed(&self, why: &str) -> bool {
         let mut counts = self.held();
         counts.failed += 1;
-        counts.failing = true;
-        counts.last_error = Some(why.to_owned());
+        let before = counts.last_error.replace(why.to_owned());
+        !std::mem::replace(&mut counts.failing, true) || before.as_deref() != Some(why)
     }
 
     pub(super) fn dropped(&self) {
@@ -285,6 +286,17 @@ mod tests {
             (notifier.failing, notifier.last_error),
             (false, Some(never))
         );
+    }
+
+    #[test]
+    fn a_failure_that_goes_on_is_no_news() {
+        let tally = Tally::default();
+        assert!(tally.failed("no answer"));
+        assert!(!tally.failed("no answer"));
+        assert!(tally.failed("refused"));
+        tally.told();
+        assert!(tally.failed("refused"));
+        assert_eq!(tally.notifier("a", 0).failed, 4);
     }
 
     #[test]

@@ -50,8 +50,9 @@ impl Local {
             Ok(()) => self.tally.told(),
             Err(error) => {
                 let why = format!("{}: {error}", self.path.display());
-                log::warn!("syslog: {why}");
-                self.tally.failed(&why);
+                if self.tally.failed(&why) {
+                    log::warn!("syslog: {why}");
+                }
                 self.tally.dropped();
             }
         }

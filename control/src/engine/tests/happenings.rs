@@ -108,8 +108,18 @@ impl Told {
         }
     }
 
-    /// After a stop, all links and sets are down, those that were up by it.
-    pub(super) fn assert_all_down(&self) {
+    /// After a stop, all links and sets are down: those that were up when so much had been said,
+    /// because of it.
+    pub(super) fn assert_stopped(&self, said_before: usize) {
+        for (_, happening) in &self.all[said_before..] {
+            let of_a_stop = match &happening.what {
+                What::LinkDown(why) => *why == Ending::Shutdown,
+                What::SetDown { stopping } => *stopping,
+                What::FaultEnded { with_link, .. } => *with_link,
+                _ => false,
+            };
+            assert!(of_a_stop, "{happening:?}");
+        }
         assert!(self.up.is_empty() && self.faulty.is_empty());
         assert!(
             self.sets
