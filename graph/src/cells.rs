@@ -1,0 +1,168 @@
+//! The rows of a graph, added up to no more cells than the picture has places for.
+
+use history::Sample;
+
+use crate::Graph;
+
+/// Cells of one length, side by side from one end of the time to the other.
+pub(crate) struct Cells {
+    pub(crate) from_s: u64,
+    pub(crate) to_s: u64,
+    /// Where the first cell begins: at `from_s` or less than a cell before.
+    origin_s: u64,
+    length_s: u64,
+    samples: Vec<Option<Sample>>,
+}
+
+/// A cell as far as it lies in the time shown.
+#[derive(Clone, Copy)]
+pub(crate) struct Cell<'a> {
+    pub(crate) from_s: u64,
+    pub(crate) to_s: u64,
+    /// `None` when nobody measured.
+    pub(crate) sample: Option<&'a Sample>,
+}
+
+/// The time that a graph shows: at least a second.
+pub(crate) fn window(graph: &Graph<'_>) -> (u64, u64) {
+    let from_s = graph.from_unix_s.min(u64::MAX - 1);
+    (from_s, graph.to_unix_s.max(from_s + 1))
+}
+
+/// The rows of the time that a graph shows.
+pub(crate) fn rows<'a>(graph: &Graph<'a>) -> impl Iterator<Item = &'a (u64, Sample)> {
+    let (from_s, to_s) = window(graph);
+    let step_s = step_s(graph);
+    let rows = graph.rows.iter();
+    rows.filter(move |(start_s, _)| *start_s < to_s && start_s.saturating_add(step_s) > from_s)
+}
+
+fn step_s(graph: &Graph<'_>) -> u64 {
+    u64::from(graph.step_s.max(1))
+}
+
+impl Cells {
+    pub(crate) fn of(graph: &Graph<'_>, most: usize) -> Self {
+        let (from_s, to_s) = window(graph);
+        let step_s = step_s(graph);
+        // Cells end where rows end, so that each row is in one cell.
+        let phase_s = rows(graph)
+            .next()
+            .map_or(0, |(start_s, _)| start_s % step_s);
+        let before_s = (from_s % step_s + step_s - phase_s) % step_s;
+        let origin_s = from_s.saturating_sub(before_s);
+        let span_s = to_s - origin_s;
+        let rows_each = span_s.div_ceil(step_s).div_ceil(most as u64);
+        let length_s = rows_each.saturating_mul(step_s);
+        let mut samples = vec![None; span_s.div_ceil(length_s) as usize];
+        for (start_s, sample) in rows(graph) {
+            let index = start_s.saturating_sub(origin_s) / length_s;
+            let cell: &mut Option<Sample> = &mut samples[index as usize];
+            cell.get_or_insert_default().add(sample);
+        }
+        Self {
+            from_s,
+            to_s,
+            origin_s,
+            length_s,
+            samples,
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Cell<'_>> {
+        let mut start_s = self.origin_s;
+        self.samples.iter().map(move |sample| {
+            let from_s = start_s.max(self.from_s);
+            start_s = start_s.saturating_add(self.length_s);
+            Cell {
+                from_s,
+                to_s: start_s.min(self.to_s),
+                sample: sample.as_ref().filter(|sample| sample.measured_s > 0),
+            }
+        })
+    }
+
+    pub(crate) fn samples(&self) -> impl Iterator<Item = &Sample> {
+        self.iter().filter_map(|cell| cell.sample)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+
+    fn graph(from_unix_s: u64, to_unix_s: u64, rows: &[(u64, Sample)]) -> Graph<'_> {
+        Graph {
+            title: "",
+            subtitle: "",
+            kind: Kind::Link,
+            from_unix_s,
+            to_unix_s,
+            step_s: 10,
+            rows,
+            utc_offset_s: 0,
+        }
+    }
+
+    fn measured(echoes_sent: u64) -> Sample {
+        Sample {
+            measured_s: 10,
+            echoes_sent,
+            ..Sample::default()
+        }
+    }
+
+    fn shown(cells: &Cells) -> Vec<(u64, u64, Option<u64>)> {
+        let shown = |cell: Cell<'_>| (cell.from_s, cell.to_s, cell.sample.map(|s| s.echoes_sent));
+        cells.iter().map(shown).collect()
+    }
+
+    #[test]
+    fn rows_add_up_to_as_many_cells_as_there_is_room_for() {
+        let rows: Vec<_> = (0..10).map(|i| (100 + 10 * i, measured(i))).collect();
+        let cells = Cells::of(&graph(100, 200, &rows), 4);
+        let expected = [
+            (100, 130, Some(3)),
+            (130, 160, Some(12)),
+            (160, 190, Some(21)),
+            (190, 200, Some(9)),
+        ];
+        assert_eq!(shown(&cells), expected);
+    }
+
+    #[test]
+    fn cells_end_where_rows_end() {
+        let rows = [(97, measured(1)), (117, measured(3)), (87, measured(9))];
+        let cells = Cells::of(&graph(100, 130, &rows), 100);
+        let expected = [
+            (100, 107, Some(1)),
+            (107, 117, None),
+            (117, 127, Some(3)),
+            (127, 130, None),
+        ];
+        assert_eq!(shown(&cells), expected);
+    }
+
+    #[test]
+    fn a_row_in_which_nobody_measured_is_unknown() {
+        let rows = [(100, Sample::default())];
+        assert_eq!(
+            shown(&Cells::of(&graph(100, 110, &rows), 9)),
+            [(100, 110, None)]
+        );
+    }
+
+    #[test]
+    fn the_ends_of_time_have_cells_too() {
+        for (from_s, to_s) in [(0, u64::MAX), (u64::MAX, u64::MAX), (u64::MAX, 0), (7, 7)] {
+            let rows = [(0, measured(1)), (7, measured(2)), (u64::MAX, measured(3))];
+            let cells = Cells::of(&graph(from_s, to_s, &rows), 960);
+            assert!((1..=960).contains(&cells.samples.len()));
+            assert!(
+                cells.iter().all(|cell| cell.from_s < cell.to_s),
+                "{from_s} {to_s}"
+            );
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What means what.
+
+use super::data::Marked;
+use super::font;
+use super::scene::{Anchor, Place, Scene, Text, rectangle};
+use super::style::Class;
+use super::{MARGIN, WIDTH};
+use crate::Kind;
+
+const SIZE: f64 = 12.0;
+const SWATCH: f64 = 22.0;
+const SWATCH_HEIGHT: f64 = 11.0;
+const AFTER_SWATCH: f64 = 6.0;
+const BETWEEN: f64 = 18.0;
+const LINE: f64 = 20.0;
+
+/// A name, and what stands for it.
+type Entry = (&'static [Class], &'static str);
+
+const LOSS: [Entry; 2] = [
+    (&[Class::Loss], "lost packets"),
+    (&[Class::Echoes], "lost echoes"),
+];
+const LATENCY: [Entry; 3] = [
+    (&[Class::Least], "least latency"),
+    (&[Class::Range], "least to most"),
+    (&[Class::Mean], "mean"),
+];
+const THROUGHPUT: [Entry; 2] = [(&[Class::Received], "received"), (&[Class::Sent], "sent")];
+
+/// Draws it in as many lines as it needs, and says where it ends.
+pub(super) fn draw(scene: &mut Scene, kind: Kind, marked: Marked, first_baseline: f64) -> f64 {
+    let mut at = Place {
+        x: MARGIN,
+        y: first_baseline,
+    };
+    for (classes, name) in entries(kind, marked) {
+        let width = SWATCH + AFTER_SWATCH + font::width(name, SIZE);
+        if at.x > MARGIN && at.x + width > WIDTH - MARGIN {
+            at = Place {
+                x: MARGIN,
+                y: at.y + LINE,
+            };
+        }
+        for class in classes {
+            scene.shape(*class, vec![swatch(*class, at)]);
+        }
+        let text_at = Place {
+            x: at.x + SWATCH + AFTER_SWATCH,
+            y: at.y,
+        };
+        let text = name.to_owned();
+        scene.text(Text {
+            class: Class::Label,
+            at: text_at,
+            anchor: Anchor::Start,
+            size: SIZE,
+            text,
+        });
+        at.x += width + BETWEEN;
+    }
+    at.y
+}
+
+fn entries(kind: Kind, marked: Marked) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    match kind {
+        Kind::Link => {
+            entries.extend(LOSS);
+            entries.extend(LATENCY);
+            if marked.beyond {
+                entries.push((&[Class::Beyond], "beyond the scale"));
+            }
+        }
+        Kind::Set => entries.extend([
+            LOSS[0],
+            (&[Class::Saved], "saved: what the best link would have lost"),
+        ]),
+    }
+    entries.extend(THROUGHPUT);
+    entries.push((&[Class::Offline, Class::OfflineStripes], "off-line"));
+    if marked.partly_offline {
+        entries.push((&[Class::PartlyOffline], "for a part"));
+    }
+    entries.push((&[Class::Unknown], "unknown"));
+    entries
+}
+
+/// A line where lines are meant, a mark where marks are, else a rectangle.
+fn swatch(class: Class, at: Place) -> Vec<Place> {
+    let middle = at.y - SWATCH_HEIGHT / 2.0 + 1.0;
+    let (top, bottom) = (middle - SWATCH_HEIGHT / 2.0, middle + SWATCH_HEIGHT / 2.0);
+    let right = at.x + SWATCH;
+    let place = |x, y| Place { x, y };
+    match class {
+        Class::Mean | Class::Received | Class::Sent => {
+            vec![place(at.x, middle), place(right, middle)]
+        }
+        Class::Beyond => vec![
+            place(at.x + 7.0, bottom - 1.0),
+            place(at.x + 16.0, bottom - 1.0),
+            place(at.x + 11.5, bottom - 8.0),
+        ],
+        _ => rectangle(place(at.x, top), place(right, bottom)),
+    }
+}
