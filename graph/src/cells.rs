@@ -3,6 +3,11 @@
 use history::Sample;
 
 use crate::Graph;
+use crate::clock::Wall;
+
+const DAY_S: u64 = 86_400;
+/// Longer cells are whole days: else they would show which part of the day each is.
+const LONGEST_IN_DAY_S: u64 = DAY_S / 4;
 
 /// Cells of one length, side by side from one end of the time to the other.
 pub(crate) struct Cells {
@@ -42,6 +47,8 @@ fn step_s(graph: &Graph<'_>) -> u64 {
 }
 
 impl Cells {
+    /// At most so many cells, two at least. They begin at the same times however far the graph reaches, so that a picture that is drawn again a little later
+    /// is the same but for its ends.
     pub(crate) fn of(graph: &Graph<'_>, most: usize) -> Self {
         let (from_s, to_s) = window(graph);
         let step_s = step_s(graph);
@@ -49,11 +56,25 @@ impl Cells {
         let phase_s = rows(graph)
             .next()
             .map_or(0, |(start_s, _)| start_s % step_s);
-        let before_s = (from_s % step_s + step_s - phase_s) % step_s;
+        // The ends may be in cells of which only a part is seen.
+        let most_whole = (most as u64 - 1).max(1);
+        let rows_each = (to_s - from_s)
+            .div_ceil(step_s)
+            .saturating_add(1)
+            .div_ceil(most_whole);
+        let (phase_s, length_s) = match rows_each.saturating_mul(step_s) {
+            length_s if length_s > LONGEST_IN_DAY_S && DAY_S.is_multiple_of(step_s) => {
+                let midnight_s = Wall::new(graph.utc_offset_s).midnight_s();
+                (
+                    midnight_s - midnight_s % step_s + phase_s,
+                    length_s.div_ceil(DAY_S) * DAY_S,
+                )
+            }
+            length_s => (phase_s, length_s),
+        };
+        let before_s = (from_s % length_s + length_s - phase_s % length_s) % length_s;
         let origin_s = from_s.saturating_sub(before_s);
         let span_s = to_s - origin_s;
-        let rows_each = span_s.div_ceil(step_s).div_ceil(most as u64);
-        let length_s = rows_each.saturating_mul(step_s);
         let mut samples = vec![None; span_s.div_ceil(length_s) as usize];
         for (start_s, sample) in rows(graph) {
             let index = start_s.saturating_sub(origin_s) / length_s;
@@ -123,10 +144,9 @@ mod tests {
         let rows: Vec<_> = (0..10).map(|i| (100 + 10 * i, measured(i))).collect();
         let cells = Cells::of(&graph(100, 200, &rows), 4);
         let expected = [
-            (100, 130, Some(3)),
-            (130, 160, Some(12)),
-            (160, 190, Some(21)),
-            (190, 200, Some(9)),
+            (100, 120, Some(1)),
+            (120, 160, Some(14)),
+            (160, 200, Some(30)),
         ];
         assert_eq!(shown(&cells), expected);
     }
@@ -142,6 +162,25 @@ mod tests {
             (127, 130, None),
         ];
         assert_eq!(shown(&cells), expected);
+    }
+
+    #[test]
+    fn long_cells_are_days_where_the_clock_hangs() {
+        let (day_s, noon_s) = (DAY_S, 1_795_780_800);
+        let rows: Vec<_> = (0..30 * 24)
+            .map(|hour| (noon_s + hour * 3600, measured(1)))
+            .collect();
+        let month = Graph {
+            step_s: 3600,
+            utc_offset_s: 19_800,
+            ..graph(noon_s, noon_s + 30 * day_s, &rows)
+        };
+        let cells = shown(&Cells::of(&month, 60));
+        // Midnight in India is at 18:30; rows begin at whole hours.
+        assert_eq!(cells[0], (noon_s, noon_s + 6 * 3600, Some(6)));
+        let second_s = noon_s + 6 * 3600;
+        assert_eq!(cells[1], (second_s, second_s + day_s, Some(24)));
+        assert_eq!(cells.len(), 31);
     }
 
     #[test]

@@ -113,6 +113,11 @@ impl Wall {
         u64::try_from(time.as_second()).ok()
     }
 
+    /// Seconds from midnight in UTC to the next one here.
+    pub(crate) fn midnight_s(self) -> u64 {
+        i64::from(-self.0.seconds()).rem_euclid(DAY_S) as u64
+    }
+
     pub(crate) fn zone(self) -> String {
         match self.0.seconds() {
             0 => "UTC".to_owned(),
@@ -175,7 +180,7 @@ fn times(step: Step, first: DateTime, last: DateTime) -> Vec<DateTime> {
             let before = (first_s - anchor_s - 1).div_euclid(step_s);
             let after = (last_s - anchor_s).div_euclid(step_s);
             let places = (before + 1..=after).map(|index| anchor_s + index * step_s);
-            places.filter_map(|place_s| at(place_s)).collect()
+            places.filter_map(at).collect()
         }
         Step::Months(step) => {
             let [first_month, last_month] = [first.date(), last.date()].map(month);

@@ -22,13 +22,13 @@ mod svg;
 
 /// The units of the picture, one pixel each where it is not scaled.
 const WIDTH: f64 = 1100.0;
-const LEFT: f64 = 92.0;
-const RIGHT: f64 = LEFT + 932.0;
+const LEFT: f64 = 104.0;
+const RIGHT: f64 = LEFT + 920.0;
 const PLOT_HEIGHT: f64 = 280.0;
 /// Free at either side of the picture.
 const MARGIN: f64 = 16.0;
 /// As many cells as the picture has columns, so that none is narrower than a unit.
-const CELLS: usize = 932;
+const CELLS: usize = 920;
 
 const TITLE_SIZE: f64 = 19.0;
 const TEXT_SIZE: f64 = 13.0;
@@ -46,8 +46,8 @@ pub(crate) fn scene(graph: &Graph<'_>) -> Scene {
     let frame = Frame {
         left: LEFT,
         right: RIGHT,
-        top: head_end + 30.0,
-        bottom: head_end + 30.0 + PLOT_HEIGHT,
+        top: head_end + 34.0,
+        bottom: head_end + 34.0 + PLOT_HEIGHT,
     };
     let cells = Cells::of(graph, CELLS);
     let axes = Axes::new(graph.kind, &cells, frame);
@@ -74,61 +74,46 @@ fn description(graph: &Graph<'_>, time: &str, figures: &[Figure]) -> String {
 /// Title, subtitle, time and figures; says where they end.
 fn head(scene: &mut Scene, graph: &Graph<'_>, time: &str, figures: &[Figure]) -> f64 {
     let baseline = MARGIN + TITLE_SIZE - 2.0;
-    let line = |class, text: &str, x, anchor| Text {
-        class,
-        at: Place { x, y: baseline },
-        anchor,
-        size: TEXT_SIZE,
-        text: text.to_owned(),
+    let mut write = |x, anchor, size, class, text| {
+        let at = Place { x, y: baseline };
+        scene.text(Text::new(at, anchor, size, vec![(class, text)]));
     };
-    scene.text(line(Class::Faint, time, WIDTH - MARGIN, Anchor::End));
-    let time_start = WIDTH - MARGIN - font::width(time, TEXT_SIZE) - 24.0;
+    let time_end = WIDTH - MARGIN;
+    write(
+        time_end,
+        Anchor::End,
+        TEXT_SIZE,
+        Class::Faint,
+        time.to_owned(),
+    );
+    let time_start = time_end - font::width(time, TEXT_SIZE) - 24.0;
 
     let title = font::shortened(graph.title, TITLE_SIZE, (time_start - MARGIN) * 0.7);
     let title_end = MARGIN + font::width(&title, TITLE_SIZE) + 14.0;
-    scene.text(Text {
-        size: TITLE_SIZE,
-        ..line(Class::Title, &title, MARGIN, Anchor::Start)
-    });
     let subtitle = font::shortened(graph.subtitle, TEXT_SIZE, time_start - title_end);
-    scene.text(line(Class::Faint, &subtitle, title_end, Anchor::Start));
+    write(MARGIN, Anchor::Start, TITLE_SIZE, Class::Title, title);
+    write(title_end, Anchor::Start, TEXT_SIZE, Class::Faint, subtitle);
     draw_figures(scene, figures, baseline + LINE + 5.0)
 }
 
 /// In as many lines as they need.
 fn draw_figures(scene: &mut Scene, figures: &[Figure], first_baseline: f64) -> f64 {
-    const BETWEEN: f64 = 22.0;
-    const AFTER_NAME: f64 = 6.0;
+    const BETWEEN: f64 = 20.0;
     let mut at = Place {
         x: MARGIN,
         y: first_baseline,
     };
-    for figure in figures {
-        let name_width = font::width(figure.name, TEXT_SIZE) + AFTER_NAME;
-        let width = name_width + font::width(&figure.value, TEXT_SIZE);
+    for Figure { name, value } in figures {
+        let name = format!("{name} ");
+        let width = font::width(&name, TEXT_SIZE) + font::width(value, TEXT_SIZE);
         if at.x > MARGIN && at.x + width > WIDTH - MARGIN {
             at = Place {
                 x: MARGIN,
                 y: at.y + LINE,
             };
         }
-        let value_at = Place {
-            x: at.x + name_width,
-            y: at.y,
-        };
-        for (class, at, text) in [
-            (Class::Faint, at, figure.name),
-            (Class::Label, value_at, &figure.value),
-        ] {
-            let text = text.to_owned();
-            scene.text(Text {
-                class,
-                at,
-                anchor: Anchor::Start,
-                size: TEXT_SIZE,
-                text,
-            });
-        }
+        let spans = vec![(Class::Faint, name), (Class::Label, value.clone())];
+        scene.text(Text::new(at, Anchor::Start, TEXT_SIZE, spans));
         at.x += width + BETWEEN;
     }
     at.y

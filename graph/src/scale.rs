@@ -9,7 +9,10 @@ pub(crate) struct Scales {
 }
 
 /// So many that a percentage is a round one at each line, too.
-const DIVISIONS: [u32; 3] = [4, 5, 10];
+const DIVISIONS: [u32; 3] = [4, 5, MANY];
+/// Lines are in the way of the data.
+const MANY: u32 = 10;
+const MANY_IS_WORSE: f64 = 1.3;
 
 impl Scales {
     /// The scales on which these values, both more than 0, take most of the height.
@@ -19,8 +22,14 @@ impl Scales {
             left_step: step(left / f64::from(divisions)),
             right_step: step(right / f64::from(divisions)),
         });
-        // Their product, without what is the same for all.
-        let height = |scales: &Self| scales.left_top() * scales.right_top();
+        let height = |scales: &Self| {
+            let area = scales.left_top() * scales.right_top();
+            if scales.divisions == MANY {
+                area * MANY_IS_WORSE
+            } else {
+                area
+            }
+        };
         let best = all
             .into_iter()
             .min_by(|one, other| height(one).total_cmp(&height(other)));
@@ -60,7 +69,7 @@ pub(crate) fn worth_showing(mut values: Vec<u64>) -> u64 {
     }
     let usual = values[(values.len() - 1) * USUAL_PERCENT / 100];
     if most > usual.saturating_mul(FAR) && usual > 0 {
-        usual.saturating_add(usual / 4)
+        usual
     } else {
         most
     }
@@ -108,7 +117,7 @@ mod tests {
     #[test]
     fn a_few_far_values_do_not_flatten_the_rest() {
         let usual = vec![10; 99];
-        assert_eq!(worth_showing([usual.clone(), vec![900]].concat()), 12);
+        assert_eq!(worth_showing([usual.clone(), vec![900]].concat()), 10);
         assert_eq!(worth_showing([usual.clone(), vec![30]].concat()), 30);
         assert_eq!(worth_showing([usual, vec![900; 5]].concat()), 900);
         assert_eq!(worth_showing(vec![10, 900]), 900);

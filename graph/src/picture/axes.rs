@@ -55,9 +55,9 @@ impl Unit {
         }
     }
 
-    fn percent() -> Self {
+    fn saved() -> Self {
         Self {
-            name: "%".to_owned(),
+            name: "saved %".to_owned(),
             size: 0.01,
         }
     }
@@ -98,7 +98,7 @@ impl Axes {
             span_s: (cells.to_s - cells.from_s) as f64,
             left_unit: match kind {
                 Kind::Link => Unit::latency(scales.left_top()),
-                Kind::Set => Unit::percent(),
+                Kind::Set => Unit::saved(),
             },
             right_unit: Unit::rate(scales.right_top()),
             scales,
@@ -166,15 +166,10 @@ impl Axes {
             bottom,
             ..
         } = self.frame;
-        let label = |class, x, line, anchor, text: &str| Text {
-            class,
-            at: Place {
-                x,
-                y: bottom + 19.0 + 16.0 * line,
-            },
-            anchor,
-            size: LABEL_SIZE,
-            text: text.to_owned(),
+        let label = |class, x, line, anchor, text: &str| {
+            let y = bottom + 19.0 + 16.0 * line;
+            let spans = vec![(class, text.to_owned())];
+            Text::new(Place { x, y }, anchor, LABEL_SIZE, spans)
         };
         let mut free_from = left;
         let first_change = ticks.ticks.iter().find(|tick| tick.period.is_some());
@@ -221,18 +216,9 @@ impl Axes {
             (Class::LeftLabel, left - GAP, Anchor::End, left_value),
             (Class::Label, right + GAP, Anchor::Start, right_value),
         ] {
-            let at = Place {
-                x,
-                y: self.y(part) + 4.0,
-            };
-            let text = numbers::number(value);
-            scene.text(Text {
-                class,
-                at,
-                anchor,
-                size: LABEL_SIZE,
-                text,
-            });
+            let y = self.y(part) + 4.0;
+            let spans = vec![(class, numbers::number(value))];
+            scene.text(Text::new(Place { x, y }, anchor, LABEL_SIZE, spans));
         }
     }
 
@@ -257,14 +243,8 @@ impl Axes {
             ),
         ] {
             let at = Place { x, y: top - 12.0 };
-            let text = text.to_owned();
-            scene.text(Text {
-                class,
-                at,
-                anchor,
-                size: LABEL_SIZE,
-                text,
-            });
+            let spans = vec![(class, text.to_owned())];
+            scene.text(Text::new(at, anchor, LABEL_SIZE, spans));
         }
     }
 

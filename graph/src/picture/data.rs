@@ -31,7 +31,9 @@ pub(super) fn draw(scene: &mut Scene, kind: Kind, cells: &Cells, axes: &Axes) ->
     let whole = |sample: &Sample| sample.offline_s >= sample.measured_s;
     let part = |sample: &Sample| sample.offline_s > 0 && sample.offline_s < sample.measured_s;
     let unknown = |cell: Cell<'_>| cell.sample.is_none().then_some(axes.frame.top);
-    scene.data(Class::Unknown, layers.standing(unknown));
+    let unknown = layers.standing(unknown);
+    scene.data(Class::Unknown, unknown.clone());
+    scene.shape(Class::UnknownStripes, unknown);
     let offline = layers.standing(column(whole));
     scene.data(Class::Offline, offline.clone());
     scene.shape(Class::OfflineStripes, offline);
@@ -130,13 +132,8 @@ impl Layers<'_> {
             x: x.clamp(left + half, right - half),
             y: foot - MARK_HEIGHT - 3.0,
         };
-        scene.text(Text {
-            class: Class::LeftLabel,
-            at,
-            anchor: Anchor::Middle,
-            size: MARK_SIZE,
-            text,
-        });
+        let spans = vec![(Class::BeyondLabel, text)];
+        scene.text(Text::new(at, Anchor::Middle, MARK_SIZE, spans));
         true
     }
 

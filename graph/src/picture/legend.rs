@@ -8,10 +8,10 @@ use super::{MARGIN, WIDTH};
 use crate::Kind;
 
 const SIZE: f64 = 12.0;
-const SWATCH: f64 = 22.0;
+const SWATCH: f64 = 20.0;
 const SWATCH_HEIGHT: f64 = 11.0;
 const AFTER_SWATCH: f64 = 6.0;
-const BETWEEN: f64 = 18.0;
+const BETWEEN: f64 = 14.0;
 const LINE: f64 = 20.0;
 
 /// A name, and what stands for it.
@@ -49,14 +49,8 @@ pub(super) fn draw(scene: &mut Scene, kind: Kind, marked: Marked, first_baseline
             x: at.x + SWATCH + AFTER_SWATCH,
             y: at.y,
         };
-        let text = name.to_owned();
-        scene.text(Text {
-            class: Class::Label,
-            at: text_at,
-            anchor: Anchor::Start,
-            size: SIZE,
-            text,
-        });
+        let spans = vec![(Class::Label, name.to_owned())];
+        scene.text(Text::new(text_at, Anchor::Start, SIZE, spans));
         at.x += width + BETWEEN;
     }
     at.y
@@ -80,9 +74,9 @@ fn entries(kind: Kind, marked: Marked) -> Vec<Entry> {
     entries.extend(THROUGHPUT);
     entries.push((&[Class::Offline, Class::OfflineStripes], "off-line"));
     if marked.partly_offline {
-        entries.push((&[Class::PartlyOffline], "for a part"));
+        entries.push((&[Class::PartlyOffline], "partly off-line"));
     }
-    entries.push((&[Class::Unknown], "unknown"));
+    entries.push((&[Class::Unknown, Class::UnknownStripes], "unknown"));
     entries
 }
 

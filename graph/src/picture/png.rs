@@ -100,42 +100,49 @@ impl Canvas {
     }
 
     fn write(&mut self, text: &Text) {
-        let Some(Fill::Plain { ink, opacity }) = text.class.style().fill else {
-            return;
+        let width = |(_, span): &(Class, String)| font::exact_width(span, text.size);
+        let whole = text.spans.iter().map(width).sum::<f64>();
+        let mut at = text.at;
+        at.x -= match text.anchor {
+            Anchor::Start => 0.0,
+            Anchor::Middle => whole / 2.0,
+            Anchor::End => whole,
         };
-        let width = font::exact_width(&text.text, text.size);
-        let mut x = match text.anchor {
-            Anchor::Start => text.at.x,
-            Anchor::Middle => text.at.x - width / 2.0,
-            Anchor::End => text.at.x - width,
-        };
+        for (class, span) in &text.spans {
+            at.x = self.write_span(*class, span, at, text.size);
+        }
+    }
+
+    /// Says where it ends.
+    fn write_span(&mut self, class: Class, text: &str, at: Place, size: f64) -> f64 {
         let mut letters = Letters {
             path: PathBuilder::new(),
-            at: text.at,
-            scale: text.size as f32 / f32::from(font::face().units_per_em()),
+            at,
+            scale: size as f32 / f32::from(font::face().units_per_em()),
         };
-        for letter in text.text.chars() {
-            letters.at.x = x;
+        for letter in text.chars() {
             let glyph = font::glyph(letter);
             font::face().outline_glyph(glyph, &mut letters);
-            x += font::advance(glyph) * text.size;
+            letters.at.x += font::advance(glyph) * size;
         }
-        let Some(path) = letters.path.finish() else {
-            return;
-        };
-        let paint = plain(color(ink.light, opacity));
-        let transform = self.transform();
-        self.pixels
-            .fill_path(&path, &paint, FillRule::Winding, transform, None);
-        if text.class == Class::Title {
-            let width = text.size as f32 * BOLD;
-            let stroke = tiny_skia::Stroke {
-                width,
-                ..tiny_skia::Stroke::default()
-            };
+        let end = letters.at.x;
+        let path = letters.path.finish();
+        if let (Some(path), Some(Fill::Plain { ink, opacity })) = (path, class.style().fill) {
+            let paint = plain(color(ink.light, opacity));
+            let transform = self.transform();
             self.pixels
-                .stroke_path(&path, &paint, &stroke, transform, None);
+                .fill_path(&path, &paint, FillRule::Winding, transform, None);
+            if class == Class::Title {
+                let width = size as f32 * BOLD;
+                let stroke = tiny_skia::Stroke {
+                    width,
+                    ..tiny_skia::Stroke::default()
+                };
+                self.pixels
+                    .stroke_path(&path, &paint, &stroke, transform, None);
+            }
         }
+        end
     }
 }
 

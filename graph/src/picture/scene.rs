@@ -31,14 +31,26 @@ pub(crate) enum Anchor {
     End,
 }
 
+/// A line of text.
 #[derive(Clone, Debug)]
 pub(crate) struct Text {
-    pub(crate) class: Class,
     /// On the baseline.
     pub(crate) at: Place,
     pub(crate) anchor: Anchor,
     pub(crate) size: f64,
-    pub(crate) text: String,
+    /// One after the other.
+    pub(crate) spans: Vec<(Class, String)>,
+}
+
+impl Text {
+    pub(super) fn new(at: Place, anchor: Anchor, size: f64, spans: Vec<(Class, String)>) -> Self {
+        Self {
+            at,
+            anchor,
+            size,
+            spans,
+        }
+    }
 }
 
 /// Lines, or the areas that they enclose.
@@ -78,7 +90,7 @@ impl Scene {
     }
 
     pub(super) fn text(&mut self, text: Text) {
-        if !text.text.is_empty() {
+        if text.spans.iter().any(|(_, text)| !text.is_empty()) {
             self.items.push(Item::Text(text));
         }
     }

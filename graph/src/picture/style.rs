@@ -31,6 +31,9 @@ const GRID: Ink = ink(0xd9d9d9, 0x353a41);
 const EDGE: Ink = ink(0x8a8a8a, 0x70767e);
 const VERMILION: Ink = ink(0xd55e00, 0xe8690b);
 const VERMILION_TEXT: Ink = ink(0xb34d00, 0xff8f3f);
+const GREY: Ink = ink(0xc2c2c2, 0x4a5058);
+const PALE_GREY: Ink = ink(0xf3f3f3, 0x1d2126);
+const DEEP_BLUE: Ink = ink(0x005a8c, 0x7cc7ef);
 const SKY_BLUE: Ink = ink(0x56b4e9, 0x3d8fc0);
 const GREEN: Ink = ink(0x009e73, 0x00a87a);
 const DEEP_GREEN: Ink = ink(0x005c43, 0x7fe3c3);
@@ -77,10 +80,12 @@ pub(crate) enum Class {
     Faint,
     LossLabel,
     LeftLabel,
+    BeyondLabel,
     Grid,
     DayChange,
     Edge,
     Unknown,
+    UnknownStripes,
     Offline,
     OfflineStripes,
     PartlyOffline,
@@ -97,17 +102,19 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Ground,
         Self::Title,
         Self::Label,
         Self::Faint,
         Self::LossLabel,
         Self::LeftLabel,
+        Self::BeyondLabel,
         Self::Grid,
         Self::DayChange,
         Self::Edge,
         Self::Unknown,
+        Self::UnknownStripes,
         Self::Offline,
         Self::OfflineStripes,
         Self::PartlyOffline,
@@ -132,10 +139,12 @@ impl Class {
             Self::Faint => "faint",
             Self::LossLabel => "loss-label",
             Self::LeftLabel => "left-label",
+            Self::BeyondLabel => "beyond-label",
             Self::Grid => "grid",
             Self::DayChange => "day-change",
             Self::Edge => "edge",
             Self::Unknown => "unknown",
+            Self::UnknownStripes => "unknown-stripes",
             Self::Offline => "offline",
             Self::OfflineStripes => "offline-stripes",
             Self::PartlyOffline => "partly-offline",
@@ -158,10 +167,12 @@ impl Class {
             Self::Title | Self::Label => filled(INK, 1.0),
             Self::Faint => filled(FAINT_INK, 1.0),
             Self::LossLabel => filled(VERMILION_TEXT, 1.0),
-            Self::LeftLabel => filled(DEEP_GREEN, 1.0),
+            Self::LeftLabel => filled(DEEP_BLUE, 1.0),
+            Self::BeyondLabel => filled(DEEP_GREEN, 1.0),
             Self::Grid => line(GRID, 1.0),
             Self::DayChange | Self::Edge => line(EDGE, 1.0),
-            Self::Unknown => striped("unknown", EDGE, -45.0, 9.0, 1.2),
+            Self::Unknown => filled(PALE_GREY, 1.0),
+            Self::UnknownStripes => striped("unknown", GREY, -45.0, 9.0, 1.4),
             Self::Offline => filled(PALE_PURPLE, 1.0),
             Self::OfflineStripes => striped("offline", PURPLE, 45.0, 8.0, 4.0),
             Self::PartlyOffline => filled(PURPLE, 0.45),
@@ -175,11 +186,11 @@ impl Class {
             Self::Halo => Style {
                 fill: None,
                 stroke: Some(Stroke {
-                    opacity: 0.75,
-                    ..stroke(GROUND, 3.6)
+                    opacity: 0.7,
+                    ..stroke(GROUND, 3.3)
                 }),
             },
-            Self::Received => line(INK, 1.5),
+            Self::Received => line(INK, 1.3),
             Self::Sent => Style {
                 fill: None,
                 stroke: Some(Stroke {

@@ -144,12 +144,16 @@ fn write_text(out: &mut String, text: &Text) -> fmt::Result {
         Anchor::Middle => "middle",
         Anchor::End => "end",
     };
-    let (class, x, y) = (text.class.name(), Number(text.at.x), Number(text.at.y));
-    let (size, text) = (Number(text.size), Escaped(&text.text));
-    writeln!(
+    let (x, y, size) = (Number(text.at.x), Number(text.at.y), Number(text.size));
+    write!(
         out,
-        "<text class=\"{class}\" x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" font-size=\"{size}\">{text}</text>"
-    )
+        "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" font-size=\"{size}\" xml:space=\"preserve\">"
+    )?;
+    for (class, text) in &text.spans {
+        let (class, text) = (class.name(), Escaped(text));
+        write!(out, "<tspan class=\"{class}\">{text}</tspan>")?;
+    }
+    out.write_str("</text>\n")
 }
 
 fn tenths(value: f64) -> i64 {
