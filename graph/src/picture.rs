@@ -5,7 +5,7 @@ use crate::clock::Wall;
 use crate::summary::{self, Figure};
 use crate::{Graph, Kind};
 use axes::Axes;
-use scene::{Anchor, Frame, Place, Scene, Text};
+use scene::{Anchor, Frame, Place, Scene, Span};
 use style::Class;
 
 pub(crate) use png::png;
@@ -33,6 +33,9 @@ const CELLS: usize = 920;
 const TITLE_SIZE: f64 = 19.0;
 const TEXT_SIZE: f64 = 13.0;
 const LINE: f64 = 19.0;
+const AFTER_TITLE: f64 = 14.0;
+const AFTER_NAME: f64 = 5.0;
+const BETWEEN_FIGURES: f64 = 22.0;
 
 /// Everything that is drawn.
 pub(crate) fn scene(graph: &Graph<'_>) -> Scene {
@@ -52,9 +55,9 @@ pub(crate) fn scene(graph: &Graph<'_>) -> Scene {
     let cells = Cells::of(graph, CELLS);
     let axes = Axes::new(graph.kind, &cells, frame);
     axes.draw_grid(&mut scene, wall);
-    let marked = data::draw(&mut scene, graph.kind, &cells, &axes);
+    let partly_offline = data::draw(&mut scene, graph.kind, &cells, &axes);
     axes.draw_frame(&mut scene);
-    let legend_end = legend::draw(&mut scene, graph.kind, marked, frame.bottom + 62.0);
+    let legend_end = legend::draw(&mut scene, graph.kind, partly_offline, frame.bottom + 62.0);
     scene.height = legend_end + MARGIN;
     scene
 }
@@ -74,48 +77,58 @@ fn description(graph: &Graph<'_>, time: &str, figures: &[Figure]) -> String {
 /// Title, subtitle, time and figures; says where they end.
 fn head(scene: &mut Scene, graph: &Graph<'_>, time: &str, figures: &[Figure]) -> f64 {
     let baseline = MARGIN + TITLE_SIZE - 2.0;
-    let mut write = |x, anchor, size, class, text| {
-        let at = Place { x, y: baseline };
-        scene.text(Text::new(at, anchor, size, vec![(class, text)]));
+    let end = Place {
+        x: WIDTH - MARGIN,
+        y: baseline,
     };
-    let time_end = WIDTH - MARGIN;
-    write(
-        time_end,
+    scene.text(
+        end,
         Anchor::End,
-        TEXT_SIZE,
-        Class::Faint,
-        time.to_owned(),
+        vec![Span::new(Class::Faint, TEXT_SIZE, time)],
     );
-    let time_start = time_end - font::width(time, TEXT_SIZE) - 24.0;
-
-    let title = font::shortened(graph.title, TITLE_SIZE, (time_start - MARGIN) * 0.7);
-    let title_end = MARGIN + font::width(&title, TITLE_SIZE) + 14.0;
-    let subtitle = font::shortened(graph.subtitle, TEXT_SIZE, time_start - title_end);
-    write(MARGIN, Anchor::Start, TITLE_SIZE, Class::Title, title);
-    write(title_end, Anchor::Start, TEXT_SIZE, Class::Faint, subtitle);
+    let room = end.x - font::width(time, TEXT_SIZE) - 24.0 - MARGIN;
+    let title = font::shortened(graph.title, TITLE_SIZE, room * 0.7);
+    let rest = room - font::width(&title, TITLE_SIZE) - AFTER_TITLE;
+    let subtitle = font::shortened(graph.subtitle, TEXT_SIZE, rest);
+    let spans = vec![
+        Span::new(Class::Title, TITLE_SIZE, title),
+        Span::new(Class::Faint, TEXT_SIZE, subtitle).after(AFTER_TITLE),
+    ];
+    scene.text(
+        Place {
+            x: MARGIN,
+            y: baseline,
+        },
+        Anchor::Start,
+        spans,
+    );
     draw_figures(scene, figures, baseline + LINE + 5.0)
 }
 
-/// In as many lines as they need.
+/// In as many lines as they need; says where they end.
 fn draw_figures(scene: &mut Scene, figures: &[Figure], first_baseline: f64) -> f64 {
-    const BETWEEN: f64 = 20.0;
     let mut at = Place {
         x: MARGIN,
         y: first_baseline,
     };
+    let (mut line, mut line_width) = (Vec::new(), 0.0);
     for Figure { name, value } in figures {
-        let name = format!("{name} ");
-        let width = font::width(&name, TEXT_SIZE) + font::width(value, TEXT_SIZE);
-        if at.x > MARGIN && at.x + width > WIDTH - MARGIN {
-            at = Place {
-                x: MARGIN,
-                y: at.y + LINE,
-            };
+        let spans = [
+            Span::new(Class::Faint, TEXT_SIZE, *name).after(BETWEEN_FIGURES),
+            Span::new(Class::Label, TEXT_SIZE, value).after(AFTER_NAME),
+        ];
+        let width = |span: &Span| span.space + font::width(&span.text, span.size);
+        let width = spans.iter().map(width).sum::<f64>();
+        if line_width + width > WIDTH - MARGIN - MARGIN {
+            scene.text(at, Anchor::Start, std::mem::take(&mut line));
+            at.y += LINE;
+            line_width = 0.0;
         }
-        let spans = vec![(Class::Faint, name), (Class::Label, value.clone())];
-        scene.text(Text::new(at, Anchor::Start, TEXT_SIZE, spans));
-        at.x += width + BETWEEN;
+        line_width += width;
+        line.extend(spans);
+        line[0].space = 0.0;
     }
+    scene.text(at, Anchor::Start, line);
     at.y
 }
 

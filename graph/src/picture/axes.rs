@@ -1,7 +1,7 @@
 //! Axes, their numbers, and the lines across the picture.
 
 use super::font;
-use super::scene::{Anchor, Frame, Place, Scene, Text, rectangle};
+use super::scene::{Anchor, Frame, Place, Scene, Span, rectangle};
 use super::style::Class;
 use crate::Kind;
 use crate::cells::Cells;
@@ -14,7 +14,7 @@ const LABEL_SIZE: f64 = 12.0;
 /// From the plot to its numbers.
 const GAP: f64 = 7.0;
 /// Where the numbers of the loss end, left of those of the left axis.
-const LOSS_END: f64 = 48.0;
+const LOSS_END: f64 = 42.0;
 const MOST_TICKS: usize = 16;
 
 /// On the scale of a graph that has nothing, or only noughts.
@@ -166,43 +166,40 @@ impl Axes {
             bottom,
             ..
         } = self.frame;
-        let label = |class, x, line, anchor, text: &str| {
+        let mut write = |class, x, line, anchor, text: &str| {
             let y = bottom + 19.0 + 16.0 * line;
-            let spans = vec![(class, text.to_owned())];
-            Text::new(Place { x, y }, anchor, LABEL_SIZE, spans)
+            scene.text(
+                Place { x, y },
+                anchor,
+                vec![Span::new(class, LABEL_SIZE, text)],
+            );
         };
         let mut free_from = left;
         let first_change = ticks.ticks.iter().find(|tick| tick.period.is_some());
         let room = first_change.map_or(right, |tick| self.x(tick.at_unix_s)) - left;
         let width = font::width(&ticks.first_period, LABEL_SIZE) + 10.0;
         if width < room {
-            scene.text(label(
-                Class::Label,
-                left,
-                1.0,
-                Anchor::Start,
-                &ticks.first_period,
-            ));
+            write(Class::Label, left, 1.0, Anchor::Start, &ticks.first_period);
             free_from += width;
         }
         for tick in &ticks.ticks {
             let x = self.x(tick.at_unix_s);
-            scene.text(label(Class::Label, x, 0.0, Anchor::Middle, &tick.label));
+            write(Class::Label, x, 0.0, Anchor::Middle, &tick.label);
             let Some(period) = &tick.period else { continue };
             let half = font::width(period, LABEL_SIZE) / 2.0;
             let x = x.max(free_from + half);
             if x + half <= right + 20.0 {
-                scene.text(label(Class::Label, x, 1.0, Anchor::Middle, period));
+                write(Class::Label, x, 1.0, Anchor::Middle, period);
                 free_from = x + half + 10.0;
             }
         }
-        scene.text(label(
+        write(
             Class::Faint,
             super::WIDTH - super::MARGIN,
             1.0,
             Anchor::End,
             &ticks.zone,
-        ));
+        );
     }
 
     fn draw_numbers(&self, scene: &mut Scene, division: u32) {
@@ -217,8 +214,8 @@ impl Axes {
             (Class::Label, right + GAP, Anchor::Start, right_value),
         ] {
             let y = self.y(part) + 4.0;
-            let spans = vec![(class, numbers::number(value))];
-            scene.text(Text::new(Place { x, y }, anchor, LABEL_SIZE, spans));
+            let number = Span::new(class, LABEL_SIZE, numbers::number(value));
+            scene.text(Place { x, y }, anchor, vec![number]);
         }
     }
 
@@ -243,8 +240,7 @@ impl Axes {
             ),
         ] {
             let at = Place { x, y: top - 12.0 };
-            let spans = vec![(class, text.to_owned())];
-            scene.text(Text::new(at, anchor, LABEL_SIZE, spans));
+            scene.text(at, anchor, vec![Span::new(class, LABEL_SIZE, text)]);
         }
     }
 

@@ -4,61 +4,37 @@ use history::Sample;
 
 use super::axes::Axes;
 use super::font;
-use super::scene::{Anchor, Frame, Place, Scene, Text};
+use super::scene::{Anchor, Frame, Place, Scene, Span};
 use super::style::Class;
 use crate::cells::{Cell, Cells};
 use crate::{Kind, measures, numbers};
 
 /// A loss of one packet of a million is as high as this.
 const LEAST_HEIGHT: f64 = 2.5;
+/// A second off-line is as high as this.
+const LEAST_OFFLINE_HEIGHT: f64 = 16.0;
 /// So wide is what marks values beyond the scale.
 const MARK_WIDTH: f64 = 9.0;
 const MARK_HEIGHT: f64 = 7.0;
 const MARK_SIZE: f64 = 12.0;
 
-/// What is in the picture only now and then.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Marked {
-    pub(super) beyond: bool,
-    pub(super) partly_offline: bool,
-}
-
-pub(super) fn draw(scene: &mut Scene, kind: Kind, cells: &Cells, axes: &Axes) -> Marked {
+/// Draws it all, and says whether something was off-line for a part of a cell.
+pub(super) fn draw(scene: &mut Scene, kind: Kind, cells: &Cells, axes: &Axes) -> bool {
     let layers = Layers { cells, axes };
-    let column = |when: fn(&Sample) -> bool| {
-        move |cell: Cell<'_>| cell.sample.is_some_and(when).then_some(axes.frame.top)
-    };
-    let whole = |sample: &Sample| sample.offline_s >= sample.measured_s;
-    let part = |sample: &Sample| sample.offline_s > 0 && sample.offline_s < sample.measured_s;
-    let unknown = |cell: Cell<'_>| cell.sample.is_none().then_some(axes.frame.top);
-    let unknown = layers.standing(unknown);
-    scene.data(Class::Unknown, unknown.clone());
-    scene.shape(Class::UnknownStripes, unknown);
-    let offline = layers.standing(column(whole));
-    scene.data(Class::Offline, offline.clone());
-    scene.shape(Class::OfflineStripes, offline);
-    let partly_offline = layers.standing(column(part));
-    let marked = Marked {
-        partly_offline: !partly_offline.is_empty(),
-        beyond: false,
-    };
-    scene.data(Class::PartlyOffline, partly_offline);
-
-    let beyond = match kind {
+    layers.draw_columns(scene);
+    match kind {
         Kind::Link => layers.draw_latency(scene),
-        Kind::Set => {
-            let high = |ratio| axes.left_y(ratio).map(|y| layers.at_least(y));
-            let saved = |sample: &Sample| measures::saved(sample).filter(|ratio| *ratio > 0.0);
-            scene.data(
-                Class::Saved,
-                layers.standing(|cell| high(saved(cell.sample?)?)),
-            );
-            false
-        }
-    };
+        Kind::Set => layers.draw_saved(scene),
+    }
+    let partly_offline = layers.draw_partly_offline(scene);
     layers.draw_loss(scene, kind);
     layers.draw_throughput(scene);
-    Marked { beyond, ..marked }
+    partly_offline
+}
+
+/// The part of the measured time in which it was down: 0 to 1.
+fn offline(sample: &Sample) -> f64 {
+    f64::from(sample.offline_s) / f64::from(sample.measured_s.max(1))
 }
 
 struct Layers<'a> {
@@ -67,7 +43,41 @@ struct Layers<'a> {
 }
 
 impl Layers<'_> {
-    fn draw_latency(&self, scene: &mut Scene) -> bool {
+    /// Where there is nothing else to draw: unknown, and off-line all the time.
+    fn draw_columns(&self, scene: &mut Scene) {
+        let top = self.axes.frame.top;
+        let unknown = self.standing(|cell| cell.sample.is_none().then_some(top));
+        scene.data(Class::Unknown, unknown.clone());
+        scene.shape(Class::UnknownStripes, unknown);
+        let offline = self.standing(|cell| (offline(cell.sample?) >= 1.0).then_some(top));
+        scene.data(Class::Offline, offline.clone());
+        scene.shape(Class::OfflineStripes, offline);
+    }
+
+    /// As high as its part of the time: days that all have a second of it must not hide the rest.
+    fn draw_partly_offline(&self, scene: &mut Scene) -> bool {
+        let frame = self.axes.frame;
+        let partly = self.standing(|cell| {
+            let part = Some(offline(cell.sample?)).filter(|part| *part > 0.0 && *part < 1.0)?;
+            let height = (frame.height() * part).max(LEAST_OFFLINE_HEIGHT);
+            Some(frame.bottom - height)
+        });
+        let some = !partly.is_empty();
+        scene.data(Class::PartlyOffline, partly);
+        some
+    }
+
+    fn draw_saved(&self, scene: &mut Scene) {
+        let Frame { top, bottom, .. } = self.axes.frame;
+        let saved = self.standing(|cell| {
+            let ratio = measures::saved(cell.sample?).filter(|ratio| *ratio > 0.0)?;
+            let y = self.axes.left_y(ratio).unwrap_or(top);
+            Some(y.min(bottom - LEAST_HEIGHT))
+        });
+        scene.data(Class::Saved, saved);
+    }
+
+    fn draw_latency(&self, scene: &mut Scene) {
         let top = self.axes.frame.top;
         let y = |time_us: u64| self.axes.left_y(time_us as f64).unwrap_or(top);
         let spread = |cell: Cell<'_>| cell.sample?.latency;
@@ -80,11 +90,11 @@ impl Layers<'_> {
         scene.data(Class::Least, self.standing(least));
         scene.data(Class::Range, self.areas(range));
         scene.data(Class::Mean, self.lines(mean));
-        self.draw_beyond(scene)
+        self.draw_beyond(scene);
     }
 
     /// Marks above the plot, where latency goes beyond it, and how far it goes.
-    fn draw_beyond(&self, scene: &mut Scene) -> bool {
+    fn draw_beyond(&self, scene: &mut Scene) {
         let Frame {
             left, right, top, ..
         } = self.axes.frame;
@@ -123,7 +133,7 @@ impl Layers<'_> {
         }
         let (most_us, x) = most;
         if marks.is_empty() {
-            return false;
+            return;
         }
         scene.data(Class::Beyond, marks);
         let text = format!("up to {}", numbers::latency(most_us));
@@ -132,9 +142,8 @@ impl Layers<'_> {
             x: x.clamp(left + half, right - half),
             y: foot - MARK_HEIGHT - 3.0,
         };
-        let spans = vec![(Class::BeyondLabel, text)];
-        scene.text(Text::new(at, Anchor::Middle, MARK_SIZE, spans));
-        true
+        let label = Span::new(Class::BeyondLabel, MARK_SIZE, text);
+        scene.text(at, Anchor::Middle, vec![label]);
     }
 
     /// From the top; what is lost at all can be seen.
@@ -168,10 +177,6 @@ impl Layers<'_> {
             scene.shape(Class::Halo, lines.clone());
             scene.data(class, lines);
         }
-    }
-
-    fn at_least(&self, y: f64) -> f64 {
-        y.min(self.axes.frame.bottom - LEAST_HEIGHT)
     }
 
     /// Areas from the bottom up to what is given of each cell.

@@ -11,7 +11,7 @@ static FACE: LazyLock<Face<'static>> = LazyLock::new(|| {
 });
 
 /// Letters of other systems may be wider.
-const WIDER: f64 = 1.06;
+const WIDER: f64 = 1.14;
 
 pub(super) fn face() -> &'static Face<'static> {
     &FACE

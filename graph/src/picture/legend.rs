@@ -1,8 +1,7 @@
 //! What means what.
 
-use super::data::Marked;
 use super::font;
-use super::scene::{Anchor, Place, Scene, Text, rectangle};
+use super::scene::{Anchor, Place, Scene, Span, rectangle};
 use super::style::Class;
 use super::{MARGIN, WIDTH};
 use crate::Kind;
@@ -11,7 +10,7 @@ const SIZE: f64 = 12.0;
 const SWATCH: f64 = 20.0;
 const SWATCH_HEIGHT: f64 = 11.0;
 const AFTER_SWATCH: f64 = 6.0;
-const BETWEEN: f64 = 14.0;
+const BETWEEN: f64 = 12.0;
 const LINE: f64 = 20.0;
 
 /// A name, and what stands for it.
@@ -29,12 +28,17 @@ const LATENCY: [Entry; 3] = [
 const THROUGHPUT: [Entry; 2] = [(&[Class::Received], "received"), (&[Class::Sent], "sent")];
 
 /// Draws it in as many lines as it needs, and says where it ends.
-pub(super) fn draw(scene: &mut Scene, kind: Kind, marked: Marked, first_baseline: f64) -> f64 {
+pub(super) fn draw(
+    scene: &mut Scene,
+    kind: Kind,
+    partly_offline: bool,
+    first_baseline: f64,
+) -> f64 {
     let mut at = Place {
         x: MARGIN,
         y: first_baseline,
     };
-    for (classes, name) in entries(kind, marked) {
+    for (classes, name) in entries(kind, partly_offline) {
         let width = SWATCH + AFTER_SWATCH + font::width(name, SIZE);
         if at.x > MARGIN && at.x + width > WIDTH - MARGIN {
             at = Place {
@@ -49,22 +53,19 @@ pub(super) fn draw(scene: &mut Scene, kind: Kind, marked: Marked, first_baseline
             x: at.x + SWATCH + AFTER_SWATCH,
             y: at.y,
         };
-        let spans = vec![(Class::Label, name.to_owned())];
-        scene.text(Text::new(text_at, Anchor::Start, SIZE, spans));
+        let label = Span::new(Class::Label, SIZE, name);
+        scene.text(text_at, Anchor::Start, vec![label]);
         at.x += width + BETWEEN;
     }
     at.y
 }
 
-fn entries(kind: Kind, marked: Marked) -> Vec<Entry> {
+fn entries(kind: Kind, partly_offline: bool) -> Vec<Entry> {
     let mut entries = Vec::new();
     match kind {
         Kind::Link => {
             entries.extend(LOSS);
             entries.extend(LATENCY);
-            if marked.beyond {
-                entries.push((&[Class::Beyond], "beyond the scale"));
-            }
         }
         Kind::Set => entries.extend([
             LOSS[0],
@@ -73,14 +74,14 @@ fn entries(kind: Kind, marked: Marked) -> Vec<Entry> {
     }
     entries.extend(THROUGHPUT);
     entries.push((&[Class::Offline, Class::OfflineStripes], "off-line"));
-    if marked.partly_offline {
+    if partly_offline {
         entries.push((&[Class::PartlyOffline], "partly off-line"));
     }
     entries.push((&[Class::Unknown, Class::UnknownStripes], "unknown"));
     entries
 }
 
-/// A line where lines are meant, a mark where marks are, else a rectangle.
+/// A line where lines are meant, else a rectangle.
 fn swatch(class: Class, at: Place) -> Vec<Place> {
     let middle = at.y - SWATCH_HEIGHT / 2.0 + 1.0;
     let (top, bottom) = (middle - SWATCH_HEIGHT / 2.0, middle + SWATCH_HEIGHT / 2.0);
@@ -90,11 +91,6 @@ fn swatch(class: Class, at: Place) -> Vec<Place> {
         Class::Mean | Class::Received | Class::Sent => {
             vec![place(at.x, middle), place(right, middle)]
         }
-        Class::Beyond => vec![
-            place(at.x + 7.0, bottom - 1.0),
-            place(at.x + 16.0, bottom - 1.0),
-            place(at.x + 11.5, bottom - 8.0),
-        ],
         _ => rectangle(place(at.x, top), place(right, bottom)),
     }
 }

@@ -7,7 +7,7 @@ use tiny_skia::{
 use ttf_parser::OutlineBuilder;
 
 use super::font;
-use super::scene::{Anchor, Item, Place, Scene, Shape, Text};
+use super::scene::{Anchor, Item, Place, Scene, Shape, Span, Text};
 use super::style::{Class, Colour, Fill, GROUND, Stripes, Style};
 
 const WIDTHS: std::ops::RangeInclusive<u32> = 200..=4400;
@@ -100,7 +100,7 @@ impl Canvas {
     }
 
     fn write(&mut self, text: &Text) {
-        let width = |(_, span): &(Class, String)| font::exact_width(span, text.size);
+        let width = |span: &Span| span.space + font::exact_width(&span.text, span.size);
         let whole = text.spans.iter().map(width).sum::<f64>();
         let mut at = text.at;
         at.x -= match text.anchor {
@@ -108,19 +108,21 @@ impl Canvas {
             Anchor::Middle => whole / 2.0,
             Anchor::End => whole,
         };
-        for (class, span) in &text.spans {
-            at.x = self.write_span(*class, span, at, text.size);
+        for span in &text.spans {
+            at.x += span.space;
+            at.x = self.write_span(span, at);
         }
     }
 
     /// Says where it ends.
-    fn write_span(&mut self, class: Class, text: &str, at: Place, size: f64) -> f64 {
+    fn write_span(&mut self, span: &Span, at: Place) -> f64 {
+        let Span { class, size, .. } = *span;
         let mut letters = Letters {
             path: PathBuilder::new(),
             at,
             scale: size as f32 / f32::from(font::face().units_per_em()),
         };
-        for letter in text.chars() {
+        for letter in span.text.chars() {
             let glyph = font::glyph(letter);
             font::face().outline_glyph(glyph, &mut letters);
             letters.at.x += font::advance(glyph) * size;

@@ -37,19 +37,32 @@ pub(crate) struct Text {
     /// On the baseline.
     pub(crate) at: Place,
     pub(crate) anchor: Anchor,
-    pub(crate) size: f64,
-    /// One after the other.
-    pub(crate) spans: Vec<(Class, String)>,
+    /// One after the other, so that none covers another in whatever font.
+    pub(crate) spans: Vec<Span>,
 }
 
-impl Text {
-    pub(super) fn new(at: Place, anchor: Anchor, size: f64, spans: Vec<(Class, String)>) -> Self {
+/// A part of a line of text.
+#[derive(Clone, Debug)]
+pub(crate) struct Span {
+    pub(crate) class: Class,
+    pub(crate) size: f64,
+    /// Left free before it.
+    pub(crate) space: f64,
+    pub(crate) text: String,
+}
+
+impl Span {
+    pub(super) fn new(class: Class, size: f64, text: impl Into<String>) -> Self {
         Self {
-            at,
-            anchor,
+            class,
             size,
-            spans,
+            space: 0.0,
+            text: text.into(),
         }
+    }
+
+    pub(super) fn after(self, space: f64) -> Self {
+        Self { space, ..self }
     }
 }
 
@@ -89,10 +102,8 @@ impl Scene {
         }
     }
 
-    pub(super) fn text(&mut self, text: Text) {
-        if text.spans.iter().any(|(_, text)| !text.is_empty()) {
-            self.items.push(Item::Text(text));
-        }
+    pub(super) fn text(&mut self, at: Place, anchor: Anchor, spans: Vec<Span>) {
+        self.items.push(Item::Text(Text { at, anchor, spans }));
     }
 
     pub(super) fn shape(&mut self, class: Class, lines: Vec<Vec<Place>>) {

@@ -175,7 +175,7 @@ impl Class {
             Self::UnknownStripes => striped("unknown", GREY, -45.0, 9.0, 1.4),
             Self::Offline => filled(PALE_PURPLE, 1.0),
             Self::OfflineStripes => striped("offline", PURPLE, 45.0, 8.0, 4.0),
-            Self::PartlyOffline => filled(PURPLE, 0.45),
+            Self::PartlyOffline => filled(PURPLE, 1.0),
             Self::Least => filled(SKY_BLUE, 0.5),
             Self::Range => filled(GREEN, 0.5),
             Self::Mean => line(DEEP_GREEN, 1.2),

@@ -144,14 +144,15 @@ fn write_text(out: &mut String, text: &Text) -> fmt::Result {
         Anchor::Middle => "middle",
         Anchor::End => "end",
     };
-    let (x, y, size) = (Number(text.at.x), Number(text.at.y), Number(text.size));
-    write!(
-        out,
-        "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" font-size=\"{size}\" xml:space=\"preserve\">"
-    )?;
-    for (class, text) in &text.spans {
-        let (class, text) = (class.name(), Escaped(text));
-        write!(out, "<tspan class=\"{class}\">{text}</tspan>")?;
+    let (x, y) = (Number(text.at.x), Number(text.at.y));
+    write!(out, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">")?;
+    for span in &text.spans {
+        let (class, size, text) = (span.class.name(), Number(span.size), Escaped(&span.text));
+        write!(out, "<tspan class=\"{class}\" font-size=\"{size}\"")?;
+        if span.space > 0.0 {
+            write!(out, " dx=\"{}\"", Number(span.space))?;
+        }
+        write!(out, ">{text}</tspan>")?;
     }
     out.write_str("</text>\n")
 }
