@@ -13,10 +13,42 @@ const LONGEST_IN_DAY_S: u64 = DAY_S / 4;
 pub(crate) struct Cells {
     pub(crate) from_s: u64,
     pub(crate) to_s: u64,
-    /// Where the first cell begins: at `from_s` or less than a cell before.
+    layout: Layout,
+    samples: Vec<Option<Sample>>,
+}
+
+struct Layout {
+    /// Where the first cell begins: at the start of the graph's time, or less than a cell before.
     origin_s: u64,
     length_s: u64,
-    samples: Vec<Option<Sample>>,
+}
+
+impl Layout {
+    /// Cells end where rows end, so that each row is in one cell.
+    fn new(graph: &Graph<'_>, rows_each: u64) -> Self {
+        let (from_s, _) = window(graph);
+        let step_s = step_s(graph);
+        let phase_s = rows(graph)
+            .next()
+            .map_or(0, |(start_s, _)| start_s % step_s);
+        let length_s = rows_each.saturating_mul(step_s);
+        let (phase_s, length_s) = if length_s > LONGEST_IN_DAY_S && DAY_S.is_multiple_of(step_s) {
+            let midnight_s = Wall::new(graph.utc_offset_s).midnight_s();
+            let first_row_s = midnight_s - midnight_s % step_s + phase_s;
+            (first_row_s, length_s.div_ceil(DAY_S) * DAY_S)
+        } else {
+            (phase_s, length_s)
+        };
+        let before_s = (from_s % length_s + length_s - phase_s % length_s) % length_s;
+        Self {
+            origin_s: from_s.saturating_sub(before_s),
+            length_s,
+        }
+    }
+
+    fn cells(&self, to_s: u64) -> u64 {
+        (to_s - self.origin_s).div_ceil(self.length_s)
+    }
 }
 
 /// A cell as far as it lies in the time shown.
@@ -51,56 +83,53 @@ impl Cells {
     /// is the same but for its ends.
     pub(crate) fn of(graph: &Graph<'_>, most: usize) -> Self {
         let (from_s, to_s) = window(graph);
-        let step_s = step_s(graph);
-        // Cells end where rows end, so that each row is in one cell.
-        let phase_s = rows(graph)
-            .next()
-            .map_or(0, |(start_s, _)| start_s % step_s);
-        // The ends may be in cells of which only a part is seen.
-        let most_whole = (most as u64 - 1).max(1);
-        let rows_each = (to_s - from_s)
-            .div_ceil(step_s)
-            .saturating_add(1)
-            .div_ceil(most_whole);
-        let (phase_s, length_s) = match rows_each.saturating_mul(step_s) {
-            length_s if length_s > LONGEST_IN_DAY_S && DAY_S.is_multiple_of(step_s) => {
-                let midnight_s = Wall::new(graph.utc_offset_s).midnight_s();
-                (
-                    midnight_s - midnight_s % step_s + phase_s,
-                    length_s.div_ceil(DAY_S) * DAY_S,
-                )
-            }
-            length_s => (phase_s, length_s),
+        let most = most.max(2) as u64;
+        let whole_rows = (to_s - from_s).div_ceil(step_s(graph));
+        let exact = Layout::new(graph, whole_rows.div_ceil(most));
+        // A little longer where the ends are in cells of which only a part is seen.
+        let layout = if exact.cells(to_s) <= most {
+            exact
+        } else {
+            Layout::new(graph, whole_rows.div_ceil(most - 1))
         };
-        let before_s = (from_s % length_s + length_s - phase_s % length_s) % length_s;
-        let origin_s = from_s.saturating_sub(before_s);
-        let span_s = to_s - origin_s;
-        let mut samples = vec![None; span_s.div_ceil(length_s) as usize];
+        let mut samples = vec![None; layout.cells(to_s) as usize];
         for (start_s, sample) in rows(graph) {
-            let index = start_s.saturating_sub(origin_s) / length_s;
+            let index = start_s.saturating_sub(layout.origin_s) / layout.length_s;
             let cell: &mut Option<Sample> = &mut samples[index as usize];
             cell.get_or_insert_default().add(sample);
         }
         Self {
             from_s,
             to_s,
-            origin_s,
-            length_s,
+            layout,
             samples,
         }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Cell<'_>> {
-        let mut start_s = self.origin_s;
+        let mut start_s = self.layout.origin_s;
         self.samples.iter().map(move |sample| {
             let from_s = start_s.max(self.from_s);
-            start_s = start_s.saturating_add(self.length_s);
+            start_s = start_s.saturating_add(self.layout.length_s);
             Cell {
                 from_s,
                 to_s: start_s.min(self.to_s),
                 sample: sample.as_ref().filter(|sample| sample.measured_s > 0),
             }
         })
+    }
+
+    /// What is in the middle of each of so many columns, side by side from one end of the time to the other.
+    pub(crate) fn spread_over(&self, columns: usize) -> Vec<Option<&Sample>> {
+        let cells: Vec<_> = self.iter().collect();
+        let span_s = (self.to_s - self.from_s) as f64;
+        let columns = (0..columns).map(|column| {
+            let middle = (column as f64 + 0.5) / columns as f64;
+            let middle_s = self.from_s + (span_s * middle) as u64;
+            let index = cells.partition_point(|cell| cell.to_s <= middle_s);
+            cells.get(index).and_then(|cell| cell.sample)
+        });
+        columns.collect()
     }
 
     pub(crate) fn samples(&self) -> impl Iterator<Item = &Sample> {
@@ -145,8 +174,9 @@ mod tests {
         let cells = Cells::of(&graph(100, 200, &rows), 4);
         let expected = [
             (100, 120, Some(1)),
-            (120, 160, Some(14)),
-            (160, 200, Some(30)),
+            (120, 150, Some(9)),
+            (150, 180, Some(18)),
+            (180, 200, Some(17)),
         ];
         assert_eq!(shown(&cells), expected);
     }
@@ -194,10 +224,16 @@ mod tests {
 
     #[test]
     fn the_ends_of_time_have_cells_too() {
-        for (from_s, to_s) in [(0, u64::MAX), (u64::MAX, u64::MAX), (u64::MAX, 0), (7, 7)] {
+        for (from_s, to_s) in [
+            (0, u64::MAX),
+            (u64::MAX / 3, u64::MAX),
+            (u64::MAX, u64::MAX),
+            (u64::MAX, 0),
+            (7, 7),
+        ] {
             let rows = [(0, measured(1)), (7, measured(2)), (u64::MAX, measured(3))];
             let cells = Cells::of(&graph(from_s, to_s, &rows), 960);
-            assert!((1..=960).contains(&cells.samples.len()));
+            assert!((1..=960).contains(&cells.samples.len()), "{from_s} {to_s}");
             assert!(
                 cells.iter().all(|cell| cell.from_s < cell.to_s),
                 "{from_s} {to_s}"

@@ -45,6 +45,11 @@ impl Scales {
     }
 }
 
+/// A round number that is not below; 1 for 0.
+pub(crate) fn round_up(value: f64) -> f64 {
+    if value > 0.0 { step(value) } else { 1.0 }
+}
+
 /// The least of 1, 2 or 5 times a power of ten that is not below.
 fn step(least: f64) -> f64 {
     let power = 10_f64.powf(least.log10().floor());

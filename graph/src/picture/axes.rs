@@ -15,6 +15,8 @@ const LABEL_SIZE: f64 = 12.0;
 const GAP: f64 = 7.0;
 /// Where the numbers of the loss end, left of those of the left axis.
 const LOSS_END: f64 = 42.0;
+/// A line along the very top would not be seen.
+const AIR: f64 = 1.03;
 const MOST_TICKS: usize = 16;
 
 /// On the scale of a graph that has nothing, or only noughts.
@@ -91,7 +93,7 @@ impl Axes {
         };
         let rates = |of: fn(&_) -> _| cells.samples().filter_map(of).max().unwrap_or(0);
         let right = rates(measures::sent_bit_s).max(rates(measures::received_bit_s));
-        let scales = Scales::over(left, some(right as f64, EMPTY_BIT_S));
+        let scales = Scales::over(left, some(right as f64, EMPTY_BIT_S) * AIR);
         Self {
             frame,
             from_s: cells.from_s,

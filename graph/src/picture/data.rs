@@ -54,16 +54,22 @@ impl Layers<'_> {
         scene.shape(Class::OfflineStripes, offline);
     }
 
-    /// As high as its part of the time: days that all have a second of it must not hide the rest.
+    /// As high as its part of the time, as days that all have a second of it must not hide the rest; marked below, as a second is easily overlooked.
     fn draw_partly_offline(&self, scene: &mut Scene) -> bool {
         let frame = self.axes.frame;
+        let part = |cell: Cell<'_>| {
+            let part = offline(cell.sample?);
+            (part > 0.0 && part < 1.0).then_some(part)
+        };
         let partly = self.standing(|cell| {
-            let part = Some(offline(cell.sample?)).filter(|part| *part > 0.0 && *part < 1.0)?;
-            let height = (frame.height() * part).max(LEAST_OFFLINE_HEIGHT);
+            let height = (frame.height() * part(cell)?).max(LEAST_OFFLINE_HEIGHT);
             Some(frame.bottom - height)
         });
         let some = !partly.is_empty();
         scene.data(Class::PartlyOffline, partly);
+        let marked = self.cells.iter().filter(|cell| part(*cell).is_some());
+        let marks = self.marks(marked, frame.bottom + MARK_HEIGHT + 1.0);
+        scene.shape(Class::PartlyOffline, marks);
         some
     }
 
@@ -98,52 +104,49 @@ impl Layers<'_> {
         let Frame {
             left, right, top, ..
         } = self.axes.frame;
-        let foot = top - 4.0;
-        let mut marks: Vec<Vec<Place>> = Vec::new();
-        let mut most = (0, left);
-        for cell in self.cells.iter() {
-            let Some(latency) = cell.sample.and_then(|sample| sample.latency) else {
-                continue;
-            };
-            if self.axes.left_y(latency.most_us as f64).is_some() {
-                continue;
-            }
-            let middle = (self.axes.x(cell.from_s) + self.axes.x(cell.to_s)) / 2.0;
-            if latency.most_us > most.0 {
-                most = (latency.most_us, middle);
-            }
-            let half = MARK_WIDTH / 2.0;
-            if marks.last().is_some_and(|mark| mark[1].x + half > middle) {
-                continue;
-            }
-            marks.push(vec![
-                Place {
-                    x: middle - half,
-                    y: foot,
-                },
-                Place {
-                    x: middle + half,
-                    y: foot,
-                },
-                Place {
-                    x: middle,
-                    y: foot - MARK_HEIGHT,
-                },
-            ]);
-        }
-        let (most_us, x) = most;
-        if marks.is_empty() {
+        let most_us = |cell: &Cell<'_>| {
+            let most_us = cell.sample?.latency?.most_us;
+            self.axes
+                .left_y(most_us as f64)
+                .is_none()
+                .then_some(most_us)
+        };
+        let beyond = || self.cells.iter().filter(|cell| most_us(cell).is_some());
+        let Some(farthest) = beyond().max_by_key(most_us) else {
             return;
-        }
-        scene.data(Class::Beyond, marks);
+        };
+        let foot = top - 4.0;
+        scene.data(Class::Beyond, self.marks(beyond(), foot));
+        let most_us = most_us(&farthest).unwrap_or_default();
         let text = format!("up to {}", numbers::latency(most_us));
         let half = font::width(&text, MARK_SIZE) / 2.0;
         let at = Place {
-            x: x.clamp(left + half, right - half),
+            x: self.middle(farthest).clamp(left + half, right - half),
             y: foot - MARK_HEIGHT - 3.0,
         };
         let label = Span::new(Class::BeyondLabel, MARK_SIZE, text);
         scene.text(at, Anchor::Middle, vec![label]);
+    }
+
+    /// A triangle on each of these cells; where they are close, on the first.
+    fn marks<'a>(&self, cells: impl Iterator<Item = Cell<'a>>, foot: f64) -> Vec<Vec<Place>> {
+        let mut free_from = f64::NEG_INFINITY;
+        let mut marks = Vec::new();
+        for cell in cells {
+            let middle = self.middle(cell);
+            let (left, right) = (middle - MARK_WIDTH / 2.0, middle + MARK_WIDTH / 2.0);
+            if left < free_from {
+                continue;
+            }
+            free_from = right;
+            let corners = [(left, foot), (right, foot), (middle, foot - MARK_HEIGHT)];
+            marks.push(corners.map(|(x, y)| Place { x, y }).to_vec());
+        }
+        marks
+    }
+
+    fn middle(&self, cell: Cell<'_>) -> f64 {
+        (self.axes.x(cell.from_s) + self.axes.x(cell.to_s)) / 2.0
     }
 
     /// From the top; what is lost at all can be seen.

@@ -17,7 +17,7 @@ const PATTERN_SCALE: f32 = 4.0;
 const BOLD: f32 = 0.035;
 
 pub(crate) fn png(scene: &Scene, width: u32) -> Vec<u8> {
-    let width = width.clamp(*WIDTHS.start(), *WIDTHS.end());
+    let width = possible(width);
     let scale = f64::from(width) / scene.width;
     let height = (scene.height * scale).ceil() as u32;
     let mut pixels = Pixmap::new(width, height.max(1)).expect("it is a few million pixels");
@@ -33,6 +33,11 @@ pub(crate) fn png(scene: &Scene, width: u32) -> Vec<u8> {
         }
     }
     canvas.pixels.encode_png().expect("memory takes it")
+}
+
+/// The nearest width that there are pictures of.
+pub(super) fn possible(width: u32) -> u32 {
+    width.clamp(*WIDTHS.start(), *WIDTHS.end())
 }
 
 fn color(colour: Colour, opacity: f32) -> Color {
