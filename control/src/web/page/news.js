@@ -1,0 +1,84 @@
+// News of the appliance: a stream of server-sent events, and questions when the stream is silent.
+
+/** A stream brings news each second. */
+const SILENT_MS = 3500;
+const POLL_MS = 2000;
+const POLL_PATIENCE_MS = 10_000;
+/** How long a stream may be silent before it is opened anew. */
+const STREAM_PATIENCE_MS = 10_000;
+const CHECK_MS = 500;
+
+export class News {
+  #heard;
+  #heardStream;
+  #opened = 0;
+  #polled = 0;
+  #polling = false;
+  #source = null;
+
+  /** How the last question went wrong. */
+  fault = "";
+
+  /** `take.site(site)` and `take.event(event)` get what comes, `take.look()` is called twice a second. */
+  constructor(take) {
+    this.take = take;
+    this.#heard = this.#heardStream = performance.now();
+  }
+
+  start() {
+    this.#open();
+    setInterval(() => this.#check(), CHECK_MS);
+  }
+
+  /** How long ago there was news, seconds. */
+  get silent_s() {
+    return (performance.now() - this.#heard) / 1000;
+  }
+
+  /** `live`, `polling` without a stream, or `silent`. */
+  get state() {
+    const now = performance.now();
+    if (now - this.#heardStream < SILENT_MS) return "live";
+    return now - this.#heard < SILENT_MS + POLL_MS ? "polling" : "silent";
+  }
+
+  #open() {
+    this.#source?.close();
+    this.#opened = performance.now();
+    this.#source = new EventSource("/api/v1/stream");
+    this.#source.addEventListener("site", (message) => {
+      this.#heardStream = performance.now();
+      this.#told(message.data);
+    });
+    this.#source.addEventListener("event", (message) => this.take.event(JSON.parse(message.data)));
+  }
+
+  #told(text) {
+    this.#heard = performance.now();
+    this.fault = "";
+    this.take.site(JSON.parse(text));
+  }
+
+  #check() {
+    const now = performance.now();
+    const silent = now - this.#heardStream;
+    if (silent > STREAM_PATIENCE_MS && now - this.#opened > STREAM_PATIENCE_MS) this.#open();
+    if (silent > SILENT_MS && !this.#polling && now - this.#polled > POLL_MS) this.#poll();
+    this.take.look();
+  }
+
+  async #poll() {
+    this.#polling = true;
+    this.#polled = performance.now();
+    try {
+      const signal = AbortSignal.timeout(POLL_PATIENCE_MS);
+      const answer = await fetch("/api/v1/site", { cache: "no-store", signal });
+      if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+      this.#told(await answer.text());
+    } catch (error) {
+      this.fault = error instanceof TypeError ? "the appliance does not answer" : error.message;
+    } finally {
+      this.#polling = false;
+    }
+  }
+}

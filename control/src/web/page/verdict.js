@@ -1,0 +1,116 @@
+// What the verdicts come to in words. They are made by the appliance; nothing is judged here a second time.
+
+import { count, several } from "./words.js";
+
+const RANKS = { good: 0, degraded: 1, bad: 2, down: 3 };
+/** What a title can show of a verdict. */
+export const SIGNS = { good: "✔", degraded: "▲", bad: "◆", down: "▼", unknown: "?" };
+/** How many troubles are told by name. */
+const TOLD = 5;
+
+/** One that there is a colour and a symbol for. */
+export function known(verdict) {
+  return Object.hasOwn(RANKS, verdict) ? verdict : "unknown";
+}
+
+/** How bad: the larger the worse. What is unknown may be anything. */
+export function rank(verdict) {
+  return RANKS[verdict] ?? RANKS.degraded;
+}
+
+/** The graph's name, as the head of a detail. */
+export function nameOfSet(set) {
+  return `Set ${set.name}`;
+}
+
+/** Of a site: `verdict`, `text`, the worst `troubles` and how many there are, and how many links have which verdict. */
+export function judge(site) {
+  const found = { worst: [], total: 0 };
+  const links = { all: 0, good: 0, degraded: 0, bad: 0, down: 0, unknown: 0 };
+  for (const set of site.sets) {
+    const blamed = judgeLinks(set.links, set, links, found);
+    if (rank(set.verdict) > 0 && (!blamed || lost(set))) add(found, ofSet(set));
+  }
+  judgeLinks(site.links, null, links, found);
+  const [first] = found.worst;
+  const sizes = [several(site.sets.length, "set"), several(links.all, "link")].join(", ");
+  const verdict = known(site.verdict);
+  if (first) return { verdict, text: first.text, first, links, troubles: found.worst, total: found.total };
+  const text = verdict === "good" ? `All well: ${sizes}` : `${site.name} is ${site.verdict}: ${sizes}`;
+  return { verdict, text, first: null, links, troubles: [], total: 0 };
+}
+
+/** Whether a set loses packets: worse than anything that one of its links does. */
+function lost(set) {
+  return rank(set.verdict) >= RANKS.bad;
+}
+
+/** Whether any link is not well. */
+function judgeLinks(links, set, counts, found) {
+  let blamed = false;
+  for (const link of links) {
+    counts.all += 1;
+    counts[known(link.verdict)] += 1;
+    if (rank(link.verdict) === 0) continue;
+    blamed = true;
+    add(found, ofLink(link, set));
+  }
+  return blamed;
+}
+
+function ofSet(set) {
+  return {
+    weight: lost(set) ? 10 + rank(set.verdict) : rank(set.verdict),
+    verdict: known(set.verdict),
+    graph: set.graph,
+    tell: () => `${nameOfSet(set)} is ${set.verdict}${because(set.reasons, set.alarm?.text ?? set.protection)}${culprit(set)}`,
+  };
+}
+
+function ofLink(link, set) {
+  return {
+    weight: rank(link.verdict) + 0.5,
+    verdict: known(link.verdict),
+    graph: link.graph,
+    tell: () => `${link.graph} is ${link.verdict}${because(link.reasons, link.last_result ?? link.state)}${consequence(set)}`,
+  };
+}
+
+function because(reasons, otherwise) {
+  const why = reasons.length > 0 ? reasons.join(", ") : otherwise;
+  return why ? `: ${why}` : "";
+}
+
+/** What it means to the set that one of its links is not well. */
+function consequence(set) {
+  if (!set) return "";
+  if (lost(set)) return `, set ${set.name} is ${set.verdict}`;
+  if (set.protection !== "ha") return `, set ${set.name} has ${set.protection}`;
+  return `, set ${set.name} is still whole`;
+}
+
+/** The worst link of a set that loses packets. */
+function culprit(set) {
+  let worst = null;
+  for (const link of set.links) {
+    if (rank(link.verdict) > rank(worst?.verdict ?? "good")) worst = link;
+  }
+  return worst && set.verdict !== "down" ? `; ${worst.graph} is ${worst.verdict}` : "";
+}
+
+/** Keeps the worst few, the first of equals first; only they are put into words. */
+function add(found, trouble) {
+  found.total += 1;
+  const { worst } = found;
+  if (worst.length === TOLD && worst[TOLD - 1].weight >= trouble.weight) return;
+  const at = worst.findIndex((other) => other.weight < trouble.weight);
+  trouble.text = trouble.tell();
+  worst.splice(at < 0 ? worst.length : at, 0, trouble);
+  worst.length = Math.min(worst.length, TOLD);
+}
+
+/** How many troubles there are beside those told. */
+export function untold(judged) {
+  const more = judged.total - judged.troubles.length;
+  return more > 0 ? `and ${count(more)} more` : "";
+}
