@@ -175,7 +175,7 @@ class Figures {
   update(figures) {
     const rows = new Map();
     const nodes = flat("", figures).flatMap(([name, text]) => {
-      const row = this.#rows.get(name) ?? { name: make("dt", "", name.replaceAll("_", " ")), text: make("dd") };
+      const row = this.#rows.get(name) ?? { name: make("dt", "", label(name)), text: make("dd") };
       say(row.text, text);
       rows.set(name, row);
       return [row.name, row.text];
@@ -183,6 +183,12 @@ class Figures {
     this.#rows = rows;
     place(this.node, nodes);
   }
+}
+
+/** The unit is with the figure. */
+function label(name) {
+  const bare = name.replace(/_bit_s$/, "_bits").replace(/_packet_s$/, "_packets").replace(/_(unix_ms|us|ms|s)(?= |$)/g, "");
+  return bare.replaceAll("_", " ");
 }
 
 /** `[name, text]` of every figure, however deep. */

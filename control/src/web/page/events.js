@@ -97,7 +97,7 @@ const WHAT = {
   },
 };
 const WHO = {
-  title: "Whom",
+  title: "Link or set",
   kind: "whom",
   cell: (td) => {
     const name = make("a");
@@ -108,7 +108,7 @@ const WHO = {
     };
   },
 };
-const WHY = { title: "Why", kind: "text", cell: text((event) => event.text) };
+const WHY = { title: "Why", kind: "said", cell: text((event) => event.text) };
 
 function graphOf(event) {
   return event.link ?? `set/${event.set}/${event.remote}`;

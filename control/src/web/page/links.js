@@ -16,6 +16,10 @@ const HAND_MS = 3000;
 const MANY = 8;
 const VERDICTS = ["down", "bad", "degraded", "good"];
 
+const LEGEND =
+  "Loss, latency, skew, wins and off-line are of the last minute; in and out are now; saved and lost are since the start. " +
+  "In the small graphs bars are loss, the line is latency, and grey is off-line.";
+
 export class LinksView {
   #cards = new Kept();
   #order = new Map();
@@ -35,6 +39,7 @@ export class LinksView {
   node = make("section", "view", make("h2", "heard", "Sets and links"), this.#tools, this.#sets, this.#empty, this.#pager.node);
 
   constructor() {
+    this.node.append(make("p", "quiet legend", LEGEND));
     this.#filters.append(...this.#buttons.map(({ node }) => node));
     this.#filters.setAttribute("role", "group");
     this.#filters.setAttribute("aria-label", "Only links that are");

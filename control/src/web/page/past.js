@@ -5,6 +5,7 @@ export const KEPT = 120;
 /** A second in which a link was down, in `loss`. */
 export const OFFLINE = -1;
 const MINUTE = 60;
+const BRIDGED = 5;
 
 /** Rings with one slot for each second; NaN where nothing is known. */
 class Ring {
@@ -13,13 +14,18 @@ class Ring {
     this.names = names;
   }
 
-  forget(slot) {
-    for (const name of this.names) this[name][slot] = NaN;
+  /** Whatever the slot `from` has, the others have too; with no `from` they have nothing. */
+  fill(slots, from) {
+    for (const name of this.names) {
+      const value = from === undefined ? NaN : this[name][from];
+      for (const slot of slots) this[name][slot] = value;
+    }
   }
 }
 
 export class Past {
   #rings = new Map();
+  #ports = new Map();
   #number = null;
 
   /** Notes what a site document says. */
@@ -28,7 +34,7 @@ export class Past {
     // Numbers begin anew with the appliance; the same number again brings nothing new.
     if (passed < 0 || passed >= KEPT) this.#rings.clear();
     const skipped = [];
-    for (let number = site.number - Math.min(passed, KEPT) + 1; number <= site.number; number += 1) {
+    for (let number = site.number - Math.min(passed, KEPT) + 1; number < site.number; number += 1) {
       skipped.push(number % KEPT);
     }
     this.#number = site.number;
@@ -36,32 +42,34 @@ export class Past {
     const noteLink = (link) => {
       const ring = this.#rings.get(link.graph) ?? new Ring("loss", "latency");
       kept.set(link.graph, ring);
-      for (const slot of skipped) ring.forget(slot);
       this.#noteLink(ring, link, passed);
+      this.#bridge(ring, skipped);
     };
     for (const set of site.sets) {
       const ring = this.#rings.get(set.graph) ?? new Ring("saved", "lost");
       kept.set(set.graph, ring);
-      for (const slot of skipped) ring.forget(slot);
       ring.saved[this.#slot] = set.saved_packets;
       ring.lost[this.#slot] = set.lost_packets;
+      this.#bridge(ring, skipped);
       set.links.forEach(noteLink);
     }
     site.links.forEach(noteLink);
-    for (const port of site.ports) {
-      const ring = this.#rings.get(portKey(port)) ?? new Ring();
-      kept.set(portKey(port), ring);
-      this.#notePort(ring, port, passed);
-    }
     this.#rings = kept;
+    this.#ports = new Map(site.ports.map((port) => [port.name, this.#portsOf(port, passed)]));
   }
 
   get #slot() {
     return this.#number % KEPT;
   }
 
+  /** A few seconds without news are told by the news after them: counters go on. More are not known. */
+  #bridge(ring, skipped) {
+    ring.fill(skipped, skipped.length <= BRIDGED ? this.#slot : undefined);
+  }
+
   #noteLink(ring, link, passed) {
     const up = link.state === "up" || link.state === "standby";
+    if (passed !== 0) ring.loss[this.#slot] = NaN;
     ring.latency[this.#slot] = up ? (link.minute?.latency_us?.mean ?? NaN) : NaN;
     if (!up) {
       ring.loss[this.#slot] = OFFLINE;
@@ -74,10 +82,12 @@ export class Past {
     if (passed > 0 || ring.lost_packets === undefined) ring.lost_packets = link.lost_packets;
   }
 
-  #notePort(ring, port, passed) {
-    ring.ports ??= [];
-    if (passed > 0 || ring.ports.length === 0) ring.ports.push({ number: this.#number, port });
-    while (ring.ports[0].number < this.#number - MINUTE) ring.ports.shift();
+  /** A port as it was in each second of the last minute. */
+  #portsOf(port, passed) {
+    const noted = passed < 0 ? [] : (this.#ports.get(port.name) ?? []);
+    if (passed > 0 || noted.length === 0) noted.push({ number: this.#number, port });
+    while (noted[0].number < this.#number - MINUTE) noted.shift();
+    return noted;
   }
 
   /** The rings of a link or set, and the slot of the newest second. */
@@ -98,13 +108,9 @@ export class Past {
 
   /** A port as it was a second and a minute ago (or as long ago as is known), and how many seconds that is. */
   ofPort(port) {
-    const noted = this.#rings.get(portKey(port))?.ports ?? [];
+    const noted = this.#ports.get(port.name) ?? [];
     const newest = noted.at(-1);
     const ago = (then) => ({ port: then.port, passed_s: newest.number - then.number });
     return newest && { second: ago(noted.at(-2) ?? newest), minute: ago(noted[0]) };
   }
-}
-
-function portKey(port) {
-  return `port ${port.name}`;
 }

@@ -1,7 +1,7 @@
 // One set, and its links one below the other so that their figures can be compared.
 
 import { Kept, make, mark, place, say } from "./dom.js";
-import { head, rolled, text, twoTexts } from "./listing.js";
+import { head, rolled, twoTexts } from "./listing.js";
 import { Chip, detailOf } from "./parts.js";
 import { Spark, scaleOf } from "./spark.js";
 import { known, nameOfSet } from "./verdict.js";
@@ -16,13 +16,13 @@ const LATENCY_SCALE_US = 20_000;
 const COLUMNS = [
   { title: "Link", kind: "link", cell: nameCell },
   { title: "Verdict", kind: "verdict", cell: verdictCell },
-  { title: "Loss", kind: "number bar", cell: barCell(lossOf, (link) => percent(lossOf(link)), lostOf, "loss") },
-  { title: "Latency", kind: "number bar", cell: barCell(latencyOf, (link) => time(latencyOf(link)), latencySpread, "latency") },
+  { title: "Loss", kind: "number share", cell: barCell(lossOf, (link) => percent(lossOf(link)), lostOf, "loss") },
+  { title: "Latency", kind: "number share", cell: barCell(latencyOf, (link) => time(latencyOf(link)), latencySpread, "latency") },
   { title: "Skew", kind: "number", cell: twoTexts(({ link }) => time(link.minute?.skew_us?.mean), skewSpread) },
   { title: "Wins", kind: "number", cell: twoTexts(({ link }) => percent(link.minute?.win_ratio), soleOf) },
   { title: "In", kind: "number", cell: rateCell("received") },
   { title: "Out", kind: "number", cell: rateCell("sent") },
-  { title: "Off-line", kind: "number", cell: text(({ link }) => span(link.minute?.offline_s)) },
+  { title: "Off-line", kind: "number", cell: twoTexts(({ link }) => span(link.minute?.offline_s), () => "") },
   { title: "Last 2 min", kind: "past", cell: pastCell },
 ];
 
@@ -166,7 +166,7 @@ function nameCell(td) {
   return ({ link }) => {
     say(name, link.graph);
     mark(name, "href", detailOf(link.graph));
-    say(tunnel, link.tunnel === link.graph ? "" : `by ${link.tunnel}`);
+    say(tunnel, link.tunnel === link.graph ? "" : `tunnel ${link.tunnel}`);
     say(why, reasonsOf(link).join("; "));
   };
 }
@@ -198,7 +198,7 @@ function barCell(valueOf, textOf, smallOf, scale) {
 function rateCell(way) {
   return twoTexts(
     ({ link }) => scaled(link.rates?.[`${way}_bit_s`], "bit/s"),
-    ({ link }) => scaled(link.rates?.[`${way}_packet_s`], "packet/s"),
+    ({ link }) => scaled(link.rates?.[`${way}_packet_s`], "pkt/s"),
   );
 }
 

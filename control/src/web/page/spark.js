@@ -8,6 +8,8 @@ const HEIGHT = 30;
 const FULL_LOSS = 0.05;
 /** What was lost is seen, be it ever so little. */
 const LEAST_BAR = 3;
+/** Above the slowest link. */
+const HEADROOM = 1.2;
 
 export class Spark {
   #offline = draw("path", { class: "offline" });
@@ -65,5 +67,6 @@ export function scaleOf(pasts) {
       if (ring.latency[at] > scale.latency) scale.latency = ring.latency[at];
     }
   }
+  scale.latency *= HEADROOM;
   return scale;
 }

@@ -1,6 +1,6 @@
 // What the verdicts come to in words. They are made by the appliance; nothing is judged here a second time.
 
-import { count, several } from "./words.js";
+import { alone, count, several, unbroken } from "./words.js";
 
 const RANKS = { good: 0, degraded: 1, bad: 2, down: 3 };
 /** What a title can show of a verdict. */
@@ -20,7 +20,7 @@ export function rank(verdict) {
 
 /** The graph's name, as the head of a detail. */
 export function nameOfSet(set) {
-  return `Set ${set.name}`;
+  return `Set ${alone(set.name)}`;
 }
 
 /** Of a site: `verdict`, `text`, the worst `troubles` and how many there are, and how many links have which verdict. */
@@ -33,10 +33,10 @@ export function judge(site) {
   }
   judgeLinks(site.links, null, links, found);
   const [first] = found.worst;
-  const sizes = [several(site.sets.length, "set"), several(links.all, "link")].join(", ");
+  const sizes = `${site.sets.length > 0 ? `${several(site.sets.length, "set")}, ` : ""}${several(links.all, "link")}`;
   const verdict = known(site.verdict);
   if (first) return { verdict, text: first.text, first, links, troubles: found.worst, total: found.total };
-  const text = verdict === "good" ? `All well: ${sizes}` : `${site.name} is ${site.verdict}: ${sizes}`;
+  const text = verdict === "good" ? `All well: ${sizes}` : `${alone(site.name)} is ${site.verdict}: ${sizes}`;
   return { verdict, text, first: null, links, troubles: [], total: 0 };
 }
 
@@ -72,21 +72,20 @@ function ofLink(link, set) {
     weight: rank(link.verdict) + 0.5,
     verdict: known(link.verdict),
     graph: link.graph,
-    tell: () => `${link.graph} is ${link.verdict}${because(link.reasons, link.last_result ?? link.state)}${consequence(set)}`,
+    tell: () => `${alone(link.graph)} is ${link.verdict}${because(link.reasons, link.last_result ?? link.state)}${consequence(set)}`,
   };
 }
 
 function because(reasons, otherwise) {
   const why = reasons.length > 0 ? reasons.join(", ") : otherwise;
-  return why ? `: ${why}` : "";
+  return why ? `: ${alone(unbroken(why))}` : "";
 }
 
 /** What it means to the set that one of its links is not well. */
 function consequence(set) {
-  if (!set) return "";
-  if (lost(set)) return `, set ${set.name} is ${set.verdict}`;
-  if (set.protection !== "ha") return `, set ${set.name} has ${set.protection}`;
-  return `, set ${set.name} is still whole`;
+  if (!set || lost(set)) return "";
+  if (set.protection !== "ha") return `, set ${alone(set.name)} has ${set.protection}`;
+  return `, set ${alone(set.name)} is still whole`;
 }
 
 /** The worst link of a set that loses packets. */
@@ -95,7 +94,7 @@ function culprit(set) {
   for (const link of set.links) {
     if (rank(link.verdict) > rank(worst?.verdict ?? "good")) worst = link;
   }
-  return worst && set.verdict !== "down" ? `; ${worst.graph} is ${worst.verdict}` : "";
+  return worst && set.verdict !== "down" ? `; ${alone(worst.graph)} is ${worst.verdict}` : "";
 }
 
 /** Keeps the worst few, the first of equals first; only they are put into words. */

@@ -10,6 +10,16 @@ export function count(number) {
   return String(Math.round(number)).replace(/\B(?=(\d{3})+$)/g, THIN);
 }
 
+/** What somebody else wrote, in a sentence of ours: it does not turn the direction of the rest. */
+export function alone(text) {
+  return text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+}
+
+/** No line ends between a number and its unit. */
+export function unbroken(text) {
+  return text.replace(/(\d) (?=%|(?:µs|ms|s|min|h|d)(?![a-z]))/g, `$1${THIN}`);
+}
+
 /** `3 links`. */
 export function several(number, noun) {
   return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
@@ -85,7 +95,7 @@ export function figure(name, value) {
   if (name.endsWith("_unix_ms")) return clock(value);
   if (name.endsWith("_ms")) return time(value * 1000);
   if (name.endsWith("_bit_s")) return scaled(value, "bit/s");
-  if (name.endsWith("_packet_s")) return scaled(value, "packet/s");
+  if (name.endsWith("_packet_s")) return scaled(value, "pkt/s");
   if (name.endsWith("_octets")) return `${count(value)}${THIN}B`;
   if (name.endsWith("_ratio")) return percent(value);
   if (name.endsWith("_s")) return span(value);
