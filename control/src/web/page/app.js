@@ -10,7 +10,7 @@ import { Past } from "./past.js";
 import { newPorts } from "./ports.js";
 import { established, inOrder, newTunnels } from "./tunnels.js";
 import { SIGNS, judge, untold } from "./verdict.js";
-import { alone, clock, count, span } from "./words.js";
+import { clock, count, span, straight } from "./words.js";
 
 /** Events that a broken stream did not bring are asked for. */
 const EVENTS_PERIOD_MS = 10_000;
@@ -90,10 +90,10 @@ class App {
     mark(at("icon"), "href", verdict === "unknown" ? "/icon.svg" : `/icons/${verdict}.svg`);
     if (!site) return;
     const { text, first } = this.#judged;
-    const told = silent ? `No news of ${alone(site.name)}. Last known: ${text}` : text;
+    const told = silent ? `No news of ${straight(site.name)}. Last known: ${text}` : text;
     say(at("verdict"), told);
-    const short = silent ? "no news" : first ? `${alone(first.graph)} ${first.verdict}` : verdict === "good" ? "all well" : verdict;
-    const title = `${SIGNS[verdict]} ${short} – ${alone(site.name)}`;
+    const short = silent ? "no news" : first ? `${straight(first.graph)} ${first.verdict}` : verdict === "good" ? "all well" : verdict;
+    const title = `${SIGNS[verdict]} ${short} – ${straight(site.name)}`;
     if (document.title !== title) document.title = title;
     // Figures change all the time: only another verdict, or another culprit, is told aloud.
     const subject = `${verdict} ${first?.graph}`;

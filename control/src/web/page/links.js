@@ -30,6 +30,7 @@ export class LinksView {
   #filters = make("div", "filters");
   #buttons = VERDICTS.map((verdict) => this.#button(verdict));
   #sets = make("div", "sets");
+  #legend = make("p", "quiet legend", LEGEND);
   #empty = make("p", "quiet empty");
   #pager = new Pager(ROWS, () => {
     this.#changed(false);
@@ -39,7 +40,7 @@ export class LinksView {
   node = make("section", "view", make("h2", "heard", "Sets and links"), this.#tools, this.#sets, this.#empty, this.#pager.node);
 
   constructor() {
-    this.node.append(make("p", "quiet legend", LEGEND));
+    this.node.append(this.#legend);
     this.#filters.append(...this.#buttons.map(({ node }) => node));
     this.#filters.setAttribute("role", "group");
     this.#filters.setAttribute("aria-label", "Only links that are");
@@ -69,6 +70,7 @@ export class LinksView {
     });
     place(this.#sets, cards.map((card) => card.node));
     this.#empty.hidden = parts.length > 0;
+    this.#legend.hidden = parts.length === 0;
     const sought = this.#verdict || this.#find.value !== "";
     say(this.#empty, sought ? "No link is like that." : "No set and no link is configured, or none was there yet.");
   }

@@ -3,7 +3,7 @@
 import { Kept, make, mark, place, say } from "./dom.js";
 import { Listing, text, twoTexts } from "./listing.js";
 import { Chip } from "./parts.js";
-import { NONE, count, scaled } from "./words.js";
+import { NONE, THIN, count, scaled } from "./words.js";
 
 /** A list of ports; its items are `{ port, before }`, with what is known of the port's last minute. */
 export function newPorts() {
@@ -71,7 +71,7 @@ function newDrop({ reason }) {
     node,
     update: (drop) => {
       say(total, count(drop.total));
-      say(grown, drop.grown > 0 ? ` +${count(drop.grown)} in the last minute` : "");
+      say(grown, drop.grown > 0 ? ` +${count(drop.grown)} in 1${THIN}min` : "");
       mark(node, "data-grown", drop.grown > 0 ? "" : null);
     },
   };

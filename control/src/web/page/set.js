@@ -5,7 +5,7 @@ import { head, rolled, twoTexts } from "./listing.js";
 import { Chip, detailOf } from "./parts.js";
 import { Spark, scaleOf } from "./spark.js";
 import { known, nameOfSet } from "./verdict.js";
-import { NONE, count, percent, scaled, span, spread, time } from "./words.js";
+import { NONE, THIN, count, percent, scaled, span, spread, time } from "./words.js";
 
 const UP = ["up", "standby"];
 /** The least that a bar is drawn to the scale of. */
@@ -110,7 +110,7 @@ class Total {
 
   update(total, grown) {
     say(this.#number, count(total));
-    say(this.#grown, grown > 0 ? ` +${count(grown)} in the last minute` : "");
+    say(this.#grown, grown > 0 ? ` +${count(grown)} in 1${THIN}min` : "");
     mark(this.node, "data-grown", grown > 0 ? "" : null);
   }
 }

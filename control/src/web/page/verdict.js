@@ -1,6 +1,6 @@
 // What the verdicts come to in words. They are made by the appliance; nothing is judged here a second time.
 
-import { alone, count, several, unbroken } from "./words.js";
+import { count, several, straight, unbroken } from "./words.js";
 
 const RANKS = { good: 0, degraded: 1, bad: 2, down: 3 };
 /** What a title can show of a verdict. */
@@ -20,7 +20,7 @@ export function rank(verdict) {
 
 /** The graph's name, as the head of a detail. */
 export function nameOfSet(set) {
-  return `Set ${alone(set.name)}`;
+  return `Set ${straight(set.name)}`;
 }
 
 /** Of a site: `verdict`, `text`, the worst `troubles` and how many there are, and how many links have which verdict. */
@@ -33,11 +33,16 @@ export function judge(site) {
   }
   judgeLinks(site.links, null, links, found);
   const [first] = found.worst;
-  const sizes = `${site.sets.length > 0 ? `${several(site.sets.length, "set")}, ` : ""}${several(links.all, "link")}`;
   const verdict = known(site.verdict);
-  if (first) return { verdict, text: first.text, first, links, troubles: found.worst, total: found.total };
-  const text = verdict === "good" ? `All well: ${sizes}` : `${alone(site.name)} is ${site.verdict}: ${sizes}`;
-  return { verdict, text, first: null, links, troubles: [], total: 0 };
+  const text = first?.text ?? calm(site, links.all, verdict);
+  return { verdict, text, first: first ?? null, links, troubles: found.worst, total: found.total };
+}
+
+/** Of a site without a trouble that one could name. */
+function calm({ name, sets, verdict: word }, links, verdict) {
+  const parts = [[sets.length, "set"], [links, "link"]].filter(([number]) => number > 0);
+  const what = parts.map(([number, noun]) => several(number, noun)).join(", ") || "no set and no link";
+  return verdict === "good" ? `All well: ${what}` : `${straight(name)} is ${word}: ${what}`;
 }
 
 /** Whether a set loses packets: worse than anything that one of its links does. */
@@ -72,20 +77,20 @@ function ofLink(link, set) {
     weight: rank(link.verdict) + 0.5,
     verdict: known(link.verdict),
     graph: link.graph,
-    tell: () => `${alone(link.graph)} is ${link.verdict}${because(link.reasons, link.last_result ?? link.state)}${consequence(set)}`,
+    tell: () => `${straight(link.graph)} is ${link.verdict}${because(link.reasons, link.last_result ?? link.state)}${consequence(set)}`,
   };
 }
 
 function because(reasons, otherwise) {
   const why = reasons.length > 0 ? reasons.join(", ") : otherwise;
-  return why ? `: ${alone(unbroken(why))}` : "";
+  return why ? `: ${straight(unbroken(why))}` : "";
 }
 
 /** What it means to the set that one of its links is not well. */
 function consequence(set) {
   if (!set || lost(set)) return "";
-  if (set.protection !== "ha") return `, set ${alone(set.name)} has ${set.protection}`;
-  return `, set ${alone(set.name)} is still whole`;
+  if (set.protection !== "ha") return `, set ${straight(set.name)} has ${set.protection}`;
+  return `, set ${straight(set.name)} is still whole`;
 }
 
 /** The worst link of a set that loses packets. */
@@ -94,7 +99,7 @@ function culprit(set) {
   for (const link of set.links) {
     if (rank(link.verdict) > rank(worst?.verdict ?? "good")) worst = link;
   }
-  return worst && set.verdict !== "down" ? `; ${alone(worst.graph)} is ${worst.verdict}` : "";
+  return worst && set.verdict !== "down" ? `; ${straight(worst.graph)} is ${worst.verdict}` : "";
 }
 
 /** Keeps the worst few, the first of equals first; only they are put into words. */

@@ -1,6 +1,6 @@
 // Figures as people read them: with a unit, a thin space before it, and no more digits than one takes in.
 
-const THIN = "\u202f";
+export const THIN = "\u202f";
 /** What was not measured. */
 export const NONE = "–";
 
@@ -11,7 +11,7 @@ export function count(number) {
 }
 
 /** What somebody else wrote, in a sentence of ours: it does not turn the direction of the rest. */
-export function alone(text) {
+export function straight(text) {
   return text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
 }
 
