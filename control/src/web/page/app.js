@@ -50,11 +50,9 @@ class App {
   site(site) {
     // The page of another version may not fit.
     if (this.#site && this.#site.version !== site.version) location.reload();
-    // What is absent is not written.
-    const whole = { sets: [], links: [], tunnels: [], ports: [], ...site };
-    this.#site = whole;
-    this.#past.take(whole);
-    this.#judged = judge(whole);
+    this.#site = site;
+    this.#past.take(site);
+    this.#judged = judge(site);
     this.look();
     if (!document.hidden) this.#show();
   }
@@ -91,7 +89,8 @@ class App {
     if (!site) return;
     const { text, first } = this.#judged;
     const told = silent ? `No news of ${straight(site.name)}. Last known: ${text}` : text;
-    say(at("verdict"), told);
+    say(at("verdict").firstElementChild, told);
+    mark(at("verdict").firstElementChild, "href", first ? detailOf(first.graph) : null);
     const short = silent ? "no news" : first ? `${straight(first.graph)} ${first.verdict}` : verdict === "good" ? "all well" : verdict;
     const title = `${SIGNS[verdict]} ${short} – ${straight(site.name)}`;
     if (document.title !== title) document.title = title;

@@ -2,7 +2,9 @@
 
 import { make, mark, place, say } from "./dom.js";
 import { Events } from "./events.js";
+import { ask, whyNot } from "./parts.js";
 import { SetCard } from "./set.js";
+import { nameOfSet } from "./verdict.js";
 import { NONE, clock, figure } from "./words.js";
 
 const RANGES = [["1h", "1 hour"], ["28h", "28 hours"], ["7d", "7 days"], ["365d", "1 year"]];
@@ -59,7 +61,7 @@ export class Detail {
     const thing = link ?? set;
     this.#gone.hidden = Boolean(thing);
     this.#card.node.hidden = this.#figures.node.hidden = !thing;
-    say(this.#title, !thing || link ? this.graph : `Set ${set.name} with ${set.remote}`);
+    say(this.#title, !thing || link ? this.graph : nameOfSet(set));
     if (!thing) return;
     const links = neighbours(set ? set.links : [link], link);
     const hidden = (set ? set.links.length : 1) - links.length;
@@ -158,11 +160,9 @@ class Picture {
     if (!this.#drawn(asked, [])) return;
     say(this.#fault, "no graph");
     try {
-      const answer = await fetch(this.#address("svg"));
-      const why = answer.ok ? "it cannot be drawn here" : `HTTP ${answer.status}`;
-      if (asked === this.#asked) say(this.#fault, `no graph: ${why}`);
-    } catch {
-      if (asked === this.#asked) say(this.#fault, "no graph: the appliance does not answer");
+      await ask(this.#address("svg"));
+    } catch (error) {
+      if (asked === this.#asked) say(this.#fault, `no graph: ${whyNot(error)}`);
     }
   }
 }
@@ -225,8 +225,7 @@ class Counters {
     if (!this.node.open || !this.node.isConnected) return;
     const began = performance.now();
     try {
-      const answer = await fetch("/api/v1/status", { cache: "no-store" });
-      if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+      const answer = await ask("/api/v1/status");
       const status = await answer.json();
       const found =
         status.sessions.find(({ name }) => name === this.#graph) ??
@@ -234,7 +233,7 @@ class Counters {
       this.#figures.update(found ?? {});
       say(this.#told, found ? `As of ${clock(Date.now())}` : "It is not there now.");
     } catch (error) {
-      say(this.#told, `No counters could be had: ${error.message}.`);
+      say(this.#told, `No counters could be had: ${whyNot(error)}.`);
     }
     // An answer that takes long is asked for seldom.
     const took = performance.now() - began;

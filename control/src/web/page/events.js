@@ -2,7 +2,8 @@
 
 import { mark, make, say } from "./dom.js";
 import { Listing, text } from "./listing.js";
-import { Chip, detailOf } from "./parts.js";
+import { Chip, ask, detailOf, whyNot } from "./parts.js";
+import { nameOfSet } from "./verdict.js";
 import { clock } from "./words.js";
 
 const MOST = 1000;
@@ -49,15 +50,14 @@ export class Events {
     const query = new URLSearchParams({ most: MOST });
     if (this.#graph !== null) query.set("graph", this.#graph);
     try {
-      const answer = await fetch(`/api/v1/events?${query}`, { cache: "no-store" });
-      if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+      const answer = await ask(`/api/v1/events?${query}`);
       const { events } = await answer.json();
       if (asked !== this.#asked) return;
       this.#fault.hidden = true;
       this.#take([...this.#events, ...events]);
     } catch (error) {
       this.#fault.hidden = false;
-      say(this.#fault, `No events could be had: ${error.message}.`);
+      say(this.#fault, `No events could be had: ${whyNot(error)}.`);
     }
   }
 
@@ -115,7 +115,7 @@ function graphOf(event) {
 }
 
 function nameOf(event) {
-  return event.link ?? `Set ${event.set} with ${event.remote}`;
+  return event.link ?? nameOfSet({ name: event.set, remote: event.remote });
 }
 
 function keyOf(event) {

@@ -60,8 +60,7 @@ export class LinksView {
     this.#tools.hidden = judged.links.all < MANY && !this.#verdict && this.#find.value === "";
     for (const button of this.#buttons) button.update(judged.links);
     const groups = this.#inOrder(groupsOf(site));
-    const rows = groups.flatMap((group) => this.#rowsOf(group));
-    const parts = partsOf(this.#pager.cut(rows));
+    const parts = partsOf(this.#pager.cut(groups.map((group) => this.#rowsOf(group))));
     const cards = this.#cards.of(parts, ({ group }) => group.key, () => new SetCard());
     cards.forEach((card, at) => {
       const { group, links } = parts[at];

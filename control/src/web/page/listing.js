@@ -47,7 +47,7 @@ export class Listing {
   #show() {
     const wanted = this.#find.value.trim().toLowerCase();
     const found = wanted ? this.#items.filter((item) => this.#textOf(item).toLowerCase().includes(wanted)) : this.#items;
-    const shown = this.#pager.cut(found);
+    const shown = this.#pager.cut([found]);
     const rows = this.#rows.of(shown, this.#keyOf, () => this.#row());
     rows.forEach((row, at) => row.update(shown[at]));
     place(this.#body, rows.map((row) => row.node));

@@ -1,5 +1,7 @@
 // News of the appliance: a stream of server-sent events, and questions when the stream is silent.
 
+import { ask, whyNot } from "./parts.js";
+
 /** A stream brings news each second. */
 const SILENT_MS = 3500;
 const POLL_MS = 2000;
@@ -70,15 +72,16 @@ export class News {
   async #poll() {
     this.#polling = true;
     this.#polled = performance.now();
+    let text = null;
     try {
       const signal = AbortSignal.timeout(POLL_PATIENCE_MS);
-      const answer = await fetch("/api/v1/site", { cache: "no-store", signal });
-      if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
-      this.#told(await answer.text());
+      text = await (await ask("/api/v1/site", signal)).text();
     } catch (error) {
-      this.fault = error instanceof TypeError ? "the appliance does not answer" : error.message;
+      this.fault = whyNot(error);
     } finally {
       this.#polling = false;
     }
+    // What goes wrong from here on is a fault of the page, not of the news.
+    if (text !== null) this.#told(text);
   }
 }

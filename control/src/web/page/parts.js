@@ -51,17 +51,24 @@ export class Pager {
     this.#turned();
   }
 
-  /** The rows on view. */
-  cut(rows) {
-    const last = Math.max(0, Math.ceil(rows.length / this.#size) - 1);
+  /** The rows on view, of groups of rows; a group is on one page unless it is larger than a page. */
+  cut(groups) {
+    const starts = [0];
+    let total = 0;
+    for (const { length } of groups) {
+      const room = starts.at(-1) + this.#size - total;
+      if (length > room && length <= this.#size) starts.push(total);
+      total += length;
+      while (total - starts.at(-1) > this.#size) starts.push(starts.at(-1) + this.#size);
+    }
+    const last = starts.length - 1;
     this.#page = Math.min(Math.max(this.#page, 0), last);
-    const from = this.#page * this.#size;
-    const shown = rows.slice(from, from + this.#size);
+    const [from, to] = [starts[this.#page], starts[this.#page + 1] ?? total];
     this.node.hidden = last === 0;
     this.#before.disabled = this.#page === 0;
     this.#next.disabled = this.#page === last;
-    say(this.#where, `${count(from + 1)}–${count(from + shown.length)} of ${count(rows.length)}`);
-    return shown;
+    say(this.#where, `${count(from + 1)}–${count(to)} of ${count(total)}`);
+    return groups.flat().slice(from, to);
   }
 }
 
@@ -81,4 +88,17 @@ export function findBox(label, changed) {
     changed();
   });
   return input;
+}
+
+/** Asks the interface, whose refusals say why. */
+export async function ask(path, signal) {
+  const answer = await fetch(path, { cache: "no-store", signal });
+  if (answer.ok) return answer;
+  const refusal = await answer.json().catch(() => null);
+  throw new Error(refusal?.error ?? `HTTP ${answer.status}`);
+}
+
+/** Why an answer did not come, for people. */
+export function whyNot(error) {
+  return error instanceof TypeError ? "the appliance does not answer" : error.message;
 }

@@ -1,5 +1,7 @@
 // What the last two minutes of news said of each link and set.
 
+import { isUp } from "./verdict.js";
+
 /** Seconds. */
 export const KEPT = 120;
 /** A second in which a link was down, in `loss`. */
@@ -68,7 +70,7 @@ export class Past {
   }
 
   #noteLink(ring, link, passed) {
-    const up = link.state === "up" || link.state === "standby";
+    const up = isUp(link);
     if (passed !== 0) ring.loss[this.#slot] = NaN;
     ring.latency[this.#slot] = up ? (link.minute?.latency_us?.mean ?? NaN) : NaN;
     if (!up) {

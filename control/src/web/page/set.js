@@ -4,10 +4,9 @@ import { Kept, make, mark, place, say } from "./dom.js";
 import { head, rolled, twoTexts } from "./listing.js";
 import { Chip, detailOf } from "./parts.js";
 import { Spark, scaleOf } from "./spark.js";
-import { known, nameOfSet } from "./verdict.js";
+import { isUp, known, nameOfSet, reasonsOf } from "./verdict.js";
 import { NONE, THIN, count, percent, scaled, span, spread, time } from "./words.js";
 
-const UP = ["up", "standby"];
 /** The least that a bar is drawn to the scale of. */
 const LOSS_SCALE = 0.05;
 const LATENCY_SCALE_US = 20_000;
@@ -82,10 +81,10 @@ export class SetCard {
   #title(set, past) {
     const verdict = known(set?.verdict ?? "good");
     mark(this.node, "class", `set ${set ? verdict : "none"}`);
-    say(this.#name, set ? nameOfSet(set) : "Links of no set");
+    say(this.#name, set ? `Set ${set.name}` : "Links of no set");
     mark(this.#name, "href", set ? detailOf(set.graph) : null);
     say(this.#remote, set ? `with ${set.remote}` : "");
-    say(this.#caption, set ? `Links of ${nameOfSet(set)} with ${set.remote}` : "Links of no set");
+    say(this.#caption, set ? `Links of ${nameOfSet(set)}` : "Links of no set");
     this.#chip.node.hidden = this.#totals.hidden = !set;
     if (!set) return;
     this.#chip.update(set.verdict);
@@ -93,7 +92,7 @@ export class SetCard {
     say(this.#rates, `in ${scaled(set.rates?.received_bit_s, "bit/s")}, out ${scaled(set.rates?.sent_bit_s, "bit/s")}`);
     this.#saved.update(set.saved_packets, past.grown(set.graph, "saved"));
     this.#lost.update(set.lost_packets, past.grown(set.graph, "lost"));
-    say(this.#why, reasonsOf(set).join("; "));
+    say(this.#why, reasonsOf(set).filter((reason) => reason !== set.protection).join("; "));
     this.#why.hidden = this.#why.said === "";
   }
 }
@@ -113,17 +112,6 @@ class Total {
     say(this.#grown, grown > 0 ? ` +${count(grown)} in 1${THIN}min` : "");
     mark(this.node, "data-grown", grown > 0 ? "" : null);
   }
-}
-
-/** Why a verdict is what it is, and what somebody should see to. */
-export function reasonsOf(thing) {
-  const reasons = [...thing.reasons];
-  if (thing.alarm && !reasons.some((reason) => reason.includes(thing.alarm.text))) {
-    reasons.push(`${thing.alarm.text}, for ${span(thing.alarm.for_s)}`);
-  }
-  const { last_result: result } = thing;
-  if (result && !UP.includes(thing.state) && !reasons.some((reason) => reason.includes(result))) reasons.push(result);
-  return reasons;
 }
 
 function newRow() {
@@ -177,7 +165,7 @@ function verdictCell(td) {
   td.append(chip.node, state);
   return ({ link }) => {
     chip.update(link.verdict);
-    say(state, UP.includes(link.state) ? `${link.state} ${span(link.up_s)}` : link.state);
+    say(state, isUp(link) ? `${link.state} ${span(link.up_s)}` : link.state);
   };
 }
 

@@ -1,6 +1,6 @@
 // What the verdicts come to in words. They are made by the appliance; nothing is judged here a second time.
 
-import { count, several, straight, unbroken } from "./words.js";
+import { count, several, span, straight, unbroken } from "./words.js";
 
 const RANKS = { good: 0, degraded: 1, bad: 2, down: 3 };
 /** What a title can show of a verdict. */
@@ -18,9 +18,25 @@ export function rank(verdict) {
   return RANKS[verdict] ?? RANKS.degraded;
 }
 
-/** The graph's name, as the head of a detail. */
-export function nameOfSet(set) {
-  return `Set ${straight(set.name)}`;
+/** Whether a link carries, or would. */
+export function isUp(link) {
+  return link.state === "up" || link.state === "standby";
+}
+
+/** Why a verdict is what it is, and what somebody should see to. */
+export function reasonsOf(thing) {
+  const reasons = [...thing.reasons];
+  const add = (known, text) => {
+    if (!reasons.some((reason) => reason.includes(known))) reasons.push(text);
+  };
+  if (thing.alarm) add(thing.alarm.text, `${thing.alarm.text}, for ${span(thing.alarm.for_s)}`);
+  if (thing.last_result && !isUp(thing)) add(thing.last_result, thing.last_result);
+  return reasons;
+}
+
+/** Sets with different remotes may have one name. */
+export function nameOfSet({ name, remote }) {
+  return `Set ${straight(name)} with ${straight(remote)}`;
 }
 
 /** Of a site: `verdict`, `text`, the worst `troubles` and how many there are, and how many links have which verdict. */
@@ -68,7 +84,7 @@ function ofSet(set) {
     weight: lost(set) ? 10 + rank(set.verdict) : rank(set.verdict),
     verdict: known(set.verdict),
     graph: set.graph,
-    tell: () => `${nameOfSet(set)} is ${set.verdict}${because(set.reasons, set.alarm?.text ?? set.protection)}${culprit(set)}`,
+    tell: () => `${nameOfSet(set)} is ${set.verdict}${because(set.verdict, reasonsOf(set), set.protection)}${culprit(set)}`,
   };
 }
 
@@ -77,13 +93,15 @@ function ofLink(link, set) {
     weight: rank(link.verdict) + 0.5,
     verdict: known(link.verdict),
     graph: link.graph,
-    tell: () => `${straight(link.graph)} is ${link.verdict}${because(link.reasons, link.last_result ?? link.state)}${consequence(set)}`,
+    tell: () => `${straight(link.graph)} is ${link.verdict}${because(link.verdict, reasonsOf(link), link.state)}${consequence(set)}`,
   };
 }
 
-function because(reasons, otherwise) {
-  const why = reasons.length > 0 ? reasons.join(", ") : otherwise;
-  return why ? `: ${straight(unbroken(why))}` : "";
+/** After "isp1 is down" neither "is down" nor "is dialling" reads well, but "dialling" does. */
+function because(verdict, reasons, otherwise) {
+  const why = (reasons.length > 0 ? reasons : [otherwise]).map((reason) => reason.replace(/^is /, ""));
+  const told = why.filter((reason) => reason !== verdict).join("; ");
+  return told ? `: ${straight(unbroken(told))}` : "";
 }
 
 /** What it means to the set that one of its links is not well. */

@@ -12,7 +12,7 @@ export function count(number) {
 
 /** What somebody else wrote, in a sentence of ours: it does not turn the direction of the rest. */
 export function straight(text) {
-  return text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+  return String(text).replace(/[\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
 }
 
 /** No line ends between a number and its unit. */
