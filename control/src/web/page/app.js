@@ -91,7 +91,7 @@ class App {
     const told = silent ? `No news of ${straight(site.name)}. Last known: ${text}` : text;
     say(at("verdict").firstElementChild, told);
     mark(at("verdict").firstElementChild, "href", first ? detailOf(first.graph) : null);
-    const short = silent ? "no news" : first ? `${straight(first.graph)} ${first.verdict}` : verdict === "good" ? "all well" : verdict;
+    const short = silent ? "no news" : first ? `${first.name} ${first.verdict}` : verdict === "good" ? "all well" : verdict;
     const title = `${SIGNS[verdict]} ${short} – ${straight(site.name)}`;
     if (document.title !== title) document.title = title;
     // Figures change all the time: only another verdict, or another culprit, is told aloud.

@@ -84,6 +84,7 @@ function ofSet(set) {
     weight: lost(set) ? 10 + rank(set.verdict) : rank(set.verdict),
     verdict: known(set.verdict),
     graph: set.graph,
+    name: `set ${straight(set.name)}`,
     tell: () => `${nameOfSet(set)} is ${set.verdict}${because(set.verdict, reasonsOf(set), set.protection)}${culprit(set)}`,
   };
 }
@@ -93,6 +94,7 @@ function ofLink(link, set) {
     weight: rank(link.verdict) + 0.5,
     verdict: known(link.verdict),
     graph: link.graph,
+    name: straight(link.graph),
     tell: () => `${straight(link.graph)} is ${link.verdict}${because(link.verdict, reasonsOf(link), link.state)}${consequence(set)}`,
   };
 }
