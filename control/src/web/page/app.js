@@ -43,6 +43,7 @@ class App {
     at("main").replaceChildren(...this.#views.values());
     addEventListener("hashchange", () => this.#route());
     addEventListener("keydown", (event) => this.#key(event));
+    document.addEventListener("visibilitychange", () => this.#show());
     this.#route();
     this.#news.start();
   }
@@ -54,7 +55,7 @@ class App {
     this.#past.take(site);
     this.#judged = judge(site);
     this.look();
-    if (!document.hidden) this.#show();
+    this.#show();
   }
 
   event(event) {
@@ -113,7 +114,7 @@ class App {
 
   #show() {
     const site = this.#site;
-    if (!site) return;
+    if (!site || document.hidden) return;
     say(at("name"), site.name);
     say(at("about"), `hal2tp ${site.version}, up ${span(site.uptime_s)}, ${clock(site.at_unix_ms)}`);
     this.#showTroubles();
@@ -233,8 +234,8 @@ function themeSwitch() {
 /** A fault of this page is not to look like calm. */
 function tellFaults() {
   const tell = (what) => {
-    at("silence").hidden = false;
-    say(at("silence"), `This page failed (${what}); do not trust it. Load it anew, or ask: hal2tp status.`);
+    at("fault").hidden = false;
+    say(at("fault"), `This page failed (${what}); do not trust it. Load it anew, or ask: hal2tp status.`);
   };
   addEventListener("error", (event) => event.message && tell(event.message));
   addEventListener("unhandledrejection", (event) => tell(String(event.reason)));

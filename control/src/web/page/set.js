@@ -19,8 +19,8 @@ const COLUMNS = [
   { title: "Latency", kind: "number share", cell: barCell(latencyOf, (link) => time(latencyOf(link)), latencySpread, "latency") },
   { title: "Skew", kind: "number", cell: twoTexts(({ link }) => time(link.minute?.skew_us?.mean), skewSpread) },
   { title: "Wins", kind: "number", cell: twoTexts(({ link }) => percent(link.minute?.win_ratio), soleOf) },
-  { title: "In", kind: "number", cell: rateCell("received") },
-  { title: "Out", kind: "number", cell: rateCell("sent") },
+  { title: "In", kind: "number rate", cell: rateCell("received") },
+  { title: "Out", kind: "number rate", cell: rateCell("sent") },
   { title: "Off-line", kind: "number", cell: twoTexts(({ link }) => span(link.minute?.offline_s), () => "") },
   { title: "Last 2 min", kind: "past", cell: pastCell },
 ];

@@ -85,7 +85,7 @@ function ofSet(set) {
     verdict: known(set.verdict),
     graph: set.graph,
     name: `set ${straight(set.name)}`,
-    tell: () => `${nameOfSet(set)} is ${set.verdict}${because(set.verdict, reasonsOf(set), set.protection)}${culprit(set)}`,
+    tell: () => `${nameOfSet(set)} is ${set.verdict}${because(set.verdict, reasonsOf(set), set.protection)}`,
   };
 }
 
@@ -111,15 +111,6 @@ function consequence(set) {
   if (!set || lost(set)) return "";
   if (set.protection !== "ha") return `, set ${straight(set.name)} has ${set.protection}`;
   return `, set ${straight(set.name)} is still whole`;
-}
-
-/** The worst link of a set that loses packets. */
-function culprit(set) {
-  let worst = null;
-  for (const link of set.links) {
-    if (rank(link.verdict) > rank(worst?.verdict ?? "good")) worst = link;
-  }
-  return worst && set.verdict !== "down" ? `; ${straight(worst.graph)} is ${worst.verdict}` : "";
 }
 
 /** Keeps the worst few, the first of equals first; only they are put into words. */
