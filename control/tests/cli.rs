@@ -175,12 +175,8 @@ fn status_asks_the_socket_that_the_file_names() {
     assert!(sets.count() >= 2, "{shown:?}");
     drop(server);
     control.join().unwrap();
-    let gone = (0..3).map(|_| documents.line());
-    assert!(
-        gone.last()
-            .unwrap()
-            .starts_with("{\"error\":\"no appliance answers on ")
-    );
+    let gone = "{\"error\":\"no appliance answers on ";
+    assert!((0..20).any(|_| documents.line().starts_with(gone)));
 
     let output = hal2tp(&["status", "-c", &file]);
     assert_eq!(output.status.code(), Some(1));
@@ -259,7 +255,10 @@ fn tunnels_and_sessions_are_shown_and_kicked_by_name() {
     let dropped = ask(&["drops", "--for", "10ms"]);
     let said = text(&dropped.stdout);
     assert!(said.starts_with("DROPS\n"), "{dropped:?}");
-    assert!(said.contains("port isp1  no-route      3  0"), "{said}");
+    assert!(
+        said.contains("port isp1  no-route      3   0  No route"),
+        "{said}"
+    );
     let json = ask(&["drops", "--for", "10ms", "--json"]);
     let dropped: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert!(dropped["measured_ms"].as_u64().unwrap() >= 10);

@@ -1,5 +1,6 @@
 //! Which appliance a command is for, and how it is asked.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,7 +9,7 @@ use clap::Args;
 use super::check::report;
 use super::complain;
 use crate::config::Config;
-use crate::management::socket::{self, ClientError};
+use crate::management::socket;
 
 /// Where appliances put their sockets when the configuration does not say.
 const SOCKET_DIRECTORY: &str = "/run/hal2tp";
@@ -26,7 +27,7 @@ pub(super) struct ApplianceArguments {
 
 impl ApplianceArguments {
     /// Finds the appliance and asks it.
-    pub(super) fn asked(&self, ask: impl FnOnce(&Path) -> Result<(), ClientError>) -> ExitCode {
+    pub(super) fn asked<E: Display>(&self, ask: impl FnOnce(&Path) -> Result<(), E>) -> ExitCode {
         let path = match self.socket_path() {
             Ok(path) => path,
             Err(text) => {

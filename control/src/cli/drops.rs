@@ -9,6 +9,7 @@ use super::ask::ApplianceArguments;
 use super::{document, say};
 use crate::config::parse_duration;
 use crate::management::drops;
+use crate::management::socket::ClientError;
 
 /// The longest time between two looks.
 const MAX_LOOK: Duration = Duration::from_secs(1000);
@@ -42,6 +43,6 @@ pub(super) fn drops(arguments: &Arguments, colours: bool) -> ExitCode {
         } else {
             say(&dropped.text(colours));
         }
-        Ok(())
+        Ok::<_, ClientError>(())
     })
 }

@@ -1,5 +1,6 @@
 //! `status`, `tunnels` and `sessions`: what an appliance does.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -8,7 +9,8 @@ use serde::Serialize;
 use super::ask::ApplianceArguments;
 use super::{document, say};
 use crate::management::request::Question;
-use crate::management::socket;
+use crate::management::screen;
+use crate::management::socket::{self, ClientError};
 use crate::management::status::Status;
 use crate::management::watch;
 
@@ -31,21 +33,22 @@ pub(super) struct StatusArguments {
 }
 
 pub(super) fn status(arguments: &StatusArguments, colours: bool) -> ExitCode {
-    arguments
-        .view
-        .appliance
-        .asked(|path| match (arguments.view.json, arguments.watch) {
-            (true, true) => watch::documents(path),
-            (true, false) => {
-                say(&format!("{}\n", socket::request(path, &Question::Status)?));
-                Ok(())
-            }
-            (false, true) => watch::watch(path, colours),
-            (false, false) => {
-                say(&watch::render(&socket::status(path)?, None, colours));
-                Ok(())
-            }
-        })
+    let appliance = &arguments.view.appliance;
+    match (arguments.view.json, arguments.watch) {
+        (true, true) => appliance.asked(watch::documents),
+        (true, false) => appliance.asked(|path| {
+            say(&format!("{}\n", socket::request(path, &Question::Status)?));
+            Ok::<_, ClientError>(())
+        }),
+        (false, true) if std::io::stdout().is_terminal() => {
+            appliance.asked(|path| screen::show(path, colours))
+        }
+        (false, true) => appliance.asked(|path| watch::watch(path, colours)),
+        (false, false) => appliance.asked(|path| {
+            say(&watch::render(&socket::status(path)?, None, colours));
+            Ok::<_, ClientError>(())
+        }),
+    }
 }
 
 pub(super) fn tunnels(arguments: &ViewArguments, colours: bool) -> ExitCode {
@@ -77,6 +80,6 @@ fn view<T: Serialize>(
         } else {
             say(&table(&status));
         }
-        Ok(())
+        Ok::<_, ClientError>(())
     })
 }

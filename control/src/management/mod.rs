@@ -4,6 +4,7 @@
 pub mod drops;
 pub mod events;
 pub mod request;
+pub mod screen;
 pub mod socket;
 pub mod status;
 mod table;

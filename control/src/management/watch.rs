@@ -295,8 +295,8 @@ fn drops(status: &Status) -> String {
     out
 }
 
-/// Shows the status every second until the output is closed or the process is stopped.
-/// An appliance that goes away is waited for.
+/// Shows the status every second until the output is closed or the process is stopped, one view after
+/// the other. An appliance that goes away is waited for.
 ///
 /// # Errors
 /// When the appliance does not answer the first time.

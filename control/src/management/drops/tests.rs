@@ -117,7 +117,7 @@ fn a_restart_between_the_looks_gives_no_rate() {
     assert_eq!(dropped.drops[0].per_s, None);
     let text = dropped.text(false);
     let row = text.lines().find(|it| it.contains("port isp1 ")).unwrap();
-    assert!(row.contains("no-route      5  - "), "{text}");
+    assert!(row.contains("no-route       5   -  No"), "{text}");
 }
 
 #[test]
