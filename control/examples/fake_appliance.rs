@@ -4,10 +4,11 @@
 //! 3 %, one takes 80 ms, one goes down and comes up, one never does; with a number there are so many more good ones.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use control::management::request::{Answer, Question, channel};
-use control::management::socket::Server;
+use control::management::socket::{Known, Server};
 use control::management::status::{
     Alarm, Kicked, LinkState, Port, PortWorker, RoundTrip, Session, Set, Skew, Status, Tunnel,
 };
@@ -189,7 +190,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let lines = lines(more);
     let started = Instant::now();
     let (asker, questions) = channel();
-    let _server = Server::start(&socket, asker)?;
+    let events = Arc::default();
+    let _server = Server::start(&socket, Known { asker, events })?;
     for question in questions {
         let answer = match &question.command {
             Question::Status => {
