@@ -51,9 +51,9 @@ class App {
   site(site) {
     // The page of another version may not fit.
     if (this.#site && this.#site.version !== site.version) location.reload();
-    this.#site = site;
     this.#past.take(site);
     this.#judged = judge(site);
+    this.#site = site;
     this.look();
     this.#show();
   }
@@ -108,8 +108,9 @@ class App {
     const why = this.#news.fault ? ` (${this.#news.fault})` : "";
     at("silence").hidden = this.#state !== "silent" || silent_s < 3;
     say(at("silence"), `${since}${why}${from}. Trying again.`);
-    say(at("news"), { live: "live", polling: "no stream: asking every 2 s", silent: "no news" }[this.#site ? this.#state : "silent"]);
-    mark(at("news"), "class", `news ${this.#state}`);
+    const state = this.#site ? this.#state : "silent";
+    say(at("news"), { live: "live", polling: "no stream: asking every 2 s", silent: "no news" }[state]);
+    mark(at("news"), "class", `news ${state}`);
   }
 
   #show() {

@@ -7,6 +7,7 @@ import { nameOfSet } from "./verdict.js";
 import { clock } from "./words.js";
 
 const MOST = 1000;
+const PAUSE_MS = 250;
 /** What an event came to. */
 const VERDICTS = {
   "link-up": "good",
@@ -25,6 +26,8 @@ export class Events {
   #graph;
   #events = [];
   #asked = 0;
+  #fresh = [];
+  #timer = null;
   #fault = make("p", "fault");
   #list;
   node;
@@ -61,9 +64,14 @@ export class Events {
     }
   }
 
-  /** Takes one from the stream. */
+  /** Takes one from the stream. Thousands may come at once, and are shown together. */
   add(event) {
-    if (this.#graph === null || graphOf(event) === this.#graph) this.#take([event, ...this.#events]);
+    if (this.#graph !== null && graphOf(event) !== this.#graph) return;
+    this.#fresh.push(event);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      this.#take([...this.#fresh.splice(0).reverse(), ...this.#events]);
+    }, PAUSE_MS);
   }
 
   #take(events) {

@@ -41,6 +41,8 @@ export class LinksView {
 
   constructor() {
     this.node.append(this.#legend);
+    // Until there is news.
+    this.#tools.hidden = this.#legend.hidden = true;
     this.#filters.append(...this.#buttons.map(({ node }) => node));
     this.#filters.setAttribute("role", "group");
     this.#filters.setAttribute("aria-label", "Only links that are");

@@ -16,6 +16,7 @@ export class News {
   #opened = 0;
   #polled = 0;
   #polling = false;
+  #site = null;
   #source = null;
 
   /** How the last question went wrong. */
@@ -49,16 +50,20 @@ export class News {
     this.#opened = performance.now();
     this.#source = new EventSource("/api/v1/stream");
     this.#source.addEventListener("site", (message) => {
-      this.#heardStream = performance.now();
-      this.#told(message.data);
+      if (this.#isFresh(message.data)) this.#heardStream = this.#heard;
+      this.take.site(this.#site);
     });
     this.#source.addEventListener("event", (message) => this.take.event(JSON.parse(message.data)));
   }
 
-  #told(text) {
-    this.#heard = performance.now();
-    this.fault = "";
-    this.take.site(JSON.parse(text));
+  /** Whether what was told is news: an appliance whose monitor stands still says the same again. */
+  #isFresh(text) {
+    const before = this.#site?.number;
+    this.#site = JSON.parse(text);
+    const fresh = this.#site.number !== before;
+    if (fresh) this.#heard = performance.now();
+    this.fault = fresh ? "" : "it says the same again";
+    return fresh;
   }
 
   #check() {
@@ -81,7 +86,9 @@ export class News {
     } finally {
       this.#polling = false;
     }
-    // What goes wrong from here on is a fault of the page, not of the news.
-    if (text !== null) this.#told(text);
+    // By now the stream may know better. What goes wrong from here on is a fault of the page, not of the news.
+    if (text === null || this.#heardStream > this.#polled) return;
+    this.#isFresh(text);
+    this.take.site(this.#site);
   }
 }

@@ -40,6 +40,7 @@ export class Pager {
       button.type = "button";
       button.addEventListener("click", () => this.#turn(step));
     }
+    this.node.hidden = true;
   }
 
   first() {

@@ -203,7 +203,7 @@ function lossOf(link) {
 function lostOf(link) {
   const { minute } = link;
   if (!minute) return "";
-  const echoes = minute.echoes_lost > 0 ? `, ${count(minute.echoes_lost)} of ${count(minute.echoes_sent)} echoes` : "";
+  const echoes = minute.echoes_lost > 0 ? `\n${count(minute.echoes_lost)}/${count(minute.echoes_sent)} echoes` : "";
   return `${count(minute.lost_packets)} lost${echoes}`;
 }
 
