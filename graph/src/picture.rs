@@ -57,7 +57,7 @@ pub(crate) fn scene(graph: &Graph<'_>) -> Scene {
     axes.draw_grid(&mut scene, wall);
     let partly_offline = data::draw(&mut scene, graph.kind, &cells, &axes);
     axes.draw_frame(&mut scene);
-    let legend_end = legend::draw(&mut scene, graph.kind, partly_offline, frame.bottom + 62.0);
+    let legend_end = legend::draw(&mut scene, graph.kind, partly_offline, frame.bottom + 65.0);
     scene.height = legend_end + MARGIN;
     scene
 }

@@ -1,5 +1,7 @@
 //! Scales: where they end, and how many lines lie across a picture.
 
+use history::{Sample, Spread};
+
 /// The numbers of the axes: from 0 by `divisions` steps, each 1, 2 or 5 times a power of ten, on either side.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Scales {
@@ -59,8 +61,21 @@ fn step(least: f64) -> f64 {
     fitting.unwrap_or(10.0 * power)
 }
 
+/// Up to where the latencies of these samples are worth a picture's height: their means must not lie at the bottom because each has a peak.
+pub(crate) fn latency_worth_showing_us<'a>(samples: impl Iterator<Item = &'a Sample>) -> u64 {
+    /// Times the usual mean.
+    const PEAK: u64 = 5;
+    let spreads: Vec<_> = samples.filter_map(|sample| sample.latency).collect();
+    let most_us = worth_showing(spreads.iter().map(|spread| spread.most_us).collect());
+    let mean_us = worth_showing(spreads.iter().map(Spread::mean_us).collect());
+    match mean_us {
+        0 => most_us,
+        mean_us => most_us.min(mean_us.saturating_mul(PEAK)),
+    }
+}
+
 /// Of some values, up to where they are worth a picture's height. What is far beyond nearly all of them is left to be marked.
-pub(crate) fn worth_showing(mut values: Vec<u64>) -> u64 {
+fn worth_showing(mut values: Vec<u64>) -> u64 {
     /// Of so few, each is worth it.
     const FEW: usize = 10;
     /// The largest two of a hundred may be cut off,
@@ -117,6 +132,29 @@ mod tests {
                 assert!(left_part * right_part >= 0.24, "{left} {right}: {scales:?}");
             }
         }
+    }
+
+    #[test]
+    fn peaks_do_not_flatten_the_means() {
+        let samples = [9_000, 10_000, 11_000].map(|mean_us| Sample {
+            latency: Some(Spread {
+                count: 1,
+                total_us: mean_us,
+                least_us: 1,
+                most_us: 800_000,
+            }),
+            ..Sample::default()
+        });
+        assert_eq!(latency_worth_showing_us(samples.iter()), 55_000);
+        let calm = samples.map(|sample| Sample {
+            latency: sample.latency.map(|spread| Spread {
+                most_us: 12_000,
+                ..spread
+            }),
+            ..sample
+        });
+        assert_eq!(latency_worth_showing_us(calm.iter()), 12_000);
+        assert_eq!(latency_worth_showing_us([Sample::default()].iter()), 0);
     }
 
     #[test]

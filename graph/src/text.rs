@@ -4,7 +4,7 @@ use history::Sample;
 
 use crate::cells::{self, Cells};
 use crate::clock::Wall;
-use crate::scale::{self, worth_showing};
+use crate::scale;
 use crate::summary::{self, Figure};
 use crate::{Graph, Kind, measures, numbers};
 use page::{Page, Tint};
@@ -142,7 +142,7 @@ fn latency(samples: &[Option<&Sample>]) -> Panel {
             .iter()
             .map(|sample| sample.and_then(|sample| sample.latency))
     };
-    let most = worth_showing(latencies().flatten().map(|spread| spread.most_us).collect());
+    let most = scale::latency_worth_showing_us(samples.iter().copied().flatten());
     let top_us = scale::round_up(most as f64);
     let reach = latencies().map(|spread| {
         let spread = spread?;

@@ -8,7 +8,7 @@ use crate::cells::Cells;
 use crate::clock::{Ticks, Wall};
 use crate::measures;
 use crate::numbers::{self, Prefix};
-use crate::scale::{Scales, worth_showing};
+use crate::scale::{Scales, latency_worth_showing_us};
 
 const LABEL_SIZE: f64 = 12.0;
 /// From the plot to its numbers.
@@ -77,11 +77,8 @@ impl Axes {
     pub(super) fn new(kind: Kind, cells: &Cells, frame: Frame) -> Self {
         let left = match kind {
             Kind::Link => {
-                let most = cells
-                    .samples()
-                    .filter_map(|sample| sample.latency)
-                    .map(|s| s.most_us);
-                some(worth_showing(most.collect()) as f64, EMPTY_LATENCY_US)
+                let most_us = latency_worth_showing_us(cells.samples());
+                some(most_us as f64, EMPTY_LATENCY_US)
             }
             Kind::Set => {
                 let most = cells
@@ -169,7 +166,7 @@ impl Axes {
             ..
         } = self.frame;
         let mut write = |class, x, line, anchor, text: &str| {
-            let y = bottom + 19.0 + 16.0 * line;
+            let y = bottom + 22.0 + 16.0 * line;
             scene.text(
                 Place { x, y },
                 anchor,
