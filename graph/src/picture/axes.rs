@@ -22,7 +22,7 @@ const MOST_TICKS: usize = 16;
 /// On the scale of a graph that has nothing, or only noughts.
 const EMPTY_LATENCY_US: f64 = 10_000.0;
 const EMPTY_SAVED: f64 = 0.01;
-const EMPTY_BIT_S: f64 = 1e6;
+const EMPTY_BIT_S: f64 = 9e5;
 
 /// Where values lie.
 pub(super) struct Axes {
