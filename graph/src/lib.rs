@@ -45,7 +45,7 @@ pub enum Kind {
     Set,
 }
 
-/// The picture, 1100 by at most 500 units, with its own style sheet: dark for who prefers it so. It needs nothing from elsewhere.
+/// The picture, 1100 units wide and some 470 high, with its own style sheet: dark for who prefers it so. It needs nothing from elsewhere.
 #[must_use]
 pub fn svg(graph: &Graph<'_>) -> String {
     picture::svg(&picture::scene(graph))
