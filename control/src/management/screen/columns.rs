@@ -387,7 +387,7 @@ mod tests {
                 .sum();
             let spaces = columns.len() as u16 - 1;
             let name = width.saturating_sub(fixed + spaces);
-            assert!(name >= 9 || width < 24, "{width}: {name} for the name");
+            assert!(name >= 8 || width < 24, "{width}: {name} for the name");
         }
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn draw(screen: &mut Screen, frame: &mut Frame<'_>) {
     let [top, middle, rows, detail, bottom] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(problems.len() as u16),
-        Constraint::Min(1),
+        Constraint::Min(u16::from(area.height > 1)),
         Constraint::Length(detail_lines),
         Constraint::Length(u16::from(area.height > 2)),
     ])
@@ -101,7 +101,11 @@ fn headline(screen: &Screen, site: &Site, area: Rect) -> Vec<Line<'static>> {
     let problems = &screen.picture.problems;
     let counted = counted(screen.picture.counts);
     let mut lines = vec![Line::styled(
-        format!("{} {counted}", look.sign(site.verdict)),
+        format!(
+            "{} {}; {counted}",
+            look.sign(site.verdict),
+            word(site.verdict)
+        ),
         look.of_verdict(site.verdict),
     )];
     // The last line is for one more, or for how many there are more.

@@ -233,14 +233,13 @@ impl Screen {
     }
 }
 
-/// Gives the terminal back to the shell until that lets us go on.
+/// Gives the terminal back to the shell until that lets us go on. Clearing it instead of beginning anew would ask it
+/// where its cursor is, and whoever waits for keys would take the answer.
 fn suspend(terminal: &mut DefaultTerminal) -> io::Result<()> {
-    use ratatui::crossterm::terminal::{EnterAlternateScreen, enable_raw_mode};
     ratatui::try_restore()?;
     signal_hook::low_level::raise(SIGSTOP)?;
-    enable_raw_mode()?;
-    ratatui::crossterm::execute!(io::stdout(), EnterAlternateScreen)?;
-    terminal.clear()
+    *terminal = ratatui::try_init()?;
+    Ok(())
 }
 
 #[cfg(test)]
