@@ -234,7 +234,7 @@ impl Desk {
     fn take(&mut self, at: Duration, happening: Happening) {
         let at_unix_ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
         let event = Event::new(at_unix_ms, happening);
-        log::log!(target: "event", event.event.severity(), "{event}");
+        log::log!(target: "control::event", event.event.severity(), "{event}");
         if let Some(syslog) = &mut self.syslog {
             syslog.tell(&event);
         }
