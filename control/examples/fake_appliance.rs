@@ -12,6 +12,7 @@ use control::management::socket::{Known, Server};
 use control::management::status::{
     Alarm, Kicked, LinkState, Port, PortWorker, RoundTrip, Session, Set, Skew, Status, Tunnel,
 };
+use control::monitor::Historian;
 
 const PACKETS_A_SECOND: f64 = 4_000.0;
 const OCTETS: f64 = 700.0;
@@ -190,8 +191,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let lines = lines(more);
     let started = Instant::now();
     let (asker, questions) = channel();
-    let events = Arc::default();
-    let _server = Server::start(&socket, Known { asker, events })?;
+    let (_historian, history) = Historian::start(None, Arc::default())?;
+    let known = Known {
+        asker,
+        events: Arc::default(),
+        history,
+    };
+    let _server = Server::start(&socket, known)?;
     for question in questions {
         let answer = match &question.command {
             Question::Status => {

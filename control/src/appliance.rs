@@ -16,7 +16,7 @@ use crate::engine::{Engine, Output, PortFacts, display_mac};
 use crate::management::request::{self, Answer, Question, Request};
 use crate::management::socket::{self, ServeError};
 use crate::management::status::{self, LinkState, Status};
-use crate::monitor::{Board, Events, Monitor};
+use crate::monitor::{Board, Events, Historian, History, Monitor};
 use crate::resolver::Resolver;
 
 /// The control thread sleeps so long when nothing happened: short against any
@@ -77,18 +77,22 @@ pub fn run(config: Config) -> Result<(), RunError> {
     // First, because it is quick to say no: whoever asks meanwhile waits a moment.
     let (asker, requests) = request::channel();
     let events = Arc::<Events>::default();
+    let directory = config.management.history.clone();
+    let (_historian, history) =
+        Historian::start(directory, Arc::clone(&events)).map_err(RunError::Monitor)?;
     let known = socket::Known {
         asker: asker.clone(),
         events: Arc::clone(&events),
+        history: history.clone(),
     };
     let _server =
         socket::Server::start(&config.management.socket, known).map_err(RunError::Management)?;
     let board = Arc::new(Board::default());
     let dataplane = Dataplane::start(dataplane_config(&config)).map_err(RunError::Dataplane)?;
     log_start(&config, &dataplane);
-    let _monitor = Monitor::start(asker, board).map_err(RunError::Monitor)?;
+    let _monitor = Monitor::start(asker, board, history.clone()).map_err(RunError::Monitor)?;
     let (teller, alarms) = Alarms::start(&config, events).map_err(RunError::Alarms)?;
-    let mut appliance = Appliance::new(config, dataplane, seed, teller);
+    let mut appliance = Appliance::new(config, dataplane, seed, teller, history);
     let ended = until_stopped(&stop, || {
         if !appliance.dataplane.is_running() {
             return Err(RunError::WorkerEnded);
@@ -130,6 +134,7 @@ struct Appliance {
     engine: Engine,
     resolver: Resolver,
     teller: Teller,
+    history: History,
     outbox: Outbox,
     last_command: u64,
     ports: Vec<PortLink>,
@@ -176,7 +181,13 @@ struct PortLink {
 }
 
 impl Appliance {
-    fn new(config: Config, dataplane: Dataplane, seed: [u8; 32], teller: Teller) -> Self {
+    fn new(
+        config: Config,
+        dataplane: Dataplane,
+        seed: [u8; 32],
+        teller: Teller,
+        history: History,
+    ) -> Self {
         let logical = config.logical_ports().logical;
         let carriers = config.ports.iter().map(|_| None);
         let carriers = carriers.chain(logical.iter().map(|port| Some(port.carrier)));
@@ -217,6 +228,7 @@ impl Appliance {
             dataplane,
             resolver: Resolver::new(),
             teller,
+            history,
             outbox: Outbox::default(),
             last_command: 0,
             ports,
@@ -344,6 +356,7 @@ impl Appliance {
             .zip(self.dataplane.ports())
             .map(|(link, port)| self.port(link, port))
             .collect();
+        status.history = self.history.status();
         status
     }
 

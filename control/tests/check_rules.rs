@@ -269,6 +269,32 @@ fn networks_and_gateways() {
 }
 
 #[test]
+fn a_history_needs_a_directory() {
+    let history = |told: &'static str| [("remote.sock }", told)];
+    error(
+        REMOTE,
+        &history("remote.sock, history: { directroy: /var/lib/hal2tp } }"),
+        "management.history.directroy",
+        "directroy",
+        "this key is unknown",
+    );
+    error(
+        REMOTE,
+        &history("remote.sock, history: {} }"),
+        "management.history.directory",
+        "history",
+        "this key is missing",
+    );
+    error(
+        REMOTE,
+        &history("remote.sock, history: { directory: lib/hal2tp } }"),
+        "management.history.directory",
+        "directory",
+        "needs a whole path",
+    );
+}
+
+#[test]
 fn static_routes_and_neighbours() {
     let routes = |line: &'static str| [("ha-sets:", line)];
     error(

@@ -9,7 +9,7 @@ use std::thread;
 use control::management::request::{Answer, Asker, Question, Request, channel};
 use control::management::socket::{Known, Server};
 use control::management::status::{Kicked, Port, Session, Set, Status, Tunnel};
-use control::monitor::{Event, EventKind};
+use control::monitor::{Event, EventKind, Historian};
 
 fn hal2tp(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hal2tp"))
@@ -17,6 +17,16 @@ fn hal2tp(arguments: &[&str]) -> Output {
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .output()
         .unwrap()
+}
+
+/// Whoever has nothing but the control thread to ask.
+fn known(asker: Asker) -> Known {
+    let (_historian, history) = Historian::start(None, Arc::default()).unwrap();
+    Known {
+        asker,
+        events: Arc::default(),
+        history,
+    }
 }
 
 fn text(octets: &[u8]) -> &str {
@@ -52,14 +62,6 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-    }
-}
-
-/// Who answers: nothing has happened.
-fn known(asker: Asker) -> Known {
-    Known {
-        asker,
-        events: Arc::default(),
     }
 }
 

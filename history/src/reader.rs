@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
 use redb::{ReadTransaction, ReadableDatabase as _, ReadableTable as _};
@@ -101,11 +102,12 @@ impl Reader {
         self.0.counters.read()
     }
 
-    /// Length of the file; none in memory, or when it cannot be asked.
+    /// What the file takes on disk; none in memory, or when it cannot be asked.
     #[must_use]
     pub fn file_octets(&self) -> Option<u64> {
-        let metadata = std::fs::metadata(self.0.path.as_ref()?);
-        metadata.ok().map(|metadata| metadata.len())
+        let metadata = std::fs::metadata(self.0.path.as_ref()?).ok()?;
+        // Of 512 octets (stat(2)). The file is longer: space is asked for in large steps.
+        Some(metadata.blocks() * 512)
     }
 
     /// The store and what is pending, of one moment.

@@ -88,6 +88,8 @@ pub enum HugePages {
 pub struct Management {
     /// The Unix socket of `hal2tp status`.
     pub socket: PathBuf,
+    /// Directory of what is kept for graphs; in memory when there is none.
+    pub history: Option<PathBuf>,
 }
 
 /// A place where frames come and go.

@@ -89,6 +89,7 @@ pub(crate) fn decode(root: &Node, problems: &mut Problems<'_>) -> Config {
         dataplane: dataplane(&mut top, problems),
         management: Management {
             socket: PathBuf::new(),
+            history: None,
         },
         ports: top.each(problems, "ports", port),
         interfaces: top.each(problems, "interfaces", |section, problems| {
@@ -193,8 +194,34 @@ fn management(top: &mut Section<'_>, problems: &mut Problems<'_>, name: &str) ->
             "take the key away; `hal2tp status` asks over the socket",
         ),
     );
+    let history = history(&mut section, problems);
     section.close(problems);
-    Management { socket }
+    Management { socket, history }
+}
+
+fn history(management: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<PathBuf> {
+    let node = management.node("history")?;
+    let mut section = Section::open(problems, management.path.key("history"), Some(node));
+    let directory = section.required(
+        problems,
+        "directory",
+        directory,
+        "add `directory: ` and where the graphs' history is to be kept, such as /var/lib/hal2tp",
+        PathBuf::new(),
+    );
+    section.close(problems);
+    Some(directory)
+}
+
+fn directory(node: &Node) -> Read<PathBuf> {
+    let path = text(node)?;
+    if !path.starts_with('/') || path.contains('\0') {
+        return Err(Wrong::new(
+            "the directory needs a whole path",
+            "write a path that begins with /",
+        ));
+    }
+    Ok(PathBuf::from(path))
 }
 
 fn socket(node: &Node) -> Read<PathBuf> {

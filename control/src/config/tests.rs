@@ -57,6 +57,10 @@ fn known_keys() -> BTreeMap<String, BTreeSet<String>> {
         ("", with_strange("")),
         (".dataplane", format!("dataplane:\n{}", with_strange(" "))),
         (".management", format!("management:\n{}", with_strange(" "))),
+        (
+            ".management.history",
+            format!("management:\n history:\n{}", with_strange("  ")),
+        ),
         (".ports[]", format!("ports:\n{}", with_strange(" - "))),
         (
             ".interfaces[]",

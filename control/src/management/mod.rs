@@ -3,6 +3,7 @@
 
 pub mod drops;
 pub mod events;
+pub mod history;
 pub mod request;
 pub mod screen;
 pub mod socket;

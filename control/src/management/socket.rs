@@ -8,6 +8,7 @@
 use std::fmt;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -16,10 +17,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+
 use super::events::{EventsWanted, Happened};
+use super::history::{Graph, Graphs, HistoryQuestion};
 use super::request::{ANSWER_TIMEOUT, Answer, Asker, Question};
 use super::status::{Kicked, Status};
-use crate::monitor::Events;
+use crate::monitor::{Events, History};
 
 /// A client that says or takes nothing for so long is left alone.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,6 +43,8 @@ pub struct Known {
     pub asker: Asker,
     /// What happened.
     pub events: Arc<Events>,
+    /// What was measured.
+    pub history: History,
 }
 
 /// What a client asks.
@@ -47,17 +53,18 @@ enum Ask {
     /// Of the control thread.
     Control(Question),
     Events(EventsWanted),
+    History(HistoryQuestion),
 }
 
 impl Ask {
-    /// Reads a request line: `status`, `kick NAME`, or `events` and a JSON document.
+    /// Reads a request line: `status`, `kick NAME`, `events` and a JSON document, `graphs`, or `graph NAME FROM TO`.
     fn parse(line: &str) -> Option<Self> {
         match line.trim().split_once(' ') {
             None if line.trim() == "status" => Some(Self::Control(Question::Status)),
             None if line.trim() == "events" => Some(Self::Events(EventsWanted::default())),
             Some(("kick", name)) => Some(Self::Control(Question::Kick(name.trim().to_owned()))),
             Some(("events", wanted)) => serde_json::from_str(wanted).ok().map(Self::Events),
-            _ => None,
+            _ => HistoryQuestion::parse(line.trim()).map(Self::History),
         }
     }
 
@@ -66,6 +73,7 @@ impl Ask {
             Self::Control(Question::Status) => "status".to_owned(),
             Self::Control(Question::Kick(name)) => format!("kick {name}"),
             Self::Events(wanted) => format!("events {}", wanted.json()),
+            Self::History(question) => question.line(),
         }
     }
 }
@@ -73,13 +81,14 @@ impl Ask {
 impl Known {
     /// Answers with one JSON document without a line end.
     fn answer(&self, line: &str) -> String {
+        let refused = |why: String| Answer::Refused(why).json();
         match Ask::parse(line) {
             Some(Ask::Control(question)) => self.asker.ask(question).json(),
             Some(Ask::Events(wanted)) => wanted.of(&self.events).json(),
-            None => {
-                let known = "unknown request; known: status, kick NAME, events {...}";
-                Answer::Refused(known.to_owned()).json()
-            }
+            Some(Ask::History(question)) => question.answer(&self.history).unwrap_or_else(refused),
+            None => refused(
+                "unknown request; known: status, kick NAME, events {...}, graphs, graph NAME FROM TO".to_owned(),
+            ),
         }
     }
 }
@@ -350,7 +359,31 @@ pub fn status(path: &Path) -> Result<Status, ClientError> {
 /// # Errors
 /// As [`request`], or when the answer cannot be read.
 pub fn events(path: &Path, wanted: &EventsWanted) -> Result<Happened, ClientError> {
-    let answer = send(path, &Ask::Events(wanted.clone()).line())?;
+    asked(path, &Ask::Events(wanted.clone()))
+}
+
+/// Asks for the names of the graphs.
+///
+/// # Errors
+/// As [`request`], or when the answer cannot be read.
+pub fn graphs(path: &Path) -> Result<Graphs, ClientError> {
+    asked(path, &Ask::History(HistoryQuestion::Graphs))
+}
+
+/// Asks for a part of a graph, in seconds since 1970.
+///
+/// # Errors
+/// As [`request`], or when the answer cannot be read. Refused when there is no such graph.
+pub fn graph(path: &Path, name: &str, range_s: Range<u64>) -> Result<Graph, ClientError> {
+    let name = name.to_owned();
+    asked(
+        path,
+        &Ask::History(HistoryQuestion::Graph { name, range_s }),
+    )
+}
+
+fn asked<T: DeserializeOwned>(path: &Path, question: &Ask) -> Result<T, ClientError> {
+    let answer = send(path, &question.line())?;
     serde_json::from_str(&answer).map_err(ClientError::NotUnderstood)
 }
 

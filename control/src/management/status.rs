@@ -38,6 +38,36 @@ pub struct Status {
     pub events: EventCounts,
     /// The configured alarms and syslog: whom events are told to.
     pub alarms: Vec<Notifier>,
+    pub history: History,
+}
+
+/// What is kept for graphs, and how that fares. Counts are of this process.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct History {
+    /// As the configuration has it; absent when it is to be in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+    /// Whether it is on disk now.
+    pub on_disk: bool,
+    /// Names that something is known of.
+    pub graphs: usize,
+    /// What the file takes on disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_octets: Option<u64>,
+    /// Seconds that were not recorded because the disk was slow.
+    pub dropped_seconds: u64,
+    /// Samples of links and sets beyond the limit.
+    pub refused_samples: u64,
+    /// Events that are too long to be kept.
+    pub refused_events: u64,
+    /// Samples that could not be written.
+    pub lost_samples: u64,
+    /// Rows that were damaged, or of another version, whenever one was met.
+    pub damaged_rows: u64,
+    /// What last went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

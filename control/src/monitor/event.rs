@@ -160,15 +160,16 @@ impl fmt::Display for Event {
     }
 }
 
-/// The newest events, for everybody. They are numbered from 1.
+/// The newest events, for everybody. Those of this process are numbered from 1.
 #[derive(Debug, Default)]
 pub struct Events(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
+    /// The newest last. Those of earlier processes stand first.
     newest: VecDeque<Event>,
-    /// Those that were added and have gone.
-    gone: u64,
+    /// Events that were added.
+    count: u64,
 }
 
 impl Events {
@@ -177,9 +178,28 @@ impl Events {
         let mut kept = self.held();
         if kept.newest.len() == KEPT {
             kept.newest.pop_front();
-            kept.gone += 1;
         }
         kept.newest.push_back(event);
+        kept.count += 1;
+    }
+
+    /// Puts what happened to an earlier process, oldest first, before everything that was added, as far as there is room.
+    pub fn restore(&self, earlier: Vec<Event>) {
+        let mut kept = self.held();
+        let room = KEPT - kept.newest.len();
+        for event in earlier.into_iter().rev().take(room) {
+            kept.newest.push_front(event);
+        }
+    }
+
+    /// What was added after the first `seen` events, the oldest first, as far as it is still at hand; and how many were added in all.
+    #[must_use]
+    pub fn since(&self, seen: u64) -> (Vec<Event>, u64) {
+        let kept = self.held();
+        let new = usize::try_from(kept.count.saturating_sub(seen)).unwrap_or(usize::MAX);
+        let known = kept.newest.len().saturating_sub(new);
+        let news = kept.newest.iter().skip(known);
+        (news.cloned().collect(), kept.count)
     }
 
     /// The newest events that are `wanted`, the newest first, at most `most` of them.
@@ -190,8 +210,8 @@ impl Events {
         wanted.take(most).cloned().collect()
     }
 
-    /// The same of those after number `seen`, and the number of the last event there is. All
-    /// are after a number that none has yet: it is of the process before.
+    /// The same of those after number `seen`, and the number of the last event there is. All that are at hand
+    /// are after 0, and after a number that none has yet: it is of the process before.
     #[must_use]
     pub fn after(
         &self,
@@ -200,9 +220,11 @@ impl Events {
         wanted: impl Fn(&Event) -> bool,
     ) -> (u64, Vec<Event>) {
         let kept = self.held();
-        let last = kept.gone + kept.newest.len() as u64;
-        let seen = if seen > last { 0 } else { seen };
-        let fresh = usize::try_from(last - seen).unwrap_or(usize::MAX);
+        let last = kept.count;
+        let fresh = match last.checked_sub(seen) {
+            Some(fresh) if seen > 0 => usize::try_from(fresh).unwrap_or(usize::MAX),
+            _ => KEPT,
+        };
         let fresh = kept.newest.iter().rev().take(fresh);
         let wanted = fresh.filter(|event| wanted(event));
         (last, wanted.take(most).cloned().collect())
@@ -254,6 +276,26 @@ mod tests {
             "of another process"
         );
         assert_eq!(after(0, KEPT + 9).1.len(), KEPT);
+
+        let (news, seen) = events.since(last - 1);
+        assert_eq!((times(news), seen), (vec![last - 1, last], last + 1));
+        assert_eq!(events.since(seen), (Vec::new(), seen));
+        assert_eq!(events.since(0).0.len(), KEPT);
+    }
+
+    #[test]
+    fn earlier_events_stand_before_those_that_came_meanwhile() {
+        let events = Events::default();
+        events.add(event(20));
+        events.restore((0..KEPT as u64 + 5).map(event).collect());
+        events.add(event(21));
+        let newest = events.newest(KEPT, |_| true);
+        let times: Vec<u64> = newest.iter().map(|event| event.at_unix_ms).collect();
+        assert_eq!(times[..3], [21, 20, KEPT as u64 + 4]);
+        // There was room for all but the oldest.
+        assert_eq!((times.len(), times.last()), (KEPT, Some(&7)));
+        // They are not new.
+        assert_eq!(events.since(0), (vec![event(20), event(21)], 2));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What is kept of a running appliance beside its counters: once a second a reading of every link and set, and what happened to
 //! them. A thread of its own asks the control thread, and pins the answer to a [`Board`], where whoever shows things takes it
-//! from: nobody else asks for the whole status each second.
+//! from: nobody else asks for the whole status each second. Another keeps the readings: [`History`].
 
 mod board;
 mod drops;
 mod event;
+mod history;
 mod minutes;
 mod reading;
 pub mod site;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub use board::{Board, Moment};
 pub use drops::{DropPlace, Dropped};
 pub use event::{Event, EventKind, Events};
+pub use history::{Historian, History};
 pub use reading::{Reading, set_graph};
 
 use crate::management::request::{Answer, Asker, Question};
@@ -33,16 +35,16 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Reads once a second, and pins each reading to the board.
+    /// Reads once a second, pins each reading to the board, and hands it to the history.
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub fn start(asker: Asker, board: Arc<Board>) -> std::io::Result<Self> {
+    pub fn start(asker: Asker, board: Arc<Board>, history: History) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name("monitor".to_owned())
-            .spawn(move || watch(&asker, &board, &stopped))?;
+            .spawn(move || watch(&asker, &board, &history, &stopped))?;
         Ok(Self {
             stop,
             thread: Some(thread),
@@ -60,7 +62,7 @@ impl Drop for Monitor {
     }
 }
 
-fn watch(asker: &Asker, board: &Board, stop: &AtomicBool) {
+fn watch(asker: &Asker, board: &Board, history: &History, stop: &AtomicBool) {
     let mut next = Instant::now();
     let mut before: Option<Arc<Moment>> = None;
     while !stop.load(Ordering::Relaxed) {
@@ -74,7 +76,9 @@ fn watch(asker: &Asker, board: &Board, stop: &AtomicBool) {
         match asker.ask(Question::Status) {
             Answer::Status(status) => {
                 let moment = Moment::new(unix_time(), *status, before.as_deref());
-                before = Some(board.pin(moment));
+                let moment = board.pin(moment);
+                history.keep(&moment);
+                before = Some(moment);
             }
             Answer::Refused(why) => log::debug!("no reading: {why}"),
             Answer::Kicked(_) => {}

@@ -1,9 +1,11 @@
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam::channel::Receiver;
+use history::Sample;
 
 use super::*;
 use crate::management::request::{Request, channel};
+use crate::monitor::{Historian, Moment, Reading};
 
 /// A directory of its own for each test, removed at the end.
 struct Place(PathBuf);
@@ -28,8 +30,13 @@ impl Drop for Place {
 
 fn started(path: &Path) -> Result<(Server, Receiver<Request>), ServeError> {
     let (asker, questions) = channel();
-    let events = Arc::default();
-    let known = Known { asker, events };
+    let events = Arc::<Events>::default();
+    let (_historian, history) = Historian::start(None, Arc::clone(&events)).unwrap();
+    let known = Known {
+        asker,
+        events,
+        history,
+    };
     Server::start(path, known).map(|server| (server, questions))
 }
 
@@ -39,9 +46,11 @@ fn events_are_told_though_the_control_thread_is_busy() {
     let path = place.socket();
     let (asker, _nobody_answers) = channel();
     let events = Arc::<Events>::default();
+    let (_historian, history) = Historian::start(None, Arc::default()).unwrap();
     let known = Known {
         asker,
         events: Arc::clone(&events),
+        history,
     };
     let _server = Server::start(&path, known).unwrap();
     let wanted = EventsWanted::default();
@@ -125,13 +134,69 @@ fn a_kick_brings_its_name_whole() {
 }
 
 #[test]
+fn graphs_are_answered_though_the_control_thread_is_silent() {
+    let place = Place::new("graphs");
+    let path = place.socket();
+    let (asker, _questions) = channel();
+    let (historian, history) = Historian::start(None, Arc::default()).unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let reading = |graph: &str| Reading {
+        graph: graph.to_owned(),
+        sample: Sample {
+            measured_s: 1,
+            sent_packets: 7,
+            ..Sample::default()
+        },
+    };
+    let moment = Moment {
+        at: now,
+        readings: vec![reading("isp2"), reading("head 1")],
+        ..Moment::default()
+    };
+    history.keep(&Arc::new(moment));
+    // It has been written when the thread has ended.
+    drop(historian);
+    let known = Known {
+        asker,
+        events: Arc::default(),
+        history,
+    };
+    let _server = Server::start(&path, known).unwrap();
+    assert_eq!(graphs(&path).unwrap().graphs, ["head 1", "isp2"]);
+    let now_s = now.as_secs();
+    let graph = |name, range_s| graph(&path, name, range_s);
+    let seconds = graph("head 1", now_s - 60..now_s + 60).unwrap();
+    assert_eq!((seconds.name.as_str(), seconds.step_s), ("head 1", 1));
+    let rows: Vec<_> = seconds
+        .rows
+        .iter()
+        .map(|row| (row.at_unix_s, row.sent_packets))
+        .collect();
+    assert_eq!(rows, [(now_s, 7)]);
+    let hours = graph("isp2", 0..now_s + 60).unwrap();
+    assert_eq!(
+        (hours.step_s, hours.rows[0].at_unix_s),
+        (3600, now_s / 3600 * 3600)
+    );
+    assert_eq!(graph("isp2", 5..6).unwrap().rows, []);
+    let error = graph("isp3", 5..6).unwrap_err().to_string();
+    assert!(error.contains("no graph has the name isp3"), "{error}");
+    let turned_round = Range { start: 6, end: 5 };
+    let error = graph("isp2", turned_round).unwrap_err().to_string();
+    assert!(error.contains("the end must be later"), "{error}");
+}
+
+#[test]
 fn an_unknown_request_is_refused_by_name() {
     let place = Place::new("unknown");
     let (_server, _questions) = started(&place.socket()).unwrap();
     for line in ["", "stop", "status status", "kick", &"x".repeat(10_000)] {
         match send(&place.socket(), line) {
             Err(ClientError::Refused(text)) => {
-                assert!(text.contains("known: status, kick NAME"), "{text}")
+                assert!(
+                    text.contains("known: status, kick NAME, graphs, graph NAME FROM TO"),
+                    "{text}"
+                )
             }
             // A server that has read enough may close before all was written.
             Err(ClientError::Io(..)) if line.len() > 1024 => {}

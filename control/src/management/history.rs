@@ -1,0 +1,252 @@
+//! What is asked of the history, and its answers: names of graphs, and rows of one.
+
+use std::ops::Range;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use history::{Sample, Spread, Tier};
+use serde::{Deserialize, Serialize};
+
+use crate::monitor::History;
+
+/// As many rows as a graph is answered with at most, if the history has it in steps that are large enough: an hour of seconds.
+const MOST_ROWS: u64 = 3600;
+
+/// What may be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HistoryQuestion {
+    /// The names of the graphs.
+    Graphs,
+    /// One graph, from one time to another, in seconds since 1970.
+    Graph { name: String, range_s: Range<u64> },
+}
+
+/// The names of the graphs, sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Graphs {
+    pub graphs: Vec<String>,
+}
+
+/// A part of one graph.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Graph {
+    pub name: String,
+    /// The time that each row is of: 1, 100 or 3600 seconds.
+    pub step_s: u64,
+    /// Oldest first. A step of which nothing is known has none.
+    pub rows: Vec<HistoryRow>,
+}
+
+/// What one graph shows of one step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HistoryRow {
+    /// Beginning of the step.
+    pub at_unix_s: u64,
+    /// Seconds of it in which somebody measured, and of those the ones in which the link, or the whole set, was down.
+    pub measured_s: u32,
+    pub offline_s: u32,
+    pub echoes_sent: u64,
+    pub echoes_lost: u64,
+    /// Round trips of LCP echoes; absent when none came back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_us: Option<Times>,
+    pub sent_packets: u64,
+    pub sent_octets: u64,
+    pub received_packets: u64,
+    pub received_octets: u64,
+    /// Packets, or a link's copies, whose fate became known.
+    pub settled_packets: u64,
+    /// Of those, the lost ones. Less than nothing when more arrived after all than were lost.
+    pub lost_packets: i64,
+    /// Copies of a link that were the first of their number.
+    pub wins: u64,
+    /// Packets of a set that its best single link would not have delivered.
+    pub saved_packets: u64,
+    /// How far the copies of a link were behind the first ones, in 99 of 100 cases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skew_us: Option<Times>,
+    /// 0 to 100, best last; absent when nobody measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<u8>,
+}
+
+/// Of several times.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Times {
+    pub least: u64,
+    pub mean: u64,
+    pub most: u64,
+}
+
+impl HistoryQuestion {
+    /// Reads a request line: `graphs`, or `graph NAME FROM TO`.
+    pub(super) fn parse(line: &str) -> Option<Self> {
+        if line == "graphs" {
+            return Some(Self::Graphs);
+        }
+        let mut words = line.strip_prefix("graph ")?.rsplitn(3, ' ');
+        let to_s = words.next()?.parse().ok()?;
+        let from_s = words.next()?.parse().ok()?;
+        let name = words.next()?.trim().to_owned();
+        let range_s = from_s..to_s;
+        Some(Self::Graph { name, range_s })
+    }
+
+    pub(super) fn line(&self) -> String {
+        match self {
+            Self::Graphs => "graphs".to_owned(),
+            Self::Graph { name, range_s } => {
+                format!("graph {name} {} {}", range_s.start, range_s.end)
+            }
+        }
+    }
+
+    /// One JSON document without a line end.
+    ///
+    /// # Errors
+    /// Why it cannot be answered, for people.
+    pub(super) fn answer(&self, history: &History) -> Result<String, String> {
+        let answer = match self {
+            Self::Graphs => serde_json::to_string(&graphs(history)?),
+            Self::Graph { name, range_s } => serde_json::to_string(&graph(history, name, range_s)?),
+        };
+        answer.map_err(|error| error.to_string())
+    }
+}
+
+/// The names of the graphs.
+///
+/// # Errors
+/// When the history is not ready.
+pub fn graphs(history: &History) -> Result<Graphs, String> {
+    let graphs = reader(history)?.names();
+    Ok(Graphs { graphs })
+}
+
+/// A part of one graph, as fine as there is for all of it in a bearable number of rows.
+///
+/// # Errors
+/// When there is no such graph, the range is none, or the history is not ready or cannot be read.
+pub fn graph(history: &History, name: &str, range_s: &Range<u64>) -> Result<Graph, String> {
+    if range_s.is_empty() {
+        return Err(format!(
+            "the graph is to end at {}, and to begin at {}: the end must be later",
+            range_s.end, range_s.start
+        ));
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now_s = now.map_or(0, |now| now.as_secs());
+    let tier = Tier::for_range(range_s, now_s, MOST_ROWS);
+    let reader = reader(history)?;
+    let rows = reader.rows(name, tier, range_s.clone());
+    let rows = rows.map_err(|error| format!("the history cannot be read: {error}"))?;
+    if rows.is_empty() && !reader.names().iter().any(|known| known == name) {
+        return Err(format!(
+            "no graph has the name {name}; `graphs` lists those that there are"
+        ));
+    }
+    let rows = rows
+        .iter()
+        .map(|(at_s, sample)| HistoryRow::of(*at_s, sample));
+    Ok(Graph {
+        name: name.to_owned(),
+        step_s: tier.step_s(),
+        rows: rows.collect(),
+    })
+}
+
+fn reader(history: &History) -> Result<history::Reader, String> {
+    let reader = history.reader();
+    reader.ok_or_else(|| "the history is being checked; ask again in a while".to_owned())
+}
+
+impl HistoryRow {
+    /// What a sample says of the step that begins then.
+    #[must_use]
+    pub fn of(at_unix_s: u64, sample: &Sample) -> Self {
+        Self {
+            at_unix_s,
+            measured_s: sample.measured_s,
+            offline_s: sample.offline_s,
+            echoes_sent: sample.echoes_sent,
+            echoes_lost: sample.echoes_lost,
+            latency_us: sample.latency.as_ref().map(Times::of),
+            sent_packets: sample.sent_packets,
+            sent_octets: sample.sent_octets,
+            received_packets: sample.received_packets,
+            received_octets: sample.received_octets,
+            settled_packets: sample.settled_packets,
+            lost_packets: sample.lost_packets,
+            wins: sample.wins,
+            saved_packets: sample.saved_packets,
+            skew_us: sample.skew.as_ref().map(Times::of),
+            score: sample.score(),
+        }
+    }
+}
+
+impl Times {
+    const fn of(spread: &Spread) -> Self {
+        Self {
+            least: spread.least_us,
+            mean: spread.mean_us(),
+            most: spread.most_us,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_read_as_it_is_written() {
+        for name in ["head1", "set/A/192.0.2.1", "two words"] {
+            let question = HistoryQuestion::Graph {
+                name: name.to_owned(),
+                range_s: 5..70,
+            };
+            assert_eq!(HistoryQuestion::parse(&question.line()), Some(question));
+        }
+        let graphs = HistoryQuestion::Graphs;
+        assert_eq!(HistoryQuestion::parse(&graphs.line()), Some(graphs));
+        for line in [
+            "graph",
+            "graph a",
+            "graph a 1",
+            "graph a 1 -2",
+            "graph a x 2",
+            "graphs a",
+        ] {
+            assert_eq!(HistoryQuestion::parse(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_row_is_written_in_the_words_of_the_interface() {
+        let mut sample = Sample {
+            measured_s: 2,
+            settled_packets: 100,
+            lost_packets: 1,
+            latency: Some(Spread::of(3000)),
+            ..Sample::default()
+        };
+        sample.add(&Sample {
+            latency: Some(Spread::of(5000)),
+            ..Sample::default()
+        });
+        let row = HistoryRow::of(1_764_215_000, &sample);
+        let json = serde_json::to_string(&row).unwrap();
+        let expected = concat!(
+            r#"{"at_unix_s":1764215000,"measured_s":2,"offline_s":0,"echoes_sent":0,"echoes_lost":0,"#,
+            r#""latency_us":{"least":3000,"mean":4000,"most":5000},"sent_packets":0,"sent_octets":0,"#,
+            r#""received_packets":0,"received_octets":0,"settled_packets":100,"lost_packets":1,"#,
+            r#""wins":0,"saved_packets":0,"score":81}"#
+        );
+        assert_eq!(json, expected);
+        assert_eq!(serde_json::from_str::<HistoryRow>(&json).unwrap(), row);
+    }
+}
