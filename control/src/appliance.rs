@@ -18,6 +18,7 @@ use crate::management::socket::{self, ServeError};
 use crate::management::status::{self, LinkState, Status};
 use crate::monitor::{Board, Events, Historian, History, Monitor};
 use crate::resolver::Resolver;
+use crate::web;
 
 /// The control thread sleeps so long when nothing happened: short against any
 /// protocol timer, long enough to cost nothing.
@@ -34,6 +35,7 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
 pub enum RunError {
     Dataplane(StartError),
     Management(ServeError),
+    Http(web::StartError),
     Signals(std::io::Error),
     /// There is no thread for the readings.
     Monitor(std::io::Error),
@@ -50,6 +52,7 @@ impl std::fmt::Display for RunError {
         match self {
             Self::Dataplane(error) => write!(formatter, "{error}"),
             Self::Management(error) => write!(formatter, "{error}"),
+            Self::Http(error) => write!(formatter, "{error}"),
             Self::Signals(error) => write!(formatter, "cannot watch for signals: {error}"),
             Self::Monitor(error) => write!(formatter, "cannot watch the links: {error}"),
             Self::Alarms(error) => write!(formatter, "cannot tell what happens: {error}"),
@@ -66,8 +69,8 @@ impl std::error::Error for RunError {}
 /// Runs the appliance until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// When a port, the memory or the management socket cannot be had, and when a
-/// worker dies.
+/// When a port, the memory, the management socket or an address for HTTP cannot
+/// be had, and when a worker dies.
 pub fn run(config: Config) -> Result<(), RunError> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
@@ -88,6 +91,15 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let _server =
         socket::Server::start(&config.management.socket, known).map_err(RunError::Management)?;
     let board = Arc::new(Board::default());
+    let sources = web::Sources {
+        board: Arc::clone(&board),
+        events: Arc::clone(&events),
+        history: history.clone(),
+        asker: asker.clone(),
+    };
+    let http = config.management.http.as_ref();
+    let http = http.map(|http| web::Server::start(http, sources));
+    let _http = http.transpose().map_err(RunError::Http)?;
     let dataplane = Dataplane::start(dataplane_config(&config)).map_err(RunError::Dataplane)?;
     log_start(&config, &dataplane);
     let _monitor = Monitor::start(asker, board, history.clone()).map_err(RunError::Monitor)?;

@@ -6,6 +6,7 @@ mod describe;
 mod document;
 mod drops;
 mod events;
+mod graph;
 mod kick;
 mod run;
 mod status;
@@ -48,6 +49,8 @@ enum Command {
     Drops(drops::Arguments),
     /// Show what happened to links and sets, and why.
     Events(events::Arguments),
+    /// Draw what a link or a set did, up to a year back.
+    Graph(graph::Arguments),
     /// End tunnels or sessions; what was dialled here is dialled again at once.
     Kick(kick::Arguments),
     /// Print the version.
@@ -70,6 +73,7 @@ pub fn main(cli: &Cli) -> ExitCode {
         Command::Sessions(arguments) => status::sessions(arguments, colours),
         Command::Drops(arguments) => drops::drops(arguments, colours),
         Command::Events(arguments) => events::events(arguments),
+        Command::Graph(arguments) => graph::graph(arguments, colours),
         Command::Kick(arguments) => kick::kick(arguments),
         Command::Version(arguments) => describe::version(arguments),
         Command::Completions(arguments) => describe::completions(arguments),

@@ -24,3 +24,4 @@ pub mod secret;
 #[cfg(test)]
 mod seeds;
 mod slots;
+pub mod web;

@@ -259,13 +259,78 @@ fn networks_and_gateways() {
         "ISP2",
         "no address that an interface can have",
     );
-    error(
+}
+
+#[test]
+fn the_http_interface() {
+    let http = |edit: &'static str| ("remote.sock }", edit);
+    let cases = [
+        (
+            "remote.sock, http: \"127.0.0.1\" }",
+            "",
+            "not an address with its port",
+        ),
+        (
+            "remote.sock, http: \"127.0.0.1:0\" }",
+            "",
+            "not an address with its port",
+        ),
+        (
+            "remote.sock, http: \"0.0.0.0:8080\" }",
+            "",
+            "reached from other machines, and there is no token",
+        ),
+        (
+            "remote.sock, http: { listen: [\"[::1]:80\", \"[2001:db8::1]:80\"] } }",
+            ".listen",
+            "[2001:db8::1]:80 is reached from other machines",
+        ),
+        (
+            "remote.sock, http: { listen: [\"[::1]:80\", \"[::1]:80\"] } }",
+            ".listen",
+            "twice",
+        ),
+        (
+            "remote.sock, http: { listen: [] } }",
+            ".listen",
+            "listens nowhere",
+        ),
+        (
+            "remote.sock, http: { names: [a.example] } }",
+            ".listen",
+            "this key is missing",
+        ),
+        (
+            "remote.sock, http: { listen: \"[::1]:80\", token-file: token } }",
+            ".token-file",
+            "needs a whole path",
+        ),
+        (
+            "remote.sock, http: { listen: \"[::1]:80\", names: [192.0.2.1] } }",
+            ".names[1]",
+            "is not a name",
+        ),
+    ];
+    for (edit, key, message) in cases {
+        let key = format!("management.http{key}");
+        error(REMOTE, &[http(edit)], &key, "remote.sock", message);
+    }
+    let text = changed(
         REMOTE,
-        &[("remote.sock }", "remote.sock, http: \"127.0.0.1:8080\" }")],
-        "management.http",
-        "http",
-        "not served yet",
+        &[http(
+            "remote.sock, http: { listen: [\"0.0.0.0:80\", \"[::1]:80\"], token-file: /etc/token, names: [Box.Example.] } }",
+        )],
     );
+    let (config, _) = Config::parse("f", &text).unwrap();
+    let http = config.management.http.unwrap();
+    assert_eq!(http.names, ["box.example"]);
+    assert_eq!(http.listen.len(), 2);
+    let text = changed(
+        REMOTE,
+        &[("remote.sock }", "remote.sock, http: 127.0.0.1:80 }")],
+    );
+    let (config, _) = Config::parse("f", &text).unwrap();
+    assert_eq!(config.management.http.unwrap().token_file, None);
 }
 
 #[test]

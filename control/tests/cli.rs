@@ -1,6 +1,7 @@
 //! The `hal2tp` command as a user meets it: exit codes, and what goes where.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::thread;
 use control::management::request::{Answer, Asker, Question, Request, channel};
 use control::management::socket::{Known, Server};
 use control::management::status::{Kicked, Port, Session, Set, Status, Tunnel};
-use control::monitor::{Event, EventKind, Historian};
+use control::monitor::{Event, EventKind, Historian, Monitor};
 
 fn hal2tp(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hal2tp"))
@@ -189,6 +190,25 @@ fn status_asks_the_socket_that_the_file_names() {
     std::fs::remove_dir_all(&place).unwrap();
 }
 
+#[test]
+fn run_says_that_the_address_for_http_is_taken() {
+    let place = std::env::temp_dir().join(format!("hal2tp-http-{}", std::process::id()));
+    std::fs::create_dir_all(&place).unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let socket = format!("{}/x.sock", place.display());
+    let yaml = include_str!("../../configs/head.yaml");
+    let with_http = format!("{socket}, http: \"{address}\"");
+    let yaml = yaml.replace("/run/hal2tp/head.sock", &with_http);
+    let file = place.join("x.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    let output = hal2tp(&["run", "-c", &file.display().to_string()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = format!("{address}: another program listens there");
+    assert!(text(&output.stderr).contains(&said), "{output:?}");
+    std::fs::remove_dir_all(&place).unwrap();
+}
+
 /// Answers as an appliance with one tunnel that is refused, and one session.
 fn appliance(questions: impl Iterator<Item = Request>) {
     let status = Status {
@@ -322,4 +342,66 @@ fn events_are_lines_or_json() {
     assert!(output.status.success() && output.stdout.is_empty());
     drop(server);
     std::fs::remove_dir_all(&place).unwrap();
+}
+
+#[test]
+fn graphs_are_listed_drawn_and_written_to_files() {
+    let place = std::env::temp_dir().join(format!("hal2tp-graphs-{}", std::process::id()));
+    let path = place.join("x.sock");
+    let (asker, questions) = channel();
+    let (_historian, history) = Historian::start(None, Arc::default()).unwrap();
+    let known = Known {
+        asker: asker.clone(),
+        events: Arc::default(),
+        history: history.clone(),
+    };
+    let server = Server::start(&path, known).unwrap();
+    let control = thread::spawn(move || appliance(questions.into_iter()));
+    let monitor = Monitor::start(asker, Arc::default(), history).unwrap();
+    let socket = path.display().to_string();
+    let ask =
+        |arguments: &[&str]| hal2tp(&[&["graph"], arguments, &["--socket", &socket]].concat());
+    let link = loop {
+        let names = ask(&[]);
+        assert!(names.status.success(), "{names:?}");
+        if let Some(name) = text(&names.stdout).lines().next() {
+            break name.to_owned();
+        }
+    };
+    let drawn = ask(&[&link, "--last", "10m"]);
+    assert!(drawn.status.success(), "{drawn:?}");
+    assert!(text(&drawn.stdout).contains(&link), "{drawn:?}");
+    assert!(!text(&drawn.stdout).contains('\x1b'), "no terminal");
+    // The second that is now is not over.
+    let rows = loop {
+        let json = ask(&[&link, "--json"]);
+        let rows: Vec<serde_json::Value> = serde_json::from_slice(&json.stdout).unwrap();
+        if !rows.is_empty() {
+            break rows;
+        }
+    };
+    assert_eq!(rows[0]["measured_s"], 1);
+    for (ending, begins) in [
+        ("svg", &b"<svg"[..]),
+        ("png", b"\x89PNG"),
+        ("csv", b"graph,"),
+    ] {
+        let file = place.join(format!("x.{ending}"));
+        let written = ask(&[&link, "-o", &file.display().to_string()]);
+        assert!(written.status.success(), "{written:?}");
+        assert!(std::fs::read(&file).unwrap().starts_with(begins));
+    }
+    for (arguments, why) in [
+        (&["nobody"][..], "no graph has the name nobody"),
+        (&[&link, "--last", "1w"], "write 10m, 1h"),
+        (&[&link, "-o", "x.gif"], "End its name in one of .svg"),
+        (&[&link, "-o", "/nonexistent/x.svg"], "/nonexistent/x.svg: "),
+    ] {
+        let output = ask(arguments);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(text(&output.stderr).contains(why), "{output:?}");
+    }
+    drop((monitor, server));
+    control.join().unwrap();
+    std::fs::remove_dir_all(place).unwrap();
 }

@@ -5,6 +5,7 @@
 
 mod alarms;
 mod interfaces;
+mod management;
 mod memory;
 mod ppp;
 mod tunnels;
@@ -37,6 +38,7 @@ pub(crate) fn check(config: &Config, root: &Node, problems: &mut Problems<'_>) {
     checker.neighbours();
     checker.memory();
     checker.alarms();
+    checker.http();
 }
 
 /// Who a route leads to. Two different ones cannot share a prefix.

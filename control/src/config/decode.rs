@@ -498,8 +498,3 @@ pub(crate) fn mac(node: &Node) -> Read<[u8; 6]> {
     }
     Ok(mac)
 }
-
-/// Refuses a word that the design has and this version does not.
-pub(crate) fn not_yet(message: &'static str, remedy: &'static str) -> impl Fn(&Node) -> Read<()> {
-    move |_| Err(Wrong::new(message, remedy))
-}

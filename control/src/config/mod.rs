@@ -21,7 +21,7 @@ pub(crate) use decode::parse_duration;
 pub use load::check_files;
 pub use logical_ports::Ports;
 pub use model::{
-    Advertisements, Asked, Config, Dataplane, Delegated, Device, HaSet, HugePages, Incoming,
+    Advertisements, Asked, Config, Dataplane, Delegated, Device, HaSet, Http, HugePages, Incoming,
     Interface, InterfaceAddress, L2tp, Management, Match, Neighbour, Outgoing, Poll, Port, Ppp,
     PppClient, PppServer, Pppoe, Route, Server, Via,
 };

@@ -2,7 +2,7 @@
 //! underscores), with defaults filled in and names resolved to places in the
 //! lists here. `configs/reference.yaml` explains every word.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -90,6 +90,19 @@ pub struct Management {
     pub socket: PathBuf,
     /// Directory of what is kept for graphs; in memory when there is none.
     pub history: Option<PathBuf>,
+    /// The HTTP interface; none when not given.
+    pub http: Option<Http>,
+}
+
+/// Where the appliance is asked by HTTP, and who may do what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// Own addresses with their ports.
+    pub listen: Vec<SocketAddr>,
+    /// Holds the token that actions need; there are none without it.
+    pub token_file: Option<PathBuf>,
+    /// Names that this host is called by, besides its addresses and `localhost`.
+    pub names: Vec<String>,
 }
 
 /// A place where frames come and go.

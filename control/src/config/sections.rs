@@ -1,6 +1,7 @@
 //! From the file's tree to a [`Config`]: one function for each mapping of the file.
 
 mod alarms;
+mod http;
 mod interfaces;
 mod ppp;
 mod tunnels;
@@ -14,8 +15,8 @@ use dataplane::transform::split::{MAX_SET_MTU, MIN_MEMBER_MTU};
 
 use super::addresses::{self, is_link_local, prefix, with_interface};
 use super::decode::{
-    Read, Section, Wrong, boolean, choice, duration, mac, milliseconds, name, not_yet, number,
-    reference, suggest, text,
+    Read, Section, Wrong, boolean, choice, duration, mac, milliseconds, name, number, reference,
+    suggest, text,
 };
 use super::model::{
     Config, Dataplane, Device, HaSet, HugePages, Management, Neighbour, Ordering, Poll, Port,
@@ -90,6 +91,7 @@ pub(crate) fn decode(root: &Node, problems: &mut Problems<'_>) -> Config {
         management: Management {
             socket: PathBuf::new(),
             history: None,
+            http: None,
         },
         ports: top.each(problems, "ports", port),
         interfaces: top.each(problems, "interfaces", |section, problems| {
@@ -186,17 +188,14 @@ fn management(top: &mut Section<'_>, problems: &mut Problems<'_>, name: &str) ->
     let mut section = Section::open(problems, path, node);
     let default = PathBuf::from(format!("/run/hal2tp/{name}.sock"));
     let socket = section.or(problems, "socket", socket, default);
-    section.optional(
-        problems,
-        "http",
-        not_yet(
-            "the HTTP interface is not served yet",
-            "take the key away; `hal2tp status` asks over the socket",
-        ),
-    );
+    let http = http::http(&mut section, problems);
     let history = history(&mut section, problems);
     section.close(problems);
-    Management { socket, history }
+    Management {
+        socket,
+        history,
+        http,
+    }
 }
 
 fn history(management: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<PathBuf> {

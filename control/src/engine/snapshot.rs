@@ -26,6 +26,7 @@ use crate::ppp::{EchoStatistics, Family};
 struct ConfiguredLink<'a> {
     graph: &'a str,
     tunnel: &'a str,
+    table: Option<u32>,
     username: &'a str,
     ha_set: Option<usize>,
     origin: Origin,
@@ -130,7 +131,7 @@ impl Engine {
         for link in self.links.values() {
             live.entry(link.origin).or_default().push(link);
         }
-        let mut named = |graph, tunnel, username, ha_set, origin| {
+        let mut named = |graph, tunnel, table, username, ha_set, origin| {
             let live = live.remove(&origin).unwrap_or_default();
             let mut carried = self.history.get(graph).cloned().unwrap_or_default();
             for &link in &live {
@@ -139,6 +140,7 @@ impl Engine {
             ConfiguredLink {
                 graph,
                 tunnel,
+                table,
                 username,
                 ha_set,
                 origin,
@@ -149,8 +151,15 @@ impl Engine {
         let mut links = Vec::new();
         for (index, outgoing) in self.config.l2tp.outgoing.iter().enumerate() {
             let (graph, tunnel, username) = (&outgoing.graph, &outgoing.name, &outgoing.username);
-            let origin = Origin::Outgoing(index);
-            links.push(named(graph, tunnel, username, outgoing.ha_set, origin));
+            let (table, origin) = (Some(outgoing.table), Origin::Outgoing(index));
+            links.push(named(
+                graph,
+                tunnel,
+                table,
+                username,
+                outgoing.ha_set,
+                origin,
+            ));
         }
         for (index, incoming) in self.config.l2tp.incoming.iter().enumerate() {
             for (login, entry) in incoming.matches.iter().enumerate() {
@@ -159,7 +168,8 @@ impl Engine {
                     login: Some(login),
                 };
                 let (graph, username) = (&entry.graph, &entry.username);
-                links.push(named(graph, &incoming.name, username, entry.ha_set, origin));
+                let (tunnel, table) = (&incoming.name, incoming.table);
+                links.push(named(graph, tunnel, table, username, entry.ha_set, origin));
             }
         }
         links
@@ -172,6 +182,7 @@ impl Engine {
         let mut session = Session {
             name: of.graph.to_owned(),
             tunnel: of.tunnel.to_owned(),
+            table: of.table,
             set: of.ha_set.map(|set| self.config.ha_sets[set].name.clone()),
             set_remote: self
                 .key_of(of.origin)

@@ -22,6 +22,7 @@ pub enum HistoryQuestion {
 
 /// The names of the graphs, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Graphs {
     pub graphs: Vec<String>,
@@ -72,10 +73,11 @@ pub struct HistoryRow {
     pub score: Option<u8>,
 }
 
-/// Of several times.
+/// Of several times, so many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Times {
+    pub count: u64,
     pub least: u64,
     pub mean: u64,
     pub most: u64,
@@ -110,57 +112,108 @@ impl HistoryQuestion {
     /// Why it cannot be answered, for people.
     pub(super) fn answer(&self, history: &History) -> Result<String, String> {
         let answer = match self {
-            Self::Graphs => serde_json::to_string(&graphs(history)?),
-            Self::Graph { name, range_s } => serde_json::to_string(&graph(history, name, range_s)?),
+            Self::Graphs => {
+                let graphs = names(history).map_err(|error| error.to_string())?;
+                serde_json::to_string(&Graphs { graphs })
+            }
+            Self::Graph { name, range_s } => {
+                let part = Part::read(history, name, range_s).map_err(|error| error.to_string())?;
+                let rows = part.rows.iter();
+                serde_json::to_string(&Graph {
+                    name: name.clone(),
+                    step_s: u64::from(part.step_s),
+                    rows: rows.map(|(at_s, it)| HistoryRow::of(*at_s, it)).collect(),
+                })
+            }
         };
         answer.map_err(|error| error.to_string())
     }
 }
 
-/// The names of the graphs.
+/// Why the history does not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HistoryError {
+    /// Nothing has this name.
+    NoGraph(String),
+    /// The range ends before it begins.
+    NoRange(Range<u64>),
+    /// The file is being checked.
+    NotReady,
+    /// The disk fails, and says how.
+    Store(String),
+}
+
+impl std::fmt::Display for HistoryError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoGraph(name) => write!(
+                formatter,
+                "no graph has the name {name}; `hal2tp graph`, and /api/v1/graphs, list those that there are"
+            ),
+            Self::NoRange(range_s) => write!(
+                formatter,
+                "the graph is to end at {}, and to begin at {}: the end must be later",
+                range_s.end, range_s.start
+            ),
+            Self::NotReady => {
+                formatter.write_str("the history is being checked; ask again in a while")
+            }
+            Self::Store(error) => write!(formatter, "the history cannot be read: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for HistoryError {}
+
+/// The names of the graphs, sorted.
 ///
 /// # Errors
 /// When the history is not ready.
-pub fn graphs(history: &History) -> Result<Graphs, String> {
-    let graphs = reader(history)?.names();
-    Ok(Graphs { graphs })
+pub fn names(history: &History) -> Result<Vec<String>, HistoryError> {
+    Ok(reader(history)?.names())
 }
 
-/// A part of one graph, as fine as there is for all of it in a bearable number of rows.
-///
-/// # Errors
-/// When there is no such graph, the range is none, or the history is not ready or cannot be read.
-pub fn graph(history: &History, name: &str, range_s: &Range<u64>) -> Result<Graph, String> {
-    if range_s.is_empty() {
-        return Err(format!(
-            "the graph is to end at {}, and to begin at {}: the end must be later",
-            range_s.end, range_s.start
-        ));
+/// What the history has of one graph and time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// The time that each row is of.
+    pub step_s: u32,
+    /// When each began, since 1970; oldest first.
+    pub rows: Vec<(u64, Sample)>,
+}
+
+impl Part {
+    /// Reads a part of one graph, as fine as there is for all of it in a bearable number of rows.
+    ///
+    /// # Errors
+    /// When there is no such graph, the range is none, or the history is not ready or cannot be read.
+    pub fn read(history: &History, name: &str, range_s: &Range<u64>) -> Result<Self, HistoryError> {
+        if range_s.is_empty() {
+            return Err(HistoryError::NoRange(range_s.clone()));
+        }
+        let tier = Tier::for_range(range_s, unix_time_s(), MOST_ROWS);
+        let reader = reader(history)?;
+        let rows = reader.rows(name, tier, range_s.clone());
+        let rows = rows.map_err(|error| HistoryError::Store(error.to_string()))?;
+        if rows.is_empty() && !reader.names().iter().any(|known| known == name) {
+            return Err(HistoryError::NoGraph(name.to_owned()));
+        }
+        Ok(Self {
+            step_s: u32::try_from(tier.step_s()).unwrap_or(u32::MAX),
+            rows,
+        })
     }
+}
+
+/// Seconds since 1970, by the system's clock.
+#[must_use]
+pub fn unix_time_s() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now_s = now.map_or(0, |now| now.as_secs());
-    let tier = Tier::for_range(range_s, now_s, MOST_ROWS);
-    let reader = reader(history)?;
-    let rows = reader.rows(name, tier, range_s.clone());
-    let rows = rows.map_err(|error| format!("the history cannot be read: {error}"))?;
-    if rows.is_empty() && !reader.names().iter().any(|known| known == name) {
-        return Err(format!(
-            "no graph has the name {name}; `graphs` lists those that there are"
-        ));
-    }
-    let rows = rows
-        .iter()
-        .map(|(at_s, sample)| HistoryRow::of(*at_s, sample));
-    Ok(Graph {
-        name: name.to_owned(),
-        step_s: tier.step_s(),
-        rows: rows.collect(),
-    })
+    now.map_or(0, |now| now.as_secs())
 }
 
-fn reader(history: &History) -> Result<history::Reader, String> {
-    let reader = history.reader();
-    reader.ok_or_else(|| "the history is being checked; ask again in a while".to_owned())
+fn reader(history: &History) -> Result<history::Reader, HistoryError> {
+    history.reader().ok_or(HistoryError::NotReady)
 }
 
 impl HistoryRow {
@@ -186,14 +239,45 @@ impl HistoryRow {
             score: sample.score(),
         }
     }
+
+    /// The sample that it was made of, means being rounded.
+    #[must_use]
+    pub fn sample(&self) -> Sample {
+        Sample {
+            measured_s: self.measured_s,
+            offline_s: self.offline_s,
+            echoes_sent: self.echoes_sent,
+            echoes_lost: self.echoes_lost,
+            latency: self.latency_us.as_ref().map(Times::spread),
+            sent_packets: self.sent_packets,
+            sent_octets: self.sent_octets,
+            received_packets: self.received_packets,
+            received_octets: self.received_octets,
+            settled_packets: self.settled_packets,
+            lost_packets: self.lost_packets,
+            wins: self.wins,
+            saved_packets: self.saved_packets,
+            skew: self.skew_us.as_ref().map(Times::spread),
+        }
+    }
 }
 
 impl Times {
     const fn of(spread: &Spread) -> Self {
         Self {
+            count: spread.count,
             least: spread.least_us,
             mean: spread.mean_us(),
             most: spread.most_us,
+        }
+    }
+
+    const fn spread(&self) -> Spread {
+        Spread {
+            count: self.count,
+            total_us: self.mean.saturating_mul(self.count),
+            least_us: self.least,
+            most_us: self.most,
         }
     }
 }
@@ -242,11 +326,12 @@ mod tests {
         let json = serde_json::to_string(&row).unwrap();
         let expected = concat!(
             r#"{"at_unix_s":1764215000,"measured_s":2,"offline_s":0,"echoes_sent":0,"echoes_lost":0,"#,
-            r#""latency_us":{"least":3000,"mean":4000,"most":5000},"sent_packets":0,"sent_octets":0,"#,
+            r#""latency_us":{"count":2,"least":3000,"mean":4000,"most":5000},"sent_packets":0,"sent_octets":0,"#,
             r#""received_packets":0,"received_octets":0,"settled_packets":100,"lost_packets":1,"#,
             r#""wins":0,"saved_packets":0,"score":81}"#
         );
         assert_eq!(json, expected);
         assert_eq!(serde_json::from_str::<HistoryRow>(&json).unwrap(), row);
+        assert_eq!(row.sample(), sample);
     }
 }

@@ -1,5 +1,6 @@
 //! What the control thread is asked, and how its answers come back.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -69,20 +70,43 @@ pub fn channel() -> (Asker, Receiver<Request>) {
 }
 
 impl Asker {
-    /// Asks, and waits for the answer for [`ANSWER_TIMEOUT`] at most.
+    /// Asks, and waits for the answer for [`ANSWER_TIMEOUT`] at most. No answer is a refusal.
     #[must_use]
     pub fn ask(&self, command: Question) -> Answer {
+        let answered = self.try_ask(command);
+        answered.unwrap_or_else(|unanswered| Answer::Refused(unanswered.to_string()))
+    }
+
+    /// As [`Asker::ask`].
+    ///
+    /// # Errors
+    /// When there is no answer in time.
+    pub fn try_ask(&self, command: Question) -> Result<Answer, Unanswered> {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         let (reply, answer) = bounded(1);
-        if self
-            .0
-            .send_deadline(Request { command, reply }, deadline)
-            .is_err()
-        {
-            return Answer::Refused("the control thread is busy or has ended".to_owned());
-        }
-        answer.recv_deadline(deadline).unwrap_or_else(|_| {
-            Answer::Refused("the control thread did not answer in time".to_owned())
+        let request = Request { command, reply };
+        let sent = self.0.send_deadline(request, deadline);
+        sent.map_err(|_| Unanswered::Busy)?;
+        answer.recv_deadline(deadline).map_err(|_| Unanswered::Late)
+    }
+}
+
+/// Why the control thread says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// It does not take the question.
+    Busy,
+    /// It does not answer in time.
+    Late,
+}
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Busy => "the control thread is busy or has ended",
+            Self::Late => "the control thread did not answer in time",
         })
     }
 }
+
+impl std::error::Error for Unanswered {}

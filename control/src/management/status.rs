@@ -15,6 +15,7 @@ pub use interface::{Client, Given, Interface, Line, Router};
 
 /// The whole appliance at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Status {
     pub name: String,
@@ -43,6 +44,7 @@ pub struct Status {
 
 /// What is kept for graphs, and how that fares. Counts are of this process.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct History {
     /// As the configuration has it; absent when it is to be in memory.
@@ -71,6 +73,7 @@ pub struct History {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Dataplane {
     pub dpdk_version: String,
@@ -83,6 +86,7 @@ pub struct Dataplane {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Worker {
     /// The core it is pinned to.
@@ -92,6 +96,7 @@ pub struct Worker {
 
 /// `up` or `down`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum LinkState {
     Up,
@@ -100,6 +105,7 @@ pub enum LinkState {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Port {
     pub name: String,
@@ -129,6 +135,7 @@ pub struct Port {
 
 /// What one worker did with a port.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct PortWorker {
     /// As those of the port, without the device's.
@@ -137,6 +144,7 @@ pub struct PortWorker {
 
 /// Which end of a tunnel we are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// We set it up (LAC).
@@ -148,6 +156,7 @@ pub enum Role {
 
 /// An L2TP tunnel, or an attempt at one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Tunnel {
     pub name: String,
@@ -176,12 +185,16 @@ pub struct Tunnel {
 
 /// An L2TP session with its PPP: one link.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Session {
     /// The configuration's `graph`.
     pub name: String,
     /// The configuration's `name` of the `outgoing` or `incoming`.
     pub tunnel: String,
+    /// Table in which the tunnel's own packets travel; absent when the configuration leaves that to the peer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set: Option<String>,
     /// The `remote` of the set's entry that the link belongs to.
@@ -263,6 +276,7 @@ pub struct Session {
 
 /// What one worker did with a session.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct SessionWorker {
     pub received_packets: u64,
@@ -272,6 +286,7 @@ pub struct SessionWorker {
 
 /// What the far end did with copies for a link.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Peer {
     pub sent_packets: u64,
@@ -284,6 +299,7 @@ pub struct Peer {
 /// How far a link's copies were behind the first ones of their numbers;
 /// sampled, absent until something was measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Skew {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -302,6 +318,7 @@ pub struct Skew {
 
 /// Something that somebody should see to, though everything still works.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Alarm {
     pub text: String,
@@ -310,6 +327,7 @@ pub struct Alarm {
 
 /// Of LCP echoes; absent until one was answered.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct RoundTrip {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -327,6 +345,7 @@ pub struct RoundTrip {
 
 /// One HA set with one remote.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Set {
     pub name: String,
@@ -378,6 +397,7 @@ pub struct Set {
 
 /// How the packets of a set were put into order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Ordering {
     /// The configuration's `max-delay`.
@@ -412,6 +432,7 @@ impl Set {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Route {
     pub table: u32,
@@ -424,6 +445,7 @@ pub struct Route {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Neighbour {
     pub interface: String,
@@ -437,6 +459,7 @@ pub struct Neighbour {
 
 /// Events of links and sets since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct EventCounts {
     pub told: u64,
@@ -446,6 +469,7 @@ pub struct EventCounts {
 
 /// One of `alarms`, or `syslog`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Notifier {
     pub name: String,
@@ -465,6 +489,7 @@ pub struct Notifier {
 
 /// The answer to `kick` on the socket: what one name ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Kicked {
     pub name: String,

@@ -11,6 +11,7 @@ const KEPT: usize = 61;
 
 /// Where something is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum DropPlace {
     /// Frames that came in by a port, or were to leave by it.
@@ -23,6 +24,7 @@ pub enum DropPlace {
 
 /// What was dropped at one place for one reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Dropped {
     pub place: DropPlace,
     /// The port's name.

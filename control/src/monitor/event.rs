@@ -1,11 +1,13 @@
 //! What happened to links and sets, as everybody is told it.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::reading::graph_of_set;
 use crate::engine::{Happening, What};
 
 /// How many of the newest events are kept at hand.
@@ -13,6 +15,7 @@ const KEPT: usize = 10_000;
 
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum EventKind {
     LinkUp,
@@ -89,6 +92,7 @@ impl From<&What> for EventKind {
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Event {
     /// Since 1970, by the system's clock.
     pub at_unix_ms: u64,
@@ -121,6 +125,18 @@ impl Event {
             remote,
             reason: what.reason().map(str::to_owned),
             text: what.to_string(),
+        }
+    }
+
+    /// The name of the graph that it shows in: the link's, or the set's.
+    #[must_use]
+    pub fn graph(&self) -> Cow<'_, str> {
+        match (&self.link, &self.set) {
+            (Some(link), _) => Cow::Borrowed(link),
+            (None, set) => {
+                let remote = self.remote.as_deref().unwrap_or_default();
+                Cow::Owned(graph_of_set(set.as_deref().unwrap_or_default(), remote))
+            }
         }
     }
 
@@ -296,6 +312,18 @@ mod tests {
         assert_eq!((times.len(), times.last()), (KEPT, Some(&7)));
         // They are not new.
         assert_eq!(events.since(0), (vec![event(20), event(21)], 2));
+    }
+
+    #[test]
+    fn an_event_belongs_to_a_graph() {
+        assert_eq!(event(1).graph(), "head1");
+        let of_set = Event {
+            link: None,
+            set: Some("A".to_owned()),
+            remote: Some("192.0.2.1".to_owned()),
+            ..event(1)
+        };
+        assert_eq!(of_set.graph(), "set/A/192.0.2.1");
     }
 
     #[test]

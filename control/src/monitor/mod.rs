@@ -19,7 +19,7 @@ pub use board::{Board, Moment};
 pub use drops::{DropPlace, Dropped};
 pub use event::{Event, EventKind, Events};
 pub use history::{Historian, History};
-pub use reading::{Reading, set_graph};
+pub use reading::{Reading, SET_GRAPHS, set_graph};
 
 use crate::management::request::{Answer, Asker, Question};
 

@@ -14,14 +14,17 @@ pub struct Reading {
     pub sample: Sample,
 }
 
-/// The name of a set's graph. `graph` of a link cannot begin like that.
+/// How the names of sets' graphs begin, and no link's.
+pub const SET_GRAPHS: &str = "set/";
+
+/// The name of a set's graph.
 #[must_use]
 pub fn set_graph(set: &Set) -> String {
     graph_of_set(&set.name, &set.remote)
 }
 
 pub(super) fn graph_of_set(name: &str, remote: &str) -> String {
-    format!("set/{name}/{remote}")
+    format!("{SET_GRAPHS}{name}/{remote}")
 }
 
 /// What changed from one status to the next; links first, then sets.

@@ -15,6 +15,7 @@ use crate::management::status::{Alarm, Port, Session, Set, Status, Tunnel};
 
 /// The whole appliance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Site {
     pub name: String,
     /// Version of the running program.
@@ -35,6 +36,7 @@ pub struct Site {
 
 /// A set with one remote, and its links.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SiteSet {
     /// The name of the set's graph.
     pub graph: String,
@@ -57,6 +59,7 @@ pub struct SiteSet {
 
 /// A link.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SiteLink {
     /// The link's name.
     pub graph: String,
@@ -85,6 +88,7 @@ pub struct SiteLink {
 
 /// What was carried in the last second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rates {
     pub sent_bit_s: u64,
     pub received_bit_s: u64,
@@ -94,6 +98,7 @@ pub struct Rates {
 
 /// What a link did in the last 60 readings, or in those since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Minute {
     /// Seconds that the readings span.
     pub measured_s: u32,
@@ -122,6 +127,7 @@ pub struct Minute {
 
 /// Of several times, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Times {
     pub least: u64,
     pub mean: u64,

@@ -4,17 +4,17 @@ use std::hash::{DefaultHasher, Hasher};
 
 /// One file of the page.
 #[derive(Debug)]
-pub struct Asset {
+pub(super) struct Asset {
     /// Path of the address.
-    pub path: &'static str,
-    pub content_type: &'static str,
-    pub body: &'static [u8],
+    pub(super) path: &'static str,
+    pub(super) content_type: &'static str,
+    pub(super) body: &'static [u8],
 }
 
 impl Asset {
     /// Another one when the body is another (RFC 9110, 8.8.3).
     #[must_use]
-    pub fn etag(&self) -> String {
+    pub(super) fn etag(&self) -> String {
         let mut hasher = DefaultHasher::new();
         hasher.write(self.body);
         format!("\"{:016x}\"", hasher.finish())
@@ -41,7 +41,7 @@ macro_rules! asset {
 }
 
 /// The whole page.
-pub static ASSETS: [Asset; 23] = [
+pub(super) static ASSETS: [Asset; 23] = [
     asset!("index.html", HTML, "/"),
     asset!("style.css", CSS),
     asset!("theme.js", JAVASCRIPT),

@@ -67,6 +67,9 @@ fn figures_agree_with_the_lines_to_the_packet() {
                 lost_by_all += ours.lost_packets;
             }
             let set = status(&world, site).sets.swap_remove(0);
+            let links = status(&world, site).sessions;
+            let of_set = |link: &Session| link.set_remote.as_ref() == Some(&set.remote);
+            assert!(links.iter().all(of_set), "{links:?}");
             let delivered = world.sites[site].delivered.len() as u64;
             let sent = world.fates[&(site, 0)].sent;
             assert_eq!(set.lost_packets, sent - delivered);

@@ -194,7 +194,9 @@ fn an_unknown_request_is_refused_by_name() {
         match send(&place.socket(), line) {
             Err(ClientError::Refused(text)) => {
                 assert!(
-                    text.contains("known: status, kick NAME, graphs, graph NAME FROM TO"),
+                    text.contains(
+                        "known: status, kick NAME, events {...}, graphs, graph NAME FROM TO"
+                    ),
                     "{text}"
                 )
             }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::RoundTrip;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Interface {
     pub name: String,
@@ -45,6 +46,7 @@ pub struct Interface {
 
 /// An address or a network, and who gave it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Given {
     /// With its prefix length.
@@ -60,6 +62,7 @@ pub struct Given {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Router {
     pub address: String,
@@ -75,6 +78,7 @@ pub struct Router {
 
 /// Who asks for addresses.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Client {
     /// Of DHCP and DHCPv6 that of their RFCs, as `bound`.
@@ -99,6 +103,7 @@ pub struct Client {
 
 /// A PPPoE line.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Line {
     /// `idle`, `discovering`, `requesting`, `negotiating` or `open`.

@@ -1,0 +1,131 @@
+//! An appliance to ask: a server with what a monitor and a control thread would give it.
+
+use std::fs::{self, Permissions};
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::client::TOKEN;
+use crate::config::Http;
+use crate::management::request::{self, Answer, Question};
+use crate::management::status::{Kicked, Status};
+use crate::monitor::{Board, Event, EventKind, Events, Historian, History, Moment};
+use crate::web::limits::Limits;
+use crate::web::server::{Server, Sources};
+
+/// A running server, its sources, and a control thread that knows one name.
+pub(super) struct Appliance {
+    pub(super) address: SocketAddr,
+    pub(super) board: Arc<Board>,
+    pub(super) events: Arc<Events>,
+    pub(super) history: History,
+    _historian: Historian,
+    /// Taken away when it stops.
+    pub(super) server: Option<Server>,
+    token_file: PathBuf,
+}
+
+/// Where it listens: on a port that is free, with a token.
+pub(super) fn http(token_file: Option<PathBuf>) -> Http {
+    Http {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        token_file,
+        names: vec!["box.example".to_owned()],
+    }
+}
+
+impl Appliance {
+    pub(super) fn start(status: &Status) -> Self {
+        Self::limited(status, Limits::DEFAULT)
+    }
+
+    pub(super) fn limited(status: &Status, limits: Limits) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("hal2tp-web-{}-{number}", std::process::id());
+        let token_file = std::env::temp_dir().join(name);
+        fs::write(&token_file, TOKEN).unwrap();
+        fs::set_permissions(&token_file, Permissions::from_mode(0o600)).unwrap();
+        let (asker, questions) = request::channel();
+        thread::spawn(move || {
+            for question in questions {
+                question.answer(answer(&question.command));
+            }
+        });
+        let (historian, history) = Historian::start(None, Arc::default()).unwrap();
+        let sources = Sources {
+            board: Arc::default(),
+            events: Arc::default(),
+            history: history.clone(),
+            asker,
+        };
+        let (board, events) = (Arc::clone(&sources.board), Arc::clone(&sources.events));
+        pin(&board, status);
+        let server = Server::limited(&http(Some(token_file.clone())), sources, limits).unwrap();
+        Self {
+            address: server.addresses()[0],
+            board,
+            events,
+            history,
+            server: Some(server),
+            _historian: historian,
+            token_file,
+        }
+    }
+}
+
+impl Appliance {
+    /// Has the newest moment kept, and waits until that is known.
+    pub(super) fn keep(&self) {
+        let moment = self.board.latest().expect("one is pinned");
+        let wanted = moment.readings.len();
+        self.history.keep(&moment);
+        let known = || self.history.reader().is_some_and(|it| it.count() >= wanted);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !known() {
+            assert!(Instant::now() < deadline, "the historian keeps nothing");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Appliance {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.token_file);
+    }
+}
+
+fn answer(question: &Question) -> Answer {
+    match question {
+        Question::Kick(name) if name == "head1" => Answer::Kicked(Kicked {
+            name: name.clone(),
+            tunnels: 1,
+            sessions: 0,
+        }),
+        _ => Answer::Refused("no tunnel or session is called so".to_owned()),
+    }
+}
+
+/// Shows a status as the next moment.
+pub(super) fn pin(board: &Board, status: &Status) {
+    let before = board.latest();
+    let number = before.as_ref().map_or(0, |before| before.number);
+    let at = Duration::from_secs(1_764_215_000 + number);
+    board.pin(Moment::new(at, status.clone(), before.as_deref()));
+}
+
+pub(super) fn event(link: &str) -> Event {
+    Event {
+        at_unix_ms: 1_764_215_000_000,
+        event: EventKind::LinkDown,
+        link: Some(link.to_owned()),
+        set: None,
+        remote: None,
+        reason: Some("lcp-timeout".to_owned()),
+        text: "the peer does not answer".to_owned(),
+    }
+}
