@@ -209,6 +209,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 tunnels: 1,
                 sessions: 0,
             }),
+            _ => Answer::Refused("this appliance is only made up".to_owned()),
         };
         question.answer(answer);
     }

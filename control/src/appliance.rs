@@ -11,6 +11,7 @@ use dataplane::counters::{Drop, PortCounters};
 use dataplane::{Dataplane, DeviceCounters, Encapsulation, PortInfo, StartError};
 
 use crate::alarms::{Alarms, Teller};
+use crate::capture::{Capturing, Lease, Names, Wanted, names};
 use crate::config::{self, Config};
 use crate::engine::{Engine, Output, PortFacts, display_mac};
 use crate::management::request::{self, Answer, Question, Request};
@@ -153,6 +154,7 @@ struct Appliance {
     /// The core of each worker.
     workers: Vec<Option<u32>>,
     next_link_check: Duration,
+    capture: Lease,
 }
 
 /// Packets that wait until every worker has applied the command before them.
@@ -246,6 +248,7 @@ impl Appliance {
             ports,
             workers,
             next_link_check: Duration::ZERO,
+            capture: Lease::default(),
         }
     }
 
@@ -255,6 +258,10 @@ impl Appliance {
         if now >= self.next_link_check {
             self.next_link_check = now + LINK_PERIOD;
             self.follow_links(now);
+            if self.capture.expire(now) {
+                log::warn!("a capture ends: it is not read");
+                self.dataplane.end_capture();
+            }
             // What was withheld is said though nobody says more.
             log::logger().flush();
         }
@@ -339,11 +346,68 @@ impl Appliance {
                 alarms: alarms.notifiers(),
                 ..self.status()
             })),
+            Question::Capture(wanted) => match self.start_capture(wanted) {
+                Ok(capturing) => Answer::Capturing(Box::new(capturing)),
+                Err(why) => Answer::Refused(why),
+            },
+            Question::CaptureNames(id) => {
+                if self.capture.renew(*id, self.started.elapsed()) {
+                    Answer::CaptureNames(Box::new(self.names()))
+                } else {
+                    Answer::Refused("the capture has ended: it was not read".to_owned())
+                }
+            }
+            Question::EndCapture(id) => {
+                if self.capture.end(*id) {
+                    self.dataplane.end_capture();
+                }
+                Answer::CaptureEnded
+            }
             Question::Kick(name) => match self.engine.kick(self.started.elapsed(), name) {
                 Ok(kicked) => Answer::Kicked(kicked),
                 Err(why) => Answer::Refused(why),
             },
         });
+    }
+
+    /// Has the workers note what is wanted from now on.
+    fn start_capture(&mut self, wanted: &Wanted) -> Result<Capturing, String> {
+        self.engine.check_capture(wanted)?;
+        let ports = wanted.ports.iter().map(|name| self.port_named(name));
+        let ports: Vec<PortId> = ports.collect::<Result<_, _>>()?;
+        let id = self
+            .capture
+            .take(self.started.elapsed())
+            .ok_or("another capture is on, and there is one at a time")?;
+        log::info!("a capture begins");
+        Ok(Capturing {
+            id,
+            spec: self.dataplane.start_capture(&ports, wanted.snap_octets),
+            names: self.names(),
+        })
+    }
+
+    fn port_named(&self, name: &str) -> Result<PortId, String> {
+        let port = self.ports.iter().find(|port| port.name == name);
+        port.map(|port| port.id).ok_or_else(|| {
+            let names: Vec<&str> = self.ports.iter().map(|port| port.name.as_str()).collect();
+            format!(
+                "no port is called {name:?}; there are: {}",
+                names.join(", ")
+            )
+        })
+    }
+
+    /// The names of what a capture sees.
+    fn names(&self) -> Names {
+        let port = |link: &PortLink| names::Port {
+            name: link.name.clone(),
+            description: link.device.clone(),
+        };
+        Names {
+            ports: self.ports.iter().map(port).collect(),
+            ..self.engine.capture_names()
+        }
     }
 
     fn status(&self) -> Status {

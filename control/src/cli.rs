@@ -1,6 +1,7 @@
 //! The command line. Each family of commands has a file in `cli/`; what they print with `--json` is in `cli/document.rs`.
 
 mod ask;
+mod capture;
 mod check;
 mod describe;
 mod document;
@@ -53,6 +54,10 @@ enum Command {
     Graph(graph::Arguments),
     /// End tunnels or sessions; what was dialled here is dialled again at once.
     Kick(kick::Arguments),
+    /// Write frames of a running appliance into a file for Wireshark, each with what
+    /// became of it as its comment. Nothing is stopped meanwhile.
+    #[command(after_help = capture::HELP)]
+    Capture(capture::Arguments),
     /// Print the version.
     Version(describe::VersionArguments),
     /// Print what a shell must know to complete this command line.
@@ -75,6 +80,7 @@ pub fn main(cli: &Cli) -> ExitCode {
         Command::Events(arguments) => events::events(arguments),
         Command::Graph(arguments) => graph::graph(arguments, colours),
         Command::Kick(arguments) => kick::kick(arguments),
+        Command::Capture(arguments) => capture::capture(arguments),
         Command::Version(arguments) => describe::version(arguments),
         Command::Completions(arguments) => describe::completions(arguments),
         Command::Man => describe::man(),

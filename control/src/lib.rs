@@ -7,6 +7,7 @@
 pub mod addressing;
 pub mod alarms;
 pub mod appliance;
+pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod engine;

@@ -240,7 +240,7 @@ fn appliance(questions: impl Iterator<Item = Request>) {
                 tunnels: 1,
                 sessions: 0,
             }),
-            Question::Kick(_) => Answer::Refused("no tunnel or session is called so".to_owned()),
+            _ => Answer::Refused("no tunnel or session is called so".to_owned()),
         };
         question.answer(answer);
     }

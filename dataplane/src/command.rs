@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use crate::arrivals::Arrivals;
+use crate::capture::CaptureSpec;
 use crate::counters::{SessionCounters, SetCounters};
 use crate::sequence::Sequence;
 use crate::skew::FirstTimes;
@@ -345,6 +346,9 @@ pub enum Command {
     RemoveSession(SessionId),
     SetSet(Arc<SetSpec>),
     RemoveSet(SetId),
+    /// Notes frames and what becomes of them from here on, or no longer. One capture at
+    /// a time: a new one ends the one before.
+    Capture(Option<Arc<CaptureSpec>>),
 }
 
 #[cfg(test)]

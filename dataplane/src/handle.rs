@@ -6,10 +6,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use dpdk::{Eal, Mbuf, Mempool, Port};
+use dpdk::{Eal, Mbuf, Mempool, Port, tsc_hz};
 use netdev::Claim;
 
 use crate::Frame;
+use crate::capture::CaptureSpec;
 use crate::command::{Command, InterfaceId, PortId, TableId};
 use crate::counters::{Drop, PortCounters, SessionCounters, SetCounters};
 use crate::event::Event;
@@ -163,6 +164,32 @@ impl Dataplane {
             self.order(worker, Order::Change(command.clone()));
         }
         self.commanded
+    }
+
+    /// Has every worker note the frames of these ports, and so many octets of each at
+    /// most, from here on; all ports when none is named. A capture that is on ends.
+    /// What was noted comes out of the taps.
+    pub fn start_capture(&mut self, ports: &[PortId], snap_octets: u16) -> Arc<CaptureSpec> {
+        let mut wanted = vec![ports.is_empty(); self.infos.len()];
+        for &port in ports {
+            if let Some(wanted) = wanted.get_mut(self.device(port)) {
+                *wanted = true;
+            }
+        }
+        let tsc_hz = tsc_hz(&self.eal);
+        let spec = Arc::new(CaptureSpec::new(
+            wanted,
+            snap_octets,
+            self.channels.len(),
+            tsc_hz,
+        ));
+        self.command(Command::Capture(Some(Arc::clone(&spec))));
+        spec
+    }
+
+    /// Ends the capture that is on.
+    pub fn end_capture(&mut self) {
+        self.command(Command::Capture(None));
     }
 
     /// Every worker has carried out all commands up to this number.

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arrivals;
+pub mod capture;
 mod chain;
 pub mod checksum;
 pub mod command;

@@ -150,6 +150,11 @@ impl Tables {
         }
     }
 
+    /// Which worker's they are.
+    pub(crate) fn worker(&self) -> usize {
+        self.worker
+    }
+
     /// Carries a command out. What names something that is not there (a port,
     /// an id beyond the tables) is ignored: control checks before it asks.
     pub(crate) fn apply(&mut self, command: Command) {
@@ -192,6 +197,7 @@ impl Tables {
             Command::RemoveSession(id) => self.remove_session(id),
             Command::SetSet(spec) => self.set_set(spec),
             Command::RemoveSet(id) => self.sets.remove(id),
+            Command::Capture(_) => {}
         }
     }
 

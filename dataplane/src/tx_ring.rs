@@ -39,9 +39,11 @@ pub(crate) struct TxRing {
     next: Burst,
     /// Of those.
     octets: u64,
-    /// The port is up and no frame waits behind `next`.
+    /// The port is up, no frame waits behind `next`, and nobody looks on.
     open: bool,
     up: bool,
+    /// Nothing goes in directly: [`Self::push_behind`] is called for each frame.
+    watched: bool,
     outlet: Outlet,
     /// Those behind `next`; in use only when the queue does not keep up.
     backlog: VecDeque<Mbuf>,
@@ -59,6 +61,7 @@ impl TxRing {
             octets: 0,
             open: up,
             up,
+            watched: false,
             outlet,
             backlog,
         }
@@ -124,11 +127,22 @@ impl TxRing {
         if !self.up {
             return Err(Drop::PortDown);
         }
-        if self.open {
+        let mut clear = self.backlog.is_empty();
+        if clear && (self.next.is_full() || !self.watched) {
             self.flush(counters);
+            clear = self.backlog.is_empty();
         }
-        let Err(frame) = self.push(frame) else {
-            return Ok(());
+        let octets = frame.len() as u64;
+        let frame = match if clear {
+            self.next.push(frame)
+        } else {
+            Err(frame)
+        } {
+            Ok(()) => {
+                self.octets += octets;
+                return Ok(());
+            }
+            Err(frame) => frame,
         };
         if self.room() == 0 || matches!(self.outlet, Outlet::HandOver(_)) {
             return Err(Drop::TxRingFull);
@@ -210,14 +224,24 @@ impl TxRing {
             // There is room, as just seen.
             let _ = self.next.push(frame);
         }
-        self.open = self.up && self.backlog.is_empty();
+        self.reopen();
+    }
+
+    fn reopen(&mut self) {
+        self.open = self.up && !self.watched && self.backlog.is_empty();
+    }
+
+    /// Has every frame take the way by [`Self::push_behind`], or no longer.
+    pub(crate) fn set_watched(&mut self, watched: bool) {
+        self.watched = watched;
+        self.reopen();
     }
 
     /// Follows the port's link. What waits for one that goes down is freed: it
     /// would be stale when the link comes back.
     pub(crate) fn set_up(&mut self, up: bool, counters: &PortCounters) {
         self.up = up;
-        self.open = up && self.backlog.is_empty();
+        self.reopen();
         if up {
             return;
         }

@@ -8,9 +8,11 @@
 //! `outgoing` collects what goes to one set, `send` numbers and replicates it with
 //! the headers of `encapsulate` or prebuilt ones, `io` has the TX rings and
 //! the way to the control thread. What only one worker can do for a set, its
-//! `owner` does; the others hand it over by the `inbox` of that worker.
+//! `owner` does; the others hand it over by the `inbox` of that worker. `capture` looks
+//! on, if anybody wants to know.
 
 mod candidates;
+mod capture;
 mod dhcp;
 mod echo;
 mod elimination;
@@ -160,22 +162,22 @@ struct Receive {
     mac: [u8; 6],
     mac_word: MacWord,
     cut_octets: Option<u16>,
-    /// There are logical ports on it.
-    carries: bool,
+    /// Its bursts are inspected first: there are logical ports on it, or somebody looks on.
+    inspected: bool,
     /// What the queues had dropped as oversized when last looked.
     oversized: u64,
 }
 
 impl Receive {
     /// Of a logical port on this one: frames come from its carrier alone.
-    fn of_logical(&self, encapsulation: Encapsulation, carries: bool) -> Self {
+    fn of_logical(&self, encapsulation: Encapsulation, inspected: bool) -> Self {
         let octets = encapsulation.octets() as u16;
         Self {
             queues: Vec::new(),
             mac: self.mac,
             mac_word: self.mac_word,
             cut_octets: self.cut_octets.map(|cut| cut.saturating_sub(octets)),
-            carries,
+            inspected,
             oversized: 0,
         }
     }
@@ -224,7 +226,7 @@ impl Worker {
                 mac: port.mac,
                 mac_word: port.mac.into(),
                 cut_octets: port.cut_octets,
-                carries: way_in.carries(receive.len()),
+                inspected: way_in.carries(receive.len()),
                 oversized: 0,
             });
             outlets.push((TxRing::new(port.send, port.up), port.counters));
@@ -281,6 +283,9 @@ impl Worker {
         for port in 0..self.devices {
             work += self.receive_port(port);
         }
+        if self.io.witness.is_on() {
+            self.io.witness.settle(now, self.io.tsc_hz);
+        }
         work + self.io.send_all()
     }
 
@@ -318,6 +323,7 @@ impl Worker {
                 self.io.set_pppoe(port.0.into(), session);
                 self.way_in.set_pppoe(port.0.into(), session);
             }
+            Command::Capture(ref spec) => self.set_capture(spec.clone()),
             _ => {}
         }
         self.tables.apply(command);

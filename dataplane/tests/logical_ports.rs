@@ -8,8 +8,9 @@ use std::net::Ipv4Addr;
 use std::process::Command as Process;
 use std::sync::Arc;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use dataplane::capture::{CaptureSpec, Note, Way};
 use dataplane::command::{
     Command, InterfaceId, InterfaceSpec, NextHop, PortId, PppoeSession, Prefix, TableId,
 };
@@ -143,6 +144,35 @@ fn arp_heard(dataplane: &mut Dataplane, count: usize) -> Vec<u16> {
     heard
 }
 
+/// The frames of a logical port are captured on the wire of its carrier, and on no
+/// other, whichever workers heard them.
+fn was_captured(dataplane: &mut Dataplane, capture: &CaptureSpec) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !capture.taps().iter().all(|tap| tap.is_closed()) {
+        assert!(Instant::now() < deadline, "the workers end it");
+        dataplane.poll(&mut |_| {});
+        sleep(Duration::from_millis(1));
+    }
+    let clock = capture.clock();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("later");
+    let mut arps = Vec::new();
+    for tap in capture.taps() {
+        while let Some(batch) = tap.take() {
+            for frame in batch.frames() {
+                assert_eq!(frame.record.device, PortId(TRUNKS[1]));
+                let age_ns = now.as_nanos() as u64 - clock.unix_ns(frame.record.ticks);
+                assert!(Duration::from_nanos(age_ns) < Duration::from_secs(60));
+                if frame.record.way == Way::Received && frame.notes == [Note::Punted("ARP")] {
+                    arps.push(frame.record.port.0);
+                }
+            }
+            tap.give_back(batch);
+        }
+    }
+    arps.sort_unstable();
+    assert_eq!(arps, [TRUNKS[1], ON_VLAN[1]]);
+}
+
 #[test]
 fn packets_pass_a_cable_on_a_vlan_and_in_a_session_on_it() {
     let hosts = Hosts::new();
@@ -191,6 +221,7 @@ fn packets_pass_a_cable_on_a_vlan_and_in_a_session_on_it() {
 
     // With its tag, without, and on a VLAN that is nobody's.
     dataplane.poll(&mut |_| {});
+    let capture = dataplane.start_capture(&[PortId(ON_VLAN[1])], 64);
     let arp = arp_request(&dataplane, TRUNKS[0]);
     dataplane.send_frame(PortId(ON_VLAN[0]), &arp);
     dataplane.send_frame(PortId(TRUNKS[0]), &arp);
@@ -207,6 +238,8 @@ fn packets_pass_a_cable_on_a_vlan_and_in_a_session_on_it() {
         sleep(Duration::from_millis(5));
     }
     assert_eq!(TRUNKS.map(unknown), [0, 1]);
+    dataplane.end_capture();
+    was_captured(&mut dataplane, &capture);
 
     // A logical port's link is its cable.
     assert!(dataplane.link_up(PortId(IN_SESSION[0])));

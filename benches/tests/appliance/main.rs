@@ -3,6 +3,7 @@
 
 mod around;
 mod books;
+mod capture;
 mod cuts;
 mod families;
 mod messages;

@@ -45,7 +45,7 @@ impl ApplianceArguments {
     }
 
     /// The socket that is meant.
-    fn socket_path(&self) -> Result<PathBuf, String> {
+    pub(super) fn socket_path(&self) -> Result<PathBuf, String> {
         if let Some(path) = &self.socket {
             return Ok(path.clone());
         }

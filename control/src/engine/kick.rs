@@ -19,9 +19,7 @@ impl Engine {
     /// # Errors
     /// When the configuration has no such name; the text names some that it has.
     pub fn kick(&mut self, now: Duration, name: &str) -> Result<Kicked, String> {
-        if !self.names_to_kick().any(|known| known == name) {
-            return Err(self.unknown_name(name));
-        }
+        self.check_name(name)?;
         let tunnels = self.tunnels_named(name);
         for &tunnel in &tunnels {
             self.end_tunnel(now, tunnel, &Ending::Kicked);
@@ -36,6 +34,18 @@ impl Engine {
             tunnels: tunnels.len(),
             sessions: sessions.len(),
         })
+    }
+
+    /// Whether a tunnel or a session of the configuration has this name.
+    ///
+    /// # Errors
+    /// When none has; the text names some that there are.
+    pub(super) fn check_name(&self, name: &str) -> Result<(), String> {
+        if self.names_to_kick().any(|known| known == name) {
+            Ok(())
+        } else {
+            Err(self.unknown_name(name))
+        }
     }
 
     /// All names, as often as they stand in the file.

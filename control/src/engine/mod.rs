@@ -23,6 +23,7 @@ mod kick;
 mod link;
 mod links;
 mod membership;
+mod names;
 mod nat;
 mod path_mtu;
 mod path_search;

@@ -7,6 +7,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use serde_json::json;
 
 use super::status::{Kicked, Status};
+use crate::capture::{Capturing, Names, Wanted};
 
 /// The control thread answers within microseconds unless something is wrong.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -20,6 +21,11 @@ pub enum Question {
     Status,
     /// End what has this name.
     Kick(String),
+    /// Begin a capture.
+    Capture(Wanted),
+    /// The names that a capture needs, which is thereby known to be read.
+    CaptureNames(u64),
+    EndCapture(u64),
 }
 
 /// What the control thread says.
@@ -27,6 +33,9 @@ pub enum Question {
 pub enum Answer {
     Status(Box<Status>),
     Kicked(Kicked),
+    Capturing(Box<Capturing>),
+    CaptureNames(Box<Names>),
+    CaptureEnded,
     /// It cannot be done, and why.
     Refused(String),
 }
@@ -38,6 +47,9 @@ impl Answer {
         let answer = match self {
             Self::Status(status) => serde_json::to_string(status),
             Self::Kicked(kicked) => serde_json::to_string(kicked),
+            Self::Capturing(capturing) => Ok(json!({ "capture": capturing.id }).to_string()),
+            Self::CaptureNames(names) => serde_json::to_string(names),
+            Self::CaptureEnded => Ok(json!({}).to_string()),
             Self::Refused(why) => Ok(json!({ "error": why }).to_string()),
         };
         answer.unwrap_or_else(|error| json!({ "error": error.to_string() }).to_string())

@@ -1,5 +1,5 @@
 //! The management socket: a Unix stream socket (mode 0600) that takes one
-//! request line and answers with one JSON document.
+//! request line and answers with one JSON document; a capture goes on behind it.
 //!
 //! A thread of its own accepts, reads and writes; the control thread is asked
 //! through a channel, so that a slow or silent client costs it nothing. What others
@@ -23,14 +23,15 @@ use super::events::{EventsWanted, Happened};
 use super::history::{Graph, Graphs, HistoryQuestion};
 use super::request::{ANSWER_TIMEOUT, Answer, Asker, Question};
 use super::status::{Kicked, Status};
+use crate::capture;
 use crate::monitor::{Events, History};
 
 /// A client that says or takes nothing for so long is left alone.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Clients served at once; more wait in the listening socket's queue.
 const MAX_CLIENTS: usize = 8;
-/// A request is one word, and a name of the configuration.
-const MAX_REQUEST_OCTETS: u64 = 1024;
+/// A request is one word, and a name of the configuration, or what is to be captured.
+const MAX_REQUEST_OCTETS: u64 = 16 << 10;
 /// More than the status of the largest configuration takes.
 const MAX_ANSWER_OCTETS: u64 = 64 << 20;
 /// Pause between looks at whether the server is to stop.
@@ -72,6 +73,8 @@ impl Ask {
         match self {
             Self::Control(Question::Status) => "status".to_owned(),
             Self::Control(Question::Kick(name)) => format!("kick {name}"),
+            // Asked for by the connection's own thread.
+            Self::Control(_) => "capture".to_owned(),
             Self::Events(wanted) => format!("events {}", wanted.json()),
             Self::History(question) => question.line(),
         }
@@ -87,7 +90,7 @@ impl Known {
             Some(Ask::Events(wanted)) => wanted.of(&self.events).json(),
             Some(Ask::History(question)) => question.answer(&self.history).unwrap_or_else(refused),
             None => refused(
-                "unknown request; known: status, kick NAME, events {...}, graphs, graph NAME FROM TO".to_owned(),
+                "unknown request; known: status, kick NAME, events {...}, graphs, graph NAME FROM TO, capture {...}".to_owned(),
             ),
         }
     }
@@ -257,13 +260,16 @@ fn accept(listener: &UnixListener, known: &Known, stop: &AtomicBool) {
     }
 }
 
-/// One client: one line in, one line out.
+/// One client: one line in, one line out, or a capture.
 fn serve(stream: &UnixStream, known: &Known) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(CLIENT_TIMEOUT))?;
     stream.set_write_timeout(Some(CLIENT_TIMEOUT))?;
     let mut line = String::new();
     BufReader::new(stream.take(MAX_REQUEST_OCTETS)).read_line(&mut line)?;
+    if let Some(wanted) = line.strip_prefix("capture ") {
+        return capture::serve(stream, &known.asker, wanted);
+    }
     let mut answer = known.answer(&line);
     answer.push('\n');
     let mut stream = stream;
@@ -316,15 +322,34 @@ pub fn request(path: &Path, command: &Question) -> Result<String, ClientError> {
     send(path, &Ask::Control(command.clone()).line())
 }
 
-fn send(path: &Path, line: &str) -> Result<String, ClientError> {
-    let failed = |error: io::Error| match error.kind() {
+fn failure(path: &Path, error: io::Error) -> ClientError {
+    match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
             ClientError::NotRunning(path.to_owned())
         }
         io::ErrorKind::PermissionDenied => ClientError::NotAllowed(path.to_owned()),
         _ => ClientError::Io(path.to_owned(), error),
+    }
+}
+
+/// A connection to an appliance.
+pub(crate) fn connect(path: &Path) -> Result<UnixStream, ClientError> {
+    UnixStream::connect(path).map_err(|error| failure(path, error))
+}
+
+/// What an answer says if it is not what was asked for.
+pub(crate) fn refusal(answer: &str) -> Option<ClientError> {
+    let value: serde_json::Value = match serde_json::from_str(answer) {
+        Ok(value) => value,
+        Err(error) => return Some(ClientError::NotUnderstood(error)),
     };
-    let mut stream = UnixStream::connect(path).map_err(failed)?;
+    let error = value.get("error")?.as_str()?;
+    Some(ClientError::Refused(error.to_owned()))
+}
+
+fn send(path: &Path, line: &str) -> Result<String, ClientError> {
+    let failed = |error| failure(path, error);
+    let mut stream = connect(path)?;
     // Longer than the server's own limits, so that its reason arrives.
     let patience = Some(ANSWER_TIMEOUT + CLIENT_TIMEOUT);
     stream.set_read_timeout(patience).map_err(failed)?;
@@ -337,10 +362,8 @@ fn send(path: &Path, line: &str) -> Result<String, ClientError> {
         .take(MAX_ANSWER_OCTETS)
         .read_to_string(&mut answer)
         .map_err(failed)?;
-    let value: serde_json::Value =
-        serde_json::from_str(&answer).map_err(ClientError::NotUnderstood)?;
-    match value.get("error").and_then(serde_json::Value::as_str) {
-        Some(text) => Err(ClientError::Refused(text.to_owned())),
+    match refusal(&answer) {
+        Some(error) => Err(error),
         None => Ok(answer.trim_end().to_owned()),
     }
 }

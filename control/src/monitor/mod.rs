@@ -81,7 +81,7 @@ fn watch(asker: &Asker, board: &Board, history: &History, stop: &AtomicBool) {
                 before = Some(moment);
             }
             Answer::Refused(why) => log::debug!("no reading: {why}"),
-            Answer::Kicked(_) => {}
+            _ => {}
         }
     }
 }

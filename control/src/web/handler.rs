@@ -230,7 +230,7 @@ impl Client {
         match answered.await {
             Ok(Ok(request::Answer::Kicked(kicked))) => written(&kicked),
             Ok(Ok(request::Answer::Refused(why))) => Err(Refusal::new(StatusCode::NOT_FOUND, why)),
-            Ok(Ok(request::Answer::Status(_))) => {
+            Ok(Ok(_)) => {
                 let text = "the control thread answered something else";
                 Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, text))
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use crate::capture::CaptureSpec;
 use crate::command::{Command, InterfaceId, InterfaceSpec, SessionId, SessionSpec, SetId, SetSpec};
 
 /// Kept for nothing but its reference.
@@ -15,6 +16,7 @@ enum Value {
     Interface(Arc<InterfaceSpec>),
     Session(Arc<SessionSpec>),
     Set(Arc<SetSpec>),
+    Capture(Arc<CaptureSpec>),
 }
 
 /// The values that the workers have now, and those that they had.
@@ -23,6 +25,7 @@ pub(super) struct Retired {
     interfaces: HashMap<InterfaceId, Arc<InterfaceSpec>>,
     sessions: HashMap<SessionId, Arc<SessionSpec>>,
     sets: HashMap<SetId, Arc<SetSpec>>,
+    capture: Option<Arc<CaptureSpec>>,
     /// With the number of the command that replaced them.
     old: VecDeque<(u64, Value)>,
 }
@@ -43,6 +46,10 @@ impl Retired {
             Command::RemoveSession(id) => self.sessions.remove(id).map(Value::Session),
             Command::SetSet(spec) => self.sets.insert(spec.id, Arc::clone(spec)).map(Value::Set),
             Command::RemoveSet(id) => self.sets.remove(id).map(Value::Set),
+            Command::Capture(spec) => {
+                let old = std::mem::replace(&mut self.capture, spec.clone());
+                old.map(Value::Capture)
+            }
             _ => None,
         };
         if let Some(old) = old {
@@ -87,6 +94,18 @@ mod tests {
             next_best_skew_us: Arc::default(),
             counters: Vec::new(),
         }))
+    }
+
+    #[test]
+    fn a_captures_batches_stay_until_every_worker_has_let_them_go() {
+        let spec = Arc::new(CaptureSpec::new(Vec::new(), 64, 0, 1));
+        let mut retired = Retired::default();
+        retired.replace(&Command::Capture(Some(Arc::clone(&spec))), 1);
+        retired.replace(&Command::Capture(None), 2);
+        retired.release(1);
+        assert_eq!(Arc::strong_count(&spec), 2, "a worker may still have it");
+        retired.release(2);
+        assert_eq!(Arc::strong_count(&spec), 1);
     }
 
     #[test]

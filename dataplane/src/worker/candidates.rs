@@ -119,6 +119,18 @@ pub(super) struct Candidates {
     numbers: [u64; BURST],
     runs: [Run; BURST],
     run_count: usize,
+    /// What the window said of the last ones. Numbers and runs are there as long as
+    /// no others come.
+    pub(super) judged: Option<Judged>,
+}
+
+/// What the window said of the copies of a burst.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judged {
+    /// The places of first copies, as bits.
+    pub(super) firsts: u64,
+    /// How many are too late.
+    pub(super) too_late: u64,
 }
 
 impl Candidates {
@@ -128,6 +140,7 @@ impl Candidates {
             numbers: [0; BURST],
             runs: [Run::none(); BURST],
             run_count: 0,
+            judged: None,
         }
     }
 

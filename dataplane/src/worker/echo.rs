@@ -52,6 +52,7 @@ impl Worker {
             return Err(packet);
         };
         keep(&mut packet, 0..octets);
+        self.io.witness.sends_over(Some(id));
         let written = encapsulate(&mut packet, spec, self.identification.take())
             .and_then(|()| put(&mut packet, &ethernet));
         if written.is_none() {
@@ -59,6 +60,7 @@ impl Worker {
         } else if self.io.push(link.port, packet) {
             session.counters.echoes_answered.add(1);
         }
+        self.io.witness.sends_over(None);
         Ok(())
     }
 }

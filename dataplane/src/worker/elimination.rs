@@ -11,7 +11,7 @@ use crate::tables::TableSlot;
 use crate::transform::clamp_mss;
 use crate::window::{Verdict, Verdicts};
 
-use super::candidates::{Candidate, Run};
+use super::candidates::{Candidate, Judged, Run};
 use super::forward::Origin;
 use super::shortcut::Departure;
 use super::{Worker, keep};
@@ -35,6 +35,7 @@ impl Worker {
             firsts |= self.candidates.places(&run, start, verdicts.first());
             start += run.packets;
         }
+        self.candidates.judged = Some(Judged { firsts, too_late });
         let eliminated = start as u64 - u64::from(firsts.count_ones());
         if eliminated > 0 {
             self.io

@@ -7,12 +7,14 @@ use crossbeam::queue::ArrayQueue;
 use dpdk::{Burst, Mbuf};
 
 use crate::Frame;
-use crate::command::PppoeSession;
+use crate::capture::{CaptureSpec, Note};
+use crate::command::{PortId, PppoeSession};
 use crate::counters::{Drop, PortCounters};
 use crate::event::Event;
 use crate::tx_ring::TxRing;
 
 use super::Channel;
+use super::capture::Witness;
 use super::logical::{LogicalPort, WayOut};
 use super::police::{Class, Policers};
 
@@ -37,6 +39,7 @@ pub(super) struct Io {
     pub(super) now: u64,
     /// The port by which the packet that was routed last left.
     pub(super) way_out: Option<u16>,
+    pub(super) witness: Witness,
 }
 
 impl Io {
@@ -68,6 +71,7 @@ impl Io {
             tick_ns_32: (1_000_000_000 << 32) / tsc_hz.max(1),
             now: 0,
             way_out: None,
+            witness: Witness::new(),
         }
     }
 
@@ -108,7 +112,9 @@ impl Io {
         counters.reassembled_fragments.add(fragments);
     }
 
-    #[inline]
+    // A call of its own: what it may do for a witness takes no register of the usual ways.
+    #[cold]
+    #[inline(never)]
     pub(super) fn drop(&self, source: usize, reason: Drop) {
         self.drop_many(source, reason, 1);
     }
@@ -116,6 +122,19 @@ impl Io {
     #[inline]
     pub(super) fn drop_many(&self, source: usize, reason: Drop, packets: u64) {
         self.sources[source].counters.drops.add(reason, packets);
+        if self.witness.is_on() && packets > 0 {
+            self.note_drop(source, reason);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note_drop(&self, source: usize, reason: Drop) {
+        self.witness.note(|session| Note::Dropped {
+            port: PortId(source as u16),
+            session,
+            reason,
+        });
     }
 
     /// How many frames the port's ring takes now.
@@ -176,10 +195,21 @@ impl Io {
         let way = self.logical.get(port - self.rings.len());
         let way = way.ok_or(Drop::NoInterface)?;
         way.wrap(&mut frame)?;
-        let (ring, device) = (&mut self.rings[way.device], &self.sources[way.device]);
-        match ring.push(frame) {
+        let device = way.device;
+        match self.rings[device].push(frame) {
             Ok(()) => Ok(()),
-            Err(frame) => ring.push_behind(frame, &device.counters),
+            Err(frame) => self.push_to_device((device, port), frame),
+        }
+    }
+
+    /// Puts a frame of a port, which is on the device or the device itself, where it may have to wait.
+    fn push_to_device(&mut self, ports: (usize, usize), frame: Mbuf) -> Result<(), Drop> {
+        let (ring, device) = (&mut self.rings[ports.0], &self.sources[ports.0]);
+        let mut push = |frame| ring.push_behind(frame, &device.counters);
+        if self.witness.is_on() {
+            self.witness.leave(self.now, ports, frame, push)
+        } else {
+            push(frame)
         }
     }
 
@@ -228,14 +258,23 @@ impl Io {
     #[cold]
     #[inline(never)]
     fn push_behind(&mut self, port: usize, frame: Mbuf) -> bool {
-        let counters = &self.sources[port].counters;
-        match self.rings[port].push_behind(frame, counters) {
+        match self.push_to_device((port, port), frame) {
             Ok(()) => true,
             Err(reason) => {
-                counters.drops.add(reason, 1);
+                self.drop(port, reason);
                 false
             }
         }
+    }
+
+    /// Begins a capture, or ends the one that is on. What leaves while it is on is seen
+    /// on its way through [`Self::push_behind`]. Says whether one is on.
+    pub(super) fn set_capture(&mut self, spec: Option<Arc<CaptureSpec>>, worker: usize) -> bool {
+        let watched = self.witness.set(spec, worker);
+        for ring in &mut self.rings {
+            ring.set_watched(watched);
+        }
+        watched
     }
 
     /// Takes what other workers handed over and gives all rings to their queues.
@@ -268,6 +307,9 @@ impl Io {
         let reason = match self.offer(source, class, event) {
             Ok(()) => {
                 self.sources[source].counters.punted_packets.add(1);
+                if self.witness.is_on() {
+                    self.witness.note(|_| Note::Punted(class.name()));
+                }
                 return true;
             }
             Err(reason) => reason,

@@ -225,9 +225,16 @@ pub(super) struct WayIn {
     carried: Vec<Carried>,
     /// By port.
     bursts: Vec<Burst>,
-    /// The ports whose bursts are not empty.
+    /// The ports whose bursts are not empty, behind [`WITNESS`] if that is there.
     waiting: Vec<u16>,
+    /// The port of whose frames the witness has some.
+    witnessed: usize,
+    /// It is the witness's turn.
+    is_its_turn: bool,
 }
+
+/// Stands for no port: frames wait with the witness.
+const WITNESS: u16 = u16::MAX;
 
 impl WayIn {
     pub(super) fn new(devices: usize, ports: &[LogicalPort]) -> Self {
@@ -247,7 +254,9 @@ impl WayIn {
         Self {
             carried,
             bursts,
-            waiting: Vec::with_capacity(all),
+            waiting: Vec::with_capacity(all + 1),
+            witnessed: 0,
+            is_its_turn: false,
         }
     }
 
@@ -303,7 +312,8 @@ impl WayIn {
         self.push(port, frame);
     }
 
-    /// The frames of one logical port in place of those of a burst that is through.
+    /// The frames of one logical port in place of those of a burst that is through; or
+    /// none, of a port of whose frames the witness has some, which is asked for them.
     #[inline(always)]
     pub(super) fn next(&mut self, burst: &mut Burst) -> Option<usize> {
         if self.waiting.is_empty() {
@@ -314,17 +324,43 @@ impl WayIn {
 
     #[inline(never)]
     fn take_next(&mut self, burst: &mut Burst) -> Option<usize> {
-        let port = usize::from(self.waiting.pop()?);
-        *burst = mem::take(&mut self.bursts[port]);
-        Some(port)
+        let next = self.waiting.pop()?;
+        if next == WITNESS {
+            self.is_its_turn = true;
+            return Some(self.witnessed);
+        }
+        *burst = mem::take(&mut self.bursts[usize::from(next)]);
+        Some(next.into())
+    }
+
+    /// The witness has frames of a port: its turn comes once no logical port has any.
+    pub(super) fn wait_for_witness(&mut self, port: usize) {
+        self.witnessed = port;
+        self.waiting.push(WITNESS);
+    }
+
+    /// Whether it is the witness's turn, which it has then had.
+    pub(super) fn take_turn(&mut self) -> bool {
+        mem::take(&mut self.is_its_turn)
     }
 }
 
 impl Worker {
+    /// What comes before the frames of some bursts are looked at: the witness's part, if
+    /// there is one, and what is for logical ports on the port.
+    #[inline(never)]
+    pub(super) fn inspect(&mut self, port: usize, burst: &mut Burst) {
+        if self.io.witness.is_on() {
+            self.witness(port, burst);
+        }
+        if self.way_in.carries(port) {
+            self.take_tagged(port, burst);
+        }
+    }
+
     /// Takes the frames of a burst that are for logical ports on the port, before the
     /// others are looked at.
-    #[inline(never)]
-    pub(super) fn take_tagged(&mut self, port: usize, burst: &mut Burst) {
+    fn take_tagged(&mut self, port: usize, burst: &mut Burst) {
         let (mut taken, mut taken_octets) = (0, 0);
         let mut others = Burst::new();
         for frame in burst.drain(..) {

@@ -51,6 +51,23 @@ impl Class {
         Self::Icmp,
     ];
 
+    /// What it is, for people.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Arp => "ARP",
+            Self::NeighbourDiscovery => "neighbour discovery",
+            Self::Dhcp => "DHCP",
+            Self::PppoeDiscovery => "PPPoE discovery",
+            Self::PppoeSession | Self::Ppp => "PPP",
+            Self::Local => "for an address of our own",
+            Self::L2tpRequest | Self::L2tpControl | Self::L2tpTunnel => "an L2TP control message",
+            Self::PppElsewhere => "PPP that is not from the peer's address",
+            Self::Report => "an HA report",
+            Self::Neighbour => "its neighbour is not known yet",
+            Self::Icmp => "to be answered by ICMP",
+        }
+    }
+
     /// Whether strangers can cause it: not only the peers of tunnels and sessions that are up.
     pub(super) const fn is_for_anybody(self) -> bool {
         !matches!(

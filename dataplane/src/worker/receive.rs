@@ -38,16 +38,16 @@ impl Worker {
             work += received;
             let mut source = port;
             loop {
-                if self.receive[source].carries {
-                    self.take_tagged(source, &mut burst);
+                if self.receive[source].inspected {
+                    self.inspect(source, &mut burst);
                 }
                 self.take_apart(source, &mut burst);
                 self.eliminate(source);
                 self.send_mail();
                 self.number_all();
-                // What was in it for logical ports.
+                // What was in it for logical ports, or waits since somebody looks on.
                 match self.way_in.next(&mut burst) {
-                    Some(logical) => source = logical,
+                    Some(next) => source = next,
                     None => break,
                 }
             }
@@ -58,6 +58,7 @@ impl Worker {
 
     /// Frames that the queues could not put into one buffer count as received
     /// and dropped.
+    #[inline(always)]
     fn count_oversized(&mut self, port: usize) {
         let receive = &mut self.receive[port];
         let oversized = receive.queues.iter().map(dpdk::RxQueue::oversized).sum();

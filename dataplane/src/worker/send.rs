@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use dpdk::{BURST, Burst, Mbuf, Mempool};
 
+use crate::capture::Note;
 use crate::checksum;
 use crate::command::{SessionId, SetId};
 use crate::counters::Drop;
@@ -28,6 +29,7 @@ impl Worker {
             self.io.drop(source, Drop::NoRoute);
             return;
         };
+        self.io.witness.sends_over(Some(id));
         let ns = session.spec.sequence.take();
         let template = match ns {
             Some(_) => &session.sequenced,
@@ -47,6 +49,7 @@ impl Worker {
             if limit.admit(self.io.now_ns(), std::iter::once(outer_octets)) == 0 {
                 session.counters.over_speed_packets.add(1);
                 self.io.drop(link.port, Drop::OverSpeed);
+                self.io.witness.sends_over(None);
                 return;
             }
         }
@@ -64,6 +67,7 @@ impl Worker {
             let identification = copy.identification;
             send_cut(&mut self.io, &self.copies, link, mtu, identification, make)
         };
+        self.io.witness.sends_over(None);
         let counters = &session.counters;
         if sent {
             counters.sent_packets.add(1);
@@ -186,8 +190,7 @@ impl Replication<'_> {
         let surplus = packets.len() - most;
         packets.drain(most..);
         for member in &self.set.members {
-            let port = member.link.port;
-            self.io.drop_many(port, Drop::TxRingFull, surplus as u64);
+            self.drop_copies(member, Drop::TxRingFull, surplus as u64);
             member.counters.send_dropped_packets.add(surplus as u64);
         }
     }
@@ -225,6 +228,23 @@ impl Replication<'_> {
         }
         let flags = &self.common.flags[..packets.len()];
         self.count_numbered(flags, whole);
+    }
+
+    /// Tells the witness that what follows is a member's, and before the first one
+    /// which numbers there are. No member's copies go directly while it is on.
+    fn begin_member(&self, member: &Member, count: usize) {
+        let witness = &self.io.witness;
+        witness.sends_over(Some(member.session));
+        let first = self.set.members.first();
+        if witness.is_on() && first.is_some_and(|first| first.session == member.session) {
+            for place in 0..count as u64 {
+                witness.note(|_| Note::Numbered {
+                    set: self.set.spec.id,
+                    epoch: self.set.spec.send_epoch,
+                    number: self.first_number.wrapping_add(place),
+                });
+            }
+        }
     }
 
     /// Makes what the prebuilt frames show of the packets.
@@ -342,19 +362,21 @@ impl Replication<'_> {
         };
         let outer_octets = self.octets + (frames.len() * HEADERS_OCTETS) as u64;
         if !self.io.append(port, frames, outer_octets) {
-            tally = self.push_each(port, frames);
+            tally = self.push_each(member, frames);
         }
         tally.count(member);
     }
 
-    /// Sends frames to a port at which they may have to wait.
+    /// Sends frames to a member's port at which they may have to wait.
     #[cold]
-    fn push_each(&mut self, port: usize, frames: &mut Burst) -> Tally {
+    fn push_each(&mut self, member: &Member, frames: &mut Burst) -> Tally {
         let mut tally = Tally::default();
+        self.begin_member(member, frames.len());
         for frame in frames.drain(..) {
             let octets = frame.len() - HEADERS_OCTETS;
-            tally.note(octets, self.io.push(port, frame));
+            tally.note(octets, self.io.push(member.link.port, frame));
         }
+        self.io.witness.sends_over(None);
         tally
     }
 
@@ -369,6 +391,7 @@ impl Replication<'_> {
             while fresh.len() < room && self.copies.alloc_bulk(&mut fresh, 1) {}
         }
         let mut tally = Tally::default();
+        self.begin_member(member, packets.len());
         let no_buffer = room - fresh.len();
         let mut fresh = fresh.drain(..);
         for (place, packet) in packets.iter().enumerate() {
@@ -392,17 +415,20 @@ impl Replication<'_> {
             self.io.drop_many(port, Drop::TxRingFull, no_room as u64);
             tally.dropped_packets += (no_buffer + no_room) as u64;
         }
+        self.io.witness.sends_over(None);
         tally.count(member);
     }
 
     #[inline(never)]
     fn send_each(&mut self, member: &Member, packets: &mut Burst, passing: u64) {
         let mut tally = Tally::default();
+        self.begin_member(member, packets.len());
         for (place, packet) in packets.drain(..).enumerate() {
             if passes(passing, place) {
                 self.send_one(member, packet, place, &mut tally);
             }
         }
+        self.io.witness.sends_over(None);
         tally.count(member);
     }
 
@@ -461,10 +487,18 @@ impl Replication<'_> {
         let refused = u64::from((all & !passing).count_ones());
         if refused > 0 {
             member.counters.over_speed_packets.add(refused);
-            let port = member.link.port;
-            self.io.drop_many(port, Drop::OverSpeed, refused);
+            self.drop_copies(member, Drop::OverSpeed, refused);
         }
         passing
+    }
+
+    /// Drops copies for a member.
+    #[cold]
+    #[inline(never)]
+    fn drop_copies(&self, member: &Member, reason: Drop, copies: u64) {
+        self.io.witness.sends_over(Some(member.session));
+        self.io.drop_many(member.link.port, reason, copies);
+        self.io.witness.sends_over(None);
     }
 
     /// Members that have no way now, or one that is too small, get no copies,
@@ -472,8 +506,7 @@ impl Replication<'_> {
     fn count_absent(&self, packets: usize) {
         let packets = packets as u64;
         for member in &self.set.too_small {
-            let port = member.link.port;
-            self.io.drop_many(port, Drop::LinkTooSmall, packets);
+            self.drop_copies(member, Drop::LinkTooSmall, packets);
             member.counters.send_dropped_packets.add(packets);
         }
         for &session in &self.set.absent {

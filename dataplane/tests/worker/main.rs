@@ -2,6 +2,7 @@
 
 mod addresses;
 mod books;
+mod capture;
 mod dhcp;
 mod echo;
 mod forwarding;

@@ -15,7 +15,7 @@ use crate::rig::*;
 /// The uplink whose tunnel goes over IPv6.
 pub(crate) const OVER_IPV6: u16 = 3;
 
-fn rig() -> Rig {
+pub(crate) fn rig() -> Rig {
     let mut rig = Rig::with_ipv6();
     let spec = rig.session_over_ipv6(OVER_IPV6);
     rig.command(Command::SetSession(Arc::new(spec)));
