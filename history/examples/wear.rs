@@ -1,7 +1,7 @@
 //! What a history costs: octets that the process has the disk write, length of the file, time of a second, and of a start.
 //!
 //! `cargo run --release -p history --example wear -- GRAPHS HOURS DIRECTORY [STEP_S]`; the time is virtual, as fast as it goes. With
-//! a step, one second of so many is recorded, with what all of them had: a whole year takes minutes.
+//! a step, one second of so many is recorded, with what all of them had: a whole year takes minutes. The directory `memory` is none.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -64,6 +64,7 @@ fn main() {
         println!("{} rows of {tier:?} in {:?}", rows.len(), began.elapsed());
     }
     opened.recorder.flush().expect("a disk with room");
+    println!("memory of the process {} MiB", memory_mib());
     drop(opened);
     let began = Instant::now();
     let opened = self::opened(Path::new(directory));
@@ -75,6 +76,9 @@ fn main() {
 }
 
 fn opened(directory: &Path) -> Opened {
+    if directory == Path::new("memory") {
+        return history::in_memory().expect("memory for it");
+    }
     let opened = history::open(directory).expect("a directory for it");
     if let Some(set_aside) = &opened.set_aside {
         println!("set aside: {set_aside:?}");
@@ -102,6 +106,14 @@ fn busy(graph: u64, at_s: u64, seconds: usize) -> Sample {
     let mut sum = second;
     (1..seconds).for_each(|_| sum.add(&second));
     sum
+}
+
+/// Memory that this process has (proc(5), `VmRSS`).
+fn memory_mib() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|kib| kib.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.unwrap_or(0) / 1024
 }
 
 /// What this process had written to disk so far (proc(5), `write_bytes`).

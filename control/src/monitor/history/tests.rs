@@ -5,7 +5,9 @@ use history::{Sample, Tier};
 use tempfile::TempDir;
 
 use super::*;
-use crate::monitor::{EventKind, Reading};
+use crate::management::request::{self, Answer};
+use crate::management::status::{Session, Status};
+use crate::monitor::{Board, EventKind, Monitor, Reading};
 
 const BASE_S: u64 = 1_764_201_600;
 
@@ -134,6 +136,38 @@ fn a_damaged_file_is_set_aside_and_said() {
     assert!(status.on_disk);
     let error = status.error.unwrap();
     assert!(error.contains("history.redb.damaged"), "{error}");
+}
+
+#[test]
+fn the_monitor_hands_its_moments_in() {
+    let (historian, history) = Historian::start(None, Arc::default()).unwrap();
+    let (asker, questions) = request::channel();
+    let status = Status {
+        sessions: vec![Session {
+            name: "head1".to_owned(),
+            ..Session::default()
+        }],
+        ..Status::default()
+    };
+    let control = thread::spawn(move || {
+        for question in questions {
+            question.answer(Answer::Status(Box::new(status.clone())));
+        }
+    });
+    let board = Arc::<Board>::default();
+    let monitor = Monitor::start(asker, Arc::clone(&board), history.clone()).unwrap();
+    let second = board.after(1, Duration::from_secs(20)).unwrap();
+    drop((monitor, historian));
+    control.join().unwrap();
+    let rows = history
+        .reader()
+        .unwrap()
+        .rows("head1", Tier::Seconds, 0..u64::MAX);
+    let rows = rows.unwrap();
+    // The first moment has no readings.
+    let at_s = second.at.as_secs();
+    assert!((at_s - 1..=at_s + 1).contains(&rows[0].0), "{rows:?}");
+    assert_eq!((rows[0].1.measured_s, rows[0].1.offline_s), (1, 1));
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn a_place_for_no_directory_is_said() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4))]
+    #![proptest_config(ProptestConfig::with_cases(2))]
     /// Many at a time, for a file takes a while to make.
     #[test]
     fn octets_that_flip_make_no_panic(
