@@ -25,6 +25,8 @@ const SET_UP_LIMIT: Duration = Duration::from_secs(20);
 /// Until a peer's end has come to us, or is found out: `lcp-timeout` is 4 s.
 const END_LIMIT: Duration = Duration::from_secs(8);
 const PATH_LIMIT: Duration = Duration::from_secs(5);
+/// Times that three packets are sent through a guest.
+const PING_CHANCES: usize = 5;
 /// Intervals of LCP echoes, a second each, that are watched.
 const ECHOES: u64 = 3;
 const TRANSFER_OCTETS: u64 = 2 << 20;
@@ -138,7 +140,8 @@ fn is_pinged(from: &Host, to: &Host, words: &[&str]) -> bool {
     output.unwrap().status.success()
 }
 
-/// Three of three, none twice, in packets of that size which nobody may cut.
+/// Three of three, none twice, in packets of that size which nobody may cut. What is too large never passes; but a guest's kernel, whose one
+/// processor the host stops now and then, may lose what comes meanwhile, and so has more than one chance.
 fn assert_pings(from: &Host, to: &Host, packet_octets: usize) {
     let headers = if to.address.is_ipv4() { 28 } else { 48 };
     let size = (packet_octets - headers).to_string();
@@ -146,12 +149,17 @@ fn assert_pings(from: &Host, to: &Host, packet_octets: usize) {
     let words = [
         "-n", "-c", "3", "-i", "0.02", "-W", "2", "-M", "do", "-s", &size, &address,
     ];
-    let output = from.namespace.command("ping").args(words).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        text.contains(" 3 received") && !text.contains("DUP"),
-        "{packet_octets} octets: {text}"
-    );
+    let mut said = String::new();
+    for _ in 0..PING_CHANCES {
+        let output = from.namespace.command("ping").args(words).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(!text.contains("DUP"), "{packet_octets} octets: {text}");
+        if text.contains(" 3 received") {
+            return;
+        }
+        said.push_str(&text);
+    }
+    panic!("{packet_octets} octets: {said}");
 }
 
 /// Over some intervals every echo has its answer.

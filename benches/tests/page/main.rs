@@ -18,6 +18,8 @@ const ADDRESS: &str = "http://127.0.0.1:8080";
 const SET_UP_LIMIT: Duration = Duration::from_secs(20);
 /// From a packet to settled figures, and to the reading after.
 const SETTLE_S: f64 = 6.5;
+/// Where pictures for the README are kept, if anywhere.
+const PICTURES: &str = "HAL2TP_SCREENSHOTS";
 /// The ISP that loses, and the slow one.
 const LOSSY: usize = 2;
 const SLOW: usize = 3;
@@ -197,7 +199,7 @@ fn page_api_metrics_graphs_and_emulators_agree_which_isp_is_bad() {
     );
     assert_eq!(document["sets"][0]["lost_packets"], 0);
 
-    the_page_says_so(&lab, &browser, &document);
+    the_page_says_so(&mut lab, &browser, &document);
 }
 
 /// JavaScript for the text of a link's row.
@@ -208,20 +210,34 @@ fn row_script(link: usize) -> String {
     )
 }
 
-/// Takes a picture of the window; it is kept where `HAL2TP_SCREENSHOTS` says, for the README.
+/// Where pictures are kept: traffic for as long as they show, so that they show some.
+fn picture_traffic(lab: &mut Lab) -> Vec<Flow> {
+    if std::env::var_os(PICTURES).is_none() {
+        return Vec::new();
+    }
+    lab.change_link(LOSSY, Direction::Both, "loss=3%").unwrap();
+    let flows = Site::BOTH.map(|site| {
+        let (from, to) = (lab.host(site), lab.host(site.other()));
+        Flow::start(FlowConfig::new(from, to, 5002, 1_500)).expect("traffic")
+    });
+    sleep(75.0);
+    flows.into()
+}
+
+/// Takes a picture of the window; it is kept where [`PICTURES`] says.
 fn shoot(browser: &Browser, name: &str) {
     // What moved has come to rest.
     sleep(1.0);
     let picture = browser.screenshot().unwrap();
     assert!(picture.starts_with(b"\x89PNG"), "{name}");
-    if let Some(directory) = std::env::var_os("HAL2TP_SCREENSHOTS") {
+    if let Some(directory) = std::env::var_os(PICTURES) {
         let file = Path::new(&directory).join(format!("{name}.png"));
         std::fs::write(file, picture).expect("a file");
     }
 }
 
 /// In words at the top, in the links' rows, and when one of them is opened.
-fn the_page_says_so(lab: &Lab, browser: &Browser, document: &Value) {
+fn the_page_says_so(lab: &mut Lab, browser: &Browser, document: &Value) {
     let headline = browser
         .wait_for("const t = document.getElementById('verdict').textContent; return /remote\\.2/.test(t) && t;")
         .unwrap();
@@ -258,6 +274,7 @@ fn the_page_says_so(lab: &Lab, browser: &Browser, document: &Value) {
         Value::from(why)
     );
     browser.wait_for(&script).unwrap();
+    let _for_the_pictures = picture_traffic(lab);
     shoot(browser, "link");
     browser.open(&format!("{ADDRESS}/#/")).unwrap();
     browser.wait_for(&row_script(LOSSY)).unwrap();

@@ -175,11 +175,15 @@ impl Keeper {
 
     /// Opens the directory, or begins in memory.
     fn open(&mut self) {
-        let opened = self.on_disk().or_else(in_memory);
-        *held(&self.shared.reader) = opened.as_ref().map(|store| store.reader.clone());
-        self.store = opened;
+        let store = self.on_disk().or_else(in_memory);
+        self.begin(store);
         self.restore();
         self.tell();
+    }
+
+    fn begin(&mut self, store: Option<Store>) {
+        *held(&self.shared.reader) = store.as_ref().map(|store| store.reader.clone());
+        self.store = store;
     }
 
     fn on_disk(&mut self) -> Option<Store> {
@@ -204,13 +208,7 @@ impl Keeper {
                 })
             }
             Err(error) => {
-                let text = error.to_string();
-                // Once for each reason: it is tried again every minute.
-                if self.error.as_ref() != Some(&text) {
-                    log::error!("history: {text}; graphs are kept in memory meanwhile");
-                }
-                self.error = Some(text);
-                self.retry = Some(Instant::now() + RETRY);
+                self.fail(error.to_string());
                 None
             }
         }
@@ -270,12 +268,20 @@ impl Keeper {
         taken
     }
 
-    /// The store cannot be written: it is opened anew, which checks it.
+    /// The store cannot be written: graphs go on in memory until it is opened anew, which checks it.
     fn give_up(&mut self, error: &str) {
-        log::error!("history: cannot be written: {error}");
+        self.fail(format!("it could not be written: {error}"));
         self.close();
-        self.open();
-        self.error = Some(format!("it could not be written: {error}"));
+        self.begin(in_memory());
+    }
+
+    /// The directory is left alone for a while. Said once for each reason, for it may last.
+    fn fail(&mut self, why: String) {
+        if self.error.as_ref() != Some(&why) {
+            log::error!("history: {why}; graphs are kept in memory meanwhile");
+        }
+        self.error = Some(why);
+        self.retry = Some(Instant::now() + RETRY);
     }
 
     /// From memory to the disk again, if it can be had. What was kept in memory goes.
@@ -285,8 +291,7 @@ impl Keeper {
         };
         log::info!("history: the directory can be used again");
         self.close();
-        *held(&self.shared.reader) = Some(store.reader.clone());
-        self.store = Some(store);
+        self.begin(Some(store));
         self.restore();
     }
 

@@ -117,3 +117,28 @@ impl Shelf {
         Some(documents)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    use crate::management::status::Status;
+
+    #[test]
+    fn a_document_is_written_once_for_a_moment() {
+        let board = Arc::new(Board::default());
+        let shelf = Shelf::new(Arc::clone(&board));
+        assert!(shelf.newest().is_none());
+        let asked = || shelf.newest().unwrap().get(Document::Site).unwrap();
+        board.pin(Moment::new(Duration::ZERO, Status::default(), None));
+        let (first, again) = (asked(), asked());
+        assert_eq!(first.as_ptr(), again.as_ptr());
+        board.pin(Moment::new(
+            Duration::ZERO,
+            Status::default(),
+            board.latest().as_deref(),
+        ));
+        assert!(asked() != first, "the next moment has a number of its own");
+    }
+}

