@@ -362,8 +362,8 @@ fn graphs_are_listed_drawn_and_written_to_files() {
     let ask =
         |arguments: &[&str]| hal2tp(&[&["graph"], arguments, &["--socket", &socket]].concat());
     let link = loop {
+        // At the very start there is no history yet, which is said.
         let names = ask(&[]);
-        assert!(names.status.success(), "{names:?}");
         if let Some(name) = text(&names.stdout).lines().next() {
             break name.to_owned();
         }
@@ -380,7 +380,8 @@ fn graphs_are_listed_drawn_and_written_to_files() {
             break rows;
         }
     };
-    assert_eq!(rows[0]["measured_s"], 1);
+    // Two readings may fall into one second of the clock.
+    assert!(rows[0]["measured_s"].as_u64() >= Some(1), "{rows:?}");
     for (ending, begins) in [
         ("svg", &b"<svg"[..]),
         ("png", b"\x89PNG"),

@@ -167,7 +167,10 @@ fn the_monitor_hands_its_moments_in() {
     // The first moment has no readings.
     let at_s = second.at.as_secs();
     assert!((at_s - 1..=at_s + 1).contains(&rows[0].0), "{rows:?}");
-    assert_eq!((rows[0].1.measured_s, rows[0].1.offline_s), (1, 1));
+    // Two readings may fall into one second of the clock.
+    let first = &rows[0].1;
+    assert!(first.measured_s >= 1, "{rows:?}");
+    assert_eq!(first.offline_s, first.measured_s);
 }
 
 #[test]
