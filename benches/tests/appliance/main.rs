@@ -22,6 +22,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use benches::lab::{Lab, LabConfig, Site};
+use benches::ping::Ping;
 use benches::status::Status;
 use benches::traffic::{Flow, FlowConfig, FlowReport, Host};
 
@@ -57,6 +58,15 @@ fn running(config: LabConfig) -> Lab {
 
 fn sleep(seconds: f64) {
     std::thread::sleep(Duration::from_secs_f64(seconds));
+}
+
+/// Appliances and hosts know each other's hardware addresses. Without that the first packets to a host wait for it: its
+/// session counts them, and the port that they came in by hands them to the control thread.
+fn make_neighbours(lab: &Lab) {
+    for site in Site::BOTH {
+        let ping = Ping::run(lab.host(site), site.lan_gateway().into(), 1).expect("ping is there");
+        assert_eq!(ping.received, 1, "the LAN of {}", site.name());
+    }
 }
 
 /// Numbered traffic both ways.

@@ -19,7 +19,8 @@ use benches::snmp;
 use benches::status::{Port, Session, Status};
 
 use super::{
-    SET_UP_LIMIT, Traffic, assert_honest, config, dropped, drops_of, output, sleep, status,
+    SET_UP_LIMIT, Traffic, assert_honest, config, dropped, drops_of, make_neighbours, output,
+    sleep, status,
 };
 
 const SEED: u64 = 1;
@@ -372,6 +373,7 @@ fn strangers_at_full_speed_disturb_nothing() {
     }
     lab.wait_until_set_up(SET_UP_LIMIT)
         .expect("all links come up");
+    make_neighbours(&lab);
     cut_all(&mut lab);
     let started = Site::BOTH.map(|site| moment(&lab, site));
     let emulated = lab.links().map(|link| lab.link_stats(link).unwrap());

@@ -19,7 +19,8 @@ use crate::strangers::{
     kernel_counter, moment, port, resident_kib,
 };
 use crate::{
-    SET_UP_LIMIT, Traffic, assert_nothing_lost_nothing_twice, config, dropped, sleep, status,
+    SET_UP_LIMIT, Traffic, assert_nothing_lost_nothing_twice, config, dropped, make_neighbours,
+    sleep, status,
 };
 
 const SEED: u64 = 1;
@@ -216,6 +217,7 @@ fn forged_dhcp_router_advertisements_and_pppoe_disturb_nothing() {
     let before = held(&lab);
     let dhcp = Counters::of_dhcp(&lab);
     let line = Counters::of_line(&lab);
+    make_neighbours(&lab);
     let traffic = Traffic::start(&lab, 1_000);
     sleep(1.0);
     let started = status(&lab, Site::Remote);
