@@ -340,7 +340,21 @@ impl Appliance {
     }
 
     fn answer(&mut self, request: &Request, alarms: &Alarms) {
-        request.answer(match &request.command {
+        let answer = self.answer_to(&request.command, alarms);
+        let began = match &answer {
+            Answer::Capturing(capturing) => Some(capturing.id),
+            _ => None,
+        };
+        if !request.answer(answer)
+            && let Some(id) = began
+        {
+            // Nobody would end it.
+            self.end_capture(id);
+        }
+    }
+
+    fn answer_to(&mut self, question: &Question, alarms: &Alarms) -> Answer {
+        match question {
             Question::Status => Answer::Status(Box::new(Status {
                 events: alarms.counts(),
                 alarms: alarms.notifiers(),
@@ -358,16 +372,20 @@ impl Appliance {
                 }
             }
             Question::EndCapture(id) => {
-                if self.capture.end(*id) {
-                    self.dataplane.end_capture();
-                }
+                self.end_capture(*id);
                 Answer::CaptureEnded
             }
             Question::Kick(name) => match self.engine.kick(self.started.elapsed(), name) {
                 Ok(kicked) => Answer::Kicked(kicked),
                 Err(why) => Answer::Refused(why),
             },
-        });
+        }
+    }
+
+    fn end_capture(&mut self, id: u64) {
+        if self.capture.end(id) {
+            self.dataplane.end_capture();
+        }
     }
 
     /// Has the workers note what is wanted from now on.

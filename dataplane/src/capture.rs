@@ -64,6 +64,11 @@ impl CaptureSpec {
         self.taps.get(worker).cloned()
     }
 
+    /// Ports that there are.
+    pub(crate) fn ports(&self) -> usize {
+        self.wanted.len()
+    }
+
     pub(crate) fn wants(&self, device: usize) -> bool {
         self.wanted.get(device).copied().unwrap_or(false)
     }
@@ -340,7 +345,7 @@ impl Tap {
         true
     }
 
-    /// Frames that were wanted, and for which there was no room.
+    /// Frames that were wanted, and for which there was no room, or no time.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.missed.read()

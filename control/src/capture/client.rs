@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write};
 use std::net::Shutdown;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,20 +40,27 @@ impl fmt::Display for Output {
 }
 
 impl Output {
-    /// Opens it. A file is for its owner alone: it holds other people's traffic.
+    /// Opens it. A file is for its owner alone: it holds other people's traffic. So it is always a new one; who has an old one
+    /// of this name open reads on in that.
     fn open(&self) -> io::Result<Box<dyn Write>> {
-        const PRIVATE: u32 = 0o600;
         let Self::File(path) = self else {
             return Ok(Box::new(io::stdout()));
         };
-        let mut options = OpenOptions::new();
-        let options = options.write(true).create(true).truncate(true);
-        let file = options.mode(PRIVATE).open(path)?;
-        if file.metadata()?.is_file() {
-            // It may have been there.
-            file.set_permissions(fs::Permissions::from_mode(PRIVATE))?;
+        match fs::symlink_metadata(path).map(|there| there.file_type()) {
+            Ok(kind) if kind.is_symlink() => {
+                return Err(io::Error::other(
+                    "this is a symbolic link; name the file that is meant, or - for standard output",
+                ));
+            }
+            Ok(kind) if kind.is_file() => fs::remove_file(path)?,
+            // A pipe, say, from which Wireshark reads.
+            Ok(_) => return Ok(Box::new(OpenOptions::new().write(true).open(path)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
-        Ok(Box::new(file))
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600);
+        Ok(Box::new(file.open(path)?))
     }
 }
 
@@ -210,5 +217,59 @@ impl Incoming<'_> {
             // It is gone already when this fails.
             let _ = self.stream.shutdown(Shutdown::Write);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    /// What was open before, and who may read it, is no matter of the capture.
+    #[test]
+    fn a_file_is_always_a_new_one_for_its_owner_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.pcapng");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut old = File::open(&path).unwrap();
+
+        let mut output = Output::File(path.clone()).open().unwrap();
+        output.write_all(b"secret").unwrap();
+        output.flush().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"secret");
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let mut seen = String::new();
+        old.read_to_string(&mut seen).unwrap();
+        assert_eq!(seen, "old");
+    }
+
+    #[test]
+    fn a_link_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (target, link) = (directory.path().join("t"), directory.path().join("l"));
+        fs::write(&target, "theirs").unwrap();
+        symlink(&target, &link).unwrap();
+        let refused = Output::File(link.clone()).open().err().unwrap();
+        assert!(refused.to_string().contains("symbolic link"), "{refused}");
+        assert_eq!(fs::read(&target).unwrap(), b"theirs");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn a_pipe_is_written_to_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let reading = path.clone();
+        let reader = std::thread::spawn(move || fs::read(reading).unwrap());
+        let mut output = Output::File(path).open().unwrap();
+        output.write_all(b"frames").unwrap();
+        drop(output);
+        assert_eq!(reader.join().unwrap(), b"frames");
     }
 }

@@ -189,6 +189,9 @@ impl<'a> Telling<'a> {
                 Note::Punted(what) => self.say(format!("to the control thread: {what}")),
             }
         }
+        if self.outcome.is_none() && is_lost(&frame.notes) {
+            self.outcome = Some(Outcome::Dropped);
+        }
         if !judged
             && let Some(tunnelled) = &packet.tunnelled
             && let Some(link) = self.names.link_of(Way::Received, tunnelled)
@@ -296,6 +299,13 @@ impl<'a> Telling<'a> {
         }
         self.say(words);
     }
+}
+
+/// Whether something of a frame was dropped, and nothing went anywhere.
+fn is_lost(notes: &[Note]) -> bool {
+    let went = |note: &Note| matches!(note, Note::Left { .. } | Note::Punted(_));
+    let was_dropped = |note: &Note| matches!(note, Note::Dropped { .. });
+    notes.iter().any(was_dropped) && !notes.iter().any(went)
 }
 
 #[cfg(test)]

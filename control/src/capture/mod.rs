@@ -6,8 +6,8 @@
 //! the names (`names`) and the words (`explain`), leaves out what the `filter` does
 //! not want, and writes the file's octets into the management socket. The
 //! command (`client`) puts them into the file. Whoever is slow loses frames, which
-//! are counted, and hold up nobody. But workers take captured frames one at a time, which costs a
-//! busy one what it has no time for.
+//! are counted, and hold up nobody. Workers take captured frames one at a time; one that does
+//! not keep up lets them go as always, and they are counted as well.
 
 pub mod client;
 mod explain;

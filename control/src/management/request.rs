@@ -64,9 +64,9 @@ pub struct Request {
 }
 
 impl Request {
-    /// Answers. Never blocks; the asker may have gone away, and nobody else wants the answer.
-    pub fn answer(&self, answer: Answer) {
-        let _ = self.reply.try_send(answer);
+    /// Answers. Never blocks. False when the asker has gone away: nobody else wants the answer.
+    pub fn answer(&self, answer: Answer) -> bool {
+        self.reply.try_send(answer).is_ok()
     }
 }
 
@@ -122,3 +122,27 @@ impl fmt::Display for Unanswered {
 }
 
 impl std::error::Error for Unanswered {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_comes_when_the_asker_is_gone_is_known_to_be_lost() {
+        let (reply, answer) = bounded(1);
+        let request = Request {
+            command: Question::Status,
+            reply,
+        };
+        drop(answer);
+        assert!(!request.answer(Answer::CaptureEnded));
+
+        let (asker, requests) = channel();
+        let answering = std::thread::spawn(move || {
+            let request = requests.recv().unwrap();
+            request.answer(Answer::CaptureEnded)
+        });
+        assert_eq!(asker.ask(Question::EndCapture(1)), Answer::CaptureEnded);
+        assert!(answering.join().unwrap());
+    }
+}

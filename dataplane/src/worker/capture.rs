@@ -16,6 +16,9 @@ use crate::window::Verdict;
 use super::Worker;
 use super::candidates::Judged;
 
+/// So many bursts of a port were full one after the other: the worker does not keep up. It goes on as if nobody looked, until
+/// one is not full.
+const CROWDED_BURSTS: u32 = 16;
 /// A batch that is not full is handed over after this part of a second.
 const HAND_OVER_PARTS: u64 = 1000;
 
@@ -40,7 +43,12 @@ struct Notebook {
     open: Option<(usize, usize)>,
     /// The other frames of its burst, the next one last.
     rest: Burst,
+    /// For each port, how many of its last bursts were full.
+    full_bursts: Vec<u32>,
 }
+
+/// The frame that was on its way when the witness looked away.
+pub(super) struct LookedAt((usize, usize));
 
 impl Witness {
     pub(super) fn new() -> Self {
@@ -72,6 +80,7 @@ impl Witness {
             let tap = spec.tap(worker)?;
             Some(Box::new(Notebook {
                 batches: Vec::with_capacity(tap.batches()),
+                full_bursts: vec![0; spec.ports()],
                 spec,
                 tap,
                 since: 0,
@@ -107,12 +116,45 @@ impl Witness {
         }
     }
 
+    /// What follows is not the fate of the frame that is on its way: until [`Self::look_back`], to
+    /// which this is to be given.
+    #[inline(always)]
+    pub(super) fn look_away(&self) -> Option<LookedAt> {
+        if self.on { self.put_aside() } else { None }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn put_aside(&self) -> Option<LookedAt> {
+        let mut notebook = self.notebook.borrow_mut();
+        notebook.as_mut()?.open.take().map(LookedAt)
+    }
+
+    #[inline(always)]
+    pub(super) fn look_back(&self, looked_at: Option<LookedAt>) {
+        if let Some(LookedAt(open)) = looked_at {
+            self.reopen(open);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reopen(&self, open: (usize, usize)) {
+        if let Some(notebook) = &mut *self.notebook.borrow_mut() {
+            notebook.open = Some(open);
+        }
+    }
+
     /// Begins with the first frame of a burst, if its port is wanted: the others wait.
     fn begin(&mut self, now: u64, port: usize, burst: &mut Burst) -> bool {
         let Some(notebook) = self.notebook.get_mut() else {
             return false;
         };
         if !notebook.spec.wants(port) {
+            return false;
+        }
+        if notebook.is_crowded(port, burst) {
+            notebook.tap.miss(burst.len());
             return false;
         }
         while let Some(frame) = burst.pop() {
@@ -185,6 +227,18 @@ impl Witness {
 }
 
 impl Notebook {
+    fn is_crowded(&mut self, port: usize, burst: &Burst) -> bool {
+        let Some(full) = self.full_bursts.get_mut(port) else {
+            return false;
+        };
+        *full = if burst.is_full() {
+            full.saturating_add(1)
+        } else {
+            0
+        };
+        *full > CROWDED_BURSTS
+    }
+
     fn next(&mut self, now: u64, port: usize, burst: &mut Burst) -> bool {
         self.open = None;
         let Some(frame) = self.rest.pop() else {

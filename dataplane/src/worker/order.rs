@@ -168,7 +168,10 @@ impl Owner<Candidate> for Worker {
         self.count_release(&copy, how);
         let set = copy.set;
         self.io.way_out = None;
+        // One that waited is not the frame that lets it go.
+        let looked_at = how.waited_ticks.map(|_| self.io.witness.look_away());
         self.deliver(copy);
+        self.io.witness.look_back(looked_at.flatten());
         // Many leave at once when a gap ends: no more than the way out can take.
         let full = self
             .io

@@ -50,7 +50,16 @@ impl Worker {
     pub(super) fn send_mail(&mut self) {
         let refused = &mut self.refused;
         self.mail.send_all(|handed| refused.push(handed));
+        if !self.refused.is_empty() {
+            self.take_back_refused();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_back_refused(&mut self) {
         self.carry_on_refused();
+        self.number_all();
     }
 
     /// What another worker has no room for: a whole packet leaves out of order,
@@ -59,6 +68,7 @@ impl Worker {
         if self.refused.is_empty() {
             return;
         }
+        let looked_at = self.io.witness.look_away();
         let mut refused = std::mem::take(&mut self.refused);
         for handed in refused.drain(..) {
             match handed {
@@ -67,6 +77,7 @@ impl Worker {
             }
         }
         self.refused = refused;
+        self.io.witness.look_back(looked_at);
     }
 
     /// Takes what other workers handed over, and looks at what waits too long.
@@ -118,7 +129,13 @@ impl Worker {
         };
         let mut whole = std::mem::take(&mut self.whole);
         let io = &self.io;
-        let refuse = &mut |Piece(piece): Piece, reason| io.drop(piece.port.into(), reason);
+        let number = copy.number;
+        let refuse = &mut |Piece(piece): Piece, reason| {
+            // Older ones, which it takes the room of, have a fate of their own.
+            let looked_at = (piece.number != number).then(|| io.witness.look_away());
+            io.drop(piece.port.into(), reason);
+            io.witness.look_back(looked_at.flatten());
+        };
         let now = io.now;
         if self
             .reassembly

@@ -43,7 +43,6 @@ impl Worker {
                 }
                 self.take_apart(source, &mut burst);
                 self.eliminate(source);
-                self.send_mail();
                 self.number_all();
                 // What was in it for logical ports, or waits since somebody looks on.
                 match self.way_in.next(&mut burst) {
@@ -51,6 +50,8 @@ impl Worker {
                     None => break,
                 }
             }
+            // Of the whole burst: what waits for other workers has places by the burst.
+            self.send_mail();
         }
         self.count_oversized(port);
         work

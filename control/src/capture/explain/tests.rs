@@ -138,6 +138,28 @@ fn what_is_dropped_names_the_reason_and_the_link_that_its_ids_are_of() {
     );
 }
 
+/// A packet of which no copy left is lost; of one of which some did not, others may have.
+#[test]
+fn a_packet_is_dropped_when_all_of_it_was() {
+    let outcome = |notes: &[Note]| {
+        let (names, mut firsts) = (Index::new(names()), FirstCopies::default());
+        let frame = received(0, 0, on_lan(), notes);
+        explain(&frame, &names, &clock(), &mut firsts).outcome
+    };
+    let numbered = Note::Numbered {
+        set: SetId(0),
+        epoch: 7,
+        number: 1,
+    };
+    let full = |link: u32| dropped(link as u16, Some(link), Drop::TxRingFull);
+    let lost = Some(Outcome::Dropped);
+    assert_eq!(outcome(&[numbered, full(1), full(2)]), lost);
+    assert_eq!(outcome(&[dropped(1, Some(1), Drop::OverSpeed)]), lost);
+    assert_eq!(outcome(&[numbered, full(1), left(2, Some(2))]), None);
+    assert_eq!(outcome(&[numbered]), None);
+    assert_eq!(outcome(&[]), None);
+}
+
 #[test]
 fn a_packet_into_a_set_tells_the_way_of_each_copy() {
     let numbered = Note::Numbered {

@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -342,8 +343,9 @@ fn an_appliance_that_ends_is_told_from_one_that_was_asked_to() {
     let listener = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
     let appliance = thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("a client");
-        let mut request = [0; 10];
-        stream.read_exact(&mut request).expect("a request");
+        let mut request = String::new();
+        let mut reader = BufReader::new(&stream);
+        reader.read_line(&mut request).expect("a request");
         writeln!(stream, "{{}}").expect("it reads");
         send_chunk(&stream, Chunk::File, b"some").expect("it reads");
     });
