@@ -60,6 +60,11 @@ pub(super) fn readings(before: &Status, now: &Status) -> Vec<Reading> {
 }
 
 fn of_link(before: &Session, now: &Session, measured_s: u32) -> Sample {
+    let new = Session::default();
+    let begun_anew = now.sent_packets < before.sent_packets
+        || now.received_packets < before.received_packets
+        || now.unique_packets < before.unique_packets;
+    let before = if begun_anew { &new } else { before };
     let grown = |read: fn(&Session) -> u64| grown(read(before), read(now));
     let lost = |session: &Session| i128::from(session.lost_packets);
     let lost = lost(now) - lost(before);
@@ -91,6 +96,10 @@ fn of_link(before: &Session, now: &Session, measured_s: u32) -> Sample {
 }
 
 fn of_set(before: &Set, now: &Set, measured_s: u32) -> Sample {
+    let new = Set::default();
+    let begun_anew =
+        now.sent_packets < before.sent_packets || now.delivered_packets < before.delivered_packets;
+    let before = if begun_anew { &new } else { before };
     let grown = |read: fn(&Set) -> u64| grown(read(before), read(now));
     let lost = i128::from(now.lost_packets) - i128::from(before.lost_packets);
     let delivered = grown(|it| it.delivered_packets);
@@ -107,7 +116,8 @@ fn of_set(before: &Set, now: &Set, measured_s: u32) -> Sample {
         received_octets: grown(|it| it.delivered_octets),
         settled_packets: settled(delivered, lost),
         lost_packets: clamped(lost),
-        saved_packets: grown(|it| it.saved_packets),
+        // It goes back when the best link delivers late what another one had saved: that is no new beginning.
+        saved_packets: now.saved_packets.saturating_sub(before.saved_packets),
         ..Sample::default()
     }
 }

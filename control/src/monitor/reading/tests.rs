@@ -22,6 +22,11 @@ fn link_between(before: Session, now: Session) -> Sample {
     readings(&before, &status(11, now, Set::default()))[0].sample
 }
 
+fn set_between(before: Set, now: Set) -> Sample {
+    let before = status(10, Session::default(), before);
+    readings(&before, &status(11, Session::default(), now))[1].sample
+}
+
 fn echoes(answered: u64, last_us: u64, total_us: u64) -> Session {
     Session {
         round_trip: RoundTrip {
@@ -160,6 +165,40 @@ fn a_new_session_of_a_link_begins_to_count_anew() {
         ..Session::default()
     };
     assert_eq!(link_between(session(100), session(30)).sent_packets, 30);
+}
+
+/// What was lost before the new beginning is not taken back, nor was it saved in this second.
+#[test]
+fn counters_that_begin_anew_are_all_compared_with_nothing() {
+    let session = |received_packets, unique_packets, lost_packets| Session {
+        received_packets,
+        unique_packets,
+        lost_packets,
+        ..Session::default()
+    };
+    let sample = link_between(session(5000, 4000, 1000), session(30, 20, 2));
+    assert_eq!((sample.lost_packets, sample.settled_packets), (2, 22));
+    let set = |delivered_packets, lost_packets, saved_packets| Set {
+        delivered_packets,
+        lost_packets,
+        saved_packets,
+        ..Set::default()
+    };
+    let sample = set_between(set(5000, 70, 90), set(30, 1, 3));
+    assert_eq!((sample.lost_packets, sample.settled_packets), (1, 31));
+    assert_eq!(sample.saved_packets, 3);
+}
+
+/// The best link may deliver late what another one had saved.
+#[test]
+fn what_was_saved_may_be_taken_back_and_is_not_saved_again() {
+    let set = |delivered_packets, saved_packets| Set {
+        delivered_packets,
+        saved_packets,
+        ..Set::default()
+    };
+    let saved = |before, now| set_between(set(5000, before), set(5100, now)).saved_packets;
+    assert_eq!((saved(900, 899), saved(900, 904)), (0, 4));
 }
 
 /// A set that was not there before has done everything since.
