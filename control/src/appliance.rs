@@ -13,6 +13,7 @@ use dataplane::{Dataplane, DeviceCounters, Encapsulation, PortInfo, StartError};
 use crate::alarms::{Alarms, Teller};
 use crate::capture::{Capturing, Lease, Names, Wanted, names};
 use crate::config::{self, Config};
+use crate::cores;
 use crate::engine::{Engine, Output, PortFacts, display_mac};
 use crate::management::request::{self, Answer, Question, Request};
 use crate::management::socket::{self, ServeError};
@@ -78,6 +79,10 @@ pub fn run(config: Config) -> Result<(), RunError> {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(RunError::Signals)?;
     }
     let seed = random_seed()?;
+    // Before there are other threads. The workers pin themselves.
+    if let Err(error) = cores::leave_to(&config.dataplane.workers) {
+        log::warn!("other threads may run on the workers' cores: {error}");
+    }
     // First, because it is quick to say no: whoever asks meanwhile waits a moment.
     let (asker, requests) = request::channel();
     let events = Arc::<Events>::default();

@@ -10,6 +10,7 @@ pub mod appliance;
 pub mod capture;
 pub mod cli;
 pub mod config;
+mod cores;
 pub mod engine;
 pub mod ha;
 pub mod host;
