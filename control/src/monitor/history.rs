@@ -22,6 +22,8 @@ use crate::management::status;
 const QUEUE: usize = 16;
 /// How long a directory that failed is left alone.
 const RETRY: Duration = Duration::from_secs(60);
+/// How long the end waits for what is not written: a disk may stand still, and a large file being checked.
+const FAREWELL: Duration = Duration::from_secs(3);
 /// Events that are taken over from the process before.
 const OLD_EVENTS: usize = 10_000;
 
@@ -40,7 +42,7 @@ struct Shared {
     dropped: AtomicU64,
 }
 
-/// The thread that writes. Dropping it writes what waits and ends it.
+/// The thread that writes. Dropping it writes what waits and ends it, if the disk does not stand still.
 #[derive(Debug)]
 pub struct Historian {
     stop: Arc<AtomicBool>,
@@ -86,9 +88,19 @@ impl Historian {
 impl Drop for Historian {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        let until = Instant::now() + FAREWELL;
+        while !thread.is_finished() && Instant::now() < until {
+            thread::sleep(STOP_INTERVAL / 10);
+        }
+        if thread.is_finished() {
             // A panic there was already printed; nothing is left to do about it.
             let _ = thread.join();
+        } else {
+            // It ends with the process, and the file is whole whenever that is.
+            log::warn!("history: the disk is slow; the last seconds are not waited for");
         }
     }
 }

@@ -101,6 +101,22 @@ fn readings_and_events_survive_a_restart() {
     assert_eq!(notes.unwrap().len(), 4);
 }
 
+/// A disk that stands still does not keep the process from its end.
+#[test]
+fn the_end_waits_for_the_disk_but_not_for_ever() {
+    let stop = Arc::<AtomicBool>::default();
+    let thread = thread::spawn(|| thread::sleep(Duration::from_secs(3600)));
+    let historian = Historian {
+        stop: Arc::clone(&stop),
+        thread: Some(thread),
+    };
+    let began = Instant::now();
+    drop(historian);
+    assert!(stop.load(Ordering::Relaxed));
+    let range = FAREWELL..FAREWELL + Duration::from_secs(2);
+    assert!(range.contains(&began.elapsed()), "{:?}", began.elapsed());
+}
+
 #[test]
 fn without_a_directory_it_is_in_memory() {
     let history = life(None, &Arc::default(), BASE_S..BASE_S + 30);
