@@ -1,16 +1,19 @@
 //! Graphs by name, time and form.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use percent_encoding::percent_decode_str;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::answer::{Answer, Content, Refusal, ok};
 use super::handler::written;
 use super::query::Query;
 use super::routes::GRAPHS;
+use super::server::Shared;
 use crate::management::drawing::{self, Form};
 use crate::management::history::{self, Graphs, HistoryError, Part, unix_time_s};
 use crate::management::span;
@@ -45,8 +48,8 @@ pub(super) fn names(history: &History) -> Result<Answer, Refusal> {
     written(&Graphs { graphs })
 }
 
-/// One graph, read and drawn by a thread that may take its time.
-pub(super) async fn graph(history: &History, path: &str, query: &Query) -> Result<Answer, Refusal> {
+/// One graph, read and drawn by a thread that may take its time. A disk that stands still keeps that thread, and not the client.
+pub(super) async fn graph(shared: &Shared, path: &str, query: &Query) -> Result<Answer, Refusal> {
     let file = path.strip_prefix(GRAPHS).unwrap_or_default();
     let file = percent_decode_str(file).decode_utf8();
     let file = file.map_err(|_| bad("the name of the graph is not UTF-8"))?;
@@ -56,20 +59,34 @@ pub(super) async fn graph(history: &History, path: &str, query: &Query) -> Resul
         return Err(Refusal::new(StatusCode::NOT_FOUND, text));
     };
     let range_s = range(query, unix_time_s())?;
-    let (name, history) = (name.to_owned(), history.clone());
-    let drawn = spawn_blocking(move || {
-        let part = Part::read(&history, &name, &range_s)?;
-        Ok(drawing::drawn(
-            &drawing::graph(&name, &range_s, &part),
-            form,
-        ))
-    });
-    let failed = |error: tokio::task::JoinError| {
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    let drawn = drawn(shared, name.to_owned(), range_s, form);
+    let Ok(drawn) = timeout(shared.limits.draw_patience, drawn).await else {
+        let text = "the graph was not drawn in time: the disk is slow, or many ask";
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after_s(10));
     };
-    let drawn: Result<Vec<u8>, HistoryError> = drawn.await.map_err(failed)?;
     let kind = HeaderValue::from_static(form.content_type());
     Ok(ok(kind, Content::Whole(Some(drawn?.into()))))
+}
+
+/// Waits for a place among those who draw, and draws. Who goes while waiting is not drawn for.
+async fn drawn(
+    shared: &Shared,
+    name: String,
+    range_s: Range<u64>,
+    form: Form,
+) -> Result<Vec<u8>, Refusal> {
+    let failed = |error: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error);
+    let place = Arc::clone(&shared.drawn).acquire_owned().await;
+    let place = place.map_err(|error| failed(error.to_string()))?;
+    let history = shared.history.clone();
+    let drawn = spawn_blocking(move || {
+        let _place = place;
+        let part = Part::read(&history, &name, &range_s)?;
+        let graph = drawing::graph(&name, &range_s, &part);
+        Ok(drawing::drawn(&graph, form))
+    });
+    let drawn = drawn.await.map_err(|error| failed(error.to_string()))?;
+    drawn.map_err(|error: HistoryError| error.into())
 }
 
 /// `last`, or `day`, or `from` and `to`.

@@ -101,7 +101,7 @@ impl Client {
             }
             Endpoint::Graph => {
                 let query = query(&["last", "from", "to", "day"])?;
-                graphs::graph(&shared.history, request.uri().path(), &query).await
+                graphs::graph(shared, request.uri().path(), &query).await
             }
             Endpoint::Page(asset) => {
                 query(&[])?;

@@ -24,6 +24,10 @@ pub(super) struct Limits {
     /// A connection that takes nothing for so long is left.
     pub(super) write_patience: Duration,
     pub(super) body_octets: usize,
+    /// Graphs that are drawn at a time; more wait.
+    pub(super) drawn: usize,
+    /// A graph that is not there by then is given up, whoever draws it.
+    pub(super) draw_patience: Duration,
 }
 
 impl Limits {
@@ -37,6 +41,8 @@ impl Limits {
         body_patience: Duration::from_secs(5),
         write_patience: Duration::from_secs(10),
         body_octets: 4096,
+        drawn: 3,
+        draw_patience: Duration::from_secs(10),
     };
 }
 

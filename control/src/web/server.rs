@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::connection;
 use super::documents::{Document, Shelf};
@@ -78,6 +78,8 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) requests: Requests,
     pub(super) connections: Arc<Connections>,
+    /// Places for those who draw.
+    pub(super) drawn: Arc<Semaphore>,
     pub(super) hub: Hub,
 }
 
@@ -120,11 +122,14 @@ impl Server {
             limits,
             requests: Requests::default(),
             connections: Arc::default(),
+            drawn: Arc::new(Semaphore::new(limits.drawn)),
             hub: Hub::default(),
         });
         let mut runtime = Builder::new_current_thread();
-        // For questions to the control thread, which wait, and for drawing, which takes its time.
-        let runtime = runtime.enable_all().max_blocking_threads(4).build();
+        // For questions to the control thread, which wait, and for drawing, which takes its time and leaves one free for them.
+        let threads = Limits::DEFAULT.drawn + 1;
+        let runtime = runtime.enable_all().max_blocking_threads(threads);
+        let runtime = runtime.build();
         let runtime = runtime.map_err(StartError::Thread)?;
         let (stop, stopped) = watch::channel(false);
         let thread = thread::Builder::new()

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::appliance::Appliance;
-use super::client::{TOKEN, connect, get, read_reply, request, send};
+use super::client::{TOKEN, connect, get, kick, read_reply, request, send};
 use crate::management::status::{Session, Status};
 use crate::web::limits::Limits;
 
@@ -188,4 +188,39 @@ fn it_stops_within_a_second_whoever_is_there() {
         "the stream was cut off"
     );
     assert!(TcpStream::connect(appliance.address).is_err());
+}
+
+#[test]
+fn a_graph_that_is_not_drawn_in_time_holds_up_neither_its_client_nor_a_kick() {
+    let none_drawn = Limits {
+        drawn: 0,
+        draw_patience: SHORT,
+        ..Limits::DEFAULT
+    };
+    let appliance = Appliance::limited(&Status::default(), none_drawn);
+    let began = Instant::now();
+    let reply = get(appliance.address, "/api/v1/graphs/head1.svg");
+    assert!(began.elapsed() < SOON, "it was waited for");
+    assert_eq!(
+        (reply.status, reply.headers["retry-after"].as_str()),
+        (503, "10")
+    );
+    assert!(reply.error().contains("not drawn in time"));
+    assert_eq!(kick(appliance.address, r#"{"name":"head1"}"#).status, 200);
+}
+
+/// Who draws has a place, and gives it back.
+#[test]
+fn graphs_are_drawn_one_after_the_other() {
+    let one_drawn = Limits {
+        drawn: 1,
+        draw_patience: SOON,
+        ..Limits::DEFAULT
+    };
+    let appliance = Appliance::limited(&Status::default(), one_drawn);
+    appliance.keep();
+    for _ in 0..3 {
+        let reply = get(appliance.address, "/api/v1/graphs/head1.svg");
+        assert!(reply.error().contains("no graph has the name"), "{reply:?}");
+    }
 }
