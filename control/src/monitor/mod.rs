@@ -7,6 +7,7 @@ mod drops;
 mod event;
 mod history;
 mod minutes;
+mod pace;
 mod reading;
 pub mod site;
 
@@ -19,11 +20,11 @@ pub use board::{Board, Moment};
 pub use drops::{DropPlace, Dropped};
 pub use event::{Event, EventKind, Events};
 pub use history::{Historian, History};
+use pace::Pace;
 pub use reading::{Reading, SET_GRAPHS, set_graph};
 
 use crate::management::request::{Answer, Asker, Question};
 
-const PERIOD: Duration = Duration::from_secs(1);
 /// Pause between looks at whether to stop.
 const STOP_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -63,18 +64,16 @@ impl Drop for Monitor {
 }
 
 fn watch(asker: &Asker, board: &Board, history: &History, stop: &AtomicBool) {
-    let mut next = Instant::now();
+    let mut pace = Pace::new(Instant::now());
     let mut before: Option<Arc<Moment>> = None;
     while !stop.load(Ordering::Relaxed) {
-        let now = Instant::now();
-        if now < next {
-            thread::sleep((next - now).min(STOP_INTERVAL));
+        if let Some(pause) = pace.pause(Instant::now()) {
+            thread::sleep(pause.min(STOP_INTERVAL));
             continue;
         }
-        // A machine that stood still does not catch up: the seconds in between are unknown.
-        next = (next + PERIOD).max(now);
         match asker.ask(Question::Status) {
             Answer::Status(status) => {
+                pace.answered(Instant::now(), status.uptime_s);
                 let moment = Moment::new(unix_time(), *status, before.as_deref());
                 let moment = board.pin(moment);
                 history.keep(&moment);
