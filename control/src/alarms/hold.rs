@@ -183,6 +183,13 @@ mod tests {
     }
 
     #[test]
+    fn each_event_has_a_time_of_its_own() {
+        let events = [(0, "a", LinkUp), (2, "b", LinkUp)];
+        let said = |second, link: &str| (second, link.to_owned(), LinkUp);
+        assert_eq!(told(&events), [said(10, "a"), said(12, "b")]);
+    }
+
+    #[test]
     fn without_a_time_nothing_is_held_and_at_the_end_nothing_is_kept() {
         let now = Instant::now();
         let mut hold = Hold::new(Duration::ZERO);

@@ -151,6 +151,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_alarm_may_be_about_one_set_or_one_link() {
+        let about = |set: Option<&str>, link: Option<&str>| {
+            let alarm = Alarm {
+                name: "a".to_owned(),
+                on: Vec::new(),
+                set: set.map(str::to_owned),
+                link: link.map(str::to_owned),
+                hold: Duration::ZERO,
+                deed: Deed::Command(Vec::new()),
+            };
+            // Of link L1 of set A.
+            alarm.is_about(&crate::alarms::tests::event(1))
+        };
+        assert!(about(None, None) && about(Some("A"), Some("L1")));
+        assert!(about(Some("A"), None) && about(None, Some("L1")));
+        assert!(!about(Some("B"), None) && !about(None, Some("L2")));
+        assert!(!about(Some("B"), Some("L1")) && !about(Some("A"), Some("L2")));
+    }
+
+    #[test]
     fn an_address_shows_without_its_secret() {
         let url = Url::new("http://[2001:db8::1]:9000/hook/s3cret?key=s3cret").unwrap();
         assert_eq!(url.place(), "[2001:db8::1]:9000");

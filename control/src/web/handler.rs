@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -36,8 +36,6 @@ const EVENTS: usize = 100;
 const MOST_EVENTS: usize = 1000;
 /// Links that are given at most.
 const MOST_LINKS: usize = 1_000_000;
-/// The monitor reads once a second.
-const STALE_AFTER: Duration = Duration::from_secs(5);
 
 /// Whose requests are answered.
 #[derive(Debug)]
@@ -196,7 +194,7 @@ impl Client {
 
     fn health(&self) -> Result<Answer, Refusal> {
         let age = self.documents()?.seen.elapsed();
-        if age > STALE_AFTER {
+        if age > self.shared.limits.stale_after {
             let text = format!(
                 "the control thread has not answered for {} s",
                 age.as_secs()

@@ -28,6 +28,8 @@ pub(super) struct Limits {
     pub(super) drawn: usize,
     /// A graph that is not there by then is given up, whoever draws it.
     pub(super) draw_patience: Duration,
+    /// The control thread is taken for dead when there is no reading for so long. The monitor reads once a second.
+    pub(super) stale_after: Duration,
 }
 
 impl Limits {
@@ -43,6 +45,7 @@ impl Limits {
         body_octets: 4096,
         drawn: 3,
         draw_patience: Duration::from_secs(10),
+        stale_after: Duration::from_secs(5),
     };
 }
 
@@ -226,6 +229,10 @@ mod tests {
         now += wait;
         assert_eq!(requests.take(now, address("192.0.2.1"), &FEW), Ok(()));
         assert!(requests.take(now, address("192.0.2.1"), &FEW).is_err());
+        // Who was quiet for long has no more than any other at once.
+        now += Duration::from_secs(3600);
+        let taken = (0..10).filter(|_| requests.take(now, address("192.0.2.1"), &FEW).is_ok());
+        assert_eq!(taken.count(), FEW.burst as usize);
     }
 
     #[test]

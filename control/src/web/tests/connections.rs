@@ -4,7 +4,7 @@ use std::io::{BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::appliance::Appliance;
+use super::appliance::{Appliance, pin};
 use super::client::{TOKEN, connect, get, kick, read_reply, request, send};
 use crate::management::status::{Session, Status};
 use crate::web::limits::Limits;
@@ -207,6 +207,26 @@ fn a_graph_that_is_not_drawn_in_time_holds_up_neither_its_client_nor_a_kick() {
     );
     assert!(reply.error().contains("not drawn in time"));
     assert_eq!(kick(appliance.address, r#"{"name":"head1"}"#).status, 200);
+}
+
+#[test]
+fn a_control_thread_that_says_nothing_is_not_well() {
+    let hasty = Limits {
+        stale_after: SHORT,
+        ..Limits::DEFAULT
+    };
+    let appliance = Appliance::limited(&Status::default(), hasty);
+    let began = Instant::now();
+    while get(appliance.address, "/healthz").status == 200 {
+        assert!(began.elapsed() < SOON, "it goes on for ever");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(began.elapsed() >= SHORT / 2);
+    let reply = get(appliance.address, "/healthz");
+    assert_eq!(reply.status, 503);
+    assert!(reply.error().contains("has not answered"));
+    pin(&appliance.board, &Status::default());
+    assert_eq!(get(appliance.address, "/healthz").status, 200);
 }
 
 /// Who draws has a place, and gives it back.
