@@ -211,7 +211,7 @@ fn carry_out(errands: &Errands, runner: &mut dyn Runner) {
                 let name = &errands.name;
                 log::warn!("alarm {name}: {why}; again in {} s", pause.as_secs());
                 errands.pause(pause);
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                pause = longer(pause);
                 if errands.time_left(pause) < pause {
                     // Nothing gets better in so short a time.
                     break;
@@ -224,6 +224,11 @@ fn carry_out(errands: &Errands, runner: &mut dyn Runner) {
             }
         }
     }
+}
+
+/// The pause after this one.
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(LONGEST_PAUSE)
 }
 
 #[cfg(test)]
@@ -286,6 +291,23 @@ mod tests {
             (notifier.failing, notifier.last_error),
             (false, Some(never))
         );
+    }
+
+    #[test]
+    fn pauses_grow_and_are_short_again_once_an_event_is_told() {
+        let errands = Errands::new("a".to_owned());
+        errands.add(event(1));
+        errands.add(event(2));
+        errands.close();
+        let again = || Outcome::TryAgain(String::new());
+        let outcomes = vec![again(), again(), Outcome::Told, again(), Outcome::Told];
+        let start = Instant::now();
+        carry_out(&errands, &mut Script(outcomes, Vec::new()));
+        let range = FIRST_PAUSE * 4..FIRST_PAUSE * 6;
+        assert!(range.contains(&start.elapsed()), "{:?}", start.elapsed());
+        let pauses = std::iter::successors(Some(FIRST_PAUSE), |&pause| Some(longer(pause)));
+        let pauses_s: Vec<u64> = pauses.take(9).map(|pause| pause.as_secs()).collect();
+        assert_eq!(pauses_s, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
     }
 
     #[test]

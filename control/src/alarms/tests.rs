@@ -145,6 +145,7 @@ fn what_a_webhook_answers_decides_and_no_secret_is_in_what_is_said() {
     let answers = [
         "500 No",
         "429 Later",
+        "408 Too slow",
         "404 Not here",
         "302 Elsewhere",
         "nonsense",
@@ -155,6 +156,7 @@ fn what_a_webhook_answers_decides_and_no_secret_is_in_what_is_said() {
     let status = |code| format!("{address} answers with status {code}");
     assert_eq!(tell(), Outcome::TryAgain(status(500)));
     assert_eq!(tell(), Outcome::TryAgain(status(429)));
+    assert_eq!(tell(), Outcome::TryAgain(status(408)));
     assert_eq!(tell(), Outcome::GivenUp(status(404)));
     assert_eq!(tell(), Outcome::GivenUp(status(302)));
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();
