@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::reading::graph_of_set;
+use super::reading::set_graph;
 use crate::engine::{Happening, What};
 
 /// How many of the newest events are kept at hand.
@@ -128,16 +128,20 @@ impl Event {
         }
     }
 
-    /// The name of the graph that it shows in: the link's, or the set's.
+    /// The names of the graphs that it concerns: the link's, then the set's.
+    pub fn graphs(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let set = self.set.as_deref().map(|set| {
+            let remote = self.remote.as_deref().unwrap_or_default();
+            Cow::Owned(set_graph(set, remote))
+        });
+        let link = self.link.as_deref().map(Cow::Borrowed);
+        link.into_iter().chain(set)
+    }
+
+    /// Of those, the one that it shows in: the link's, or the set's when it happened to that.
     #[must_use]
     pub fn graph(&self) -> Cow<'_, str> {
-        match (&self.link, &self.set) {
-            (Some(link), _) => Cow::Borrowed(link),
-            (None, set) => {
-                let remote = self.remote.as_deref().unwrap_or_default();
-                Cow::Owned(graph_of_set(set.as_deref().unwrap_or_default(), remote))
-            }
-        }
+        self.graphs().next().unwrap_or_default()
     }
 
     /// What it says besides when: words and their values, those that are there.
@@ -324,6 +328,13 @@ mod tests {
             ..event(1)
         };
         assert_eq!(of_set.graph(), "set/A/192.0.2.1");
+        let of_both = Event {
+            link: Some("head1".to_owned()),
+            ..of_set
+        };
+        let graphs: Vec<_> = of_both.graphs().collect();
+        assert_eq!(graphs, ["head1", "set/A/192.0.2.1"]);
+        assert_eq!(of_both.graph(), "head1");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use history::{Counts, Opened, Reader, Recorder};
 
 use super::STOP_INTERVAL;
 use super::board::Moment;
-use super::event::{Event, Events};
+use super::event::Events;
 use crate::management::status;
 
 /// Moments that wait while the disk is slow. Each holds a whole status.
@@ -270,7 +270,7 @@ impl Keeper {
         };
         let (events, taken) = self.events.since(self.noted);
         for event in events {
-            let subject = event.graphs();
+            let subject: Vec<_> = event.graphs().collect();
             let subject: Vec<&str> = subject.iter().map(|name| &**name).collect();
             match serde_json::to_string(&event) {
                 Ok(json) => store.recorder.note(event.at_unix_ms, &subject, &json),
@@ -368,18 +368,6 @@ fn following(last: Option<u64>, at: Duration) -> u64 {
         (-500..1500).contains(&late_ms)
     };
     next.filter(near).unwrap_or(at.as_secs())
-}
-
-impl Event {
-    /// The names of the graphs that it concerns: a link's, a set's.
-    fn graphs(&self) -> Vec<String> {
-        let set = self.set.as_ref();
-        let set = set.map(|set| {
-            let remote = self.remote.as_deref().unwrap_or_default();
-            format!("set/{set}/{remote}")
-        });
-        self.link.clone().into_iter().chain(set).collect()
-    }
 }
 
 #[cfg(test)]

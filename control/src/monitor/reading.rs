@@ -19,11 +19,7 @@ pub const SET_GRAPHS: &str = "set/";
 
 /// The name of a set's graph.
 #[must_use]
-pub fn set_graph(set: &Set) -> String {
-    graph_of_set(&set.name, &set.remote)
-}
-
-pub(super) fn graph_of_set(name: &str, remote: &str) -> String {
+pub fn set_graph(name: &str, remote: &str) -> String {
     format!("{SET_GRAPHS}{name}/{remote}")
 }
 
@@ -48,7 +44,7 @@ pub(super) fn readings(before: &Status, now: &Status) -> Vec<Reading> {
         ),
     });
     let of_sets = now.sets.iter().map(|set| Reading {
-        graph: set_graph(set),
+        graph: set_graph(&set.name, &set.remote),
         sample: of_set(
             sets.get(&(set.name.as_str(), set.remote.as_str()))
                 .unwrap_or(&&new_set),

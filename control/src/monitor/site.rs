@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub use verdict::Verdict;
 
 use super::board::Moment;
-use super::reading::graph_of_set;
+use super::reading::set_graph;
 use crate::management::status::{Alarm, Port, Session, Set, Status, Tunnel};
 
 /// The whole appliance.
@@ -149,7 +149,7 @@ impl Site {
             }
         }
         let known = status.sets.iter().map(|set| {
-            let graph = super::set_graph(set);
+            let graph = set_graph(&set.name, &set.remote);
             let links = of_sets.remove(&graph).unwrap_or_default();
             parts.set(graph, set, &links)
         });
@@ -175,7 +175,7 @@ impl Site {
 /// The graph of the set that a link is of.
 fn graph_of_sets_link(session: &Session) -> Option<String> {
     let remote = session.set_remote.as_deref().unwrap_or_default();
-    session.set.as_deref().map(|set| graph_of_set(set, remote))
+    session.set.as_deref().map(|set| set_graph(set, remote))
 }
 
 /// What a moment says of each graph and tunnel, by name.

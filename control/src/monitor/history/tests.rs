@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::management::request::{self, Answer};
 use crate::management::status::{Session, Status};
-use crate::monitor::{Board, EventKind, Monitor, Reading};
+use crate::monitor::{Board, Event, EventKind, Monitor, Reading};
 
 const BASE_S: u64 = 1_764_201_600;
 
