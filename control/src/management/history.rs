@@ -10,6 +10,8 @@ use crate::monitor::History;
 
 /// As many rows as a graph is answered with at most, if the history has it in steps that are large enough: an hour of seconds.
 const MOST_ROWS: u64 = 3600;
+/// A range that ends so short a time ago, in seconds, was meant to end now. Its oldest second may be gone; it is not shown in larger steps for that.
+const LATELY_S: u64 = 5;
 
 /// What may be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,7 +193,7 @@ impl Part {
         if range_s.is_empty() {
             return Err(HistoryError::NoRange(range_s.clone()));
         }
-        let tier = Tier::for_range(range_s, unix_time_s(), MOST_ROWS);
+        let tier = tier(range_s, unix_time_s());
         let reader = reader(history)?;
         let rows = reader.rows(name, tier, range_s.clone());
         let rows = rows.map_err(|error| HistoryError::Store(error.to_string()))?;
@@ -203,6 +205,12 @@ impl Part {
             rows,
         })
     }
+}
+
+fn tier(range_s: &Range<u64>, now_s: u64) -> Tier {
+    let is_meant = (range_s.end..=range_s.end.saturating_add(LATELY_S)).contains(&now_s);
+    let now_s = if is_meant { range_s.end } else { now_s };
+    Tier::for_range(range_s, now_s, MOST_ROWS)
 }
 
 /// Seconds since 1970, by the system's clock.
@@ -285,6 +293,31 @@ impl Times {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The last hour is one of seconds, though a second passes between question and answer.
+    #[test]
+    fn the_last_hour_has_seconds_and_the_last_28_have_hundreds() {
+        const NOW_S: u64 = 1_764_215_000;
+        let tier = |hours: u64, ended_s: u64| {
+            let end_s = NOW_S - ended_s;
+            tier(&(end_s - hours * 3600..end_s), NOW_S)
+        };
+        for ended_s in 0..=LATELY_S {
+            assert_eq!(tier(1, ended_s), Tier::Seconds, "{ended_s}");
+            assert_eq!(tier(28, ended_s), Tier::Hundreds, "{ended_s}");
+        }
+        assert_eq!(tier(1, LATELY_S + 1), Tier::Hundreds);
+        assert_eq!(tier(28, LATELY_S + 1), Tier::Hours);
+        assert_eq!(super::tier(&(NOW_S - 3601..NOW_S), NOW_S), Tier::Hundreds);
+        assert_eq!(
+            super::tier(&(NOW_S - 3599..NOW_S + 9), NOW_S),
+            Tier::Hundreds
+        );
+        assert_eq!(
+            super::tier(&(NOW_S - 3500..NOW_S + 9), NOW_S),
+            Tier::Seconds
+        );
+    }
 
     #[test]
     fn a_question_is_read_as_it_is_written() {

@@ -293,4 +293,9 @@ fn each_moment_has_a_second_of_its_own() {
     assert_eq!(seconds(&[10_500, 15_500, 16_400]), [10, 15, 16]);
     assert_eq!(seconds(&[10_500, 4_500, 5_500]), [10, 4, 5]);
     assert_eq!(following(Some(u64::MAX), Duration::from_secs(7)), 7);
+    // Half a second early, and a second and a half late.
+    for (at_ms, second) in [(10_499, 10), (10_500, 11), (12_499, 11), (12_500, 12)] {
+        let followed = following(Some(10), Duration::from_millis(at_ms));
+        assert_eq!(followed, second, "{at_ms}");
+    }
 }

@@ -181,7 +181,14 @@ fn a_set_is_judged_by_its_protection_its_losses_and_its_links() {
         judged(Set::ONE_LINK, &minute(), std::slice::from_ref(&good)),
         Verdict::Degraded
     );
-    assert_eq!(judged(Set::HA, &lost, &[good]), Verdict::Bad);
+    let lost_one = Sample {
+        lost_packets: 1,
+        ..minute()
+    };
+    for lost in [lost, lost_one] {
+        let links = std::slice::from_ref(&good);
+        assert_eq!(judged(Set::HA, &lost, links), Verdict::Bad);
+    }
     assert_eq!(judged(Set::DOWN, &lost, &[]), Verdict::Down);
 }
 
