@@ -70,6 +70,32 @@ fn an_hour_of_seconds_and_all_of_the_rest() {
     assert_eq!(reader.counts(), Counts::default());
 }
 
+/// Wherever it begins and ends, in blocks that are written and in the one that is not.
+#[test]
+fn a_range_has_the_seconds_from_its_beginning_to_before_its_end() {
+    let (mut recorder, reader) = new(FEW);
+    for at in BASE_S..BASE_S + 45 {
+        recorder.record(at, [("a", second(1))]).unwrap();
+    }
+    for start in 0..45 {
+        for end in start + 1..=45 {
+            let range = BASE_S + start..BASE_S + end;
+            let rows = reader.rows("a", Tier::Seconds, range).unwrap();
+            let starts: Vec<u64> = rows.iter().map(|(at, _)| *at - BASE_S).collect();
+            assert_eq!(starts, (start..end).collect::<Vec<_>>());
+        }
+    }
+}
+
+/// With the block that is not over, which may have just begun.
+#[test]
+fn a_tier_keeps_as_long_as_it_says() {
+    for tier in Tier::ALL {
+        let whole = Limits::ON_DISK.blocks(tier) as u64 - 1;
+        assert!(whole * tier.block_s() >= tier.kept_s(), "{tier:?}");
+    }
+}
+
 #[test]
 fn a_crash_loses_what_was_recorded_since_the_last_block() {
     let (mut recorder, reader) = new(FEW);
