@@ -1,6 +1,7 @@
 //! Two appliances, kernel hosts in both LANs, three emulated ISPs. Needs root;
 //! build the workspace first, with the same profile.
 
+mod alarms;
 mod around;
 mod books;
 mod capture;
