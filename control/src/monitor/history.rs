@@ -4,6 +4,7 @@
 //! slow or a large file is being checked, is dropped and counted. A disk that fails does not end the graphs: they go on in
 //! memory, and the directory is tried again once a minute.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -167,17 +168,34 @@ struct Store {
 
 impl Keeper {
     fn run(mut self, moments: &Receiver<Arc<Moment>>, stop: &AtomicBool) {
-        self.open();
+        self.guarded(Self::open);
         while !stop.load(Ordering::Relaxed) {
             match moments.recv_timeout(STOP_INTERVAL) {
-                Ok(moment) => self.keep(&moment),
+                Ok(moment) => self.guarded(|keeper| keeper.keep(&moment)),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         for moment in moments.try_iter() {
-            self.keep(&moment);
+            self.guarded(|keeper| keeper.keep(&moment));
         }
+        self.guarded(Self::finish);
+    }
+
+    /// redb panics where the file was changed while it was open. That file is not touched any more, not even to close it.
+    fn guarded(&mut self, work: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_ok() {
+            return;
+        }
+        *held(&self.shared.reader) = None;
+        std::mem::forget(self.store.take());
+        self.fail("the file is not as it was written, and is checked at the next start".to_owned());
+        self.retry = None;
+        self.begin(in_memory());
+        self.tell();
+    }
+
+    fn finish(&mut self) {
         self.note();
         let flushed = self.store.as_mut().map(|store| store.recorder.flush());
         if let Some(Err(error)) = flushed {

@@ -245,6 +245,30 @@ fn a_store_that_fails_is_opened_anew_after_a_while() {
     assert_eq!(rows[0].1.sent_packets, 11);
 }
 
+/// As redb's is, when it reads what it has not written.
+#[test]
+fn a_panic_of_the_store_costs_that_file_alone() {
+    let place = TempDir::new().unwrap();
+    let mut keeper = keeper(place.path().to_owned());
+    keeper.guarded(Keeper::open);
+    for at_s in BASE_S..BASE_S + 15 {
+        keeper.guarded(|keeper| keeper.keep(&moment(at_s)));
+    }
+    assert!(held(&keeper.shared.status).on_disk);
+    keeper.guarded(|_| panic!("as redb does"));
+    keeper.guarded(|keeper| keeper.keep(&moment(BASE_S + 15)));
+    let status = held(&keeper.shared.status).clone();
+    assert!(!status.on_disk && status.graphs == 1, "{status:?}");
+    assert!(status.error.unwrap().contains("at the next start"));
+    assert_eq!(keeper.retry, None);
+    let reader = held(&keeper.shared.reader).clone().unwrap();
+    let rows = reader.rows("head1", Tier::Hours, 0..u64::MAX).unwrap();
+    assert_eq!(rows[0].1.sent_packets, 1, "in memory");
+    // It is not touched any more, not even to close it.
+    let again = history::open(place.path());
+    assert!(matches!(again, Err(history::OpenError::Locked(_))));
+}
+
 #[test]
 fn a_directory_that_comes_back_is_used_again() {
     let place = TempDir::new().unwrap();
