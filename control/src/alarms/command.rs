@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::document;
@@ -129,7 +130,7 @@ fn take_output(output: &mut PipeReader, patience: Duration, said: &mut Vec<u8>) 
     };
     let mut descriptors = [PollFd::new(output, PollFlags::IN)];
     match poll(&mut descriptors, Some(&timeout)) {
-        Ok(0) | Err(rustix::io::Errno::INTR) => return true,
+        Ok(0) | Err(Errno::INTR) => return true,
         Ok(_) => {}
         Err(_) => return false,
     }
@@ -142,6 +143,18 @@ fn take_output(output: &mut PipeReader, patience: Duration, said: &mut Vec<u8>) 
             true
         }
     }
+}
+
+/// Whether it is for want of something that may be there later: descriptors, processes, memory; or the program is just being written.
+fn passes(error: &io::Error) -> bool {
+    let wanted = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::AGAIN,
+        Errno::NOMEM,
+        Errno::TXTBSY,
+    ];
+    Errno::from_io_error(error).is_some_and(|errno| wanted.contains(&errno))
 }
 
 fn environment(appliance: &str, event: &Event) -> [(&'static str, Option<String>); 8] {
@@ -162,7 +175,14 @@ impl Runner for Program {
         let program = self.words.first().map_or("", String::as_str);
         let (end, said) = match self.run(event, errands) {
             Ok(run) => run,
-            Err(error) => return Outcome::GivenUp(format!("{program} cannot be run: {error}")),
+            Err(error) => {
+                let why = format!("{program} cannot be run: {error}");
+                return if passes(&error) {
+                    Outcome::TryAgain(why)
+                } else {
+                    Outcome::GivenUp(why)
+                };
+            }
         };
         if !said.is_empty() {
             let more = if said.len() > MOST_LOGGED { " ..." } else { "" };

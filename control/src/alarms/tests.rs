@@ -247,6 +247,21 @@ fn a_command_that_fails_or_is_not_there_says_so() {
     );
 }
 
+#[test]
+fn a_command_that_is_being_written_is_run_later() {
+    let place = Place::new("busy");
+    let path = place.path("page-me");
+    fs::copy("/bin/true", &path).unwrap();
+    let writer = fs::OpenOptions::new().append(true).open(&path).unwrap();
+    let mut program = Program::new("head", &[path.display().to_string()]);
+    let Outcome::TryAgain(why) = program.tell(&event(5), &errands()) else {
+        panic!("it was told, or given up");
+    };
+    assert!(why.contains("cannot be run: Text file busy"), "{why}");
+    drop(writer);
+    assert_eq!(program.tell(&event(5), &errands()), Outcome::Told);
+}
+
 /// Whether a process is there, a zombie too.
 fn is_there(process: &str) -> bool {
     PathBuf::from(format!("/proc/{}", process.trim())).exists()

@@ -83,12 +83,14 @@ fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
 
 /// Of `name:port`, `[::1]:port` and the like without a port.
 fn host_of(authority: &str) -> Option<&str> {
-    let is_host = |host: &&str| !host.is_empty();
-    if authority.starts_with('[') {
-        let end = authority.find(']')?;
-        return Some(&authority[..=end]);
-    }
-    authority.split(':').next().filter(is_host)
+    let end = match authority.find(']') {
+        Some(bracket) if authority.starts_with('[') => bracket + 1,
+        _ => authority.find(':').unwrap_or(authority.len()),
+    };
+    let (host, port) = authority.split_at(end);
+    let is_port = |port: &str| port.bytes().all(|octet| octet.is_ascii_digit());
+    let is_whole = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+    (is_whole && !host.is_empty()).then_some(host)
 }
 
 fn bearer(value: &str) -> Option<&str> {
@@ -144,6 +146,13 @@ mod tests {
             "[evil]:80",
         ] {
             assert_eq!(host(&[bad]), Err(403), "{bad}");
+        }
+        for bad in [
+            "localhost:80@evil.example",
+            "[::1]evil.example",
+            "localhost:80:80",
+        ] {
+            assert_eq!(host(&[bad]), Err(400), "{bad}");
         }
         assert_eq!(host(&[]), Err(400));
         assert_eq!(host(&[""]), Err(400));
