@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `status` | [`Status`](crate::management::status::Status); with `--watch` one in each line, once a second, and [`Failed`](crate::management::watch::Failed) for a second without an answer |
 //! | `tunnels`, `sessions` | a list of [`Tunnel`](crate::management::status::Tunnel) or [`Session`](crate::management::status::Session) |
-//! | `drops` | [`Dropped`](crate::management::drops::Dropped) |
+//! | `drops` | [`Drops`](crate::management::drops::Drops) |
 //! | `kick` | a list of [`Kick`], in the order of the names |
 //! | `check` | [`Checked`] |
 //! | `version` | [`Version`] |

@@ -18,7 +18,7 @@ use super::table::{Cell, Table, grouped};
 /// Each frame that was not forwarded is counted once with its port (without `worker`), with `own` or with `l2tp`. What
 /// workers, sets and links have is the same again, seen from there: it must not be added to the ports'.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Dropped {
+pub struct Drops {
     /// Time between the two looks.
     pub measured_ms: u64,
     pub drops: Vec<Line>,
@@ -93,9 +93,9 @@ impl Place {
 }
 
 /// The counts of one place by reason, with what each reason means.
-type Counts = BTreeMap<String, (u64, &'static str)>;
+pub type Counts = BTreeMap<String, (u64, &'static str)>;
 
-impl Dropped {
+impl Drops {
     /// What `after` has that is not 0, or `all`, and how it grew since `before`.
     #[must_use]
     pub fn new(before: &Status, after: &Status, passed: Duration, all: bool) -> Self {
@@ -144,12 +144,12 @@ impl Dropped {
 ///
 /// # Errors
 /// When there is no answer to one of the looks.
-pub fn look(path: &Path, between: Duration, all: bool) -> Result<Dropped, ClientError> {
+pub fn look(path: &Path, between: Duration, all: bool) -> Result<Drops, ClientError> {
     let before = socket::status(path)?;
     let began = Instant::now();
     thread::sleep(between);
     let after = socket::status(path)?;
-    Ok(Dropped::new(&before, &after, began.elapsed(), all))
+    Ok(Drops::new(&before, &after, began.elapsed(), all))
 }
 
 fn per_second(before: u64, now: u64, passed: Duration) -> Option<f64> {
@@ -188,13 +188,22 @@ fn shown_rate(per_s: f64) -> String {
     grouped(per_s.round() as u64)
 }
 
+/// The places that count each frame once, and what they count, zeros too.
+pub fn places_once(status: &Status) -> impl Iterator<Item = (Place, Counts)> {
+    let ports = status.ports.iter().map(of_port);
+    let own = counts(reasons::of_workers(), &status.dataplane.drops);
+    let l2tp = counts(reasons::L2TP.into_iter(), &status.l2tp_drops);
+    ports.chain([(Place::Own, own), (Place::L2tp, l2tp)])
+}
+
 /// Every place of the appliance and what it counts, zeros too; the ports first, their workers behind each.
 fn places(status: &Status) -> Vec<(Place, Counts)> {
-    let mut places: Vec<(Place, Counts)> = status.ports.iter().flat_map(of_port).collect();
-    let own = &status.dataplane.drops;
-    places.push((Place::Own, counts(reasons::of_workers(), own)));
-    let l2tp = counts(reasons::L2TP.into_iter(), &status.l2tp_drops);
-    places.push((Place::L2tp, l2tp));
+    let mut places = Vec::new();
+    let mut ports = status.ports.iter();
+    for place in places_once(status) {
+        places.push(place);
+        places.extend(ports.next().into_iter().flat_map(of_workers));
+    }
     places.extend(status.sets.iter().map(of_set));
     places.extend(status.sessions.iter().map(of_link));
     places
@@ -214,22 +223,24 @@ fn counts(
     counts
 }
 
-fn of_port(port: &Port) -> Vec<(Place, Counts)> {
-    let name = &port.name;
-    let whole = Place::Port { port: name.clone() };
-    let mut places = vec![(whole, counts(reasons::of_ports(), &port.drops))];
-    // One worker has what the port has.
-    if port.per_worker.len() > 1 {
-        let workers = port.per_worker.iter().enumerate();
-        places.extend(workers.map(|(worker, of)| {
-            let place = Place::Worker {
-                port: name.clone(),
-                worker,
-            };
-            (place, counts(reasons::of_workers(), &of.drops))
-        }));
-    }
-    places
+fn of_port(port: &Port) -> (Place, Counts) {
+    let place = Place::Port {
+        port: port.name.clone(),
+    };
+    (place, counts(reasons::of_ports(), &port.drops))
+}
+
+/// None when there is one: it has what the port has.
+fn of_workers(port: &Port) -> impl Iterator<Item = (Place, Counts)> {
+    let several = port.per_worker.len() > 1;
+    let workers = port.per_worker.iter().enumerate().filter(move |_| several);
+    workers.map(|(worker, of)| {
+        let place = Place::Worker {
+            port: port.name.clone(),
+            worker,
+        };
+        (place, counts(reasons::of_workers(), &of.drops))
+    })
 }
 
 fn of_set(set: &Set) -> (Place, Counts) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use crate::management::drops::{Place, places_once};
 use crate::management::status::Status;
 
 /// Counts that are kept: those of a minute, and the ones that it began with.
@@ -37,9 +38,11 @@ pub struct Dropped {
     pub packet_s: f64,
     /// The same over the last minute.
     pub minute_packet_s: f64,
+    /// What the reason means.
+    pub meaning: String,
 }
 
-type Counts = BTreeMap<(DropPlace, Option<String>, String), u64>;
+type Counts = BTreeMap<(DropPlace, Option<String>, String), (u64, &'static str)>;
 
 /// Keeps the counts of the last minute.
 #[derive(Debug, Default)]
@@ -57,13 +60,13 @@ impl Drops {
         let now = counts(status);
         let rate = |before: Option<&(u64, Counts)>, key, count: u64| {
             before.map_or(0.0, |(uptime_s, before)| {
-                let grown = count.saturating_sub(before.get(key).copied().unwrap_or(0));
+                let grown = count.saturating_sub(before.get(key).map_or(0, |it| it.0));
                 // At least one: a reading that comes early still stands for its second.
                 let passed_s = status.uptime_s.saturating_sub(*uptime_s).max(1);
                 grown as f64 / passed_s as f64
             })
         };
-        let all = now.iter().map(|(key, &packets)| {
+        let all = now.iter().map(|(key, &(packets, meaning))| {
             let (place, port, reason) = key.clone();
             Dropped {
                 place,
@@ -72,6 +75,7 @@ impl Drops {
                 packets,
                 packet_s: rate(self.counts.back(), key, packets),
                 minute_packet_s: rate(self.counts.front(), key, packets),
+                meaning: meaning.to_owned(),
             }
         });
         let all = all.collect();
@@ -81,21 +85,18 @@ impl Drops {
 }
 
 fn counts(status: &Status) -> Counts {
-    let of = |place, port: Option<&str>, drops: &BTreeMap<String, u64>| {
-        let port = port.map(str::to_owned);
-        let keyed = drops
-            .iter()
-            .map(|(reason, &count)| ((place, port.clone(), reason.clone()), count));
-        keyed.filter(|&(_, count)| count > 0).collect::<Vec<_>>()
-    };
-    let ports = status
-        .ports
-        .iter()
-        .flat_map(|port| of(DropPlace::Port, Some(&port.name), &port.drops));
-    ports
-        .chain(of(DropPlace::Own, None, &status.dataplane.drops))
-        .chain(of(DropPlace::L2tp, None, &status.l2tp_drops))
-        .collect()
+    let all = places_once(status).filter_map(|(place, counts)| {
+        let (place, port) = match place {
+            Place::Port { port } => (DropPlace::Port, Some(port)),
+            Place::Own => (DropPlace::Own, None),
+            Place::L2tp => (DropPlace::L2tp, None),
+            // The same again.
+            Place::Worker { .. } | Place::Set { .. } | Place::Link { .. } => return None,
+        };
+        let counts = counts.into_iter().filter(|(_, (count, _))| *count > 0);
+        Some(counts.map(move |(reason, count)| ((place, port.clone(), reason), count)))
+    });
+    all.flatten().collect()
 }
 
 #[cfg(test)]
@@ -127,6 +128,7 @@ mod tests {
         );
         assert_eq!((first[0].packet_s, first[0].minute_packet_s), (0.0, 0.0));
         assert_eq!(first[0].port.as_deref(), Some("isp1"));
+        assert_eq!(first[0].meaning, "No route leads to the destination.");
         for passed in 1..=100 {
             let dropped = &drops.add(&status(10 + passed, 5 + 3 * passed))[0];
             assert_eq!((dropped.packet_s, dropped.minute_packet_s), (3.0, 3.0));

@@ -96,7 +96,7 @@ pub struct Rates {
     pub received_packet_s: u64,
 }
 
-/// What a link did in the last 60 readings, or in those since the start.
+/// What a link did in the last 56 to 60 readings, or in those since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Minute {

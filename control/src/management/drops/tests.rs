@@ -48,7 +48,7 @@ fn every_place_has_its_line_and_its_meaning() {
         it.ports[0].drops = some("no-route", 1600);
         it.ports[0].per_worker[1].drops = some("no-route", 600);
     });
-    let dropped = Dropped::new(&status(), &later, Duration::from_secs(2), false);
+    let dropped = Drops::new(&status(), &later, Duration::from_secs(2), false);
     assert_eq!(dropped.measured_ms, 2000);
     let lines: Vec<(String, &str, u64, Option<f64>)> = dropped
         .drops
@@ -79,7 +79,7 @@ fn the_document_is_this() {
         it.sessions.clear();
         it.ports[0].per_worker.pop();
     });
-    let dropped = Dropped::new(&status, &status, Duration::from_millis(1001), false);
+    let dropped = Drops::new(&status, &status, Duration::from_millis(1001), false);
     assert_eq!(
         serde_json::to_string(&dropped).unwrap(),
         r#"{"measured_ms":1001,"drops":[{"place":"port","port":"isp1","reason":"no-route","count":1500,"per_s":0.0,"meaning":"No route leads to the destination."}]}"#
@@ -96,7 +96,7 @@ fn the_document_is_this() {
 
 #[test]
 fn all_means_every_reason_of_every_place() {
-    let dropped = Dropped::new(&status(), &status(), Duration::from_secs(1), true);
+    let dropped = Drops::new(&status(), &status(), Duration::from_secs(1), true);
     let of = |wanted: &str| {
         let lines = dropped.drops.iter();
         lines.filter(|it| it.place.text() == wanted).count()
@@ -113,7 +113,7 @@ fn all_means_every_reason_of_every_place() {
 #[test]
 fn a_restart_between_the_looks_gives_no_rate() {
     let later = after(|it| it.ports[0].drops = some("no-route", 5));
-    let dropped = Dropped::new(&status(), &later, Duration::from_secs(1), false);
+    let dropped = Drops::new(&status(), &later, Duration::from_secs(1), false);
     assert_eq!(dropped.drops[0].per_s, None);
     let text = dropped.text(false);
     let row = text.lines().find(|it| it.contains("port isp1 ")).unwrap();
@@ -123,7 +123,7 @@ fn a_restart_between_the_looks_gives_no_rate() {
 #[test]
 fn what_this_version_does_not_know_is_shown_all_the_same() {
     let later = after(|it| it.ports[0].drops = some("cosmic-ray", 2));
-    let dropped = Dropped::new(&status(), &later, Duration::from_secs(1), false);
+    let dropped = Drops::new(&status(), &later, Duration::from_secs(1), false);
     let line = &dropped.drops[0];
     assert_eq!((line.reason.as_str(), line.count), ("cosmic-ray", 2));
     assert_eq!((line.per_s, line.meaning.as_str()), (Some(2.0), ""));
@@ -131,7 +131,7 @@ fn what_this_version_does_not_know_is_shown_all_the_same() {
 
 #[test]
 fn the_tables_say_that_they_repeat_each_other() {
-    let dropped = Dropped::new(&status(), &status(), Duration::from_secs(1), false);
+    let dropped = Drops::new(&status(), &status(), Duration::from_secs(1), false);
     let text = dropped.text(false);
     let titles: Vec<&str> = text
         .lines()
@@ -139,7 +139,7 @@ fn the_tables_say_that_they_repeat_each_other() {
         .collect();
     let expected = ["DROPS", "THE SAME, BY WORKER", "THE SAME, BY SET AND LINK"];
     assert_eq!(titles, expected, "{text}");
-    let nothing = Dropped::default();
+    let nothing = Drops::default();
     assert_eq!(nothing.text(false), "nothing was dropped\n");
 }
 
