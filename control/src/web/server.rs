@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, watch};
 
@@ -20,6 +21,8 @@ use crate::config;
 use crate::management::request::Asker;
 use crate::monitor::{Board, Events, History};
 
+/// Clients that wait to be taken in, as with [`TcpListener::bind`].
+const BACKLOG: i32 = 128;
 /// How often it is looked whether there is something new.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// A stream that says nothing for longer is taken for dead by what stands in between.
@@ -32,7 +35,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 pub enum StartError {
     /// Another program listens there.
     InUse(SocketAddr),
-    /// This host does not have the address, or this user may not listen there.
+    /// This user may not listen there, or nobody can.
     Listen(SocketAddr, io::Error),
     Token(TokenError),
     /// There is no thread, or no runtime for it.
@@ -168,7 +171,16 @@ impl Drop for Server {
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    let listener = TcpListener::bind(address).and_then(|listener| {
+    let listener = TcpListener::bind(address).or_else(|error| match error.kind() {
+        io::ErrorKind::AddrNotAvailable => {
+            log::warn!(
+                "{address}: this host does not have the address; HTTP is served there once it has"
+            );
+            listen_ahead(address)
+        }
+        _ => Err(error),
+    });
+    let listener = listener.and_then(|listener| {
         listener.set_nonblocking(true)?;
         Ok(listener)
     });
@@ -176,6 +188,23 @@ fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
         io::ErrorKind::AddrInUse => StartError::InUse(address),
         _ => StartError::Listen(address, error),
     })
+}
+
+/// Listens where the host may have an address later: packets are not to wait for an interface that is asked by HTTP.
+fn listen_ahead(address: SocketAddr) -> io::Result<TcpListener> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let socket = net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    match address {
+        SocketAddr::V4(_) => sockopt::set_ip_freebind(&socket, true)?,
+        SocketAddr::V6(_) => sockopt::set_ipv6_freebind(&socket, true)?,
+    }
+    net::bind(&socket, &address)?;
+    net::listen(&socket, BACKLOG)?;
+    Ok(socket.into())
 }
 
 async fn serve(

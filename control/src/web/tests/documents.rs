@@ -1,6 +1,7 @@
 //! What is answered, and what is refused.
 
 use std::io::{BufReader, Write as _};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::appliance::{Appliance, event, http, pin};
@@ -211,10 +212,10 @@ fn kick_needs_the_token_and_a_small_whole_body() {
 fn what_is_not_there_yet_is_asked_for_again_later() {
     let (asker, questions) = channel();
     drop(questions);
-    let (_historian, history) = Historian::start(None, std::sync::Arc::default()).unwrap();
+    let (_historian, history) = Historian::start(None, Arc::default()).unwrap();
     let sources = Sources {
-        board: std::sync::Arc::default(),
-        events: std::sync::Arc::default(),
+        board: Arc::default(),
+        events: Arc::default(),
         history,
         asker,
     };
@@ -279,12 +280,13 @@ fn an_address_in_use_is_named() {
         text.starts_with(&format!("{}: another program", appliance.address)),
         "{text}"
     );
-    again.listen = vec!["192.0.2.1:1".parse().unwrap()];
+    // Of a link, and it is not said of which.
+    again.listen = vec!["[fe80::1]:8080".parse().unwrap()];
     let error = Server::start(&again, sources.clone()).unwrap_err();
     assert!(
         error
             .to_string()
-            .starts_with("192.0.2.1:1: cannot be listened on"),
+            .starts_with("[fe80::1]:8080: cannot be listened on"),
         "{error}"
     );
     let missing = http(Some("/nonexistent/token".into()));
@@ -295,6 +297,24 @@ fn an_address_in_use_is_named() {
             .starts_with("/nonexistent/token: the token cannot be read"),
         "{error}"
     );
+}
+
+/// An interface that is not there yet does not keep the appliance from its start.
+#[test]
+fn an_address_may_come_later() {
+    let listen = ["192.0.2.1:8080", "[2001:db8::1]:8080"].map(|it| it.parse().unwrap());
+    let mut later = http(None);
+    later.listen = listen.to_vec();
+    let (asker, _questions) = channel();
+    let (_historian, history) = Historian::start(None, Arc::default()).unwrap();
+    let sources = Sources {
+        board: Arc::default(),
+        events: Arc::default(),
+        history,
+        asker,
+    };
+    let server = Server::start(&later, sources).unwrap();
+    assert_eq!(server.addresses(), listen);
 }
 
 /// Without optimisation, so that the limit is a generous one.
