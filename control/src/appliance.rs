@@ -111,6 +111,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let _monitor = Monitor::start(asker, board, history.clone()).map_err(RunError::Monitor)?;
     let (teller, alarms) = Alarms::start(&config, events).map_err(RunError::Alarms)?;
     let mut appliance = Appliance::new(config, dataplane, seed, teller, history);
+    let last = EndsWithIt;
     let ended = until_stopped(&stop, || {
         if !appliance.dataplane.is_running() {
             return Err(RunError::WorkerEnded);
@@ -121,6 +122,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
         }
         Ok(busy)
     });
+    drop(last);
     // Nobody is answered any longer: whoever asks learns that at once.
     drop(requests);
     if ended.is_ok() {
@@ -131,6 +133,18 @@ pub fn run(config: Config) -> Result<(), RunError> {
     // A dead worker carries nothing out: the peers see the silence soonest
     // when the process ends at once, and its supervisor starts it anew.
     ended
+}
+
+/// A panic of the control thread ends the process there and then: other threads would first be waited for, which takes seconds, and the
+/// supervisor starts it anew only after that.
+struct EndsWithIt;
+
+impl std::ops::Drop for EndsWithIt {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
 }
 
 /// Turns until told to stop or until a turn fails; sleeps when a turn had nothing to do.
@@ -630,6 +644,27 @@ mod tests {
         });
         assert!(matches!(ended, Err(RunError::WorkerEnded)), "{ended:?}");
         assert_eq!(turns, 3);
+    }
+
+    /// In a process of its own, which is this test again.
+    #[test]
+    fn a_panic_of_the_control_thread_ends_the_process_at_once() {
+        use std::os::unix::process::ExitStatusExt as _;
+        const INNER: &str = "HAL2TP_TEST_PANIC";
+        const NAME: &str =
+            "appliance::tests::a_panic_of_the_control_thread_ends_the_process_at_once";
+        if std::env::var_os(INNER).is_some() {
+            let _last = EndsWithIt;
+            panic!("as a bug would");
+        }
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        let again = again.args(["--exact", NAME]).env(INNER, "1").output();
+        let status = again.unwrap().status;
+        assert_eq!(
+            status.signal(),
+            Some(signal_hook::consts::SIGABRT),
+            "{status}"
+        );
     }
 
     #[test]
