@@ -235,6 +235,27 @@ fn a_command_has_the_event_and_nothing_else_of_ours() {
     assert_eq!(seen.join("\n"), expected);
 }
 
+/// The appliance itself may have been started by such a program. In a process of its own, which is this test again.
+#[test]
+fn what_an_event_does_not_have_is_not_taken_from_our_own_environment() {
+    const NAME: &str =
+        "alarms::tests::what_an_event_does_not_have_is_not_taken_from_our_own_environment";
+    if std::env::var_os("HAL2TP_LINK").is_none() {
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        let again = again.args(["--exact", NAME]).env("HAL2TP_LINK", "stale");
+        let output = again.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        return;
+    }
+    let place = Place::new("environment");
+    let path = place.path("out");
+    let mut told = event(5);
+    told.link = None;
+    let script = format!("echo ${{HAL2TP_LINK-none}} > {}", path.display());
+    assert_eq!(shell(&script).tell(&told, &errands()), Outcome::Told);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "none\n");
+}
+
 #[test]
 fn a_command_that_fails_or_is_not_there_says_so() {
     let why = failed(shell("echo no pager >&2; exit 3").tell(&event(5), &errands()));
