@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use serde::Serialize;
 
 pub use settings::{Alarm, Deed, FACILITIES, Syslog, Url, Webhook};
@@ -29,7 +29,7 @@ use errands::{Errands, Tally};
 use hold::Hold;
 
 /// Happenings that wait for their thread, which takes microseconds for one: all links of the
-/// largest appliance may go down at once.
+/// largest appliance may go down at once. Room for them is only made when they come: it is 9 MiB.
 const MOST_WAITING: usize = 1 << 16;
 /// How long the last events have to reach whom they are for when the appliance stops.
 pub const FAREWELL: Duration = Duration::from_secs(3);
@@ -38,6 +38,7 @@ pub const FAREWELL: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Teller {
     happenings: Sender<(Duration, Happening)>,
+    most_waiting: usize,
     counts: Arc<Counts>,
 }
 
@@ -51,9 +52,11 @@ impl Teller {
     /// Tells everybody, and never waits: when nobody takes it, it is lost and counted.
     pub fn tell(&self, happening: Happening) {
         let stamped = (unix_time(), happening);
-        let count = match self.happenings.try_send(stamped) {
-            Ok(()) => &self.counts.told,
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => &self.counts.lost,
+        let is_room = self.happenings.len() < self.most_waiting;
+        let count = if is_room && self.happenings.send(stamped).is_ok() {
+            &self.counts.told
+        } else {
+            &self.counts.lost
         };
         count.fetch_add(1, Ordering::Relaxed);
     }
@@ -74,7 +77,7 @@ impl Alarms {
     /// # Errors
     /// When there is no thread to be had.
     pub fn start(config: &Config, events: Arc<Events>) -> io::Result<(Teller, Self)> {
-        let (happenings, receiver) = bounded(MOST_WAITING);
+        let (happenings, receiver) = unbounded();
         let counts = Arc::<Counts>::default();
         let mut threads = Vec::new();
         let mut posts = Vec::new();
@@ -111,6 +114,7 @@ impl Alarms {
         );
         let teller = Teller {
             happenings,
+            most_waiting: MOST_WAITING,
             counts: Arc::clone(&counts),
         };
         let alarms = Self {

@@ -472,10 +472,11 @@ fn what_is_held_is_told_when_its_time_is_over() {
 /// The control thread never waits, and what nobody takes is counted.
 #[test]
 fn what_cannot_be_told_is_counted() {
-    let (happenings, receiver) = bounded(2);
+    let (happenings, receiver) = unbounded();
     let counts = Arc::<Counts>::default();
     let teller = Teller {
         happenings,
+        most_waiting: 2,
         counts: Arc::clone(&counts),
     };
     for _ in 0..5 {
