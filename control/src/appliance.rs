@@ -87,7 +87,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let (asker, requests) = request::channel();
     let events = Arc::<Events>::default();
     let directory = config.management.history.clone();
-    let (_historian, history) =
+    let (historian, history) =
         Historian::start(directory, Arc::clone(&events)).map_err(RunError::Monitor)?;
     let known = socket::Known {
         asker: asker.clone(),
@@ -105,7 +105,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     };
     let http = config.management.http.as_ref();
     let http = http.map(|http| web::Server::start(http, sources));
-    let _http = http.transpose().map_err(RunError::Http)?;
+    let http = http.transpose().map_err(RunError::Http)?;
     let dataplane = Dataplane::start(dataplane_config(&config)).map_err(RunError::Dataplane)?;
     log_start(&config, &dataplane);
     let _monitor = Monitor::start(asker, board, history.clone()).map_err(RunError::Monitor)?;
@@ -129,6 +129,9 @@ pub fn run(config: Config) -> Result<(), RunError> {
         log::info!("stopping: clearing the tunnels");
         appliance.shut_down();
         alarms.finish();
+    } else {
+        // Their threads end with the process: neither browsers nor the disk are waited for now.
+        std::mem::forget((http, historian));
     }
     // A dead worker carries nothing out: the peers see the silence soonest
     // when the process ends at once, and its supervisor starts it anew.
