@@ -47,6 +47,8 @@ pub struct Session {
     /// What the far end did with copies for the link.
     pub peer: Peer,
     pub alarm: Option<Alarm>,
+    /// How much longer it is masked for a drill.
+    pub masked_for_s: Option<u64>,
     pub up_s: u64,
     /// Families that are open: IPv4, IPv6.
     pub networks: Vec<String>,

@@ -14,7 +14,7 @@ use crate::alarms::{Alarms, Teller};
 use crate::capture::{Capturing, Lease, Names, Wanted, names};
 use crate::config::{self, Config};
 use crate::cores;
-use crate::engine::{Engine, Output, PortFacts, display_mac};
+use crate::engine::{Engine, MaskRefusal, Output, PortFacts, display_mac};
 use crate::management::request::{self, Answer, Question, Request};
 use crate::management::socket::{self, ServeError};
 use crate::management::status::{self, LinkState, Status};
@@ -399,6 +399,18 @@ impl Appliance {
             }
             Question::Kick(name) => match self.engine.kick(self.started.elapsed(), name) {
                 Ok(kicked) => Answer::Kicked(kicked),
+                Err(why) => Answer::Refused(why),
+            },
+            Question::Mask { name, for_s } => {
+                let (now, time) = (self.started.elapsed(), Duration::from_secs(*for_s));
+                match self.engine.mask(now, name, time) {
+                    Ok(masked) => Answer::Masked(masked),
+                    Err(why @ MaskRefusal::NotNow(_)) => Answer::NotNow(why.to_string()),
+                    Err(why) => Answer::Refused(why.to_string()),
+                }
+            }
+            Question::Unmask(name) => match self.engine.unmask(self.started.elapsed(), name) {
+                Ok(unmasked) => Answer::Unmasked(unmasked),
                 Err(why) => Answer::Refused(why),
             },
         }

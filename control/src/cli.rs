@@ -9,6 +9,7 @@ mod drops;
 mod events;
 mod graph;
 mod kick;
+mod mask;
 mod run;
 mod status;
 
@@ -54,6 +55,9 @@ enum Command {
     Graph(graph::Arguments),
     /// End tunnels or sessions; what was dialled here is dialled again at once.
     Kick(kick::Arguments),
+    /// Have links carry nothing for a while, though they are up: a drill that undoes itself.
+    #[command(after_help = mask::HELP)]
+    Mask(mask::Arguments),
     /// Write frames of a running appliance into a file for Wireshark, each with what
     /// became of it as its comment. Nothing is stopped meanwhile.
     #[command(after_help = capture::HELP)]
@@ -80,6 +84,7 @@ pub fn main(cli: &Cli) -> ExitCode {
         Command::Events(arguments) => events::events(arguments),
         Command::Graph(arguments) => graph::graph(arguments, colours),
         Command::Kick(arguments) => kick::kick(arguments),
+        Command::Mask(arguments) => mask::mask(arguments),
         Command::Capture(arguments) => capture::capture(arguments),
         Command::Version(arguments) => describe::version(arguments),
         Command::Completions(arguments) => describe::completions(arguments),

@@ -9,7 +9,7 @@ use std::thread;
 
 use control::management::request::{Answer, Asker, Question, Request, channel};
 use control::management::socket::{Known, Server};
-use control::management::status::{Kicked, Port, Session, Set, Status, Tunnel};
+use control::management::status::{Kicked, Masked, Port, Session, Set, Status, Tunnel, Unmasked};
 use control::monitor::{Event, EventKind, Historian, Monitor};
 
 fn hal2tp(arguments: &[&str]) -> Output {
@@ -240,6 +240,21 @@ fn appliance(questions: impl Iterator<Item = Request>) {
                 tunnels: 1,
                 sessions: 0,
             }),
+            Question::Mask { name, for_s } if name == "head2" => Answer::Masked(Masked {
+                name: name.clone(),
+                links: vec!["L2TP-remote-2".to_owned()],
+                for_s: *for_s,
+            }),
+            Question::Mask { name, .. } if name == "head1" => {
+                Answer::NotNow("L2TP-remote-1 is the only link that carries set A".to_owned())
+            }
+            Question::Unmask(name) => Answer::Unmasked(Unmasked {
+                name: name.clone(),
+                links: match name.as_str() {
+                    "head2" => vec!["L2TP-remote-2".to_owned()],
+                    _ => Vec::new(),
+                },
+            }),
             _ => Answer::Refused("no tunnel or session is called so".to_owned()),
         };
         question.answer(answer);
@@ -303,6 +318,26 @@ fn tunnels_and_sessions_are_shown_and_kicked_by_name() {
             r#"{"name":"head1","tunnels":1,"sessions":0}]"#,
             "\n"
         )
+    );
+
+    let masked = ask(&["mask", "head2"]);
+    assert_eq!(text(&masked.stdout), "L2TP-remote-2: masked for 60 s\n");
+    let refused = ask(&["mask", "head1", "head2", "--for", "5s"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(text(&refused.stdout), "L2TP-remote-2: masked for 5 s\n");
+    assert_eq!(
+        text(&refused.stderr),
+        "head1: L2TP-remote-1 is the only link that carries set A\n"
+    );
+    let undone = ask(&["mask", "head2", "head1", "--undo"]);
+    assert_eq!(
+        text(&undone.stdout),
+        "L2TP-remote-2: carries again\nhead1: nothing was masked\n"
+    );
+    let json = ask(&["mask", "head2", "--json"]);
+    assert_eq!(
+        text(&json.stdout),
+        "[{\"name\":\"head2\",\"links\":[\"L2TP-remote-2\"],\"for_s\":60}]\n"
     );
     drop(server);
     control.join().unwrap();

@@ -184,6 +184,9 @@ pub struct SessionSpec {
     /// The set this session is a member of: data with an HA header is taken
     /// from it, and only such data.
     pub set: Option<SetId>,
+    /// Copies are not taken from it, for a drill: they are dropped as masked before
+    /// they touch the window. Its reports and PPP go on. Of a member of a set.
+    pub masked: bool,
     /// Sequence numbers of data without an HA header.
     pub sequence: Arc<Sequence>,
     /// How the peer's LCP Echo-Requests are answered; while it is not given, the

@@ -128,6 +128,8 @@ drops! {
     HaMismatch = "ha-mismatch",
     /// An epoch that is neither of the two known.
     UnknownEpoch = "unknown-epoch",
+    /// A copy over a link that is masked for a drill.
+    Masked = "masked",
     /// A copy of a number that was delivered.
     Duplicate = "duplicate",
     /// A piece that can be no part of a packet that is carried.

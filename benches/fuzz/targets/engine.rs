@@ -175,8 +175,13 @@ impl World<'_> {
             14 => {
                 let names = ["remote", "remote.1", "head2", "L2TP-remote-3", "A", ""];
                 let name = names[usize::from(self.input.octet()) % names.len()];
+                let engine = &mut self.ends[end].engine;
                 // There may be none of that name.
-                let _ = self.ends[end].engine.kick(self.now, name);
+                if choice & 0x20 == 0 {
+                    let _ = engine.kick(self.now, name);
+                } else {
+                    let _ = engine.mask(self.now, name, Duration::from_secs(5));
+                }
             }
             _ => self.end_or_start(end, choice & 0x20 == 0),
         }

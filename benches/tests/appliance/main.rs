@@ -7,6 +7,7 @@ mod books;
 mod capture;
 mod cuts;
 mod families;
+mod mask;
 mod messages;
 mod nat;
 mod ordering;

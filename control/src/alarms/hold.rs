@@ -80,6 +80,7 @@ fn topic(event: &Event) -> Topic {
     let first = match event.event {
         EventKind::LinkUp | EventKind::LinkDown => EventKind::LinkDown,
         EventKind::FaultBegan | EventKind::FaultEnded => EventKind::FaultEnded,
+        EventKind::LinkMasked | EventKind::LinkUnmasked => EventKind::LinkUnmasked,
         EventKind::SetProtected
         | EventKind::SetOneLink
         | EventKind::SetUnprotected

@@ -10,7 +10,7 @@ use super::command::Program;
 use super::errands::{Outcome, Runner};
 use super::webhook::Hook;
 use super::*;
-use crate::engine::{Ending, Fault, SetName, What};
+use crate::engine::{Ending, Fault, FaultEnd, SetName, What};
 use crate::monitor::EventKind;
 
 /// A directory of its own for each test, removed at the end.
@@ -401,8 +401,8 @@ fn a_dead_alarm_delays_nobody_and_all_is_counted() {
     let (teller, alarms) = Alarms::start(&config(alarms), Arc::clone(&events)).unwrap();
     let start = Instant::now();
     teller.tell(happening("L1", What::FaultBegan(Fault::Silent)));
-    let (lasted, with_link) = (Duration::from_secs(1), false);
-    teller.tell(happening("L1", What::FaultEnded { lasted, with_link }));
+    let (lasted, how) = (Duration::from_secs(1), FaultEnd::Delivers);
+    teller.tell(happening("L1", What::FaultEnded { lasted, how }));
     for _ in 0..2 {
         teller.tell(happening("L1", What::LinkDown(Ending::Kicked)));
     }

@@ -6,6 +6,7 @@
 //! | `tunnels`, `sessions` | a list of [`Tunnel`](crate::management::status::Tunnel) or [`Session`](crate::management::status::Session) |
 //! | `drops` | [`Drops`](crate::management::drops::Drops) |
 //! | `kick` | a list of [`Kick`], in the order of the names |
+//! | `mask` | a list of [`Mask`], in the order of the names |
 //! | `check` | [`Checked`] |
 //! | `version` | [`Version`] |
 //!
@@ -16,7 +17,7 @@ use serde::Serialize;
 use super::check::count;
 use super::{complain, say};
 use crate::config::{Problem, Severity};
-use crate::management::status::Kicked;
+use crate::management::status::{Kicked, Masked, Unmasked};
 
 /// Prints a document in a line of its own.
 pub(super) fn print(document: &impl Serialize) {
@@ -95,6 +96,24 @@ impl Kick {
     }
 }
 
+/// What became of one name: what is masked for its sake or no longer, or why nothing.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Mask {
+    Masked(Masked),
+    Unmasked(Unmasked),
+    Refused { name: String, error: String },
+}
+
+impl Mask {
+    pub(super) fn refused(name: &str, error: String) -> Self {
+        Self::Refused {
+            name: name.to_owned(),
+            error,
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub(super) struct Version {
     pub(super) name: &'static str,
@@ -144,6 +163,32 @@ mod tests {
         assert_eq!(
             json(&Checked::new(&[])),
             r#"{"errors":0,"warnings":0,"problems":[]}"#
+        );
+    }
+
+    #[test]
+    fn a_drill_is_told_with_its_links() {
+        let links = vec!["isp2".to_owned()];
+        let masked = Masked {
+            name: "head2".to_owned(),
+            links: links.clone(),
+            for_s: 60,
+        };
+        let unmasked = Unmasked {
+            name: "isp2".to_owned(),
+            links,
+        };
+        let masks = [
+            Mask::Masked(masked),
+            Mask::Unmasked(unmasked),
+            Mask::refused("head1", "it is the only one".to_owned()),
+        ];
+        assert_eq!(
+            json(&masks),
+            concat!(
+                r#"[{"name":"head2","links":["isp2"],"for_s":60},"#,
+                r#"{"name":"isp2","links":["isp2"]},{"name":"head1","error":"it is the only one"}]"#
+            )
         );
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use dataplane::command::{SessionId, SetId};
 
 use super::Engine;
+use super::happening::FaultEnd;
 use super::hearing::Change;
 use super::link::Link;
 use super::skew::next_best_us;
@@ -66,7 +67,7 @@ impl Engine {
     fn listen(&mut self, now: Duration) {
         let mut changes = Vec::new();
         for link in self.links.values_mut() {
-            if !link.is_open() || link.set.is_none() {
+            if !link.is_open() || link.set.is_none() || link.mask.is_some() {
                 continue;
             }
             let received = link.total(|counters| counters.received_packets.read());
@@ -80,8 +81,13 @@ impl Engine {
                 Change::Became(fault) => {
                     log::warn!("{}: {} now", self.link_name(id), fault.text());
                 }
-                Change::Ended { lasted } => self.tell_delivers(id, lasted),
+                Change::Ended { lasted } => {
+                    self.tell_fault_ended(id, lasted, FaultEnd::Delivers);
+                }
             }
+            // The peer may have masked another link because it relies on this one.
+            self.report_now(now, id);
+            self.guard_masks_of(now, id);
         }
     }
 

@@ -378,6 +378,7 @@ impl Engine {
             udp_checksum: settings.udp_checksum,
             address_control: settings.ppp.address_control,
             set: None,
+            masked: false,
             sequence: Arc::new(match settings.origin {
                 Origin::Outgoing(_) => Sequence::as_the_peer(),
                 // An LNS decides: a LAC that asks for numbers is obeyed below.
@@ -408,6 +409,7 @@ impl Engine {
             origin: settings.origin,
             group: None,
             phase: Phase::Calling,
+            mask: None,
             ppp,
             spec,
             set,
@@ -415,7 +417,7 @@ impl Engine {
             username: String::new(),
             joined: None,
             next_report: None,
-            reported_copies: None,
+            reported: None,
             peer_report: None,
             hearing: Hearing::default(),
             heard: 0,

@@ -75,6 +75,8 @@ pub(super) struct OpenSession {
     pub(super) set: Option<SetId>,
     /// What it carries.
     pub(super) networks: Networks,
+    /// It gets no packets and none are taken from it, for a drill.
+    pub(super) masked: bool,
     /// What is routed into the group because of this session, as far as it
     /// carries it.
     pub(super) routes: Vec<Prefix>,
@@ -121,7 +123,7 @@ impl Group {
     pub(super) fn members(&self) -> Vec<SessionId> {
         self.open
             .iter()
-            .filter(|open| open.set.is_some() && open.set == self.current)
+            .filter(|open| open.set.is_some() && open.set == self.current && !open.masked)
             .map(|open| open.id)
             .collect()
     }
@@ -134,9 +136,11 @@ impl Group {
         let mut carriers = self.open.iter().filter(|open| open.networks.has(family));
         let in_set = |open: &OpenSession| open.set.is_some() && open.set == self.current;
         match self.current {
-            Some(set) if carriers.clone().any(in_set) => Some(NextHop::Set(set)),
+            Some(set) if carriers.clone().any(in_set) && !self.members().is_empty() => {
+                Some(NextHop::Set(set))
+            }
             _ => carriers
-                .find(|open| open.set.is_none())
+                .find(|open| open.set.is_none() && !open.masked)
                 .map(|open| NextHop::Session(open.id)),
         }
     }
@@ -269,6 +273,7 @@ mod tests {
             id: SessionId(id),
             rank,
             set: set.map(SetId),
+            masked: false,
             networks: Networks {
                 ipv4: Some(ends),
                 ipv6: None,

@@ -40,9 +40,13 @@ pub enum What {
     FaultBegan(Fault),
     FaultEnded {
         lasted: Duration,
-        /// Not because anything arrives: the link went down.
-        with_link: bool,
+        how: FaultEnd,
     },
+    /// The operator has masked a link for so long: it carries nothing, though it is up.
+    LinkMasked {
+        time: Duration,
+    },
+    LinkUnmasked(Unmasking),
     /// So many links carry the set, more than one.
     SetProtected {
         links: usize,
@@ -65,6 +69,27 @@ pub enum What {
     },
 }
 
+/// How a fault ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultEnd {
+    Delivers,
+    /// Not because anything arrives: the link went down.
+    LinkDown,
+    /// Nothing is expected of the link: it was masked.
+    Masked,
+}
+
+/// Why a link is masked no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmasking {
+    /// The drill's time was up.
+    Time,
+    Operator,
+    /// No other link of its set would have carried.
+    Needed,
+    LinkDown,
+}
+
 /// What is wrong with a link that is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -72,6 +97,8 @@ pub enum Fault {
     Silent,
     /// Reports arrive, and say that packets were sent, none of which arrives.
     NoData,
+    /// The other end has masked it for a drill.
+    PeerMasked,
 }
 
 impl Fault {
@@ -80,6 +107,7 @@ impl Fault {
         match self {
             Self::Silent => "nothing arrives, not even reports",
             Self::NoData => "reports arrive, packets do not",
+            Self::PeerMasked => "masked at the other end, for a drill",
         }
     }
 }
@@ -233,16 +261,23 @@ impl What {
             Self::LinkDown(ending) => ending.word(),
             Self::FaultBegan(Fault::Silent) => "silent",
             Self::FaultBegan(Fault::NoData) => "no-data",
-            Self::FaultEnded {
-                with_link: false, ..
-            } => "delivers",
-            Self::FaultEnded {
-                with_link: true, ..
-            } => "link-down",
+            Self::FaultBegan(Fault::PeerMasked) => "peer-masked",
+            Self::FaultEnded { how, .. } => match how {
+                FaultEnd::Delivers => "delivers",
+                FaultEnd::LinkDown => "link-down",
+                FaultEnd::Masked => "masked",
+            },
+            Self::LinkUnmasked(why) => match why {
+                Unmasking::Time => "time",
+                Unmasking::Operator => "operator",
+                Unmasking::Needed => "needed",
+                Unmasking::LinkDown => "link-down",
+            },
             Self::SetDown { stopping: true } => "shutdown",
             Self::ConflictEnded { taken_over: true } => "taken-over",
             Self::ConflictEnded { taken_over: false } => "not-seen",
             Self::LinkUp { .. }
+            | Self::LinkMasked { .. }
             | Self::SetProtected { .. }
             | Self::SetOneLink { .. }
             | Self::SetUnprotected
@@ -265,14 +300,23 @@ impl fmt::Display for What {
             }
             Self::LinkDown(ending) => ending.fmt(formatter),
             Self::FaultBegan(fault) => formatter.write_str(fault.text()),
-            Self::FaultEnded { lasted, with_link } => {
-                let how = if *with_link {
-                    "ended with the link"
-                } else {
-                    "delivers again"
+            Self::FaultEnded { lasted, how } => {
+                let how = match how {
+                    FaultEnd::Delivers => "delivers again",
+                    FaultEnd::LinkDown => "ended with the link",
+                    FaultEnd::Masked => "the link is masked",
                 };
                 write!(formatter, "{how}, after {} ms", lasted.as_millis())
             }
+            Self::LinkMasked { time } => {
+                write!(formatter, "masked for a drill, for {} s", time.as_secs())
+            }
+            Self::LinkUnmasked(why) => formatter.write_str(match why {
+                Unmasking::Time => "the drill's time is up",
+                Unmasking::Operator => "the operator ended the drill",
+                Unmasking::Needed => "no other link of the set carries",
+                Unmasking::LinkDown => "the link goes down",
+            }),
             Self::SetProtected { links } => write!(formatter, "{links} links carry the set"),
             Self::SetOneLink { link } => {
                 write!(formatter, "{link} alone carries the set: no protection")

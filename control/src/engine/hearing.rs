@@ -22,6 +22,16 @@ pub(super) struct Hearing {
     /// Copies that the peer has sent since one arrived.
     in_vain: u64,
     fault: Option<(Fault, Duration)>,
+    peer: PeerSays,
+}
+
+/// What the peer says of its end of a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct PeerSays {
+    /// It has masked the link for a drill.
+    pub(super) is_masked: bool,
+    /// Nothing of ours arrives there.
+    pub(super) is_deaf: bool,
 }
 
 /// A fault that began or ended.
@@ -43,6 +53,23 @@ impl Hearing {
             received: self.received,
             ..Self::default()
         };
+    }
+
+    /// The link carries again after we had masked it.
+    pub(super) fn resume(&mut self, now: Duration) {
+        let peer = self.peer;
+        self.begin(now);
+        self.peer = peer;
+    }
+
+    /// The peer's report says how the link is there.
+    pub(super) fn told(&mut self, peer: PeerSays) {
+        self.peer = peer;
+    }
+
+    #[must_use]
+    pub(super) fn peer(&self) -> PeerSays {
+        self.peer
     }
 
     /// A report came: so many copies were sent over the link, and so many
@@ -68,6 +95,8 @@ impl Hearing {
         }
         let fault = if now >= self.heard_at + SILENT_AFTER {
             Some(Fault::Silent)
+        } else if self.peer.is_masked {
+            Some(Fault::PeerMasked)
         } else if self.in_vain >= NO_DATA_AFTER_COPIES {
             Some(Fault::NoData)
         } else {
@@ -95,6 +124,12 @@ impl Hearing {
     pub(super) fn end(&mut self, now: Duration) -> Option<Duration> {
         let (_, since) = self.fault.take()?;
         Some(now.saturating_sub(since))
+    }
+
+    /// Whether nothing arrives of what the peer may be sending.
+    #[must_use]
+    pub(super) fn is_deaf(&self) -> bool {
+        matches!(self.fault, Some((Fault::Silent | Fault::NoData, _)))
     }
 
     /// What is wrong, and since when.
@@ -155,6 +190,33 @@ mod tests {
         assert_eq!(hearing.look(ms(4000), 1300), None);
         let lasted = ms(1500);
         assert_eq!(hearing.look(ms(4500), 1310), Some(Change::Ended { lasted }));
+    }
+
+    #[test]
+    fn a_peer_that_masks_the_link_says_so_until_it_falls_silent() {
+        let mut hearing = Hearing::default();
+        hearing.begin(ms(0));
+        let masked = PeerSays {
+            is_masked: true,
+            is_deaf: false,
+        };
+        hearing.report(ms(1000), 100, 0);
+        hearing.told(masked);
+        let began = Some(Change::Began(Fault::PeerMasked));
+        assert_eq!(hearing.look(ms(1000), 0), began);
+        assert!(!hearing.is_deaf(), "the peer sends nothing");
+        hearing.resume(ms(1500));
+        assert_eq!(hearing.fault(), None);
+        assert_eq!(hearing.look(ms(1600), 0), began, "it still is");
+        assert_eq!(
+            hearing.look(ms(4000), 0),
+            Some(Change::Became(Fault::Silent))
+        );
+        assert!(hearing.is_deaf());
+        hearing.report(ms(5000), 100, 0);
+        hearing.told(PeerSays::default());
+        let lasted = ms(3400);
+        assert_eq!(hearing.look(ms(5000), 0), Some(Change::Ended { lasted }));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the operator ends by hand.
+//! What the operator ends by hand, by name.
 
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ impl Engine {
         format!("no tunnel or session is called {name:?}; there are: {names}")
     }
 
-    fn tunnels_named(&self, name: &str) -> Vec<TunnelId> {
+    pub(super) fn tunnels_named(&self, name: &str) -> Vec<TunnelId> {
         let l2tp = &self.config.l2tp;
         let has_name = |&tunnel: &TunnelId| {
             let Some(info) = self.endpoint.tunnel(tunnel) else {
@@ -92,7 +92,7 @@ impl Engine {
         self.endpoint.tunnels().filter(has_name).collect()
     }
 
-    fn sessions_named(&self, name: &str) -> Vec<SessionId> {
+    pub(super) fn sessions_named(&self, name: &str) -> Vec<SessionId> {
         let alive = self.links.values().filter(|link| !link.is_leaving());
         alive
             .map(|link| link.id)

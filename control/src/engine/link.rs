@@ -10,6 +10,7 @@ use dataplane::headers::l2tp;
 use dataplane::headers::lcp::{ECHO_REPLY, ECHO_REQUEST};
 
 use super::hearing::Hearing;
+use super::mask::Mask;
 use super::path_mtu::Lowered;
 use super::path_search::PathSearch;
 use super::report::Given;
@@ -121,6 +122,8 @@ pub(super) struct Link {
     pub(super) origin: Origin,
     pub(super) group: Option<u32>,
     pub(super) phase: Phase,
+    /// An open link that carries nothing, for a drill.
+    pub(super) mask: Option<Mask>,
     pub(super) ppp: ppp::Session,
     /// As the workers last heard it.
     pub(super) spec: SessionSpec,
@@ -132,7 +135,7 @@ pub(super) struct Link {
     pub(super) joined: Option<Joined>,
     pub(super) next_report: Option<Duration>,
     /// What the last report said of the copies.
-    pub(super) reported_copies: Option<u64>,
+    pub(super) reported: Option<Given>,
     pub(super) peer_report: Option<PeerReport>,
     pub(super) hearing: Hearing,
     /// Packets received and echoes answered by the workers, when last asked.
@@ -181,6 +184,12 @@ impl Link {
     #[must_use]
     pub(super) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open { .. })
+    }
+
+    /// Whether it is open and not masked.
+    #[must_use]
+    pub(super) fn carries_at_all(&self) -> bool {
+        self.is_open() && self.mask.is_none()
     }
 
     #[must_use]
@@ -243,6 +252,7 @@ impl Link {
                 self.ppp.next_timeout(),
                 self.next_report,
                 self.lowered_until(),
+                self.mask.map(|mask| mask.until),
                 self.joined.and_then(|_| self.path.next_timeout()),
             ]
             .into_iter()

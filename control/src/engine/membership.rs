@@ -12,7 +12,7 @@ use dataplane::transform::split::MIN_MEMBER_MTU;
 use super::Engine;
 use super::carried::Carried;
 use super::group::{Conflict, GroupKey, OpenSession};
-use super::happening::Ending;
+use super::happening::{Ending, Unmasking};
 use super::link::{Link, Networks, Origin, Phase};
 use super::rib::Source;
 use crate::config::Via;
@@ -247,7 +247,7 @@ impl Engine {
         if let Phase::Open { networks, .. } = &mut link.phase {
             networks.opened(network);
             log::info!("{}: {network}, too", self.link_name(id));
-            self.refresh_session(id);
+            self.refresh_session(now, id);
             return;
         }
         let Some(group) = link.group else { return };
@@ -284,6 +284,7 @@ impl Engine {
             if let Some(link) = self.links.get_mut(&id) {
                 link.hearing.begin(now);
             }
+            self.begin_path_search(id);
         }
         // Our own end dials anew at once; a peer is not told to.
         let displaced = |old: &Link| Ending::Displaced {
@@ -294,6 +295,7 @@ impl Engine {
             .map(|old| (old, displaced(&self.links[&old])))
             .collect();
         for (old, why) in &replaced {
+            self.end_mask(*old, Unmasking::LinkDown);
             self.tell_down(now, *old, why);
         }
         self.tell_up(id, network.to_string(), set.is_some());
@@ -303,7 +305,7 @@ impl Engine {
         for (old, _) in &replaced {
             self.groups.get_mut(group).close(*old);
         }
-        self.refresh_group(group);
+        self.refresh_group(now, group);
         self.moving.push_back((self.commands, id));
         if let Some(before) = before.filter(|&before| Some(before) != set) {
             self.retire_instance(group, before);
@@ -314,22 +316,23 @@ impl Engine {
     }
 
     /// What a link carries has changed, and it is still open.
-    fn refresh_session(&mut self, id: SessionId) {
+    pub(super) fn refresh_session(&mut self, now: Duration, id: SessionId) {
         let Some(link) = self.links.get(&id) else {
             return;
         };
         if let (Phase::Open { networks, .. }, Some(group)) = (link.phase, link.group) {
             let session = self.open_session(id, networks);
             self.groups.get_mut(group).open(session);
-            self.refresh_group(group);
+            self.refresh_group(now, group);
         }
     }
 
-    fn open_session(&self, id: SessionId, networks: Networks) -> OpenSession {
+    pub(super) fn open_session(&self, id: SessionId, networks: Networks) -> OpenSession {
         OpenSession {
             id,
             rank: self.rank(id),
             set: self.links[&id].set,
+            masked: self.links[&id].mask.is_some(),
             networks,
             routes: self.routes_of(id, networks),
         }
@@ -434,8 +437,10 @@ impl Engine {
         routes
     }
 
-    /// Brings the workers' set and routes in line with a group's sessions.
-    pub(super) fn refresh_group(&mut self, id: u32) {
+    /// Brings the workers' set and routes in line with a group's sessions. Links that
+    /// are masked carry again when no other does: in the same step.
+    pub(super) fn refresh_group(&mut self, now: Duration, id: u32) {
+        let needed = self.unmask_needed(now, id);
         let group = self.groups.get(id);
         let (members, current) = (group.members(), group.current);
         // Nothing may be routed into a set without members: they are there
@@ -450,6 +455,9 @@ impl Engine {
                 self.refresh_routes(id);
             }
             None => self.refresh_routes(id),
+        }
+        for link in needed {
+            self.moving.push_back((self.commands, link));
         }
         self.tell_protection(id);
     }
@@ -526,6 +534,7 @@ impl Engine {
         if self.links.get(&id).is_none_or(Link::is_leaving) {
             return;
         }
+        self.end_mask(id, Unmasking::LinkDown);
         if !self.tell_down(now, id, why) {
             log::info!("{}: ends: {why}", self.link_name(id));
         }
@@ -542,7 +551,7 @@ impl Engine {
         self.leave_books(now, id);
         if let Some(group) = group {
             self.groups.get_mut(group).close(id);
-            self.refresh_group(group);
+            self.refresh_group(now, group);
         }
         self.moving.push_back((self.commands, id));
         self.reschedule(id);
@@ -573,13 +582,14 @@ impl Engine {
         match link.phase {
             Phase::Open { networks, .. } if !networks.is_empty() => {
                 log::info!("{}: {family} is down", self.link_name(id));
-                self.refresh_session(id);
+                self.refresh_session(now, id);
             }
             _ => self.stop_sending(now, id, Phase::Authenticated, &Ending::NetworksClosed),
         }
     }
 
     fn stop_sending(&mut self, now: Duration, id: SessionId, phase: Phase, why: &Ending) {
+        self.end_mask(id, Unmasking::LinkDown);
         let was_up = self.tell_down(now, id, why);
         let Some(link) = self.links.get_mut(&id) else {
             return;
@@ -591,7 +601,7 @@ impl Engine {
         let group = link.group;
         if let Some(group) = group {
             self.groups.get_mut(group).close(id);
-            self.refresh_group(group);
+            self.refresh_group(now, group);
         }
         self.command(Command::SetSession(spec));
         self.moving.push_back((self.commands, id));
@@ -622,6 +632,7 @@ impl Engine {
             _ => {
                 link.ppp.handle_timeout(now);
                 self.raise_mtu(now, id);
+                self.mask_due(now, id);
                 self.report_due(now, id);
             }
         }

@@ -22,6 +22,7 @@ mod interfaces;
 mod kick;
 mod link;
 mod links;
+mod mask;
 mod membership;
 mod names;
 mod nat;
@@ -67,7 +68,8 @@ use links::Links;
 use rib::{Rib, Source};
 use telling::Online;
 
-pub use happening::{Ending, Fault, Happening, SetName, What};
+pub use happening::{Ending, Fault, FaultEnd, Happening, SetName, Unmasking, What};
+pub use mask::{LONGEST_MASK, MaskRefusal, SHORTEST_MASK};
 
 /// Link-local addresses are in networks of 64 bits (RFC 4291, 2.5.6).
 const LINK_LOCAL_LENGTH: u8 = 64;
@@ -294,6 +296,9 @@ impl Engine {
         self.neighbours.set_link(now, port, up);
         self.settle_neighbours(now);
         self.set_uplink_link(now, port, up);
+        if !up {
+            self.guard_masks(now);
+        }
         self.tell_lans(now);
     }
 

@@ -10,6 +10,7 @@ use dataplane::headers::ha::Report;
 use dataplane::headers::{ipv4, ipv6};
 
 use super::Engine;
+use super::hearing::PeerSays;
 use super::link::{Joined, Link, PeerReport};
 use super::path_mtu::overhead;
 use super::path_search::PathSearch;
@@ -34,7 +35,7 @@ impl Engine {
             && behind <= commands
         {
             self.moving.pop_front();
-            if self.links.get(&id).is_some_and(Link::is_open) {
+            if self.links.get(&id).is_some_and(Link::carries_at_all) {
                 self.joined(now, id);
             } else {
                 self.send_report(now, id, Purpose::Farewell);
@@ -54,13 +55,31 @@ impl Engine {
             given: Given::of(link),
         });
         link.next_report = Some(now + FIRST_AFTER);
+        if let Some(books) = link.books_key().and_then(|key| self.books.get_mut(&key)) {
+            books.resume(now + FIRST_AFTER, id);
+        }
+        self.reschedule(id);
+    }
+
+    /// A link opens: what its path carries is to be found out.
+    pub(super) fn begin_path_search(&mut self, id: SessionId) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         let around = overhead(link.spec.local.ip(), true, false);
         let floor = match link.spec.local.ip() {
             IpAddr::V4(_) => IPV4_FLOOR,
             IpAddr::V6(_) => ipv6::MIN_MTU,
         };
         link.path = PathSearch::new(floor, link.spec.mtu.saturating_add(around));
-        self.reschedule(id);
+    }
+
+    /// The peer is to know at once how the link is here, if it is told anything.
+    pub(super) fn report_now(&mut self, now: Duration, id: SessionId) {
+        let tells = |link: &Link| link.joined.is_some() || link.mask.is_some();
+        if self.links.get(&id).is_some_and(tells) {
+            self.send_report(now, id, Purpose::Books);
+        }
     }
 
     /// Sends what is due of a link: a report, or one that shows what its path carries.
@@ -87,15 +106,22 @@ impl Engine {
         let Some(instance) = link.set.and_then(|set| self.sets.get(set)) else {
             return;
         };
-        let Some(joined) = &link.joined else { return };
+        let is_masked = link.mask.is_some();
+        // What numbers workers took since is not the link's.
+        let parted = link.mask.map(|mask| mask.parted).filter(|_| is_last);
         // Before the counters: what is counted for later numbers is made up for by
         // the next report, what is not counted yet would look like a loss until then.
-        let next_number = instance.next_number();
-        let given = Given::of(link).since(&joined.given);
+        let next_number = parted.unwrap_or_else(|| instance.next_number());
+        let (joined_number, given) = match (&link.joined, link.reported) {
+            (Some(joined), _) => (joined.number, Given::of(link).since(&joined.given)),
+            // Nothing has been given to it since the farewell.
+            (None, given) if is_masked => (next_number, given.unwrap_or_default()),
+            _ => return,
+        };
         let report = Report {
             epoch: instance.ours.epoch,
             next_number,
-            joined_number: joined.number,
+            joined_number,
             copies: given.copies,
             sent_at_us: micros(now),
             echo_us: link.peer_report.map_or(0, |theirs| theirs.sent_at_us),
@@ -108,11 +134,15 @@ impl Engine {
             is_last,
             is_probe: matches!(purpose, Purpose::Probe { .. }),
             heard_probe_us: Some(link.heard_probe_us),
+            is_masked,
+            is_deaf: link.hearing.is_deaf(),
         };
+        let before = link.reported.replace(given);
         if is_last {
             link.joined = None;
-        } else {
-            let idle = link.reported_copies.replace(given.copies) == Some(given.copies);
+        }
+        if is_masked || !is_last {
+            let idle = before.is_some_and(|before| before.copies == given.copies);
             link.next_report = Some(now + if idle { IDLE_PERIOD } else { PERIOD });
         }
         let (table, local, peer) = (link.spec.table, link.spec.local, link.spec.peer);
@@ -163,6 +193,12 @@ impl Engine {
         self.endpoint.note_data(now, link.tunnel);
         let received = link.total(|counters| counters.received_packets.read());
         link.hearing.report(now, report.copies, received);
+        let peer = PeerSays {
+            is_masked: report.is_masked,
+            is_deaf: report.is_deaf,
+        };
+        let is_news = link.hearing.peer() != peer;
+        link.hearing.told(peer);
         link.peer_report = Some(PeerReport {
             copies: report.copies,
             over_speed: report.over_speed,
@@ -177,9 +213,14 @@ impl Engine {
             link.path.begin(now);
             link.path.told(now, heard, report.echo_us)
         });
+        // Of a masked link the farewell was the last word.
         let key = link.books_key();
+        let key = key.filter(|_| report.is_last || !report.is_masked);
         if let Some(books) = key.and_then(|key| self.books.get_mut(&key)) {
             books.tell(now, id, &report);
+        }
+        if is_news {
+            self.guard_masks_of(now, id);
         }
         if carries_other {
             self.follow_path(id);

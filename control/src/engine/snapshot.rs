@@ -227,6 +227,10 @@ impl Engine {
             over_speed_packets: report.over_speed,
             not_sent_packets: report.not_sent,
         });
+        session.masked_for_s = link.mask.map(|mask| {
+            let left = mask.until.saturating_sub(now);
+            left.as_secs() + u64::from(left.subsec_nanos() > 0)
+        });
         session.alarm = link.hearing.fault().map(|(fault, since)| Alarm {
             text: fault.text().to_owned(),
             for_s: now.saturating_sub(since).as_secs(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dataplane::command::{PortId, SessionId};
 
 use super::group::{GroupKey, Protection};
-use super::happening::{Ending, Fault, Happening, SetName, What};
+use super::happening::{Ending, Fault, FaultEnd, Happening, SetName, What};
 use super::link::{Link, Origin};
 use super::membership::CONFLICT_FORGOTTEN;
 use super::{Engine, Output};
@@ -38,7 +38,7 @@ impl Engine {
             .push_back(Output::Happened(Box::new(happening)));
     }
 
-    fn tell_of_link(&mut self, id: SessionId, what: What) {
+    pub(super) fn tell_of_link(&mut self, id: SessionId, what: What) {
         let origin = self.links.get(&id).map(|link| link.origin);
         let key = origin.and_then(|origin| self.key_of(origin));
         let set = key.and_then(|(key, _)| self.set_name(key));
@@ -77,8 +77,7 @@ impl Engine {
             return false;
         }
         if let Some(lasted) = link.hearing.end(now) {
-            let with_link = true;
-            self.tell_of_link(id, What::FaultEnded { lasted, with_link });
+            self.tell_fault_ended(id, lasted, FaultEnd::LinkDown);
         }
         let port = self.links.get(&id).and_then(|link| self.port_down(link));
         let why = match port.filter(|_| why.is_silence()) {
@@ -93,7 +92,7 @@ impl Engine {
     }
 
     /// The name of the port that a link goes by, if it is down.
-    fn port_down(&self, link: &Link) -> Option<String> {
+    pub(super) fn port_down(&self, link: &Link) -> Option<String> {
         let place = self.interface_of(link.spec.table.0, link.spec.local.ip())?;
         let port = &self.ports[self.interfaces[place].port];
         let carrier = port.carrier.unwrap_or(port.id);
@@ -108,9 +107,8 @@ impl Engine {
         self.tell_of_link(id, What::FaultBegan(fault));
     }
 
-    pub(super) fn tell_delivers(&mut self, id: SessionId, lasted: Duration) {
-        let with_link = false;
-        self.tell_of_link(id, What::FaultEnded { lasted, with_link });
+    pub(super) fn tell_fault_ended(&mut self, id: SessionId, lasted: Duration, how: FaultEnd) {
+        self.tell_of_link(id, What::FaultEnded { lasted, how });
     }
 
     /// Says how a group's set is protected, when that is not what was said last. An

@@ -10,6 +10,7 @@ mod ipv6;
 mod isp;
 mod kick;
 mod lac;
+mod mask;
 mod mixture;
 mod names;
 mod nat;

@@ -137,6 +137,26 @@ impl Books {
         }
     }
 
+    /// A link is masked: what it brings is not taken, so it is not missed from here
+    /// on. What it was given last is not known.
+    pub fn pause(&mut self, now: Duration, id: SessionId) {
+        self.look(now, false);
+        let next = self.next;
+        if let Some(link) = self.links.get_mut(&id) {
+            let before = link.memberships().to_vec();
+            link.pause(next);
+            self.recount_sole(id, &before);
+        }
+    }
+
+    /// What a link brings is taken again: its numbers count from the first report
+    /// on that comes at `from` or later.
+    pub fn resume(&mut self, from: Duration, id: SessionId) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.resume(from);
+        }
+    }
+
     /// A link is gone; its last figures. What it was given after the peer's
     /// last report is not known.
     pub fn remove(&mut self, now: Duration, id: SessionId) -> Option<LinkTotals> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use serde_json::json;
 
-use super::status::{Kicked, Status};
+use super::status::{Kicked, Masked, Status, Unmasked};
 use crate::capture::{Capturing, Names, Wanted};
 
 /// The control thread answers within microseconds unless something is wrong.
@@ -21,6 +21,12 @@ pub enum Question {
     Status,
     /// End what has this name.
     Kick(String),
+    /// Have what has this name carry nothing for so long, for a drill.
+    Mask {
+        name: String,
+        for_s: u64,
+    },
+    Unmask(String),
     /// Begin a capture.
     Capture(Wanted),
     /// The names that a capture needs, which is thereby known to be read.
@@ -33,11 +39,15 @@ pub enum Question {
 pub enum Answer {
     Status(Box<Status>),
     Kicked(Kicked),
+    Masked(Masked),
+    Unmasked(Unmasked),
     Capturing(Box<Capturing>),
     CaptureNames(Box<Names>),
     CaptureEnded,
     /// It cannot be done, and why.
     Refused(String),
+    /// It cannot be done as things are, and why.
+    NotNow(String),
 }
 
 impl Answer {
@@ -47,10 +57,12 @@ impl Answer {
         let answer = match self {
             Self::Status(status) => serde_json::to_string(status),
             Self::Kicked(kicked) => serde_json::to_string(kicked),
+            Self::Masked(masked) => serde_json::to_string(masked),
+            Self::Unmasked(unmasked) => serde_json::to_string(unmasked),
             Self::Capturing(capturing) => Ok(json!({ "capture": capturing.id }).to_string()),
             Self::CaptureNames(names) => serde_json::to_string(names),
             Self::CaptureEnded => Ok(json!({}).to_string()),
-            Self::Refused(why) => Ok(json!({ "error": why }).to_string()),
+            Self::Refused(why) | Self::NotNow(why) => Ok(json!({ "error": why }).to_string()),
         };
         answer.unwrap_or_else(|error| json!({ "error": error.to_string() }).to_string())
     }

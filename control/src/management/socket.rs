@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use super::events::{EventsWanted, Happened};
 use super::history::{Graph, Graphs, HistoryQuestion};
 use super::request::{ANSWER_TIMEOUT, Answer, Asker, Question};
-use super::status::{Kicked, Status};
+use super::status::{Kicked, Masked, Status, Unmasked};
 use crate::capture;
 use crate::monitor::{Events, History};
 
@@ -58,12 +58,20 @@ enum Ask {
 }
 
 impl Ask {
-    /// Reads a request line: `status`, `kick NAME`, `events` and a JSON document, `graphs`, or `graph NAME FROM TO`.
+    /// Reads a request line: `status`, `kick NAME`, `mask SECONDS NAME`, `unmask NAME`, `events` and a JSON document, `graphs`, or `graph NAME FROM TO`.
     fn parse(line: &str) -> Option<Self> {
         match line.trim().split_once(' ') {
             None if line.trim() == "status" => Some(Self::Control(Question::Status)),
             None if line.trim() == "events" => Some(Self::Events(EventsWanted::default())),
             Some(("kick", name)) => Some(Self::Control(Question::Kick(name.trim().to_owned()))),
+            Some(("mask", wanted)) => {
+                let (for_s, name) = wanted.trim().split_once(' ')?;
+                Some(Self::Control(Question::Mask {
+                    name: name.trim().to_owned(),
+                    for_s: for_s.parse().ok()?,
+                }))
+            }
+            Some(("unmask", name)) => Some(Self::Control(Question::Unmask(name.trim().to_owned()))),
             Some(("events", wanted)) => serde_json::from_str(wanted).ok().map(Self::Events),
             _ => HistoryQuestion::parse(line.trim()).map(Self::History),
         }
@@ -73,6 +81,8 @@ impl Ask {
         match self {
             Self::Control(Question::Status) => "status".to_owned(),
             Self::Control(Question::Kick(name)) => format!("kick {name}"),
+            Self::Control(Question::Mask { name, for_s }) => format!("mask {for_s} {name}"),
+            Self::Control(Question::Unmask(name)) => format!("unmask {name}"),
             // Asked for by the connection's own thread.
             Self::Control(_) => "capture".to_owned(),
             Self::Events(wanted) => format!("events {}", wanted.json()),
@@ -90,7 +100,7 @@ impl Known {
             Some(Ask::Events(wanted)) => wanted.of(&self.events).json(),
             Some(Ask::History(question)) => question.answer(&self.history).unwrap_or_else(refused),
             None => refused(
-                "unknown request; known: status, kick NAME, events {...}, graphs, graph NAME FROM TO, capture {...}".to_owned(),
+                "unknown request; known: status, kick NAME, mask SECONDS NAME, unmask NAME, events {...}, graphs, graph NAME FROM TO, capture {...}".to_owned(),
             ),
         }
     }
@@ -417,6 +427,25 @@ fn asked<T: DeserializeOwned>(path: &Path, question: &Ask) -> Result<T, ClientEr
 /// this name.
 pub fn kick(path: &Path, name: &str) -> Result<Kicked, ClientError> {
     let answer = request(path, &Question::Kick(name.to_owned()))?;
+    serde_json::from_str(&answer).map_err(ClientError::NotUnderstood)
+}
+
+/// Has what has this name carry nothing for so long.
+///
+/// # Errors
+/// As [`kick`]. Refused also when nothing else would carry.
+pub fn mask(path: &Path, name: &str, for_s: u64) -> Result<Masked, ClientError> {
+    let name = name.to_owned();
+    let answer = request(path, &Question::Mask { name, for_s })?;
+    serde_json::from_str(&answer).map_err(ClientError::NotUnderstood)
+}
+
+/// Has what has this name carry again.
+///
+/// # Errors
+/// As [`kick`].
+pub fn unmask(path: &Path, name: &str) -> Result<Unmasked, ClientError> {
+    let answer = request(path, &Question::Unmask(name.to_owned()))?;
     serde_json::from_str(&answer).map_err(ClientError::NotUnderstood)
 }
 

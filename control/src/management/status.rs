@@ -267,6 +267,9 @@ pub struct Session {
     /// What is wrong with a link that is up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alarm: Option<Alarm>,
+    /// How much longer the link is masked for a drill: it is up, and carries nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masked_for_s: Option<u64>,
     pub echo_sent: u64,
     pub echo_lost: u64,
     /// The peer's LCP echoes that the workers have answered.
@@ -496,6 +499,27 @@ pub struct Kicked {
     pub tunnels: usize,
     /// Those besides the sessions of the tunnels.
     pub sessions: usize,
+}
+
+/// The answer to `mask` on the socket: what carries nothing now, for a drill.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Masked {
+    pub name: String,
+    /// Names of the links.
+    pub links: Vec<String>,
+    pub for_s: u64,
+}
+
+/// The answer to `unmask` on the socket: whose drill was ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Unmasked {
+    pub name: String,
+    /// Names of the links; none when nothing was masked.
+    pub links: Vec<String>,
 }
 
 #[cfg(test)]

@@ -85,7 +85,12 @@ fn alarms(status: &Status) -> String {
         let lasts = duration(alarm.for_s);
         format!("\nALARM  {what} {name}: {}, for {lasts}\n", alarm.text)
     });
-    standing.chain(untold(status)).collect()
+    let drills = status.sessions.iter().filter_map(|link| {
+        let left_s = link.masked_for_s?;
+        let name = &link.name;
+        Some(format!("\nDRILL  link {name}: masked, {left_s} s left\n"))
+    });
+    standing.chain(drills).chain(untold(status)).collect()
 }
 
 /// Events that did not reach whom they are for.

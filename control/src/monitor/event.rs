@@ -23,6 +23,9 @@ pub enum EventKind {
     /// A link that is up delivers nothing.
     FaultBegan,
     FaultEnded,
+    /// A link that is up carries nothing, for a drill.
+    LinkMasked,
+    LinkUnmasked,
     /// Two links or more carry the set.
     SetProtected,
     /// One link carries the set: the next failure is felt.
@@ -38,11 +41,13 @@ pub enum EventKind {
 
 impl EventKind {
     /// All of them, each with its word in the configuration and in JSON.
-    pub const WORDS: [(&'static str, Self); 10] = [
+    pub const WORDS: [(&'static str, Self); 12] = [
         ("link-up", Self::LinkUp),
         ("link-down", Self::LinkDown),
         ("fault-began", Self::FaultBegan),
         ("fault-ended", Self::FaultEnded),
+        ("link-masked", Self::LinkMasked),
+        ("link-unmasked", Self::LinkUnmasked),
         ("set-protected", Self::SetProtected),
         ("set-one-link", Self::SetOneLink),
         ("set-unprotected", Self::SetUnprotected),
@@ -66,9 +71,12 @@ impl EventKind {
             Self::LinkDown | Self::FaultBegan | Self::SetOneLink | Self::SetUnprotected => {
                 log::Level::Warn
             }
-            Self::LinkUp | Self::FaultEnded | Self::SetProtected | Self::ConflictEnded => {
-                log::Level::Info
-            }
+            Self::LinkUp
+            | Self::FaultEnded
+            | Self::LinkMasked
+            | Self::LinkUnmasked
+            | Self::SetProtected
+            | Self::ConflictEnded => log::Level::Info,
         }
     }
 }
@@ -80,6 +88,8 @@ impl From<&What> for EventKind {
             What::LinkDown(_) => Self::LinkDown,
             What::FaultBegan(_) => Self::FaultBegan,
             What::FaultEnded { .. } => Self::FaultEnded,
+            What::LinkMasked { .. } => Self::LinkMasked,
+            What::LinkUnmasked(_) => Self::LinkUnmasked,
             What::SetProtected { .. } => Self::SetProtected,
             What::SetOneLink { .. } => Self::SetOneLink,
             What::SetUnprotected => Self::SetUnprotected,

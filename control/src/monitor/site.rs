@@ -84,6 +84,9 @@ pub struct SiteLink {
     pub last_result: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<Alarm>,
+    /// How much longer it is masked for a drill: it is up, and carries nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masked_for_s: Option<u64>,
 }
 
 /// What was carried in the last second.
@@ -274,6 +277,7 @@ impl<'m> Parts<'m> {
             sole_packets: session.sole_packets,
             last_result: last_result.map(|&text| text.to_owned()),
             alarm: session.alarm.clone(),
+            masked_for_s: session.masked_for_s,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -10,6 +10,7 @@ use hyper::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH,
 };
 use hyper::{Request, StatusCode};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
@@ -24,6 +25,7 @@ use super::query::Query;
 use super::routes::{self, Endpoint};
 use super::server::Shared;
 use super::stream;
+use crate::engine::{LONGEST_MASK, MaskRefusal, SHORTEST_MASK};
 use crate::management::request::{self, Question};
 use crate::monitor::Event;
 
@@ -36,6 +38,8 @@ const EVENTS: usize = 100;
 const MOST_EVENTS: usize = 1000;
 /// Links that are given at most.
 const MOST_LINKS: usize = 1_000_000;
+/// How long a link is masked when nobody says.
+const USUAL_MASK_S: u64 = 60;
 
 /// Whose requests are answered.
 #[derive(Debug)]
@@ -58,6 +62,27 @@ pub(super) async fn answer(client: &Client, request: Request<Incoming>) -> Answe
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct KickRequest {
     /// Of an `outgoing` or `incoming`, whose tunnels end, or the `graph` of a link, whose session ends.
+    pub(super) name: String,
+}
+
+/// What `mask` is sent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct MaskRequest {
+    /// The `graph` of a link, or the name of an `outgoing` or `incoming`, whose links that are up are masked.
+    pub(super) name: String,
+    /// For how long: from 1 to 3600; 60 when it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) for_s: Option<u64>,
+}
+
+/// What `unmask` is sent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct UnmaskRequest {
+    /// As for `mask`.
     pub(super) name: String,
 }
 
@@ -129,6 +154,16 @@ impl Client {
                 query(&[])?;
                 shared.guard.action(request.headers())?;
                 self.kick(request).await
+            }
+            Endpoint::Mask => {
+                query(&[])?;
+                shared.guard.action(request.headers())?;
+                self.mask(request).await
+            }
+            Endpoint::Unmask => {
+                query(&[])?;
+                shared.guard.action(request.headers())?;
+                self.unmask(request).await
             }
         }
     }
@@ -207,6 +242,44 @@ impl Client {
     }
 
     async fn kick(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
+        let wanted: KickRequest = self.wanted(request, "{ \"name\": NAME }").await?;
+        log::info!("http: {} kicks {:?}", self.address, wanted.name);
+        match self.control(Question::Kick(wanted.name)).await? {
+            request::Answer::Kicked(kicked) => written(&kicked),
+            other => Err(refusal(other)),
+        }
+    }
+
+    async fn mask(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
+        let form = "{ \"name\": NAME, \"for_s\": SECONDS }";
+        let wanted: MaskRequest = self.wanted(request, form).await?;
+        let (name, for_s) = (wanted.name, wanted.for_s.unwrap_or(USUAL_MASK_S));
+        if !(SHORTEST_MASK..=LONGEST_MASK).contains(&Duration::from_secs(for_s)) {
+            let text = MaskRefusal::Time.to_string();
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, text));
+        }
+        log::info!("http: {} masks {name:?} for {for_s} s", self.address);
+        match self.control(Question::Mask { name, for_s }).await? {
+            request::Answer::Masked(masked) => written(&masked),
+            other => Err(refusal(other)),
+        }
+    }
+
+    async fn unmask(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
+        let wanted: UnmaskRequest = self.wanted(request, "{ \"name\": NAME }").await?;
+        log::info!("http: {} unmasks {:?}", self.address, wanted.name);
+        match self.control(Question::Unmask(wanted.name)).await? {
+            request::Answer::Unmasked(unmasked) => written(&unmasked),
+            other => Err(refusal(other)),
+        }
+    }
+
+    /// What an action is asked for, of this `form`.
+    async fn wanted<T: DeserializeOwned>(
+        &self,
+        request: Request<Incoming>,
+        form: &str,
+    ) -> Result<T, Refusal> {
         let kind = request.headers().get(CONTENT_TYPE);
         let is_json = kind
             .and_then(|kind| kind.to_str().ok()?.split(';').next())
@@ -218,20 +291,17 @@ impl Client {
             ));
         }
         let body = self.body(request.into_body()).await?;
-        let wanted: KickRequest = serde_json::from_slice(&body).map_err(|error| {
-            let text = format!("this takes {{ \"name\": NAME }}: {error}");
+        serde_json::from_slice(&body).map_err(|error| {
+            let text = format!("this takes {form}: {error}");
             Refusal::new(StatusCode::BAD_REQUEST, text)
-        })?;
-        log::info!("http: {} kicks {:?}", self.address, wanted.name);
+        })
+    }
+
+    /// What the control thread answers.
+    async fn control(&self, question: Question) -> Result<request::Answer, Refusal> {
         let asker = self.shared.asker.clone();
-        let answered = spawn_blocking(move || asker.try_ask(Question::Kick(wanted.name)));
-        match answered.await {
-            Ok(Ok(request::Answer::Kicked(kicked))) => written(&kicked),
-            Ok(Ok(request::Answer::Refused(why))) => Err(Refusal::new(StatusCode::NOT_FOUND, why)),
-            Ok(Ok(_)) => {
-                let text = "the control thread answered something else";
-                Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, text))
-            }
+        match spawn_blocking(move || asker.try_ask(question)).await {
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(unanswered)) => {
                 let text = unanswered.to_string();
                 Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after_s(1))
@@ -259,6 +329,18 @@ impl Client {
             Refusal::new(StatusCode::BAD_REQUEST, error.to_string())
         })?;
         Ok(collected.to_bytes())
+    }
+}
+
+/// Of an answer that is not the one that was asked for.
+fn refusal(answer: request::Answer) -> Refusal {
+    match answer {
+        request::Answer::Refused(why) => Refusal::new(StatusCode::NOT_FOUND, why),
+        request::Answer::NotNow(why) => Refusal::new(StatusCode::CONFLICT, why),
+        _ => {
+            let text = "the control thread answered something else";
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, text)
+        }
     }
 }
 

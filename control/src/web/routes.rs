@@ -18,6 +18,8 @@ pub(super) enum Endpoint {
     Graph,
     Stream,
     Kick,
+    Mask,
+    Unmask,
     OpenApi,
     Metrics,
     Health,
@@ -45,7 +47,7 @@ const fn get(path: &'static str, endpoint: Endpoint) -> Route {
 }
 
 /// `openapi.json` describes each of them.
-pub(super) static ROUTES: [Route; 15] = [
+pub(super) static ROUTES: [Route; 17] = [
     get("/api/v1/status", Endpoint::Document(Document::Status)),
     get("/api/v1/site", Endpoint::Document(Document::Site)),
     get("/api/v1/sets", Endpoint::Document(Document::Sets)),
@@ -64,6 +66,16 @@ pub(super) static ROUTES: [Route; 15] = [
         method: Method::POST,
         path: "/api/v1/kick",
         endpoint: Endpoint::Kick,
+    },
+    Route {
+        method: Method::POST,
+        path: "/api/v1/mask",
+        endpoint: Endpoint::Mask,
+    },
+    Route {
+        method: Method::POST,
+        path: "/api/v1/unmask",
+        endpoint: Endpoint::Unmask,
     },
 ];
 

@@ -40,6 +40,7 @@ pub(crate) fn session(over_ipv6: bool) -> SessionSpec {
         udp_checksum: true,
         address_control: false,
         set: Some(SetId(1)),
+        masked: false,
         sequence: std::sync::Arc::default(),
         echo: None,
         speed: None,

@@ -130,6 +130,10 @@ pub struct Report {
     /// `sent_at_us` of the last such report that came from the peer on this link; 0 before the first, not
     /// given by who does not tell.
     pub heard_probe_us: Option<u64>,
+    /// The sender has masked the link for a drill: it neither sends nor takes copies on it.
+    pub is_masked: bool,
+    /// Nothing of what is sent to the sender over the link arrives there.
+    pub is_deaf: bool,
 }
 
 impl Report {
@@ -142,6 +146,8 @@ impl Report {
 
     const IS_LAST: u8 = 0x01;
     const IS_PROBE: u8 = 0x02;
+    const IS_MASKED: u8 = 0x04;
+    const IS_DEAF: u8 = 0x08;
 
     /// The same of those that end with `echo_delay_us`.
     const FIRST_OCTETS: usize = OCTETS + 36;
@@ -183,6 +189,8 @@ impl Report {
             is_last: last & Self::IS_LAST != 0,
             is_probe: last & Self::IS_PROBE != 0,
             heard_probe_us: field(65),
+            is_masked: last & Self::IS_MASKED != 0,
+            is_deaf: last & Self::IS_DEAF != 0,
         })
     }
 
@@ -211,7 +219,10 @@ impl Report {
         padding[48..56].copy_from_slice(&self.over_speed.to_be_bytes());
         padding[56..64].copy_from_slice(&self.not_sent.to_be_bytes());
         let flag = |is_set, flag| if is_set { flag } else { 0 };
-        padding[64] = flag(self.is_last, Self::IS_LAST) | flag(self.is_probe, Self::IS_PROBE);
+        padding[64] = flag(self.is_last, Self::IS_LAST)
+            | flag(self.is_probe, Self::IS_PROBE)
+            | flag(self.is_masked, Self::IS_MASKED)
+            | flag(self.is_deaf, Self::IS_DEAF);
         padding[65..73].copy_from_slice(&self.heard_probe_us.unwrap_or(0).to_be_bytes());
         padding
     }

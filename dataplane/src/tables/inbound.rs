@@ -155,7 +155,7 @@ impl Tables {
     }
 
     /// What copies are like that may be taken without a look at anything else:
-    /// of a session that is authenticated, on the port that leads to its peer, when
+    /// of a session that is authenticated and not masked, on the port that leads to its peer, when
     /// what arrives there from the peer's address to ours reaches L2TP.
     fn expect(
         &self,
@@ -166,7 +166,7 @@ impl Tables {
         let session = self.sessions.get(id)?;
         let spec = &session.spec;
         let newest = self.sets.get(set)?.spec.epochs.first()?;
-        let port = port.filter(|_| spec.receive)?;
+        let port = port.filter(|_| spec.receive && !spec.masked)?;
         let mac = self.ports.get(port)?.mac;
         let expected = match (spec.peer.ip(), spec.local.ip()) {
             (IpAddr::V4(peer), IpAddr::V4(local)) => {

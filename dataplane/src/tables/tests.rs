@@ -65,6 +65,7 @@ fn session(tables: &mut Tables, id: u32, tunnel: u16, peer: &str) {
         udp_checksum: true,
         address_control: false,
         set: Some(SetId(1)),
+        masked: false,
         sequence: Arc::default(),
         echo: None,
         speed: None,

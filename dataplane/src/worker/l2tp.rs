@@ -303,6 +303,9 @@ impl Worker {
             self.io.punt(port, Class::Report, event);
             return Ok(());
         }
+        if session.spec.masked {
+            return Err(Drop::Masked);
+        }
         let place = Place::from_flags(ha.flags);
         if matches!(place, None | Some(Place::First)) {
             let (protocol, octets) =

@@ -109,6 +109,7 @@ impl Link {
             udp_checksum: true,
             address_control: false,
             set: Some(self.set),
+            masked: false,
             sequence: Arc::default(),
             echo: None,
             speed: is_slow.then(|| Arc::new(SpeedLimit::new(slow_bit_s(scenario)))),

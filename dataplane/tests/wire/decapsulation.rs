@@ -36,6 +36,7 @@ fn session(udp_checksum: bool) -> SessionSpec {
         udp_checksum,
         address_control: false,
         set: Some(SetId(0)),
+        masked: false,
         sequence: Arc::default(),
         echo: None,
         speed: None,

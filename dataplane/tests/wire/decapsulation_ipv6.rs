@@ -37,6 +37,7 @@ fn session() -> SessionSpec {
         udp_checksum: true,
         address_control: false,
         set: Some(SetId(0)),
+        masked: false,
         sequence: Arc::default(),
         echo: None,
         speed: None,

@@ -49,6 +49,7 @@ fn session(ha: bool, peer: &str) -> SessionSpec {
         udp_checksum: true,
         address_control: false,
         set: ha.then_some(SetId(0)),
+        masked: false,
         sequence: Arc::default(),
         echo: None,
         speed: None,

@@ -387,6 +387,8 @@ const REPORT: Report = Report {
     is_last: true,
     is_probe: false,
     heard_probe_us: Some(0x88),
+    is_masked: false,
+    is_deaf: false,
 };
 
 #[test]
@@ -417,6 +419,14 @@ fn report_golden() {
     let probe = Report::parse(&probe).expect("a probe");
     assert!(probe.is_probe && !probe.is_last);
     assert_eq!(Report::parse(&probe.encode()), Ok(probe));
+    for (octet, (is_masked, is_deaf)) in [(4, (true, false)), (8, (false, true))] {
+        let mut told = padding.clone();
+        told[64] = octet;
+        let told = Report::parse(&told).expect("a report");
+        assert_eq!((told.is_masked, told.is_deaf), (is_masked, is_deaf));
+        assert!(!told.is_last && !told.is_probe);
+        assert_eq!(Report::parse(&told.encode()), Ok(told));
+    }
     let mut longer = padding.clone();
     longer.extend([1, 2, 3]);
     assert_eq!(Report::parse(&longer), Ok(REPORT));

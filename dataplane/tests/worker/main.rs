@@ -15,6 +15,7 @@ mod logical_rig;
 #[path = "../machine/mod.rs"]
 mod machine;
 mod malformed;
+mod masked;
 mod mirror;
 mod offload;
 mod ordering;

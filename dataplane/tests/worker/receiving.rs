@@ -466,6 +466,8 @@ fn a_report_is_handed_over_whole() {
         is_last: false,
         is_probe: true,
         heard_probe_us: Some(6),
+        is_masked: false,
+        is_deaf: false,
     };
     rig.send(1, &l2tp_frame(1, &report.message(0x101, 0x201, 1, 0)));
     let Event::Report { session, frame, .. } = rig.one_event() else {

@@ -189,6 +189,7 @@ impl Rig {
             udp_checksum: true,
             address_control: false,
             set: Some(SET),
+            masked: false,
             sequence: Arc::default(),
             echo: None,
             speed: None,

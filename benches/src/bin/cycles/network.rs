@@ -209,6 +209,7 @@ impl Remote {
             udp_checksum: self.kind.udp_checksum,
             address_control: false,
             set: self.set(),
+            masked: false,
             sequence: Arc::default(),
             echo: None,
             speed: None,

@@ -78,6 +78,8 @@ impl Member {
             is_last: false,
             is_probe: false,
             heard_probe_us: Some(self.heard_probe_us),
+            is_masked: false,
+            is_deaf: false,
         };
         report.message(peer.0, peer.1, 0, 0)
     }

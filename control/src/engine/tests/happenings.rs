@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::network::Line;
 use super::remotes::two_remotes;
 use super::world::{HEAD, LINKS, REMOTE, World, seconds};
-use crate::engine::{Ending, Engine, Fault, Happening, SetName, What};
+use crate::engine::{Ending, Engine, Fault, FaultEnd, Happening, SetName, Unmasking, What};
 use crate::management::status::Set;
 use crate::ppp::CloseReason;
 use dataplane::command::PortId;
@@ -23,6 +23,7 @@ pub(super) struct Told {
     all: Vec<(Duration, Happening)>,
     up: BTreeSet<String>,
     faulty: BTreeSet<String>,
+    masked: BTreeSet<String>,
     sets: BTreeMap<SetName, &'static str>,
     conflicts: BTreeSet<SetName>,
     steps: u64,
@@ -40,9 +41,18 @@ impl Told {
             What::LinkUp { .. } => self.up.insert(link),
             What::LinkDown(_) => {
                 assert!(!self.faulty.contains(&link), "its fault has ended before");
+                assert!(!self.masked.contains(&link), "its mask has ended before");
                 self.up.remove(&link)
             }
-            What::FaultBegan(_) => self.up.contains(&link) && self.faulty.insert(link),
+            What::FaultBegan(_) => {
+                let is_looked_at = self.up.contains(&link) && !self.masked.contains(&link);
+                is_looked_at && self.faulty.insert(link)
+            }
+            What::LinkMasked { .. } => {
+                assert!(!self.faulty.contains(&link), "its fault has ended before");
+                self.up.contains(&link) && self.masked.insert(link)
+            }
+            What::LinkUnmasked(_) => self.masked.remove(&link),
             What::FaultEnded { .. } => self.faulty.remove(&link),
             What::ConflictBegan => self.conflicts.insert(of_set()),
             What::ConflictEnded { .. } => self.conflicts.remove(&of_set()),
@@ -76,6 +86,10 @@ impl Told {
         let faulty = open.filter(|link| link.hearing.fault().is_some());
         let faulty: BTreeSet<String> = faulty.map(|link| engine.link_name(link.id)).collect();
         assert_eq!(faulty, self.faulty);
+        let masked = engine.links.values().filter(|link| link.mask.is_some());
+        let masked: BTreeSet<String> = masked.map(|link| engine.link_name(link.id)).collect();
+        assert_eq!(masked, self.masked);
+        engine.assert_masks_are_covered();
         for group in engine.groups.iter() {
             let Some(name) = engine.set_name(group.key) else {
                 continue;
@@ -103,6 +117,10 @@ impl Told {
         for link in &status.sessions {
             let is_faulty = self.faulty.contains(&link.name);
             assert!(is_faulty || link.alarm.is_none(), "{}", link.name);
+            assert_eq!(
+                link.masked_for_s.is_some(),
+                self.masked.contains(&link.name)
+            );
             let is_up = matches!(link.state.as_str(), "up" | "standby");
             assert!(!is_up || self.up.contains(&link.name), "{}", link.name);
         }
@@ -115,12 +133,13 @@ impl Told {
             let of_a_stop = match &happening.what {
                 What::LinkDown(why) => *why == Ending::Shutdown,
                 What::SetDown { stopping } => *stopping,
-                What::FaultEnded { with_link, .. } => *with_link,
+                What::FaultEnded { how, .. } => *how == FaultEnd::LinkDown,
+                What::LinkUnmasked(why) => *why == Unmasking::LinkDown,
                 _ => false,
             };
             assert!(of_a_stop, "{happening:?}");
         }
-        assert!(self.up.is_empty() && self.faulty.is_empty());
+        assert!(self.up.is_empty() && self.faulty.is_empty() && self.masked.is_empty());
         assert!(
             self.sets
                 .values()
@@ -317,10 +336,10 @@ fn a_fault_ends_once_by_itself_or_with_its_link() {
             world.lines[1] = Line::default();
         }
         world.traffic_for(seconds(10));
-        let [_, What::FaultEnded { with_link, lasted }] = faults(&world)[..] else {
+        let [_, What::FaultEnded { how, lasted }] = faults(&world)[..] else {
             panic!("{:?}", faults(&world));
         };
-        assert_eq!(with_link, goes_down);
+        assert_eq!(how == FaultEnd::LinkDown, goes_down);
         assert!((seconds(4)..seconds(14)).contains(&lasted), "{lasted:?}");
     }
 }

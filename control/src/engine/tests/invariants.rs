@@ -5,6 +5,40 @@ use std::collections::BTreeMap;
 use dataplane::command::{SessionSpec, SetSpec};
 
 use super::world::{HEAD, REMOTE, World, milliseconds};
+use crate::engine::Engine;
+use crate::ppp::Family;
+
+impl Engine {
+    /// Whatever is masked, another link carries: of a set with HA one of the same instance, else
+    /// one with the same families. And nothing is sent over what is masked.
+    pub(super) fn assert_masks_are_covered(&self) {
+        for group in self.groups.iter() {
+            for session in group.sessions() {
+                let link = &self.links[&session.id];
+                assert_eq!(session.masked, link.mask.is_some());
+                if !session.masked {
+                    assert!(!link.spec.masked, "not taken though it is not masked");
+                    continue;
+                }
+                assert_eq!(link.spec.masked, link.set.is_some());
+                assert!(!group.carries(session.id), "sent over though it is masked");
+                let stands_in = |id| {
+                    let other = &self.links[&id];
+                    let is_well = other.hearing.fault().is_none() && !other.hearing.peer().is_deaf;
+                    is_well && other.mask.is_none() && !other.hearing.peer().is_masked
+                };
+                let others = group.sessions().filter(|other| other.set == session.set);
+                let others: Vec<_> = others.filter(|other| stands_in(other.id)).collect();
+                assert!(!others.is_empty(), "{:?} is masked alone", session.id);
+                for family in [Family::Ipv4, Family::Ipv6] {
+                    let is_needed = session.set.is_none() && session.networks.has(family);
+                    let carries = others.iter().any(|other| other.networks.has(family));
+                    assert!(carries || !is_needed, "{family} is carried by none");
+                }
+            }
+        }
+    }
+}
 
 impl World {
     pub(super) fn assert_all_delivered(&mut self, sent: &[Vec<u64>; 2]) {
@@ -46,7 +80,8 @@ impl World {
                 spec.peer_tunnel,
                 spec.peer_session,
             );
-            (ids, spec.local, spec.peer, spec.receive, spec.mtu, spec.set)
+            let taken = (spec.receive, spec.masked);
+            (ids, spec.local, spec.peer, taken, spec.mtu, spec.set)
         };
         let ours = engine.links.values().map(|of| (of.id, link(&of.spec)));
         let theirs = workers.sessions.iter().map(|(&id, spec)| (id, link(spec)));

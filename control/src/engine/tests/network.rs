@@ -43,6 +43,8 @@ pub(super) struct Line {
     pub(super) ha_cut: bool,
     /// Only copies vanish.
     pub(super) data_cut: bool,
+    /// Those to this address alone.
+    pub(super) data_cut_to: Option<IpAddr>,
     pub(super) loss: f64,
     pub(super) duplication: f64,
     /// How many packets are held up, so that later ones overtake them.
@@ -60,6 +62,7 @@ impl Line {
             cut: self.cut || other.cut,
             ha_cut: self.ha_cut || other.ha_cut,
             data_cut: self.data_cut || other.data_cut,
+            data_cut_to: self.data_cut_to.or(other.data_cut_to),
             loss: 1.0 - (1.0 - self.loss) * (1.0 - other.loss),
             duplication: self.duplication.max(other.duplication),
             reordering: self.reordering.max(other.reordering),
@@ -220,6 +223,10 @@ impl World {
             }
             return false;
         };
+        if spec.masked {
+            site.masked_copies += 1;
+            return false;
+        }
         spec.counters[0].received_packets.add(1);
         let verdict = epoch.window.observe(header.number);
         if verdict != Verdict::TooLate {
@@ -276,8 +283,8 @@ impl World {
         let too_large = line
             .mtu
             .is_some_and(|mtu| header_octets + payload.len() > usize::from(mtu));
-        let vanishes =
-            line.cut || too_large || (line.ha_cut && is_ha) || (line.data_cut && is_data);
+        let data_cut = line.data_cut || line.data_cut_to == Some(destination.ip());
+        let vanishes = line.cut || too_large || (line.ha_cut && is_ha) || (data_cut && is_data);
         let lost = vanishes || unwanted || (line.loss > 0.0 && self.rng.random_bool(line.loss));
         // Nobody can tell the copies of a plain session's packet: it is not doubled.
         let doubled = !lost && self.rng.random_bool(line.duplication) && !is_plain_packet(&payload);

@@ -40,7 +40,9 @@ impl Workers {
             Command::SetSession(spec) => {
                 let ids = (spec.local_tunnel, spec.local_session);
                 self.by_wire_ids.insert(ids, spec.id);
-                self.sessions.insert(spec.id, spec);
+                let id = spec.id;
+                self.sessions.insert(id, spec);
+                self.assert_masked_get_nothing();
             }
             Command::RemoveSession(id) => {
                 let spec = self.sessions.remove(&id).expect("it was installed");
@@ -53,6 +55,7 @@ impl Workers {
             }
             Command::SetSet(spec) => {
                 self.sets.insert(spec.id, spec);
+                self.assert_masked_get_nothing();
             }
             Command::RemoveSet(id) => {
                 let used = self.sessions.values().any(|spec| spec.set == Some(id));
@@ -61,6 +64,15 @@ impl Workers {
                 self.sets.remove(&id);
             }
             _ => (),
+        }
+    }
+
+    /// What is not taken is not sent either: it stops sending first and takes again first.
+    fn assert_masked_get_nothing(&self) {
+        for set in self.sets.values() {
+            let members = set.members.iter().filter_map(|id| self.sessions.get(id));
+            let masked: Vec<_> = members.filter(|it| it.masked).map(|it| it.id).collect();
+            assert!(masked.is_empty(), "{masked:?} get copies of {:?}", set.id);
         }
     }
 
@@ -89,8 +101,15 @@ impl Workers {
 pub(super) fn digest(command: &Command) -> String {
     match command {
         Command::SetSession(spec) => format!(
-            "session {:?} {:?} {:?} {:?} {:?} {} {}",
-            spec.id, spec.local, spec.peer, spec.set, spec.local_session, spec.receive, spec.mtu
+            "session {:?} {:?} {:?} {:?} {:?} {} {} {}",
+            spec.id,
+            spec.local,
+            spec.peer,
+            spec.set,
+            spec.local_session,
+            spec.receive,
+            spec.masked,
+            spec.mtu
         ),
         Command::SetSet(spec) => {
             let epochs: Vec<_> = spec.epochs.iter().map(|epoch| epoch.epoch).collect();

@@ -91,6 +91,8 @@ pub(super) struct Site {
     pub(super) delivered: BTreeMap<u64, u32>,
     /// Copies for a session that was not ready, by reason.
     pub(super) refused: BTreeMap<&'static str, u64>,
+    /// Copies that came over a link that is masked.
+    pub(super) masked_copies: u64,
 }
 
 /// What an engine takes for the time, against the world's.
@@ -206,6 +208,7 @@ impl World {
             told: Told::default(),
             delivered: BTreeMap::new(),
             refused: BTreeMap::new(),
+            masked_copies: 0,
         };
         let mut site_of = BTreeMap::new();
         for (site, config) in configs.iter().enumerate() {

@@ -68,6 +68,24 @@ struct Told {
     withheld: u64,
 }
 
+/// A time in which nothing of a link's was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    Lasts,
+    /// The first report that comes then, or later, ends it.
+    EndsFrom(Duration),
+}
+
+/// Where a link's numbers begin after a [`Pause`], in one of its memberships.
+#[derive(Clone, Copy, Debug)]
+struct Resumed {
+    /// By the peer's reports the membership began here.
+    joined: u64,
+    from: u64,
+    /// What the peer had withheld of the numbers before.
+    withheld: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct LinkBooks {
     arrivals: Vec<Arc<Arrivals>>,
@@ -89,6 +107,8 @@ pub(super) struct LinkBooks {
     memberships: Vec<Range<u64>>,
     /// Our own end has given the link up.
     left: bool,
+    pause: Option<Pause>,
+    resumed: Option<Resumed>,
     told: VecDeque<Told>,
     /// The join and what was withheld, of the last report that settled.
     settled_withheld: (u64, u64),
@@ -116,6 +136,8 @@ impl LinkBooks {
             first_group: 0,
             memberships: Vec::new(),
             left: false,
+            pause: None,
+            resumed: None,
             told: VecDeque::new(),
             settled_withheld: (0, 0),
             withheld_packets: 0,
@@ -303,7 +325,10 @@ impl LinkBooks {
 
     /// A report came.
     pub(super) fn tell(&mut self, at: Duration, report: &Report) {
-        let joined = report.joined_number;
+        if self.is_paused(at, report) {
+            return;
+        }
+        let (joined, withheld) = self.counted(report);
         let known = self.told.back().map_or(0, |told| told.next);
         let known = known.max(self.accounted);
         match self.memberships.last_mut() {
@@ -324,8 +349,54 @@ impl LinkBooks {
             at,
             joined,
             next: report.next_number,
+            withheld,
+        });
+    }
+
+    /// Whether a report tells of numbers that are not this link's. The one that ends a
+    /// pause is where they begin again.
+    fn is_paused(&mut self, at: Duration, report: &Report) -> bool {
+        match self.pause {
+            None => return false,
+            Some(Pause::EndsFrom(from)) if from <= at && !report.is_last => (),
+            Some(_) => return true,
+        }
+        self.pause = None;
+        self.resumed = Some(Resumed {
+            joined: report.joined_number,
+            from: report.next_number,
             withheld: report.withheld(),
         });
+        false
+    }
+
+    /// The first of the numbers that a report tells of and that count, and how many of
+    /// those that count were withheld.
+    fn counted(&self, report: &Report) -> (u64, u64) {
+        let (joined, withheld) = (report.joined_number, report.withheld());
+        match self.resumed {
+            Some(resumed) if joined == resumed.joined => {
+                (resumed.from, withheld.saturating_sub(resumed.withheld))
+            }
+            _ => (joined, withheld),
+        }
+    }
+
+    /// Nothing more is taken for a while. Copies that are under way come in vain: what
+    /// was not settled is not known.
+    pub(super) fn pause(&mut self, next: u64) {
+        self.told.clear();
+        self.give_up_below(next);
+        // What is behind the newest that came is no outage.
+        self.close(self.next());
+        self.pause = Some(Pause::Lasts);
+    }
+
+    /// The pause ends with the first report from then on.
+    pub(super) fn resume(&mut self, from: Duration) {
+        if self.pause.is_some() {
+            self.pause = Some(Pause::EndsFrom(from));
+        }
     }
 
     /// Numbers from here on are not this link's any more.

@@ -90,6 +90,8 @@ struct World {
     rng: StdRng,
     lines: Vec<Line>,
     truths: Vec<Truth>,
+    /// Lines whose copies the receiver drops.
+    masked: BTreeSet<usize>,
     workers: usize,
     arrivals: Vec<Vec<Arc<Arrivals>>>,
     counters: Vec<Vec<Arc<SessionCounters>>>,
@@ -120,6 +122,7 @@ impl World {
             rng: StdRng::seed_from_u64(seed),
             truths: lines.iter().map(|_| Truth::default()).collect(),
             lines,
+            masked: BTreeSet::new(),
             workers,
             arrivals,
             counters,
@@ -223,6 +226,7 @@ impl World {
 
     fn arrive(&mut self, arrival: Arrival) {
         match arrival {
+            Arrival::Copy { line, .. } if self.masked.contains(&line) => (),
             Arrival::Copy { line, number } => {
                 let copies = 1 + u64::from(self.chance(self.lines[line].duplication));
                 for _ in 0..copies {
@@ -263,6 +267,8 @@ impl World {
                     is_last,
                     is_probe: false,
                     heard_probe_us: None,
+                    is_masked: false,
+                    is_deaf: false,
                 };
                 self.books.tell(self.now, id(line), &report);
             }
@@ -509,6 +515,50 @@ fn a_link_that_leaves_loses_nothing_from_then_on() {
     assert_eq!(left.unique_packets, 3000);
 }
 
+/// What was not settled when a link was masked is not known, what came meanwhile is not
+/// missed, and from a report behind it on all counts as before.
+#[test]
+fn what_comes_while_a_link_is_masked_is_not_missed() {
+    let lossy = Line {
+        loss: 0.1,
+        withheld: 0.2,
+        ..Line::default()
+    };
+    let mut world = World::new(7, 0, 2, vec![Line::default(), lossy]);
+    let totals = |world: &World| world.books.link_totals(id(1)).expect("it is there");
+    world.run(ms(5000), Some(ms(1)));
+    world.masked.insert(1);
+    world.books.pause(world.now, id(1));
+    let paused = totals(&world);
+    assert!(
+        paused.lost_packets > 100 && paused.unknown_packets > 200,
+        "{paused:?}"
+    );
+    world.run(ms(3000), Some(ms(1)));
+    let during = totals(&world);
+    assert_eq!(paused.lost_packets, during.lost_packets);
+    assert_eq!(paused.unknown_packets, during.unknown_packets);
+    world.masked.clear();
+    world.books.resume(world.now + ms(50), id(1));
+    world.run(ms(990), Some(ms(1)));
+    // The report of the second 9 gets through.
+    world.lines[1].loss = 0.0;
+    world.run(ms(30), Some(ms(1)));
+    world.lines[1].loss = 0.1;
+    world.run(ms(5000), Some(ms(1)));
+    world.settle();
+    let after = totals(&world);
+    let handed_over = world.truths[1].handed_over.range(9000..);
+    let lost = handed_over.filter(|it| !world.truths[1].came.contains_key(it));
+    let lost = lost.count() as u64;
+    assert!(lost > 200);
+    assert_eq!(after.lost_packets - paused.lost_packets, lost);
+    assert_eq!(after.unknown_packets, paused.unknown_packets);
+    assert!(after.longest_outage_packets < 20, "{after:?}");
+    let set = world.books.totals();
+    assert_eq!((set.lost_packets, set.unknown_packets), (0, 0));
+}
+
 /// Of two links the one that joined first is heard of last.
 #[test]
 fn what_a_link_carried_before_its_first_report_counts() {
@@ -596,6 +646,8 @@ fn what_was_written_over_is_unknown_and_not_lost() {
                 is_last: false,
                 is_probe: false,
                 heard_probe_us: None,
+                is_masked: false,
+                is_deaf: false,
             };
             books.tell(now, id(0), &report);
         };

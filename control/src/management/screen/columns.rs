@@ -205,6 +205,9 @@ fn state(look: Look, row: Row<'_>) -> Line<'_> {
             Set::NO_HA => Line::styled("no HA", look.of_verdict(Verdict::Degraded)),
             other => Line::raw(other),
         },
+        Row::Link(link, _) if link.masked_for_s.is_some() => {
+            Line::styled("masked", look.of_verdict(Verdict::Degraded))
+        }
         Row::Link(link, _) => Line::raw(&link.state),
     }
 }

@@ -67,7 +67,7 @@ fn events_are_told_though_the_control_thread_is_busy() {
         .unwrap_err()
         .to_string();
     assert!(
-        unknown.contains("known: status, kick NAME, events"),
+        unknown.contains("known: status, kick NAME, mask"),
         "{unknown}"
     );
     // Names may hold what looks like the end of them.
@@ -187,15 +187,61 @@ fn graphs_are_answered_though_the_control_thread_is_silent() {
 }
 
 #[test]
+fn a_drill_brings_its_name_and_time_whole() {
+    let place = Place::new("mask");
+    let path = place.socket();
+    let (server, questions) = started(&path).unwrap();
+    let control = thread::spawn(move || {
+        for question in questions {
+            let answer = match question.command.clone() {
+                Question::Mask { name, .. } if name == "head 2" => {
+                    Answer::NotNow("it alone carries".to_owned())
+                }
+                Question::Mask { name, for_s } => Answer::Masked(Masked {
+                    links: vec![name.clone()],
+                    name,
+                    for_s,
+                }),
+                Question::Unmask(name) => Answer::Unmasked(Unmasked {
+                    links: vec![name.clone()],
+                    name,
+                }),
+                other => panic!("{other:?}"),
+            };
+            question.answer(answer);
+        }
+    });
+    let name = "head 1, the quick one";
+    let masked = mask(&path, name, 60).unwrap();
+    assert_eq!((masked.name.as_str(), masked.for_s), (name, 60));
+    assert_eq!(unmask(&path, name).unwrap().links, [name]);
+    let refused = mask(&path, "head 2", 60).unwrap_err();
+    assert!(
+        matches!(&refused, ClientError::Refused(why) if why == "it alone carries"),
+        "{refused:?}"
+    );
+    drop(server);
+    control.join().unwrap();
+}
+
+#[test]
 fn an_unknown_request_is_refused_by_name() {
     let place = Place::new("unknown");
     let (_server, _questions) = started(&place.socket()).unwrap();
-    for line in ["", "stop", "status status", "kick", &"x".repeat(10_000)] {
+    for line in [
+        "",
+        "stop",
+        "status status",
+        "kick",
+        "mask isp1",
+        "mask 1m isp1",
+        &"x".repeat(10_000),
+    ] {
         match send(&place.socket(), line) {
             Err(ClientError::Refused(text)) => {
                 assert!(
                     text.contains(
-                        "known: status, kick NAME, events {...}, graphs, graph NAME FROM TO"
+                        "known: status, kick NAME, mask SECONDS NAME, unmask NAME, events {...}, graphs, graph NAME FROM TO"
                     ),
                     "{text}"
                 )

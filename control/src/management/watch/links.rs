@@ -17,7 +17,7 @@ pub(super) fn links(status: &Status, earlier: Earlier<'_>) -> Table {
         vec![
             Cell::text(&session.name),
             Cell::text(session.set.as_deref().unwrap_or("-")),
-            Cell::text(&session.state).mood(state_mood(session)),
+            Cell::text(state(session)).mood(state_mood(session)),
             Cell::text(address),
             Cell::number(session.sent_packets),
             rate(session.sent_packets, past(|it| it.sent_packets)),
@@ -65,7 +65,7 @@ pub(super) fn sessions(status: &Status) -> Table {
             Cell::text(&session.name),
             Cell::text(&session.tunnel),
             Cell::text(session.set.as_deref().unwrap_or("-")),
-            Cell::text(&session.state).mood(state_mood(session)),
+            Cell::text(state(session)).mood(state_mood(session)),
             Cell::text(if session.ha { "yes" } else { "no" }),
             Cell::text(&session.username),
             Cell::text(address(session.local_ip)),
@@ -88,6 +88,14 @@ pub(super) fn sessions(status: &Status) -> Table {
             "ids", "mtu", "sent", "received", "up",
         ],
         rows: rows.collect(),
+    }
+}
+
+/// A masked link stands by, and takes nothing either.
+fn state(session: &Session) -> &str {
+    match session.masked_for_s {
+        Some(_) => "masked",
+        None => &session.state,
     }
 }
 

@@ -110,6 +110,22 @@ fn an_alarm_stands_above_everything() {
 }
 
 #[test]
+fn a_drill_is_told_with_the_time_that_is_left() {
+    let mut status = status();
+    status.sessions[0].masked_for_s = Some(42);
+    let text = render(&status, None, false);
+    let drill = "DRILL  link remote.1: masked, 42 s left";
+    assert_eq!(text.lines().nth(2), Some(drill), "{text}");
+    let is_said = |text: &str| {
+        let mut rows = text.lines().filter(|row| row.contains("remote.1 "));
+        rows.any(|row| row.contains(" masked "))
+    };
+    assert!(is_said(&text), "{text}");
+    let sessions = sessions(&status, false);
+    assert!(is_said(&sessions), "{sessions}");
+}
+
+#[test]
 fn an_alarm_that_tells_nobody_is_an_alarm() {
     let mut status = status();
     let notifier = Notifier {

@@ -133,6 +133,35 @@ fn an_alarm_is_bad_and_its_text_the_reason() {
 }
 
 #[test]
+fn a_masked_link_is_degraded_and_its_set_has_one_less() {
+    let session = Session {
+        state: "standby".to_owned(),
+        masked_for_s: Some(42),
+        ..session("head1", Some("A"))
+    };
+    let parts = Parts {
+        samples: HashMap::new(),
+        last_results: HashMap::new(),
+    };
+    let link = parts.link(&session, None);
+    assert_eq!(link.masked_for_s, Some(42));
+    assert_eq!(
+        (link.verdict, link.reasons.clone()),
+        (
+            Verdict::Degraded,
+            vec!["masked for a drill, 42 s left".to_owned()]
+        )
+    );
+    assert_eq!(
+        verdict::of_set(&set(Set::HA), &minute(), &[link]),
+        (
+            Verdict::Degraded,
+            vec!["one link less: head1 is masked for a drill".to_owned()]
+        )
+    );
+}
+
+#[test]
 fn a_link_is_slow_against_the_quickest_of_its_set() {
     let race = Race {
         wins: 0,

@@ -42,7 +42,13 @@ pub(super) fn of_link(
     let alarm = session.alarm.as_ref();
     let alarm = alarm.map(|alarm| (Verdict::Bad, alarm.text.clone()));
     let lost = u64::try_from(minute.lost_packets).unwrap_or(0);
+    let masked = session.masked_for_s;
+    let masked = masked.map(|left_s| {
+        let text = format!("masked for a drill, {left_s} s left");
+        (Verdict::Degraded, text)
+    });
     let findings = [
+        masked,
         alarm,
         loss(lost, minute.settled_packets, "packets"),
         loss(minute.echoes_lost, minute.echoes_sent, "echoes"),
@@ -73,7 +79,13 @@ pub(super) fn of_set(set: &Set, minute: &Sample, links: &[SiteLink]) -> (Verdict
         let reasons = link.reasons.join(", ");
         (Verdict::Degraded, format!("{} {reasons}", link.graph))
     });
-    worst([lost, unprotected, alarm].into_iter().flatten().chain(weak))
+    let masked = links.iter().filter(|link| link.masked_for_s.is_some());
+    let masked = masked.map(|link| {
+        let text = format!("one link less: {} is masked for a drill", link.graph);
+        (Verdict::Degraded, text)
+    });
+    let findings = [lost, unprotected, alarm].into_iter().flatten();
+    worst(findings.chain(masked).chain(weak))
 }
 
 fn worst(findings: impl Iterator<Item = Finding>) -> (Verdict, Vec<String>) {

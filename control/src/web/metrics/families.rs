@@ -199,7 +199,7 @@ fn of_peer(session: &Session, read: fn(&Peer) -> u64) -> Option<Value> {
     whole(read(session.peer.as_ref()?))
 }
 
-const LINKS: [Reading<Session>; 31] = [
+const LINKS: [Reading<Session>; 32] = [
     (
         gauge("hal2tp_link_up", "", "Whether the link is up or stands by."),
         |it| flag(matches!(it.state.as_str(), "up" | "standby")),
@@ -219,6 +219,14 @@ const LINKS: [Reading<Session>; 31] = [
             "Whether it is up and delivers nothing.",
         ),
         |it| flag(it.alarm.is_some()),
+    ),
+    (
+        gauge(
+            "hal2tp_link_masked",
+            "",
+            "Whether it is up and masked for a drill: it carries nothing.",
+        ),
+        |it| flag(it.masked_for_s.is_some()),
     ),
     (
         counter(

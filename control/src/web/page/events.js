@@ -14,6 +14,8 @@ const VERDICTS = {
   "link-down": "down",
   "fault-began": "bad",
   "fault-ended": "good",
+  "link-masked": "degraded",
+  "link-unmasked": "good",
   "set-protected": "good",
   "set-one-link": "degraded",
   "set-unprotected": "degraded",

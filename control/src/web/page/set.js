@@ -165,7 +165,8 @@ function verdictCell(td) {
   td.append(chip.node, state);
   return ({ link }) => {
     chip.update(link.verdict);
-    say(state, isUp(link) ? `${link.state} ${span(link.up_s)}` : link.state);
+    const drill = link.masked_for_s === undefined ? null : `masked, ${span(link.masked_for_s)} left`;
+    say(state, drill ?? (isUp(link) ? `${link.state} ${span(link.up_s)}` : link.state));
   };
 }
 

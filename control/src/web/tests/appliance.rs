@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::client::TOKEN;
 use crate::config::Http;
 use crate::management::request::{self, Answer, Question};
-use crate::management::status::{Kicked, Status};
+use crate::management::status::{Kicked, Masked, Status, Unmasked};
 use crate::monitor::{Board, Event, EventKind, Events, Historian, History, Moment};
 use crate::web::limits::Limits;
 use crate::web::server::{Server, Sources};
@@ -105,6 +105,18 @@ fn answer(question: &Question) -> Answer {
             name: name.clone(),
             tunnels: 1,
             sessions: 0,
+        }),
+        Question::Mask { name, for_s } if name == "head1" => Answer::Masked(Masked {
+            name: name.clone(),
+            links: vec!["isp1".to_owned()],
+            for_s: *for_s,
+        }),
+        Question::Mask { name, .. } if name == "head2" => {
+            Answer::NotNow("isp2 is the only link that carries set A".to_owned())
+        }
+        Question::Unmask(name) if name == "head1" => Answer::Unmasked(Unmasked {
+            name: name.clone(),
+            links: vec!["isp1".to_owned()],
         }),
         _ => Answer::Refused("no tunnel or session is called so".to_owned()),
     }

@@ -98,10 +98,15 @@ pub(super) const TOKEN: &str = "a-token-of-32-letters-0123456789";
 
 /// Kicks with the right token.
 pub(super) fn kick(address: SocketAddr, body: &str) -> Reply {
+    act(address, "/api/v1/kick", body)
+}
+
+/// Asks for an action with the right token.
+pub(super) fn act(address: SocketAddr, path: &str, body: &str) -> Reply {
     let bearer = format!("Bearer {TOKEN}");
     let headers = [
         ("Authorization", bearer.as_str()),
         ("Content-Type", "application/json"),
     ];
-    send(address, &request("POST", "/api/v1/kick", &headers, body))
+    send(address, &request("POST", path, &headers, body))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::appliance::{Appliance, event, http, pin};
-use super::client::{TOKEN, connect, get, kick, read_reply, request, send};
+use super::client::{TOKEN, act, connect, get, kick, read_reply, request, send};
 use crate::management::request::channel;
 use crate::management::status::{Session, Set, Status};
 use crate::monitor::site::Site;
@@ -128,6 +128,8 @@ fn what_is_wrong_with_a_request_is_said() {
         ("DELETE", "/metrics", "GET, HEAD"),
         ("GET", "/api/v1/kick", "POST"),
         ("OPTIONS", "/api/v1/kick", "POST"),
+        ("GET", "/api/v1/mask", "POST"),
+        ("DELETE", "/api/v1/unmask", "POST"),
     ] {
         let reply = ask(method, path);
         assert_eq!(
@@ -206,6 +208,47 @@ fn kick_needs_the_token_and_a_small_whole_body() {
         ask(&[token, json, ("Origin", "http://localhost")]).status,
         200
     );
+}
+
+#[test]
+fn a_drill_needs_the_token_and_says_why_it_is_refused() {
+    let appliance = Appliance::start(&status());
+    let mask = |body| act(appliance.address, "/api/v1/mask", body);
+    let usual = mask(r#"{"name":"head1"}"#);
+    assert_eq!(usual.status, 200);
+    assert_eq!(
+        usual.body,
+        r#"{"name":"head1","links":["isp1"],"for_s":60}"#
+    );
+    let longest = mask(r#"{"name":"head1","for_s":3600}"#);
+    assert_eq!(longest.json()["for_s"], 3600);
+    for body in [
+        "{}",
+        r#"{"name":"head1","for_s":0}"#,
+        r#"{"name":"head1","for_s":3601}"#,
+        r#"{"name":"head1","for_s":"60"}"#,
+        r#"{"name":"head1","for":60}"#,
+    ] {
+        let reply = mask(body);
+        assert_eq!(reply.status, 400, "{body}");
+        assert!(!reply.error().is_empty());
+    }
+    let cut_off = mask(r#"{"name":"head2"}"#);
+    assert_eq!(cut_off.status, 409);
+    assert!(cut_off.error().contains("the only link"), "{cut_off:?}");
+    assert_eq!(mask(r#"{"name":"head9"}"#).status, 404);
+    let unmasked = act(appliance.address, "/api/v1/unmask", r#"{"name":"head1"}"#);
+    assert_eq!(unmasked.body, r#"{"name":"head1","links":["isp1"]}"#);
+    let unknown = act(appliance.address, "/api/v1/unmask", r#"{"name":"head9"}"#);
+    assert_eq!(unknown.status, 404);
+    for path in ["/api/v1/mask", "/api/v1/unmask"] {
+        let json = [("Content-Type", "application/json")];
+        let without = request("POST", path, &json, r#"{"name":"head1"}"#);
+        assert_eq!(send(appliance.address, &without).status, 401, "{path}");
+        let wrong = [json[0], ("Authorization", "Bearer wrong")];
+        let wrong = request("POST", path, &wrong, r#"{"name":"head1"}"#);
+        assert_eq!(send(appliance.address, &wrong).status, 401, "{path}");
+    }
 }
 
 #[test]

@@ -8,13 +8,13 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Value, json};
 
 use super::appliance::{Appliance, event, pin};
-use super::client::{get, kick};
+use super::client::{act, get, kick};
 use super::schema::Schemas;
 use crate::management::history::Graphs;
-use crate::management::status::{Kicked, Status};
+use crate::management::status::{Kicked, Masked, Status, Unmasked};
 use crate::monitor::Dropped;
 use crate::monitor::site::Site;
-use crate::web::handler::{EventList, Health, KickRequest};
+use crate::web::handler::{EventList, Health, KickRequest, MaskRequest, UnmaskRequest};
 use crate::web::routes::ROUTES;
 
 /// Set, it has the schemas written anew.
@@ -29,7 +29,7 @@ fn schemas() -> Value {
     let mut settings = SchemaSettings::draft2020_12().for_serialize();
     settings.definitions_path = "/components/schemas".into();
     let mut generator = settings.into_generator();
-    let add: [fn(&mut SchemaGenerator) -> schemars::Schema; 8] = [
+    let add: [fn(&mut SchemaGenerator) -> schemars::Schema; 12] = [
         of::<Status>,
         of::<Site>,
         of::<Dropped>,
@@ -37,6 +37,10 @@ fn schemas() -> Value {
         of::<Graphs>,
         of::<Kicked>,
         of::<KickRequest>,
+        of::<Masked>,
+        of::<MaskRequest>,
+        of::<Unmasked>,
+        of::<UnmaskRequest>,
         of::<Health>,
     ];
     for add in add {
@@ -179,6 +183,21 @@ fn every_answer_has_the_form_that_is_described() {
             let reply = kick(appliance.address, body);
             assert_eq!(reply.status.to_string(), status);
             check("post", "/api/v1/kick", status, &reply.json());
+        }
+        for (body, status) in [
+            (r#"{"name":"head1"}"#, "200"),
+            (r#"{"name":"head1","for_s":0}"#, "400"),
+            (r#"{"name":"x"}"#, "404"),
+            (r#"{"name":"head2","for_s":5}"#, "409"),
+        ] {
+            let reply = act(appliance.address, "/api/v1/mask", body);
+            assert_eq!(reply.status.to_string(), status);
+            check("post", "/api/v1/mask", status, &reply.json());
+        }
+        for (body, status) in [(r#"{"name":"head1"}"#, "200"), ("{}", "400")] {
+            let reply = act(appliance.address, "/api/v1/unmask", body);
+            assert_eq!(reply.status.to_string(), status);
+            check("post", "/api/v1/unmask", status, &reply.json());
         }
         let metrics = get(appliance.address, "/metrics");
         let described = &document["paths"]["/metrics"]["get"]["responses"]["200"]["content"];
