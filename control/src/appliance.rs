@@ -2,6 +2,7 @@
 //! the workers' events to the engine, in one control thread.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,9 +13,10 @@ use dataplane::{Dataplane, DeviceCounters, Encapsulation, PortInfo, StartError};
 
 use crate::alarms::{Alarms, Teller};
 use crate::capture::{Capturing, Lease, Names, Wanted, names};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Reloaded};
 use crate::cores;
-use crate::engine::{Engine, MaskRefusal, Output, PortFacts, display_mac};
+use crate::engine::{Engine, Happening, MaskRefusal, Output, PortFacts, What, display_mac};
+use crate::management::reload::Wanted as Reload;
 use crate::management::request::{self, Answer, Question, Request};
 use crate::management::socket::{self, ServeError};
 use crate::management::status::{self, LinkState, Status};
@@ -68,16 +70,20 @@ impl std::fmt::Display for RunError {
 
 impl std::error::Error for RunError {}
 
-/// Runs the appliance until SIGTERM or SIGINT.
+/// Runs the appliance until SIGTERM or SIGINT. On SIGHUP and when asked to it reads `file`
+/// again, from which `config` came.
 ///
 /// # Errors
 /// When a port, the memory, the management socket or an address for HTTP cannot
 /// be had, and when a worker dies.
-pub fn run(config: Config) -> Result<(), RunError> {
+pub fn run(config: Config, file: &Path) -> Result<(), RunError> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(RunError::Signals)?;
     }
+    let hang_up = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&hang_up))
+        .map_err(RunError::Signals)?;
     let seed = random_seed()?;
     // Before there are other threads. The workers pin themselves.
     if let Err(error) = cores::leave_to(&config.dataplane.workers) {
@@ -85,6 +91,8 @@ pub fn run(config: Config) -> Result<(), RunError> {
     }
     // First, because it is quick to say no: whoever asks meanwhile waits a moment.
     let (asker, requests) = request::channel();
+    let asker = asker.of_file(file.to_owned());
+    let reloader = asker.clone();
     let events = Arc::<Events>::default();
     let directory = config.management.history.clone();
     let (historian, history) =
@@ -109,16 +117,19 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let dataplane = Dataplane::start(dataplane_config(&config)).map_err(RunError::Dataplane)?;
     log_start(&config, &dataplane);
     let _monitor = Monitor::start(asker, board, history.clone()).map_err(RunError::Monitor)?;
-    let (teller, alarms) = Alarms::start(&config, events).map_err(RunError::Alarms)?;
+    let (teller, mut alarms) = Alarms::start(&config, events).map_err(RunError::Alarms)?;
     let mut appliance = Appliance::new(config, dataplane, seed, teller, history);
     let last = EndsWithIt;
     let ended = until_stopped(&stop, || {
         if !appliance.dataplane.is_running() {
             return Err(RunError::WorkerEnded);
         }
+        if hang_up.swap(false, Ordering::Relaxed) {
+            reloader.reload_in_background();
+        }
         let busy = appliance.turn();
         for request in requests.try_iter() {
-            appliance.answer(&request, &alarms);
+            appliance.answer(&request, &mut alarms);
         }
         Ok(busy)
     });
@@ -295,9 +306,9 @@ impl Appliance {
             self.engine.handle_timeout(now);
         }
         let mut answers = 0;
-        while let Some((outgoing, addresses)) = self.resolver.answer() {
+        while let Some((lookup, addresses)) = self.resolver.answer() {
             answers += 1;
-            self.engine.handle_resolved(now, outgoing, addresses);
+            self.engine.handle_resolved(now, lookup, addresses);
         }
         let outputs = self.carry_out();
         self.engine.handle_applied(now, self.dataplane.applied());
@@ -327,7 +338,7 @@ impl Appliance {
                 Output::Command(command) => self.last_command = self.dataplane.command(command),
                 Output::Ip { table, packet } => self.hold(Packet::Ip { table, packet }),
                 Output::LineFrame { port, frame } => self.hold(Packet::Frame { port, frame }),
-                Output::Resolve { outgoing, name } => self.resolver.ask(outgoing, name),
+                Output::Resolve { lookup, name } => self.resolver.ask(lookup, name),
                 Output::Frame { port, frame } => self.dataplane.send_frame(port, &frame),
                 Output::Happened(happening) => self.teller.tell(*happening),
                 Output::Neighbour {
@@ -361,7 +372,7 @@ impl Appliance {
         count
     }
 
-    fn answer(&mut self, request: &Request, alarms: &Alarms) {
+    fn answer(&mut self, request: &Request, alarms: &mut Alarms) {
         let answer = self.answer_to(&request.command, alarms);
         let began = match &answer {
             Answer::Capturing(capturing) => Some(capturing.id),
@@ -375,7 +386,7 @@ impl Appliance {
         }
     }
 
-    fn answer_to(&mut self, question: &Question, alarms: &Alarms) -> Answer {
+    fn answer_to(&mut self, question: &Question, alarms: &mut Alarms) -> Answer {
         match question {
             Question::Status => Answer::Status(Box::new(Status {
                 events: alarms.counts(),
@@ -413,7 +424,48 @@ impl Appliance {
                 Ok(unmasked) => Answer::Unmasked(unmasked),
                 Err(why) => Answer::Refused(why),
             },
+            Question::Reload(wanted) => match self.reload(wanted, alarms) {
+                Ok(reloaded) => Answer::Reloaded(Box::new(reloaded)),
+                Err(why) => Answer::Refused(why),
+            },
         }
+    }
+
+    /// Follows another configuration, and tells what came of it.
+    fn reload(&mut self, wanted: &Reload, alarms: &mut Alarms) -> Result<Reloaded, String> {
+        let done = self.follow(wanted, alarms);
+        if !wanted.dry_run {
+            self.teller.tell(Happening {
+                link: None,
+                set: None,
+                what: match &done {
+                    Ok(reloaded) => What::Reloaded(reloaded.lines().join("; ")),
+                    Err(why) => What::ReloadRefused(first_error(why).to_owned()),
+                },
+            });
+        }
+        done
+    }
+
+    /// All of it or, if anything is in the way, nothing.
+    fn follow(&mut self, wanted: &Reload, alarms: &mut Alarms) -> Result<Reloaded, String> {
+        let read = wanted.read.as_ref().map_err(Clone::clone)?;
+        let in_file = |why: String| format!("{}: {why}", read.file);
+        let difference = self.engine.difference(&read.config).map_err(in_file)?;
+        let reloaded = Reloaded {
+            dry_run: wanted.dry_run,
+            warnings: read.warnings.clone(),
+            ..difference.reloaded.clone()
+        };
+        if !wanted.dry_run && !reloaded.unchanged {
+            alarms
+                .follow(&self.teller, &read.config)
+                .map_err(|error| format!("the alarms cannot be changed: {error}"))?;
+            let config = Config::clone(&read.config);
+            self.engine
+                .reload(self.started.elapsed(), config, &difference);
+        }
+        Ok(reloaded)
     }
 
     fn end_capture(&mut self, id: u64) {
@@ -540,6 +592,12 @@ impl Appliance {
     }
 }
 
+/// The first of what is wrong with a file, warnings left out; whoever asked is told all of it.
+fn first_error(why: &str) -> &str {
+    let error = why.lines().find(|line| line.contains(": error: "));
+    error.or_else(|| why.lines().next()).unwrap_or_default()
+}
+
 /// What all workers dropped, by reason; reasons with none are left out.
 fn drops_of(workers: &[Arc<PortCounters>]) -> BTreeMap<String, u64> {
     let count = |reason| -> u64 {
@@ -598,8 +656,8 @@ fn dataplane_config(config: &Config) -> dataplane::Config {
             config::HugePages::No => dataplane::HugePages::No,
         },
         memory_mib: config.dataplane.memory_mib,
-        largest_packet_octets: config.ha_sets.iter().map(|set| set.mtu).max().unwrap_or(0),
-        ordering: config.ha_sets.iter().any(|set| set.ordering.is_some()),
+        largest_packet_octets: config.largest_packet_octets(),
+        ordering: config.puts_into_order(),
         ports: config
             .ports
             .iter()
@@ -644,6 +702,13 @@ mod tests {
         assert_eq!(leave(5), [5, 5]);
         assert!(leave(8).is_empty());
         assert_eq!(leave(9), [9, 9]);
+    }
+
+    #[test]
+    fn of_a_file_that_is_refused_the_first_error_is_told() {
+        let found = "x:1:2: warning: a: odd\n    b\nx:3:4: error: c: wrong\n    d\n1 error";
+        assert_eq!(first_error(found), "x:3:4: error: c: wrong");
+        assert_eq!(first_error("x: ports: changed"), "x: ports: changed");
     }
 
     #[test]

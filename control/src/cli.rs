@@ -10,6 +10,7 @@ mod events;
 mod graph;
 mod kick;
 mod mask;
+mod reload;
 mod run;
 mod status;
 
@@ -18,6 +19,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ColorChoice, Parser, Subcommand};
+
+use crate::config::plural;
 
 /// RAID 1 for packets: every packet over several L2TP tunnels, the first copy wins.
 #[derive(Debug, Parser)]
@@ -32,7 +35,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the appliance that a file describes, until SIGTERM or SIGINT.
+    /// Run the appliance that a file describes, until SIGTERM or SIGINT; on SIGHUP the file is read again.
     Run {
         /// The configuration file.
         #[arg(short, long, value_name = "FILE")]
@@ -58,6 +61,9 @@ enum Command {
     /// Have links carry nothing for a while, though they are up: a drill that undoes itself.
     #[command(after_help = mask::HELP)]
     Mask(mask::Arguments),
+    /// Have the configuration read again. What has not changed is not touched; with an
+    /// error in it, or a change that takes a restart, nothing is.
+    Reload(reload::Arguments),
     /// Write frames of a running appliance into a file for Wireshark, each with what
     /// became of it as its comment. Nothing is stopped meanwhile.
     #[command(after_help = capture::HELP)]
@@ -85,6 +91,7 @@ pub fn main(cli: &Cli) -> ExitCode {
         Command::Graph(arguments) => graph::graph(arguments, colours),
         Command::Kick(arguments) => kick::kick(arguments),
         Command::Mask(arguments) => mask::mask(arguments),
+        Command::Reload(arguments) => reload::reload(arguments),
         Command::Capture(arguments) => capture::capture(arguments),
         Command::Version(arguments) => describe::version(arguments),
         Command::Completions(arguments) => describe::completions(arguments),
@@ -113,13 +120,6 @@ fn say(text: &str) {
 
 fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
-}
-
-fn plural(count: usize, word: &str) -> String {
-    match count {
-        1 => format!("1 {word}"),
-        _ => format!("{count} {word}s"),
-    }
 }
 
 #[cfg(test)]

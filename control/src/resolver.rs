@@ -13,9 +13,9 @@ const MOST_ADDRESSES: usize = 16;
 /// The addresses of a name, in the resolver's order, or what went wrong.
 pub(crate) type Addresses = Result<Vec<IpAddr>, String>;
 
-/// The place in the list of outgoing tunnels, and the name of its server.
-type Question = (usize, String);
-type Answer = (usize, Addresses);
+/// The number that the answer is to have, and a name.
+type Question = (u64, String);
+type Answer = (u64, Addresses);
 
 /// Threads that look names up; there are none before the first question.
 pub(crate) struct Resolver {
@@ -33,16 +33,16 @@ impl Resolver {
     }
 
     /// Has a name looked up. Every question is answered once.
-    pub(crate) fn ask(&mut self, outgoing: usize, name: String) {
+    pub(crate) fn ask(&mut self, lookup: u64, name: String) {
         let answers = &self.answers.0;
         let questions = self.questions.get_or_insert_with(|| start(answers));
-        if let Err(lost) = questions.send((outgoing, name)) {
-            let (outgoing, _) = lost.0;
+        if let Err(lost) = questions.send((lookup, name)) {
+            let (lookup, _) = lost.0;
             // Threads are tried for again with the next question.
             self.questions = None;
             let why = "there is no thread to look names up with; the log says why";
             // The other end of this channel is in `self`.
-            let _ = answers.send((outgoing, Err(why.to_owned())));
+            let _ = answers.send((lookup, Err(why.to_owned())));
         }
     }
 
@@ -75,10 +75,10 @@ fn serve(questions: &Mutex<Receiver<Question>>, answers: &Sender<Answer>) {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .recv();
-        let Ok((outgoing, name)) = question else {
+        let Ok((lookup, name)) = question else {
             return;
         };
-        if answers.send((outgoing, look_up(&name))).is_err() {
+        if answers.send((lookup, look_up(&name))).is_err() {
             return;
         }
     }
@@ -109,7 +109,7 @@ mod tests {
             answers.extend(resolver.answer());
             std::thread::sleep(Duration::from_millis(1));
         }
-        answers.sort_by_key(|(outgoing, _)| *outgoing);
+        answers.sort_by_key(|(lookup, _)| *lookup);
         answers
     }
 
@@ -118,23 +118,23 @@ mod tests {
         let mut resolver = Resolver::new();
         // No such name can be asked for, so none leaves this machine.
         let impossible = format!("{}.invalid", "x".repeat(64));
-        for outgoing in 0..20 {
-            let name = match outgoing % 2 {
+        for lookup in 0..20 {
+            let name = match lookup % 2 {
                 0 => "127.0.0.1".to_owned(),
                 _ => impossible.clone(),
             };
-            resolver.ask(outgoing, name);
+            resolver.ask(lookup, name);
         }
         let answers = answers(&resolver, 20);
-        let places: Vec<usize> = answers.iter().map(|(outgoing, _)| *outgoing).collect();
-        assert_eq!(places, (0..20).collect::<Vec<_>>());
-        for (outgoing, addresses) in answers {
+        let numbers: Vec<u64> = answers.iter().map(|(lookup, _)| *lookup).collect();
+        assert_eq!(numbers, (0..20).collect::<Vec<_>>());
+        for (lookup, addresses) in answers {
             match addresses {
                 Ok(addresses) => {
-                    assert_eq!(outgoing % 2, 0);
+                    assert_eq!(lookup % 2, 0);
                     assert_eq!(addresses, [IpAddr::from([127, 0, 0, 1])], "once each");
                 }
-                Err(error) => assert!(outgoing % 2 == 1 && !error.is_empty()),
+                Err(error) => assert!(lookup % 2 == 1 && !error.is_empty()),
             }
         }
     }

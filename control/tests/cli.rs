@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::Arc;
 use std::thread;
 
+use control::config::{Config, Difference, Reloaded};
 use control::management::request::{Answer, Asker, Question, Request, channel};
 use control::management::socket::{Known, Server};
 use control::management::status::{Kicked, Masked, Port, Session, Set, Status, Tunnel, Unmasked};
@@ -339,6 +340,78 @@ fn tunnels_and_sessions_are_shown_and_kicked_by_name() {
         text(&json.stdout),
         "[{\"name\":\"head2\",\"links\":[\"L2TP-remote-2\"],\"for_s\":60}]\n"
     );
+    drop(server);
+    control.join().unwrap();
+    std::fs::remove_dir_all(&place).unwrap();
+}
+
+/// The control thread of an appliance that follows a file.
+fn follower(questions: impl Iterator<Item = Request>, mut config: Config) {
+    for question in questions {
+        let Question::Reload(wanted) = &question.command else {
+            panic!("{question:?}");
+        };
+        question.answer(match &wanted.read {
+            Ok(read) => {
+                let difference = Difference::between(&config, &read.config);
+                if !wanted.dry_run {
+                    config = Config::clone(&read.config);
+                }
+                Answer::Reloaded(Box::new(Reloaded {
+                    dry_run: wanted.dry_run,
+                    ..difference.reloaded
+                }))
+            }
+            Err(why) => Answer::Refused(why.clone()),
+        });
+    }
+}
+
+#[test]
+fn a_reload_says_what_it_does_and_what_is_wrong_as_check_does() {
+    let place = std::env::temp_dir().join(format!("hal2tp-reload-cli-{}", std::process::id()));
+    std::fs::create_dir_all(&place).unwrap();
+    let (path, file) = (place.join("x.sock"), place.join("x.yaml"));
+    let yaml = include_str!("../../configs/demo/remote.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    let (config, _) = Config::load(&file).unwrap();
+    let (asker, questions) = channel();
+    let server = Server::start(&path, known(asker.of_file(file.clone()))).unwrap();
+    let control = thread::spawn(move || follower(questions.into_iter(), config));
+    let socket = path.display().to_string();
+    let ask = |arguments: &[&str]| hal2tp(&[&["reload", "--socket", &socket], arguments].concat());
+    let write = |from: &str, to: &str| {
+        assert!(yaml.contains(from));
+        std::fs::write(&file, yaml.replacen(from, to, 1)).unwrap();
+    };
+    let said = |output: &Output| {
+        assert!(output.status.success(), "{output:?}");
+        text(&output.stdout).to_owned()
+    };
+    assert_eq!(said(&ask(&[])), "nothing has changed\n");
+    write("name: head2", "name: head9");
+    let lines = "outgoing: head9 added; head2 removed\n";
+    let dry = format!("nothing was done; it would be:\n{lines}");
+    assert_eq!(said(&ask(&["--dry-run"])), dry);
+    assert_eq!(said(&ask(&["--dry-run"])), dry, "it was not done");
+    let json: serde_json::Value =
+        serde_json::from_str(&said(&ask(&["--dry-run", "--json"]))).unwrap();
+    assert_eq!(json["outgoing"]["added"], serde_json::json!(["head9"]));
+    assert_eq!(
+        (&json["dry_run"], &json["unchanged"]),
+        (&true.into(), &false.into())
+    );
+    assert_eq!(said(&ask(&[])), lines);
+    assert_eq!(said(&ask(&[])), "nothing has changed\n");
+    write("      server:", "      sever:");
+    let wrong = ask(&[]);
+    let checked = hal2tp(&["check", &file.display().to_string()]);
+    assert_eq!(
+        (wrong.status.code(), checked.status.code()),
+        (Some(1), Some(1))
+    );
+    assert_eq!(text(&wrong.stderr), text(&checked.stdout));
+    assert!(wrong.stdout.is_empty());
     drop(server);
     control.join().unwrap();
     std::fs::remove_dir_all(&place).unwrap();

@@ -12,6 +12,7 @@ mod messages;
 mod nat;
 mod ordering;
 mod ports;
+mod reload;
 mod restart;
 mod sizes;
 mod slow;

@@ -30,10 +30,10 @@ impl Hold {
     /// Takes an event; gives what is to be told now. Of a topic that has changed, the newest
     /// event is told when the time is over, unless all is as it was.
     pub(super) fn take(&mut self, now: Instant, event: &Event) -> Vec<Event> {
-        if self.time.is_zero() {
+        let topic = topic(event).filter(|_| !self.time.is_zero());
+        let Some(topic) = topic else {
             return vec![event.clone()];
-        }
-        let topic = topic(event);
+        };
         let known = self.known.get(&topic).copied().unwrap_or(topic.3);
         let since = self.held.remove(&topic).map(|(due, _)| due);
         if event.event != known {
@@ -76,7 +76,8 @@ impl Hold {
     }
 }
 
-fn topic(event: &Event) -> Topic {
+/// None of what cannot be taken back.
+fn topic(event: &Event) -> Option<Topic> {
     let first = match event.event {
         EventKind::LinkUp | EventKind::LinkDown => EventKind::LinkDown,
         EventKind::FaultBegan | EventKind::FaultEnded => EventKind::FaultEnded,
@@ -86,13 +87,14 @@ fn topic(event: &Event) -> Topic {
         | EventKind::SetUnprotected
         | EventKind::SetDown => EventKind::SetDown,
         EventKind::ConflictBegan | EventKind::ConflictEnded => EventKind::ConflictEnded,
+        EventKind::Reloaded | EventKind::ReloadRefused => return None,
     };
-    (
+    Some((
         event.link.clone(),
         event.set.clone(),
         event.remote.clone(),
         first,
-    )
+    ))
 }
 
 #[cfg(test)]

@@ -37,9 +37,24 @@ pub const FAREWELL: Duration = Duration::from_secs(3);
 /// What the control thread tells.
 #[derive(Debug)]
 pub struct Teller {
-    happenings: Sender<(Duration, Happening)>,
+    happenings: Sender<Said>,
     most_waiting: usize,
     counts: Arc<Counts>,
+}
+
+/// What goes to the thread that has all happenings first, in order.
+enum Said {
+    /// Since 1970, by the system's clock.
+    Happened(Duration, Happening),
+    /// From here on others are told.
+    Audience(Box<Audience>),
+}
+
+/// Who is told.
+struct Audience {
+    alarms: Vec<(Alarm, Arc<Errands>)>,
+    /// None: as before.
+    syslog: Option<Option<syslog::Local>>,
 }
 
 #[derive(Debug, Default)]
@@ -51,9 +66,9 @@ struct Counts {
 impl Teller {
     /// Tells everybody, and never waits: when nobody takes it, it is lost and counted.
     pub fn tell(&self, happening: Happening) {
-        let stamped = (unix_time(), happening);
+        let said = Said::Happened(unix_time(), happening);
         let is_room = self.happenings.len() < self.most_waiting;
-        let count = if is_room && self.happenings.send(stamped).is_ok() {
+        let count = if is_room && self.happenings.send(said).is_ok() {
             &self.counts.told
         } else {
             &self.counts.lost
@@ -65,10 +80,13 @@ impl Teller {
 /// The threads that tell. They end when the [`Teller`] is gone and [`Alarms::finish`] is called.
 #[derive(Debug)]
 pub struct Alarms {
+    appliance: String,
     counts: Arc<Counts>,
-    syslog: Option<Arc<Tally>>,
-    errands: Vec<Arc<Errands>>,
+    syslog: Option<(Syslog, Arc<Tally>)>,
+    alarms: Vec<(Alarm, Arc<Errands>)>,
+    /// Of each alarm, and of those that were there before and are not done yet.
     threads: Vec<JoinHandle<()>>,
+    desk: JoinHandle<()>,
 }
 
 impl Alarms {
@@ -79,51 +97,89 @@ impl Alarms {
     pub fn start(config: &Config, events: Arc<Events>) -> io::Result<(Teller, Self)> {
         let (happenings, receiver) = unbounded();
         let counts = Arc::<Counts>::default();
-        let mut threads = Vec::new();
-        let mut posts = Vec::new();
-        for alarm in &config.alarms {
-            let errands = Arc::new(Errands::new(alarm.name.clone()));
-            threads.push(errands::start(
-                Arc::clone(&errands),
-                errands::runner(&config.name, &alarm.deed),
-            )?);
-            posts.push(Post {
-                hold: Hold::new(alarm.hold),
-                alarm: alarm.clone(),
-                errands,
-            });
-        }
-        let errands = posts.iter().map(|post| Arc::clone(&post.errands));
-        let errands = errands.collect();
-        let syslog = config
-            .syslog
-            .as_ref()
-            .map(|settings| syslog::Local::new(settings, &config.name));
-        let tally = syslog.as_ref().map(syslog::Local::tally);
         let desk = Desk {
             events,
-            syslog,
-            posts,
+            syslog: None,
+            posts: Vec::new(),
             counts: Arc::clone(&counts),
             lost_said: 0,
         };
-        threads.push(
-            thread::Builder::new()
-                .name("events".to_owned())
-                .spawn(move || desk.work(&receiver))?,
-        );
+        let desk = thread::Builder::new()
+            .name("events".to_owned())
+            .spawn(move || desk.work(&receiver))?;
         let teller = Teller {
             happenings,
             most_waiting: MOST_WAITING,
             counts: Arc::clone(&counts),
         };
-        let alarms = Self {
+        let mut alarms = Self {
+            appliance: config.name.clone(),
             counts,
-            syslog: tally,
-            errands,
-            threads,
+            syslog: None,
+            alarms: Vec::new(),
+            threads: Vec::new(),
+            desk,
         };
+        alarms.follow(&teller, config)?;
         Ok((teller, alarms))
+    }
+
+    /// Others are told from now on. What waits for those that are still told stays; those
+    /// that are told no more get what waits for them, for [`FAREWELL`] at most.
+    ///
+    /// # Errors
+    /// When there is no thread to be had, or too much waits to be told: nothing changes then.
+    pub fn follow(&mut self, teller: &Teller, config: &Config) -> io::Result<()> {
+        let mut before = self.alarms.clone();
+        let (mut alarms, mut new) = (Vec::new(), Vec::new());
+        for alarm in &config.alarms {
+            let same = before.iter().position(|(old, _)| old == alarm);
+            alarms.push(same.map_or_else(
+                || {
+                    let errands = Arc::new(Errands::new(alarm.name.clone()));
+                    new.push((alarm.clone(), Arc::clone(&errands)));
+                    (alarm.clone(), errands)
+                },
+                |place| before.remove(place),
+            ));
+        }
+        let start = |(alarm, errands): &(Alarm, Arc<Errands>)| {
+            let runner = errands::runner(&self.appliance, &alarm.deed);
+            errands::start(Arc::clone(errands), runner)
+        };
+        let threads = new.iter().map(start).collect::<io::Result<Vec<_>>>();
+        let followed = threads.and_then(|threads| {
+            let syslog = self.send(teller, config.syslog, alarms.clone())?;
+            Ok((threads, syslog))
+        });
+        // Threads that were started for nothing end.
+        let followed = followed.inspect_err(|_| new.iter().for_each(|(_, it)| it.close()));
+        let (threads, syslog) = followed?;
+        self.threads.retain(|thread| !thread.is_finished());
+        self.threads.extend(threads);
+        (self.alarms, self.syslog) = (alarms, syslog);
+        Ok(())
+    }
+
+    /// Sends the desk those who are told, behind what has happened so far.
+    fn send(
+        &self,
+        teller: &Teller,
+        settings: Option<Syslog>,
+        alarms: Vec<(Alarm, Arc<Errands>)>,
+    ) -> io::Result<Option<(Syslog, Arc<Tally>)>> {
+        let is_same = settings == self.syslog.as_ref().map(|(settings, _)| *settings);
+        let local = settings.map(|settings| syslog::Local::new(&settings, &self.appliance));
+        let tally = match is_same {
+            true => self.syslog.clone(),
+            false => settings.zip(local.as_ref().map(syslog::Local::tally)),
+        };
+        let syslog = (!is_same).then_some(local);
+        let audience = Said::Audience(Box::new(Audience { alarms, syslog }));
+        teller.happenings.try_send(audience).map_err(|_| {
+            io::Error::other("too much has happened that is still to be told; try again")
+        })?;
+        Ok(tally)
     }
 
     /// How many events there were.
@@ -138,8 +194,9 @@ impl Alarms {
     /// What became of them, alarm by alarm as in the file, syslog last.
     #[must_use]
     pub fn notifiers(&self) -> Vec<Notifier> {
-        let errands = self.errands.iter().map(|errands| errands.notifier());
-        let syslog = self.syslog.iter().map(|tally| tally.notifier("syslog", 0));
+        let errands = self.alarms.iter().map(|(_, errands)| errands.notifier());
+        let syslog = self.syslog.iter();
+        let syslog = syslog.map(|(_, tally)| tally.notifier("syslog", 0));
         errands.chain(syslog).collect()
     }
 
@@ -147,17 +204,17 @@ impl Alarms {
     pub fn finish(self) {
         let until = Instant::now() + FAREWELL;
         // The desk hands on what it has, and what it holds back; then nothing is added.
-        for errands in &self.errands {
+        let errands = || self.alarms.iter().map(|(_, errands)| errands);
+        for errands in errands() {
             errands.hurry(until);
         }
-        let (mut alarms, mut desk) = (self.threads, Vec::new());
-        desk.extend(alarms.pop());
-        wait_for(&mut desk, until);
-        for errands in &self.errands {
+        wait_for(&mut vec![self.desk], until);
+        for errands in errands() {
             errands.close();
         }
-        wait_for(&mut alarms, until);
-        let waiting: usize = self.errands.iter().map(|errands| errands.waiting()).sum();
+        let mut threads = self.threads;
+        wait_for(&mut threads, until);
+        let waiting: usize = errands().map(|errands| errands.waiting()).sum();
         if waiting > 0 {
             log::warn!("{waiting} alarms did not reach whom they are for before the end");
         }
@@ -210,7 +267,7 @@ struct Desk {
 }
 
 impl Desk {
-    fn work(mut self, happenings: &Receiver<(Duration, Happening)>) {
+    fn work(mut self, happenings: &Receiver<Said>) {
         loop {
             let due = self.posts.iter().filter_map(|post| post.hold.due()).min();
             let received = match due {
@@ -218,7 +275,8 @@ impl Desk {
                 None => happenings.recv().map_err(Into::into),
             };
             match received {
-                Ok((at, happening)) => self.take(at, happening),
+                Ok(Said::Happened(at, happening)) => self.take(at, happening),
+                Ok(Said::Audience(audience)) => self.face(*audience),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -232,6 +290,32 @@ impl Desk {
         for post in &mut self.posts {
             let released = post.hold.release_all();
             post.send(released);
+        }
+    }
+
+    /// Turns to others. Those who are told no more are told what was held back from them.
+    fn face(&mut self, audience: Audience) {
+        let mut before = std::mem::take(&mut self.posts);
+        for (alarm, errands) in audience.alarms {
+            let same = |post: &Post| Arc::ptr_eq(&post.errands, &errands);
+            let post = match before.iter().position(same) {
+                Some(place) => before.remove(place),
+                None => Post {
+                    hold: Hold::new(alarm.hold),
+                    alarm,
+                    errands,
+                },
+            };
+            self.posts.push(post);
+        }
+        for mut post in before {
+            let released = post.hold.release_all();
+            post.send(released);
+            post.errands.hurry(Instant::now() + FAREWELL);
+            post.errands.close();
+        }
+        if let Some(syslog) = audience.syslog {
+            self.syslog = syslog;
         }
     }
 

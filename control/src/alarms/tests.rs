@@ -469,6 +469,98 @@ fn what_is_held_is_told_when_its_time_is_over() {
     alarms.finish();
 }
 
+/// Who is told still is told the rest, once; who is told no more is told what it was before,
+/// though that was held back; and who is new hears of nothing before.
+#[test]
+fn others_are_told_from_then_on_and_nothing_is_lost_or_said_twice() {
+    let place = Place::new("follow");
+    let to = |name: &str| {
+        let path = place.path(name);
+        let words = ["/bin/sh", "-c", "cat >> \"$0\"", path.to_str().unwrap()];
+        Deed::Command(words.map(str::to_owned).to_vec())
+    };
+    let all = EventKind::WORDS.map(|(_, kind)| kind);
+    let kept = alarm("kept", to("kept"), &all);
+    let (mut before, after) = (
+        alarm("other", to("before"), &all),
+        alarm("other", to("after"), &all),
+    );
+    before.hold = Duration::from_secs(3600);
+    let mut settings = config(vec![before, kept.clone()]);
+    let (teller, mut alarms) = Alarms::start(&settings, Arc::default()).unwrap();
+    let network = || "IPv4".to_owned();
+    let up = |link: &str| {
+        happening(
+            link,
+            What::LinkUp {
+                network: network(),
+                ha: true,
+            },
+        )
+    };
+    teller.tell(up("L1"));
+    settings.alarms = vec![kept, after];
+    alarms.follow(&teller, &settings).unwrap();
+    teller.tell(up("L2"));
+    // The same again changes nothing.
+    alarms.follow(&teller, &settings).unwrap();
+    teller.tell(up("L3"));
+    let names: Vec<String> = alarms.notifiers().into_iter().map(|it| it.name).collect();
+    assert_eq!(names, ["kept", "other"]);
+    drop(teller);
+    alarms.finish();
+    for (name, expected) in [
+        ("kept", &["L1", "L2", "L3"][..]),
+        ("before", &["L1"]),
+        ("after", &["L2", "L3"]),
+    ] {
+        let said = fs::read_to_string(place.path(name)).unwrap();
+        let links: Vec<&str> = said
+            .split("\"link\":\"")
+            .skip(1)
+            .map(|it| &it[..2])
+            .collect();
+        assert_eq!(links, expected, "{name}");
+    }
+}
+
+#[test]
+fn what_happens_to_the_appliance_is_told_without_a_link_and_at_once() {
+    let place = Place::new("reloaded");
+    let path = place.path("out");
+    let words = ["/bin/sh", "-c", "cat >> \"$0\"", path.to_str().unwrap()];
+    let deed = Deed::Command(words.map(str::to_owned).to_vec());
+    let mut held = alarm(
+        "held",
+        deed,
+        &[EventKind::Reloaded, EventKind::ReloadRefused],
+    );
+    held.hold = Duration::from_secs(3600);
+    let events = Arc::<Events>::default();
+    let (teller, alarms) = Alarms::start(&config(vec![held]), Arc::clone(&events)).unwrap();
+    for what in [
+        What::Reloaded("a".to_owned()),
+        What::ReloadRefused("b".to_owned()),
+    ] {
+        let (link, set) = (None, None);
+        teller.tell(Happening { link, set, what });
+    }
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while alarms.notifiers()[0].sent < 2 {
+        assert!(Instant::now() < deadline);
+        thread::sleep(Duration::from_millis(5));
+    }
+    let said = fs::read_to_string(&path).unwrap();
+    assert!(said.contains(r#""event":"reloaded","text":"a""#), "{said}");
+    assert!(
+        said.contains(r#""event":"reload-refused","text":"b""#),
+        "{said}"
+    );
+    assert_eq!(events.newest(1, |_| true)[0].graph(), "");
+    drop(teller);
+    alarms.finish();
+}
+
 /// The control thread never waits, and what nobody takes is counted.
 #[test]
 fn what_cannot_be_told_is_counted() {

@@ -6,9 +6,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::check::report;
 use super::complain;
-use crate::config::Config;
+use crate::config::{Config, report};
 use crate::management::socket;
 
 /// Where appliances put their sockets when the configuration does not say.

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::document::{self, Checked};
-use super::{plural, say};
-use crate::config::{self, Problem, Severity};
+use super::say;
+use crate::config::{self, Severity, count, report};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -31,26 +31,4 @@ pub(super) fn check(arguments: &Arguments) -> ExitCode {
     } else {
         ExitCode::SUCCESS
     }
-}
-
-pub(super) fn count(problems: &[Problem], severity: Severity) -> usize {
-    let severities = problems.iter().map(|problem| problem.severity);
-    severities.filter(|it| *it == severity).count()
-}
-
-/// All problems and a last line that counts them.
-pub(super) fn report(problems: &[Problem]) -> String {
-    let count = |severity| count(problems, severity);
-    let mut lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    lines.push(match (count(Severity::Error), count(Severity::Warning)) {
-        (0, 0) => "ok".to_owned(),
-        (0, warnings) => format!("ok, with {}", plural(warnings, "warning")),
-        (errors, 0) => plural(errors, "error"),
-        (errors, warnings) => format!(
-            "{}, {}",
-            plural(errors, "error"),
-            plural(warnings, "warning")
-        ),
-    });
-    lines.join("\n")
 }

@@ -7,6 +7,7 @@
 //! | `drops` | [`Drops`](crate::management::drops::Drops) |
 //! | `kick` | a list of [`Kick`], in the order of the names |
 //! | `mask` | a list of [`Mask`], in the order of the names |
+//! | `reload` | [`Reloaded`](crate::config::Reloaded) |
 //! | `check` | [`Checked`] |
 //! | `version` | [`Version`] |
 //!
@@ -14,9 +15,8 @@
 
 use serde::Serialize;
 
-use super::check::count;
 use super::{complain, say};
-use crate::config::{Problem, Severity};
+use crate::config::{Problem, Severity, count};
 use crate::management::status::{Kicked, Masked, Unmasked};
 
 /// Prints a document in a line of its own.

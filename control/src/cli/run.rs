@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::check::report;
 use super::complain;
 use crate::appliance;
-use crate::config::Config;
+use crate::config::{Config, report};
 use crate::logging;
 
 pub(super) fn run(file: &Path) -> ExitCode {
@@ -25,7 +24,7 @@ pub(super) fn run(file: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match appliance::run(config) {
+    match appliance::run(config, file) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!("{error}");

@@ -33,6 +33,18 @@ pub struct Config {
 }
 
 impl Config {
+    /// Largest inner IP packet that any set presents, octets.
+    #[must_use]
+    pub fn largest_packet_octets(&self) -> u16 {
+        self.ha_sets.iter().map(|set| set.mtu).max().unwrap_or(0)
+    }
+
+    /// Whether any set puts packets into order.
+    #[must_use]
+    pub fn puts_into_order(&self) -> bool {
+        self.ha_sets.iter().any(|set| set.ordering.is_some())
+    }
+
     /// Whether anything of IPv6 may be routed into a link with these routes, of
     /// this set: when it or a static route is there, or hosts that may use it.
     #[must_use]

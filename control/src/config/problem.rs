@@ -170,3 +170,35 @@ impl<'t> Problems<'t> {
         });
     }
 }
+
+/// How many are this bad.
+#[must_use]
+pub fn count(problems: &[Problem], severity: Severity) -> usize {
+    let severities = problems.iter().map(|problem| problem.severity);
+    severities.filter(|it| *it == severity).count()
+}
+
+/// All problems and a last line that counts them.
+#[must_use]
+pub fn report(problems: &[Problem]) -> String {
+    let count = |severity| count(problems, severity);
+    let mut lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    lines.push(match (count(Severity::Error), count(Severity::Warning)) {
+        (0, 0) => "ok".to_owned(),
+        (0, warnings) => format!("ok, with {}", plural(warnings, "warning")),
+        (errors, 0) => plural(errors, "error"),
+        (errors, warnings) => format!(
+            "{}, {}",
+            plural(errors, "error"),
+            plural(warnings, "warning")
+        ),
+    });
+    lines.join("\n")
+}
+
+pub(crate) fn plural(count: usize, word: &str) -> String {
+    match count {
+        1 => format!("1 {word}"),
+        _ => format!("{count} {word}s"),
+    }
+}

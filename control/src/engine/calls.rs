@@ -16,7 +16,7 @@ use super::membership::Admission;
 use super::path_mtu::overhead;
 use super::path_search::PathSearch;
 use super::{Engine, Output, ppp_settings};
-use crate::config::{Config, Ppp, Server};
+use crate::config::{Config, HaSet, Ppp, Server};
 use crate::ha::Agreement;
 use crate::ha::instance::{Key, SetParameters};
 use crate::l2tp::{self, CallId, TunnelId, VendorAvp};
@@ -51,6 +51,7 @@ pub(super) fn endpoint_config(config: &Config) -> l2tp::EndpointConfig {
 /// A tunnel that we dialled.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dialled {
+    /// Place in the configuration.
     pub(super) outgoing: usize,
     /// The one call that the tunnel is for, once it is placed.
     call: Option<CallId>,
@@ -76,9 +77,10 @@ impl Engine {
         match self.config.l2tp.outgoing[index].server.clone() {
             Server::Address(address) => self.dial_address(now, index, address),
             Server::Name(name) => {
-                self.dialers[index].resolving();
+                self.lookups += 1;
+                self.dialers[index].resolving(self.lookups);
                 self.outputs.push_back(Output::Resolve {
-                    outgoing: index,
+                    lookup: self.lookups,
                     name,
                 });
             }
@@ -90,10 +92,14 @@ impl Engine {
     pub fn handle_resolved(
         &mut self,
         now: Duration,
-        outgoing: usize,
+        lookup: u64,
         addresses: Result<Vec<IpAddr>, String>,
     ) {
-        if self.stopping || !self.dialers[outgoing].is_resolving() {
+        let mut dialers = self.dialers.iter();
+        let Some(outgoing) = dialers.position(|dialer| dialer.awaits(lookup)) else {
+            return;
+        };
+        if self.stopping {
             return;
         }
         let tunnel = &self.config.l2tp.outgoing[outgoing];
@@ -382,7 +388,7 @@ impl Engine {
             sequence: Arc::new(match settings.origin {
                 Origin::Outgoing(_) => Sequence::as_the_peer(),
                 // An LNS decides: a LAC that asks for numbers is obeyed below.
-                Origin::Incoming { .. } => Sequence::default(),
+                Origin::Incoming { .. } | Origin::Former => Sequence::default(),
             }),
             echo: None,
             speed: None,
@@ -407,6 +413,7 @@ impl Engine {
             call,
             tunnel,
             origin: settings.origin,
+            former: None,
             group: None,
             phase: Phase::Calling,
             mask: None,
@@ -657,11 +664,7 @@ impl Engine {
             window: u32::try_from(config.window).expect("checked to be at most 2^24"),
             mtu: config.mtu,
             payload_table: TableId(payload_table),
-            ordering: config.ordering.map(|ordering| Ordering {
-                max_delay_us: u32::try_from(ordering.max_delay.as_micros())
-                    .expect("checked to be at most a second"),
-                adaptive: ordering.adaptive,
-            }),
+            ordering: ordering(config),
             workers: self.workers,
         };
         self.sets.instance_for(key, &parameters, &mut self.rng).id
@@ -674,26 +677,41 @@ impl Engine {
 
     /// The link's name for the operator: its graph, once it is known.
     pub(super) fn link_name(&self, id: SessionId) -> String {
-        match self.links.get(&id).map(|link| link.origin) {
-            Some(Origin::Outgoing(index)) => self.config.l2tp.outgoing[index].graph.clone(),
-            Some(Origin::Incoming {
+        let Some(link) = self.links.get(&id) else {
+            return "?".to_owned();
+        };
+        match link.origin {
+            Origin::Outgoing(index) => self.config.l2tp.outgoing[index].graph.clone(),
+            Origin::Incoming {
                 incoming,
                 login: Some(login),
-            }) => self.config.l2tp.incoming[incoming].matches[login]
+            } => self.config.l2tp.incoming[incoming].matches[login]
                 .graph
                 .clone(),
-            Some(Origin::Incoming {
+            Origin::Incoming {
                 incoming,
                 login: None,
-            }) => {
+            } => {
                 format!(
                     "{} (not authenticated)",
                     self.config.l2tp.incoming[incoming].name
                 )
             }
-            None => "?".to_owned(),
+            Origin::Former => link
+                .former
+                .as_ref()
+                .map_or_else(|| "?".to_owned(), |names| names.graph.clone()),
         }
     }
+}
+
+/// How what comes out of a set is put into order.
+pub(super) fn ordering(set: &HaSet) -> Option<Ordering> {
+    set.ordering.map(|ordering| Ordering {
+        max_delay_us: u32::try_from(ordering.max_delay.as_micros())
+            .expect("checked to be at most a second"),
+        adaptive: ordering.adaptive,
+    })
 }
 
 /// The path MTU of a tunnel whose interface is not known.

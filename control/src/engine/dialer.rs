@@ -23,7 +23,7 @@ pub(super) enum Failure {
     Silent,
     /// The peer said no: wrong secret, wrong password, no such tunnel.
     Refused,
-    /// The operator here ended it.
+    /// The operator here ended it, by hand or by another configuration.
     Kicked,
 }
 
@@ -31,8 +31,8 @@ pub(super) enum Failure {
 enum State {
     /// Waiting until the next attempt.
     Waiting { until: Duration },
-    /// The server's name is being looked up.
-    Resolving,
+    /// The server's name is being looked up, for the so manieth time of all.
+    Resolving { lookup: u64 },
     /// An attempt is under way, or the tunnel is up.
     Dialled,
 }
@@ -67,7 +67,7 @@ impl Dialer {
     pub(super) fn next_attempt(&self) -> Option<Duration> {
         match self.state {
             State::Waiting { until } => Some(until),
-            State::Resolving | State::Dialled => None,
+            State::Resolving { .. } | State::Dialled => None,
         }
     }
 
@@ -83,13 +83,14 @@ impl Dialer {
     }
 
     /// Nothing is due before the server's name is looked up.
-    pub(super) fn resolving(&mut self) {
-        self.state = State::Resolving;
+    pub(super) fn resolving(&mut self, lookup: u64) {
+        self.state = State::Resolving { lookup };
     }
 
+    /// Whether it waits for what becomes of this.
     #[must_use]
-    pub(super) fn is_resolving(&self) -> bool {
-        self.state == State::Resolving
+    pub(super) fn awaits(&self, lookup: u64) -> bool {
+        self.state == State::Resolving { lookup }
     }
 
     /// The address to dial of those that a server has now: the one that was up

@@ -26,6 +26,8 @@ pub(super) enum GroupKey {
         set: Option<usize>,
         remote_ip: Ipv4Addr,
     },
+    /// Nothing in the configuration any more: its sessions leave.
+    Former,
 }
 
 /// A second box that came with the credentials of one that answers.
@@ -87,6 +89,8 @@ pub(super) struct Group {
     pub(super) id: u32,
     pub(super) key: GroupKey,
     pub(super) table: TableId,
+    /// Who its links lead to: what it is called by besides its set, for as long as it is there.
+    pub(super) remote: Option<String>,
     /// Routes that were offered for the group and not withdrawn.
     pub(super) offered: BTreeSet<Prefix>,
     /// The same of our PPP addresses.
@@ -108,6 +112,12 @@ impl Group {
         self.open.retain(|open| open.id != session.id);
         let place = self.open.partition_point(|open| open.rank <= session.rank);
         self.open.insert(place, session);
+    }
+
+    /// The same sessions, with what another configuration makes of them.
+    pub(super) fn reopen(&mut self, mut sessions: Vec<OpenSession>) {
+        sessions.sort_by_key(|open| open.rank);
+        self.open = sessions;
     }
 
     pub(super) fn close(&mut self, id: SessionId) {
@@ -205,45 +215,84 @@ impl Group {
 /// All groups.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    groups: Vec<Group>,
+    groups: BTreeMap<u32, Group>,
     by_key: BTreeMap<GroupKey, u32>,
+    next: u32,
 }
 
 impl Groups {
     pub(super) fn group_for(&mut self, key: GroupKey, table: TableId) -> &mut Group {
-        let next = u32::try_from(self.groups.len()).expect("fewer groups than u32 counts");
+        let next = self.next;
         let id = *self.by_key.entry(key).or_insert(next);
         if id == next {
-            self.groups.push(Group {
-                id,
-                key,
-                table,
-                offered: BTreeSet::new(),
-                offered_locals: BTreeSet::new(),
-                current: None,
-                conflict: None,
-                replaced_at: None,
-                carried: SetCarried::default(),
-                told: Protection::Down,
-                open: Vec::new(),
-            });
+            self.next = next.checked_add(1).expect("fewer groups than u32 counts");
         }
-        &mut self.groups[id as usize]
+        self.groups.entry(id).or_insert_with(|| Group {
+            id,
+            key,
+            table,
+            remote: None,
+            offered: BTreeSet::new(),
+            offered_locals: BTreeSet::new(),
+            current: None,
+            conflict: None,
+            replaced_at: None,
+            carried: SetCarried::default(),
+            told: Protection::Down,
+            open: Vec::new(),
+        })
     }
 
-    /// A group by the id it was given; groups are never removed: they are as
-    /// many as the configuration names.
+    /// A group by the id it was given; groups are there as long as the
+    /// configuration names them, or a link or set instance is theirs.
     pub(super) fn get_mut(&mut self, id: u32) -> &mut Group {
-        &mut self.groups[id as usize]
+        self.groups
+            .get_mut(&id)
+            .expect("a group is there as long as anything is its")
     }
 
     #[must_use]
     pub(super) fn get(&self, id: u32) -> &Group {
-        &self.groups[id as usize]
+        &self.groups[&id]
+    }
+
+    #[must_use]
+    pub(super) fn of_key(&self, key: GroupKey) -> Option<&Group> {
+        Some(&self.groups[self.by_key.get(&key)?])
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {
-        self.groups.iter()
+        self.groups.values()
+    }
+
+    /// Gives all groups the keys that they have in another configuration; those
+    /// that get none are former ones.
+    pub(super) fn rekey(&mut self, key_now: impl Fn(GroupKey) -> Option<GroupKey>) {
+        self.by_key.clear();
+        for group in self.groups.values_mut() {
+            match key_now(group.key) {
+                Some(key) => {
+                    group.key = key;
+                    self.by_key.insert(key, group.id);
+                }
+                None => {
+                    group.key = GroupKey::Former;
+                    group.current = None;
+                }
+            }
+        }
+    }
+
+    /// Whether it is there, and the configuration does not have it.
+    #[must_use]
+    pub(super) fn is_former(&self, id: u32) -> bool {
+        let group = self.groups.get(&id);
+        group.is_some_and(|group| group.key == GroupKey::Former)
+    }
+
+    /// Forgets a group of which nothing is left.
+    pub(super) fn remove(&mut self, id: u32) {
+        self.groups.remove(&id);
     }
 }
 

@@ -8,10 +8,10 @@ use super::dialer::{Failure, failure_of_call, failure_of_ppp, failure_of_tunnel}
 use crate::l2tp::{CallCause, StopResult, TunnelCause};
 use crate::ppp::CloseReason;
 
-/// Something that happened to a link or a set.
+/// Something that happened to a link or a set, or to the appliance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Happening {
-    /// The link's `graph`; absent when it happened to a set.
+    /// The link's `graph`; absent when it happened to a set or the appliance.
     pub link: Option<String>,
     /// The set, if the link has one.
     pub set: Option<SetName>,
@@ -67,6 +67,10 @@ pub enum What {
         /// The newcomer is in; otherwise it has not come for long.
         taken_over: bool,
     },
+    /// The configuration was read again, and is followed; what that changed.
+    Reloaded(String),
+    /// It was read again, and is not followed.
+    ReloadRefused(String),
 }
 
 /// How a fault ended.
@@ -119,6 +123,8 @@ pub enum Ending {
     Shutdown,
     /// The operator here ended it.
     Kicked,
+    /// The configuration that it followed is another, or there is none any more.
+    Reconfigured,
     /// A new session of the peer, or its new process, took its place.
     Displaced {
         /// It is ours to dial again.
@@ -148,7 +154,7 @@ impl Ending {
     /// What it means for the next attempt.
     pub(super) fn failure(&self) -> Failure {
         match self {
-            Self::Kicked => Failure::Kicked,
+            Self::Kicked | Self::Reconfigured => Failure::Kicked,
             Self::Refused(_) | Self::Conflict | Self::Displaced { redial: false } => {
                 Failure::Refused
             }
@@ -178,6 +184,7 @@ impl Ending {
         match self {
             Self::Shutdown => "shutdown",
             Self::Kicked => "kicked",
+            Self::Reconfigured => "reconfigured",
             Self::Displaced { .. } => "displaced",
             Self::AddressGone(_) => "address-gone",
             Self::Refused(_) => "refused",
@@ -237,6 +244,7 @@ impl fmt::Display for Ending {
         match self {
             Self::Shutdown => formatter.write_str("the appliance stops"),
             Self::Kicked => formatter.write_str("kicked by the operator"),
+            Self::Reconfigured => formatter.write_str("the configuration changed"),
             Self::Displaced { .. } => formatter.write_str("replaced by the peer's new session"),
             Self::AddressGone(address) => write!(formatter, "our address {address} is gone"),
             Self::Refused(why) => formatter.write_str(why),
@@ -282,7 +290,9 @@ impl What {
             | Self::SetOneLink { .. }
             | Self::SetUnprotected
             | Self::SetDown { stopping: false }
-            | Self::ConflictBegan => return None,
+            | Self::ConflictBegan
+            | Self::Reloaded(_)
+            | Self::ReloadRefused(_) => return None,
         })
     }
 }
@@ -335,6 +345,7 @@ impl fmt::Display for What {
             Self::ConflictEnded { taken_over: false } => {
                 formatter.write_str("the second box with the same credentials comes no more")
             }
+            Self::Reloaded(text) | Self::ReloadRefused(text) => formatter.write_str(text),
         }
     }
 }

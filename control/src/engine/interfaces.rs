@@ -494,6 +494,7 @@ fn configured(config: &Config, origin: Origin) -> (Option<u16>, bool) {
             let incoming = &config.l2tp.incoming[incoming];
             (incoming.mtu, incoming.peering.sequencing)
         }
+        Origin::Former => (None, false),
     }
 }
 

@@ -29,6 +29,16 @@ pub(super) enum Origin {
         incoming: usize,
         login: Option<usize>,
     },
+    /// What is not in the configuration any more: the link leaves, with the names
+    /// that it had ([`Link::former`]).
+    Former,
+}
+
+/// The names of a link that the configuration does not have any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FormerNames {
+    pub(super) graph: String,
+    pub(super) tunnel: String,
 }
 
 /// How far a link is.
@@ -120,6 +130,7 @@ pub(super) struct Link {
     pub(super) call: CallId,
     pub(super) tunnel: TunnelId,
     pub(super) origin: Origin,
+    pub(super) former: Option<Box<FormerNames>>,
     pub(super) group: Option<u32>,
     pub(super) phase: Phase,
     /// An open link that carries nothing, for a drill.

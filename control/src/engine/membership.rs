@@ -15,7 +15,7 @@ use super::group::{Conflict, GroupKey, OpenSession};
 use super::happening::{Ending, Unmasking};
 use super::link::{Link, Networks, Origin, Phase};
 use super::rib::Source;
-use crate::config::Via;
+use crate::config::{Config, Via};
 use crate::ha::Agreement;
 use crate::ha::instance::Key;
 use crate::ppp::{Family, NameServers, Network};
@@ -47,7 +47,10 @@ impl Engine {
         let Some((key, table)) = self.group_key(id) else {
             return Admission::Refused("no login matches");
         };
+        let remote = self.set_and_remote(key).map(|(_, remote)| remote);
         let group = self.groups.group_for(key, table);
+        // Links that come before the first one later do not rename it.
+        group.remote = group.remote.take().or(remote);
         let (group_id, conflict) = (group.id, group.conflict);
         let replaced_lately = group.replaced_at.is_some_and(|at| now < at + CONFLICT);
         self.links.set_group(id, group_id);
@@ -92,26 +95,7 @@ impl Engine {
 
     /// The same of a link of the configuration.
     pub(super) fn key_of(&self, origin: Origin) -> Option<(GroupKey, TableId)> {
-        match origin {
-            Origin::Outgoing(outgoing) => {
-                let config = &self.config.l2tp.outgoing[outgoing];
-                let key = match config.ha_set {
-                    Some(set) => GroupKey::Set { set },
-                    None => GroupKey::Outgoing { outgoing },
-                };
-                Some((key, TableId(config.payload_table)))
-            }
-            Origin::Incoming { incoming, login } => {
-                let config = &self.config.l2tp.incoming[incoming];
-                let login = config.matches.get(login?)?;
-                let key = GroupKey::Remote {
-                    incoming,
-                    set: login.ha_set,
-                    remote_ip: login.remote_ip,
-                };
-                Some((key, TableId(config.payload_table)))
-            }
-        }
+        key_in(&self.config, origin)
     }
 
     /// Asks the present instance's links for an echo, and lets the newcomer wait.
@@ -212,6 +196,7 @@ impl Engine {
                 let matches = &self.config.l2tp.incoming[incoming].matches;
                 matches[login].speed
             }),
+            Origin::Former => None,
         }
         .map(|speed_bit_s| Arc::new(SpeedLimit::new(speed_bit_s)));
         if let (Some(_), Some(agreement), true) = (
@@ -414,7 +399,7 @@ impl Engine {
         match self.links.get(&id).map(|link| link.origin) {
             Some(Origin::Outgoing(index)) => index,
             Some(Origin::Incoming { login, .. }) => login.unwrap_or(usize::MAX),
-            None => usize::MAX,
+            Some(Origin::Former) | None => usize::MAX,
         }
     }
 
@@ -431,6 +416,7 @@ impl Engine {
                         .clone()
                 })
                 .unwrap_or_default(),
+            Origin::Former => Vec::new(),
         };
         let remote = networks.ipv4.map(|ends| Prefix::host(ends.remote));
         routes.extend(remote.filter(|remote| !routes.contains(remote)));
@@ -501,7 +487,7 @@ impl Engine {
     }
 
     /// `routes:` of the file that lead into a group's set.
-    fn static_routes_into(&self, id: u32) -> Vec<(TableId, Prefix)> {
+    pub(super) fn static_routes_into(&self, id: u32) -> Vec<(TableId, Prefix)> {
         let (GroupKey::Set { set } | GroupKey::Remote { set: Some(set), .. }) =
             self.groups.get(id).key
         else {
@@ -655,11 +641,14 @@ impl Engine {
         if let Some(set) = link.set {
             self.remove_set_if_unused(set);
         }
+        if let Some(group) = link.group {
+            self.remove_group_if_unused(group);
+        }
     }
 
-    /// Instances of our own sets live as long as the process; those of callers
-    /// until they are displaced, or were never more than provisional.
-    fn remove_set_if_unused(&mut self, set: SetId) {
+    /// Instances of our own sets live as long as the configuration has those; those
+    /// of callers until they are displaced, or were never more than provisional.
+    pub(super) fn remove_set_if_unused(&mut self, set: SetId) {
         let Some(instance) = self.sets.get(set) else {
             return;
         };
@@ -667,10 +656,26 @@ impl Engine {
             .group
             .is_some_and(|group| self.groups.get(group).current == Some(set));
         let used = self.links.use_set(set);
-        if matches!(instance.key, Key::Incoming { .. }) && !current && !used {
+        let is_lasting = matches!(instance.key, Some(Key::Outgoing { .. }));
+        if !is_lasting && !current && !used {
+            let group = instance.group;
             self.drop_instance_books(set);
             self.sets.remove(set);
             self.command(Command::RemoveSet(set));
+            if let Some(group) = group {
+                self.remove_group_if_unused(group);
+            }
+        }
+    }
+
+    /// A group that the configuration has no more is forgotten with its last link and instance.
+    pub(super) fn remove_group_if_unused(&mut self, id: u32) {
+        if !self.groups.is_former(id) || self.links.of_group(id).next().is_some() {
+            return;
+        }
+        let mut instances = self.sets.iter();
+        if !instances.any(|instance| instance.group == Some(id)) {
+            self.groups.remove(id);
         }
     }
 
@@ -681,5 +686,30 @@ impl Engine {
                 self.command(Command::SetSet(spec));
             }
         }
+    }
+}
+
+/// The group that a link of a configuration belongs to, and its payload table.
+pub(super) fn key_in(config: &Config, origin: Origin) -> Option<(GroupKey, TableId)> {
+    match origin {
+        Origin::Outgoing(outgoing) => {
+            let config = &config.l2tp.outgoing[outgoing];
+            let key = match config.ha_set {
+                Some(set) => GroupKey::Set { set },
+                None => GroupKey::Outgoing { outgoing },
+            };
+            Some((key, TableId(config.payload_table)))
+        }
+        Origin::Incoming { incoming, login } => {
+            let config = &config.l2tp.incoming[incoming];
+            let login = config.matches.get(login?)?;
+            let key = GroupKey::Remote {
+                incoming,
+                set: login.ha_set,
+                remote_ip: login.remote_ip,
+            };
+            Some((key, TableId(config.payload_table)))
+        }
+        Origin::Former => None,
     }
 }

@@ -29,6 +29,7 @@ mod nat;
 mod path_mtu;
 mod path_search;
 mod ppp_settings;
+mod reload;
 mod report;
 mod rib;
 mod skew;
@@ -65,6 +66,7 @@ use dialer::Dialer;
 use group::Groups;
 use interfaces::{InterfaceState, interface_id};
 use links::Links;
+use reload::Provided;
 use rib::{Rib, Source};
 use telling::Online;
 
@@ -98,8 +100,8 @@ pub enum Output {
     /// the commands before it.
     LineFrame { port: PortId, frame: Vec<u8> },
     /// Look up the name of an outgoing tunnel's server, in whatever time it takes:
-    /// [`Engine::handle_resolved`] is told.
-    Resolve { outgoing: usize, name: String },
+    /// [`Engine::handle_resolved`] is told, with the number of the question.
+    Resolve { lookup: u64, name: String },
     /// A packet that waited for its neighbour.
     Neighbour {
         interface: InterfaceId,
@@ -112,6 +114,7 @@ pub enum Output {
 
 pub struct Engine {
     config: Config,
+    provided: Provided,
     /// Those of the configuration, then the logical ones.
     ports: Vec<PortFacts>,
     interfaces: Vec<InterfaceState>,
@@ -119,6 +122,8 @@ pub struct Engine {
     rng: StdRng,
     endpoint: Endpoint,
     dialers: Vec<Dialer>,
+    /// Names that were to be looked up.
+    lookups: u64,
     /// When they dial next.
     attempts: BTreeSet<(Duration, usize)>,
     /// Of each `incoming`.
@@ -178,6 +183,7 @@ impl Engine {
         let mut engine = Self {
             admitted: Admitted::all(&config),
             interfaces,
+            provided: Provided::of(&config),
             config,
             ports,
             workers,
@@ -185,6 +191,7 @@ impl Engine {
             endpoint,
             attempts: (0..dialers.len()).map(|index| (now, index)).collect(),
             dialers,
+            lookups: 0,
             links: Links::default(),
             by_call: HashMap::new(),
             by_tunnel: HashMap::new(),
@@ -376,9 +383,15 @@ impl Engine {
         self.stopping && self.endpoint.is_quiet()
     }
 
-    /// Routes into a set follow the set: they are offered when it comes up.
     fn install_static_routes(&mut self) {
-        for route in self.config.routes.clone() {
+        for (table, prefix, next_hop) in self.static_routes() {
+            self.offer(table, prefix, Source::Static, next_hop);
+        }
+    }
+
+    /// Routes into a set follow the set: they are offered when it comes up.
+    fn static_routes(&self) -> Vec<(TableId, Prefix, NextHop)> {
+        let routes = self.config.routes.iter().filter_map(|route| {
             let next_hop = match route.via {
                 Via::Gateway { interface, address } => NextHop::Interface {
                     interface: interface_id(interface),
@@ -389,10 +402,11 @@ impl Engine {
                     via: None,
                 },
                 Via::Blackhole => NextHop::Blackhole,
-                Via::HaSet(_) => continue,
+                Via::HaSet(_) => return None,
             };
-            self.offer(TableId(route.table), route.to, Source::Static, next_hop);
-        }
+            Some((TableId(route.table), route.to, next_hop))
+        });
+        routes.collect()
     }
 
     fn command(&mut self, command: Command) {

@@ -5,6 +5,7 @@ use crate::capture::names::{Link, Names, Set};
 
 use super::Engine;
 use super::link::Origin;
+use crate::ha::SetInstance;
 
 impl Engine {
     /// The names of what a capture sees; those of the ports are the shell's.
@@ -18,6 +19,10 @@ impl Engine {
                 Origin::Incoming { incoming, .. } => {
                     self.config.l2tp.incoming[incoming].name.clone()
                 }
+                Origin::Former => {
+                    let names = link.former.as_ref();
+                    names.map_or_else(String::new, |names| names.tunnel.clone())
+                }
             },
             set: link.set.map(|set| set.0),
             peer: link.spec.peer,
@@ -26,12 +31,20 @@ impl Engine {
         };
         let sets = self.sets.iter().map(|instance| Set {
             id: instance.id.0,
-            name: self.config.ha_sets[instance.set].name.clone(),
+            name: self.set_of(instance).to_owned(),
         });
         Names {
             ports: Vec::new(),
             links: self.links.values().map(link).collect(),
             sets: sets.collect(),
+        }
+    }
+
+    /// The name of an instance's set: of a former one, what the peer was told.
+    pub(super) fn set_of<'a>(&'a self, instance: &'a SetInstance) -> &'a str {
+        match instance.key {
+            Some(_) => &self.config.ha_sets[instance.set].name,
+            None => &instance.ours.label,
         }
     }
 

@@ -351,6 +351,10 @@ impl Engine {
     pub(super) fn set_and_remote(&self, key: GroupKey) -> Option<(usize, String)> {
         match key {
             GroupKey::Set { set } => {
+                let known = self.groups.of_key(key);
+                if let Some(remote) = known.and_then(|group| group.remote.clone()) {
+                    return Some((set, remote));
+                }
                 let outgoing = &self.config.l2tp.outgoing;
                 let first = outgoing.iter().find(|it| it.ha_set == Some(set));
                 let server = first.map(|outgoing| outgoing.server.to_string());
@@ -361,7 +365,9 @@ impl Engine {
                 remote_ip,
                 ..
             } => Some((set, remote_ip.to_string())),
-            GroupKey::Outgoing { .. } | GroupKey::Remote { set: None, .. } => None,
+            GroupKey::Outgoing { .. } | GroupKey::Remote { set: None, .. } | GroupKey::Former => {
+                None
+            }
         }
     }
 
@@ -395,7 +401,7 @@ impl Engine {
             NextHop::Session(id) => format!("session {}", self.link_name(id)),
             NextHop::Set(id) => self.sets.get(id).map_or_else(
                 || "set".to_owned(),
-                |instance| format!("set {}", self.config.ha_sets[instance.set].name),
+                |instance| format!("set {}", self.set_of(instance)),
             ),
         }
     }

@@ -14,11 +14,18 @@ use super::{Engine, Output};
 
 /// The links that were said to be up, and by which session each is.
 #[derive(Debug, Default)]
-pub(super) struct Online(BTreeMap<Origin, SessionId>);
+pub(super) struct Online(pub(super) BTreeMap<Origin, SessionId>);
 
 impl Online {
     fn came(&mut self, origin: Origin, id: SessionId) {
         self.0.insert(origin, id);
+    }
+
+    /// The places of links are others.
+    pub(super) fn renumber(&mut self, origin_now: impl Fn(Origin) -> Option<Origin>) {
+        let online = std::mem::take(&mut self.0).into_iter();
+        let now = online.filter_map(|(origin, id)| Some((origin_now(origin)?, id)));
+        self.0 = now.collect();
     }
 
     /// Whether it was this session by which the link was up.

@@ -19,6 +19,7 @@ mod path_mtu;
 mod peering;
 mod plain;
 mod ppp;
+mod reload;
 mod remotes;
 mod simulation;
 mod uplinks;

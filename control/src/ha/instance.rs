@@ -51,7 +51,8 @@ struct Received {
 #[derive(Debug)]
 pub struct SetInstance {
     pub id: SetId,
-    pub key: Key,
+    /// None of a former one, for which the configuration has no place any more.
+    pub key: Option<Key>,
     /// Place of the set in the configuration.
     pub set: usize,
     /// What we say of ourselves in ICRQ or ICRP.
@@ -229,7 +230,7 @@ impl Sets {
             .or_insert_with(|| SetId(self.slots.take()));
         self.instances.entry(id).or_insert_with(|| SetInstance {
             id,
-            key,
+            key: Some(key),
             set: match key {
                 Key::Outgoing { set } | Key::Incoming { set, .. } => set,
             },
@@ -299,10 +300,26 @@ impl Sets {
         changed
     }
 
+    /// Gives all instances the keys and sets that they have in another configuration;
+    /// those that get none are former ones, and are not found by a key again.
+    pub fn rekey(&mut self, now: impl Fn(&SetInstance) -> Option<(Key, usize)>) {
+        self.by_key.clear();
+        for instance in self.instances.values_mut() {
+            let now = now(instance);
+            instance.key = now.map(|(key, _)| key);
+            if let Some((key, set)) = now {
+                instance.set = set;
+                self.by_key.insert(key, instance.id);
+            }
+        }
+    }
+
     /// Forgets an instance; its slot may name another one from then on.
     pub fn remove(&mut self, id: SetId) -> Option<SetInstance> {
         let instance = self.instances.remove(&id)?;
-        self.by_key.remove(&instance.key);
+        if let Some(key) = instance.key {
+            self.by_key.remove(&key);
+        }
         self.slots.give_back(id.0);
         Some(instance)
     }

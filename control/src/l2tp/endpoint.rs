@@ -62,6 +62,22 @@ impl Incoming {
             && self.allows(path.peer)
     }
 
+    /// Whether it would have taken a tunnel that there is.
+    #[must_use]
+    pub fn takes(&self, tunnel: &TunnelInfo) -> bool {
+        let path = Path {
+            table: tunnel.table,
+            local: tunnel.local,
+            peer: tunnel.peer,
+        };
+        self.is_for(tunnel.peer_hostname.as_bytes()) && self.admits(&path)
+    }
+
+    fn is_for(&self, host_name: &[u8]) -> bool {
+        let name = self.remote_hostname.as_ref();
+        name.is_none_or(|name| name.as_bytes() == host_name)
+    }
+
     /// Whether a request may come from there at all.
     fn allows(&self, peer: SocketAddr) -> bool {
         (!self.peering.fixed_port || peer.port() == PORT)
@@ -106,6 +122,16 @@ impl Endpoint {
             outputs: VecDeque::new(),
             refusals: Refusals::default(),
             statistics: Statistics::default(),
+        }
+    }
+
+    /// From now on others may call, and hold other amounts. `place_now` says where each
+    /// [`Incoming`] of before is now; the tunnels of one that is not there any more are to
+    /// be closed before.
+    pub fn follow(&mut self, config: EndpointConfig, place_now: impl Fn(usize) -> Option<usize>) {
+        self.config = config;
+        for tunnel in self.tunnels.values_mut() {
+            tunnel.renumber(&place_now);
         }
     }
 
@@ -419,12 +445,8 @@ impl Endpoint {
     /// The first [`Incoming`] that holds for a request.
     fn matching_incoming(&self, path: &Path, body: &[u8]) -> Option<(usize, &Incoming)> {
         let host_name = host_name_of_sccrq(body)?;
-        let named = |incoming: &Incoming| {
-            let name = incoming.remote_hostname.as_ref();
-            name.is_none_or(|name| name.as_bytes() == host_name)
-        };
         let mut incoming = self.config.incoming.iter().enumerate();
-        incoming.find(|(_, incoming)| named(incoming) && incoming.admits(path))
+        incoming.find(|(_, incoming)| incoming.is_for(host_name) && incoming.admits(path))
     }
 
     fn requested_by(&self, path: &Path, assigned: u16, body: &[u8]) -> Option<TunnelId> {

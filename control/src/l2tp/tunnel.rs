@@ -71,6 +71,9 @@ impl Path {
 pub(super) struct Tunnel {
     handle: TunnelId,
     state: TunnelState,
+    /// The peer dialled.
+    answers: bool,
+    /// Which `incoming` took it; none when we dialled, or it is not there any more.
     incoming: Option<usize>,
     path: Path,
     local_id: u16,
@@ -116,6 +119,7 @@ impl Tunnel {
         Self {
             handle,
             state,
+            answers: false,
             incoming: None,
             path,
             local_id,
@@ -148,7 +152,7 @@ impl Tunnel {
     }
 
     pub(super) const fn is_incoming(&self) -> bool {
-        self.incoming.is_some()
+        self.answers
     }
 
     /// Whether this is an incoming tunnel that was never established: its peer
@@ -211,6 +215,11 @@ impl Tunnel {
 
     pub(super) const fn set_peer(&mut self, peer: SocketAddr) {
         self.path.peer = peer;
+    }
+
+    /// The list of those who may call is another.
+    pub(super) fn renumber(&mut self, place_now: impl Fn(usize) -> Option<usize>) {
+        self.incoming = self.incoming.and_then(place_now);
     }
 
     pub(super) fn note_data(&mut self, now: Duration) {

@@ -5,6 +5,7 @@ pub mod drawing;
 pub mod drops;
 pub mod events;
 pub mod history;
+pub mod reload;
 pub mod request;
 pub mod screen;
 pub mod socket;

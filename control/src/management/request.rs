@@ -1,13 +1,17 @@
 //! What the control thread is asked, and how its answers come back.
 
 use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use serde_json::json;
 
+use super::reload::{Source, Wanted as Reload};
 use super::status::{Kicked, Masked, Status, Unmasked};
 use crate::capture::{Capturing, Names, Wanted};
+use crate::config::Reloaded;
 
 /// The control thread answers within microseconds unless something is wrong.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,6 +31,8 @@ pub enum Question {
         for_s: u64,
     },
     Unmask(String),
+    /// Follow another configuration.
+    Reload(Reload),
     /// Begin a capture.
     Capture(Wanted),
     /// The names that a capture needs, which is thereby known to be read.
@@ -41,6 +47,7 @@ pub enum Answer {
     Kicked(Kicked),
     Masked(Masked),
     Unmasked(Unmasked),
+    Reloaded(Box<Reloaded>),
     Capturing(Box<Capturing>),
     CaptureNames(Box<Names>),
     CaptureEnded,
@@ -59,6 +66,7 @@ impl Answer {
             Self::Kicked(kicked) => serde_json::to_string(kicked),
             Self::Masked(masked) => serde_json::to_string(masked),
             Self::Unmasked(unmasked) => serde_json::to_string(unmasked),
+            Self::Reloaded(reloaded) => serde_json::to_string(reloaded),
             Self::Capturing(capturing) => Ok(json!({ "capture": capturing.id }).to_string()),
             Self::CaptureNames(names) => serde_json::to_string(names),
             Self::CaptureEnded => Ok(json!({}).to_string()),
@@ -84,16 +92,33 @@ impl Request {
 
 /// Asks the control thread, from any other.
 #[derive(Clone, Debug)]
-pub struct Asker(Sender<Request>);
+pub struct Asker {
+    questions: Sender<Request>,
+    /// What is read again by [`Asker::reload`].
+    pub(super) source: Option<Arc<Source>>,
+}
 
 /// An asker, and where its questions come out.
 #[must_use]
 pub fn channel() -> (Asker, Receiver<Request>) {
     let (questions, receiver) = bounded(MAX_WAITING);
-    (Asker(questions), receiver)
+    let asker = Asker {
+        questions,
+        source: None,
+    };
+    (asker, receiver)
 }
 
 impl Asker {
+    /// The same, of an appliance that was started with a file.
+    #[must_use]
+    pub fn of_file(self, file: PathBuf) -> Self {
+        Self {
+            source: Some(Arc::new(Source::new(file))),
+            ..self
+        }
+    }
+
     /// Asks, and waits for the answer for [`ANSWER_TIMEOUT`] at most. No answer is a refusal.
     #[must_use]
     pub fn ask(&self, command: Question) -> Answer {
@@ -109,7 +134,7 @@ impl Asker {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         let (reply, answer) = bounded(1);
         let request = Request { command, reply };
-        let sent = self.0.send_deadline(request, deadline);
+        let sent = self.questions.send_deadline(request, deadline);
         sent.map_err(|_| Unanswered::Busy)?;
         answer.recv_deadline(deadline).map_err(|_| Unanswered::Late)
     }

@@ -24,10 +24,15 @@ use super::history::{Graph, Graphs, HistoryQuestion};
 use super::request::{ANSWER_TIMEOUT, Answer, Asker, Question};
 use super::status::{Kicked, Masked, Status, Unmasked};
 use crate::capture;
+use crate::config::Reloaded;
 use crate::monitor::{Events, History};
 
 /// A client that says or takes nothing for so long is left alone.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a client waits: longer than the server's own limits, so that its reason arrives.
+const PATIENCE: Duration = ANSWER_TIMEOUT.saturating_add(CLIENT_TIMEOUT);
+/// A large file takes its time to be read and checked, and others may be before us.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
 /// Clients served at once; more wait in the listening socket's queue.
 const MAX_CLIENTS: usize = 8;
 /// A request is one word, and a name of the configuration, or what is to be captured.
@@ -53,15 +58,21 @@ pub struct Known {
 enum Ask {
     /// Of the control thread.
     Control(Question),
+    Reload {
+        dry_run: bool,
+    },
     Events(EventsWanted),
     History(HistoryQuestion),
 }
 
 impl Ask {
-    /// Reads a request line: `status`, `kick NAME`, `mask SECONDS NAME`, `unmask NAME`, `events` and a JSON document, `graphs`, or `graph NAME FROM TO`.
+    /// Reads a request line: `status`, `kick NAME`, `mask SECONDS NAME`, `unmask NAME`, `reload`, `reload dry-run`, `events` and a JSON document, `graphs`, or
+    /// `graph NAME FROM TO`.
     fn parse(line: &str) -> Option<Self> {
         match line.trim().split_once(' ') {
             None if line.trim() == "status" => Some(Self::Control(Question::Status)),
+            None if line.trim() == "reload" => Some(Self::Reload { dry_run: false }),
+            Some(("reload", "dry-run")) => Some(Self::Reload { dry_run: true }),
             None if line.trim() == "events" => Some(Self::Events(EventsWanted::default())),
             Some(("kick", name)) => Some(Self::Control(Question::Kick(name.trim().to_owned()))),
             Some(("mask", wanted)) => {
@@ -83,6 +94,8 @@ impl Ask {
             Self::Control(Question::Kick(name)) => format!("kick {name}"),
             Self::Control(Question::Mask { name, for_s }) => format!("mask {for_s} {name}"),
             Self::Control(Question::Unmask(name)) => format!("unmask {name}"),
+            Self::Reload { dry_run: false } => "reload".to_owned(),
+            Self::Reload { dry_run: true } => "reload dry-run".to_owned(),
             // Asked for by the connection's own thread.
             Self::Control(_) => "capture".to_owned(),
             Self::Events(wanted) => format!("events {}", wanted.json()),
@@ -97,10 +110,14 @@ impl Known {
         let refused = |why: String| Answer::Refused(why).json();
         match Ask::parse(line) {
             Some(Ask::Control(question)) => self.asker.ask(question).json(),
+            Some(Ask::Reload { dry_run }) => match self.asker.reload(dry_run) {
+                Ok(answer) => answer.json(),
+                Err(unanswered) => refused(unanswered.to_string()),
+            },
             Some(Ask::Events(wanted)) => wanted.of(&self.events).json(),
             Some(Ask::History(question)) => question.answer(&self.history).unwrap_or_else(refused),
             None => refused(
-                "unknown request; known: status, kick NAME, mask SECONDS NAME, unmask NAME, events {...}, graphs, graph NAME FROM TO, capture {...}".to_owned(),
+                "unknown request; known: status, kick NAME, mask SECONDS NAME, unmask NAME, reload, events {...}, graphs, graph NAME FROM TO, capture {...}".to_owned(),
             ),
         }
     }
@@ -358,10 +375,13 @@ pub(crate) fn refusal(answer: &str) -> Option<ClientError> {
 }
 
 fn send(path: &Path, line: &str) -> Result<String, ClientError> {
+    send_patiently(path, line, PATIENCE)
+}
+
+fn send_patiently(path: &Path, line: &str, patience: Duration) -> Result<String, ClientError> {
     let failed = |error| failure(path, error);
     let mut stream = connect(path)?;
-    // Longer than the server's own limits, so that its reason arrives.
-    let patience = Some(ANSWER_TIMEOUT + CLIENT_TIMEOUT);
+    let patience = Some(patience);
     stream.set_read_timeout(patience).map_err(failed)?;
     stream.set_write_timeout(patience).map_err(failed)?;
     stream
@@ -416,7 +436,11 @@ pub fn graph(path: &Path, name: &str, range_s: Range<u64>) -> Result<Graph, Clie
 }
 
 fn asked<T: DeserializeOwned>(path: &Path, question: &Ask) -> Result<T, ClientError> {
-    let answer = send(path, &question.line())?;
+    let patience = match question {
+        Ask::Reload { .. } => RELOAD_PATIENCE,
+        _ => PATIENCE,
+    };
+    let answer = send_patiently(path, &question.line(), patience)?;
     serde_json::from_str(&answer).map_err(ClientError::NotUnderstood)
 }
 
@@ -447,6 +471,15 @@ pub fn mask(path: &Path, name: &str, for_s: u64) -> Result<Masked, ClientError> 
 pub fn unmask(path: &Path, name: &str) -> Result<Unmasked, ClientError> {
     let answer = request(path, &Question::Unmask(name.to_owned()))?;
     serde_json::from_str(&answer).map_err(ClientError::NotUnderstood)
+}
+
+/// Has the configuration read again, and followed unless it is a dry run.
+///
+/// # Errors
+/// As [`request`], or when the answer cannot be read. Refused when something is wrong with
+/// the file, or a change in it takes a restart.
+pub fn reload(path: &Path, dry_run: bool) -> Result<Reloaded, ClientError> {
+    asked(path, &Ask::Reload { dry_run })
 }
 
 /// The sockets in a directory: those of running appliances, and stale ones.

@@ -37,11 +37,15 @@ pub enum EventKind {
     /// Two boxes use the same credentials.
     ConflictBegan,
     ConflictEnded,
+    /// The configuration was read again, and is followed.
+    Reloaded,
+    /// It was read again, and is not followed.
+    ReloadRefused,
 }
 
 impl EventKind {
     /// All of them, each with its word in the configuration and in JSON.
-    pub const WORDS: [(&'static str, Self); 12] = [
+    pub const WORDS: [(&'static str, Self); 14] = [
         ("link-up", Self::LinkUp),
         ("link-down", Self::LinkDown),
         ("fault-began", Self::FaultBegan),
@@ -54,6 +58,8 @@ impl EventKind {
         ("set-down", Self::SetDown),
         ("conflict-began", Self::ConflictBegan),
         ("conflict-ended", Self::ConflictEnded),
+        ("reloaded", Self::Reloaded),
+        ("reload-refused", Self::ReloadRefused),
     ];
 
     #[must_use]
@@ -68,15 +74,18 @@ impl EventKind {
     pub const fn severity(self) -> log::Level {
         match self {
             Self::SetDown | Self::ConflictBegan => log::Level::Error,
-            Self::LinkDown | Self::FaultBegan | Self::SetOneLink | Self::SetUnprotected => {
-                log::Level::Warn
-            }
+            Self::LinkDown
+            | Self::FaultBegan
+            | Self::SetOneLink
+            | Self::SetUnprotected
+            | Self::ReloadRefused => log::Level::Warn,
             Self::LinkUp
             | Self::FaultEnded
             | Self::LinkMasked
             | Self::LinkUnmasked
             | Self::SetProtected
-            | Self::ConflictEnded => log::Level::Info,
+            | Self::ConflictEnded
+            | Self::Reloaded => log::Level::Info,
         }
     }
 }
@@ -96,6 +105,8 @@ impl From<&What> for EventKind {
             What::SetDown { .. } => Self::SetDown,
             What::ConflictBegan => Self::ConflictBegan,
             What::ConflictEnded { .. } => Self::ConflictEnded,
+            What::Reloaded(_) => Self::Reloaded,
+            What::ReloadRefused(_) => Self::ReloadRefused,
         }
     }
 }
@@ -107,7 +118,7 @@ pub struct Event {
     /// Since 1970, by the system's clock.
     pub at_unix_ms: u64,
     pub event: EventKind,
-    /// The link's `graph`; absent when it happened to a set.
+    /// The link's `graph`; absent when it happened to a set or the appliance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// The set's name and remote.
@@ -148,7 +159,7 @@ impl Event {
         link.into_iter().chain(set)
     }
 
-    /// Of those, the one that it shows in: the link's, or the set's when it happened to that.
+    /// Of those, the one that it shows in: the link's, or the set's when it happened to that. Of the appliance there is none.
     #[must_use]
     pub fn graph(&self) -> Cow<'_, str> {
         self.graphs().next().unwrap_or_default()

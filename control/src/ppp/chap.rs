@@ -199,6 +199,11 @@ impl Authenticator {
         self.receive(now, &packet, logins)
     }
 
+    /// The list of logins is another.
+    pub(super) fn renumber(&mut self, place_now: impl Fn(usize) -> Option<usize>) {
+        self.accepted = self.accepted.and_then(place_now);
+    }
+
     /// A Response to the current Challenge is judged once; repeats get the
     /// same verdict, also after authentication (RFC 1994 4.1). Whoever was
     /// accepted cannot become another.

@@ -19,7 +19,8 @@ use super::lcp::Lcp;
 use super::networks::{Networks, failure_of, family_of};
 use super::packet::{self, Packet, code, protocol};
 use super::{
-    AuthProtocol, CloseReason, Config, EchoStatistics, Event, NameServers, Output, Role, Timers,
+    AuthProtocol, CloseReason, Config, EchoStatistics, Event, Logins, NameServers, Output, Role,
+    Timers,
 };
 
 /// Frames kept for a phase that the peer is already in: what overtakes the
@@ -212,6 +213,28 @@ impl Session {
     /// Whether the link has ended or is being terminated: it never comes up again.
     pub fn is_ending(&self) -> bool {
         matches!(self.phase, Phase::Terminate | Phase::Closed)
+    }
+
+    /// Whether it opens IPv6 where the peer does.
+    pub fn offers_ipv6(&self) -> bool {
+        self.ipv6
+    }
+
+    /// A server takes other logins from now on. `place_now` says where each of before is;
+    /// who has logged in as one that is not there any more is to be sent away.
+    pub fn set_logins(&mut self, now: &Logins, place_now: impl Fn(usize) -> Option<usize>) {
+        let Role::Server { logins, .. } = &mut self.role else {
+            return;
+        };
+        logins.clone_from(now);
+        if let Auth::ChapAuthenticator(chap) = &mut self.auth {
+            chap.renumber(&place_now);
+        }
+        for output in &mut self.output {
+            if let Output::Event(Event::Authenticated { login, .. }) = output {
+                *login = login.and_then(&place_now);
+            }
+        }
     }
 
     /// Why it has ended or is about to.

@@ -26,7 +26,7 @@ use super::routes::{self, Endpoint};
 use super::server::Shared;
 use super::stream;
 use crate::engine::{LONGEST_MASK, MaskRefusal, SHORTEST_MASK};
-use crate::management::request::{self, Question};
+use crate::management::request::{self, Asker, Question, Unanswered};
 use crate::monitor::Event;
 
 /// The description of all that is served, for people and programs.
@@ -84,6 +84,15 @@ pub(super) struct MaskRequest {
 pub(super) struct UnmaskRequest {
     /// As for `mask`.
     pub(super) name: String,
+}
+
+/// What `reload` is sent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct ReloadRequest {
+    /// Only say what would be done.
+    pub(super) dry_run: bool,
 }
 
 /// The newest events, the newest first.
@@ -164,6 +173,11 @@ impl Client {
                 query(&[])?;
                 shared.guard.action(request.headers())?;
                 self.unmask(request).await
+            }
+            Endpoint::Reload => {
+                query(&[])?;
+                shared.guard.action(request.headers())?;
+                self.reload(request).await
             }
         }
     }
@@ -274,6 +288,21 @@ impl Client {
         }
     }
 
+    async fn reload(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
+        let wanted: ReloadRequest = self.wanted(request, "{ \"dry_run\": false }").await?;
+        let how = if wanted.dry_run { ", to see" } else { "" };
+        log::info!(
+            "http: {} has the configuration read again{how}",
+            self.address
+        );
+        let asked = self.asked(move |asker| asker.reload(wanted.dry_run));
+        match asked.await? {
+            request::Answer::Reloaded(reloaded) => written(&reloaded),
+            request::Answer::Refused(why) => Err(Refusal::new(StatusCode::CONFLICT, why)),
+            other => Err(refusal(other)),
+        }
+    }
+
     /// What an action is asked for, of this `form`.
     async fn wanted<T: DeserializeOwned>(
         &self,
@@ -299,8 +328,15 @@ impl Client {
 
     /// What the control thread answers.
     async fn control(&self, question: Question) -> Result<request::Answer, Refusal> {
+        self.asked(move |asker| asker.try_ask(question)).await
+    }
+
+    async fn asked(
+        &self,
+        ask: impl FnOnce(&Asker) -> Result<request::Answer, Unanswered> + Send + 'static,
+    ) -> Result<request::Answer, Refusal> {
         let asker = self.shared.asker.clone();
-        match spawn_blocking(move || asker.try_ask(question)).await {
+        match spawn_blocking(move || ask(&asker)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(unanswered)) => {
                 let text = unanswered.to_string();

@@ -1,4 +1,4 @@
-//! The appliance by HTTP: what it does as JSON, as metrics and as a stream of events; and the one action there is.
+//! The appliance by HTTP: what it does as JSON, as metrics and as a stream of events; and the actions there are.
 //!
 //! A thread of its own, `http`, serves all clients by a runtime with one thread. What is shown is taken from the monitor's
 //! board, and written once for all who ask (`documents`). Reading is open to whoever reaches the addresses, which are

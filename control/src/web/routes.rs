@@ -20,6 +20,7 @@ pub(super) enum Endpoint {
     Kick,
     Mask,
     Unmask,
+    Reload,
     OpenApi,
     Metrics,
     Health,
@@ -47,7 +48,7 @@ const fn get(path: &'static str, endpoint: Endpoint) -> Route {
 }
 
 /// `openapi.json` describes each of them.
-pub(super) static ROUTES: [Route; 17] = [
+pub(super) static ROUTES: [Route; 18] = [
     get("/api/v1/status", Endpoint::Document(Document::Status)),
     get("/api/v1/site", Endpoint::Document(Document::Site)),
     get("/api/v1/sets", Endpoint::Document(Document::Sets)),
@@ -76,6 +77,11 @@ pub(super) static ROUTES: [Route; 17] = [
         method: Method::POST,
         path: "/api/v1/unmask",
         endpoint: Endpoint::Unmask,
+    },
+    Route {
+        method: Method::POST,
+        path: "/api/v1/reload",
+        endpoint: Endpoint::Reload,
     },
 ];
 

@@ -60,6 +60,8 @@ impl Told {
             What::SetOneLink { .. } => self.is_now(of_set(), Set::ONE_LINK),
             What::SetUnprotected => self.is_now(of_set(), Set::NO_HA),
             What::SetDown { .. } => self.is_now(of_set(), Set::DOWN),
+            // The shell says so, not the engine.
+            What::Reloaded(_) | What::ReloadRefused(_) => false,
         };
         assert!(news, "said though it was so before: {happening:?}");
         self.all.push((now, happening));

@@ -4,6 +4,11 @@ use std::collections::BTreeMap;
 
 use dataplane::command::{SessionSpec, SetSpec};
 
+use crate::engine::admitted::Admitted;
+use crate::engine::group::GroupKey;
+use crate::engine::link::Origin;
+use crate::ha::instance::Key;
+
 use super::world::{HEAD, REMOTE, World, milliseconds};
 use crate::engine::Engine;
 use crate::ppp::Family;
@@ -68,8 +73,93 @@ impl World {
         }
     }
 
+    /// Whatever is known by its place in the configuration is where it says.
+    pub(super) fn assert_placed(&self, site: usize) {
+        let engine = self.engine(site);
+        let (l2tp, sets) = (&engine.config.l2tp, engine.config.ha_sets.len());
+        let is_there = |origin: Origin| match origin {
+            Origin::Outgoing(place) => place < l2tp.outgoing.len(),
+            Origin::Incoming { incoming, login } => {
+                let of = l2tp.incoming.get(incoming);
+                of.is_some_and(|of| login.is_none_or(|login| login < of.matches.len()))
+            }
+            Origin::Former => false,
+        };
+        for link in engine.links.values() {
+            let leaves = link.is_leaving() && link.former.is_some();
+            assert!(is_there(link.origin) || leaves, "{:?}", link.origin);
+            if link.is_leaving() {
+                continue;
+            }
+            let key = engine.key_of(link.origin).map(|(key, _)| key);
+            if let Some(group) = link.group {
+                assert_eq!(Some(engine.groups.get(group).key), key);
+            }
+            if let Origin::Incoming {
+                incoming,
+                login: Some(login),
+            } = link.origin
+            {
+                let login = &l2tp.incoming[incoming].matches[login];
+                assert_eq!(login.username, link.username);
+            }
+            let instance = link
+                .set
+                .map(|set| engine.sets.get(set).expect("it is used"));
+            assert!(instance.is_none_or(|it| it.key.is_some()));
+            if let Some(dialled) = engine.by_tunnel.get(&link.tunnel) {
+                assert_eq!(link.origin, Origin::Outgoing(dialled.outgoing));
+            }
+            let tunnel = engine.endpoint.tunnel(link.tunnel);
+            if let (Origin::Incoming { incoming, .. }, Some(tunnel)) = (link.origin, tunnel) {
+                assert_eq!(tunnel.incoming, Some(incoming));
+            }
+        }
+        for (&origin, id) in &engine.online.0 {
+            assert_eq!(engine.links[id].origin, origin);
+        }
+        let dialled = engine.by_tunnel.values().map(|dialled| dialled.outgoing);
+        let due = engine.attempts.iter().map(|&(_, place)| place);
+        assert!(dialled.chain(due).all(|place| place < l2tp.outgoing.len()));
+        for (place, dialer) in engine.dialers.iter().enumerate() {
+            let due = dialer.next_attempt().map(|at| (at, place));
+            assert!(due.is_none_or(|due| engine.attempts.contains(&due)));
+        }
+        assert_eq!(engine.dialers.len(), l2tp.outgoing.len());
+        let logins = |of: &Admitted| of.logins.len();
+        assert_eq!(
+            engine.admitted.iter().map(logins).collect::<Vec<_>>(),
+            l2tp.incoming
+                .iter()
+                .map(|of| of.matches.len())
+                .collect::<Vec<_>>(),
+        );
+        for group in engine.groups.iter() {
+            let of_set = match group.key {
+                GroupKey::Set { set } => Some(set),
+                GroupKey::Remote { set, .. } => set,
+                GroupKey::Outgoing { .. } => None,
+                GroupKey::Former => {
+                    let mut sets = engine.sets.iter();
+                    let used = sets.any(|set| set.group == Some(group.id));
+                    let links = engine.links.of_group(group.id);
+                    assert!(used || links.count() > 0, "a group that nobody needs");
+                    continue;
+                }
+            };
+            assert!(of_set.is_none_or(|set| set < sets), "{:?}", group.key);
+        }
+        for instance in engine.sets.iter().filter(|it| it.key.is_some()) {
+            assert!(instance.set < sets, "{:?}", instance.key);
+            if let Some(Key::Incoming { incoming, set, .. }) = instance.key {
+                assert_eq!(engine.admitted[incoming].ha_set, Some(set));
+            }
+        }
+    }
+
     /// The workers have what the engine believes that they have.
     pub(super) fn assert_mirrored(&self, site: usize) {
+        self.assert_placed(site);
         let (engine, of) = (self.engine(site), &self.sites[site]);
         let workers = &of.workers;
         assert_eq!((of.given, of.commands), (engine.commands, engine.commands));

@@ -1,6 +1,7 @@
 //! Whole sites in a world that does everything at once: lines that lose up to
 //! 40 %, double, delay and reorder, NATs that forget, processes that die, stop for
-//! an hour, or whose clock jumps, operators who kick and mask, ISPs that give a line another
+//! an hour, or whose clock jumps, operators who kick, mask, or edit files, ISPs that give a
+//! line another
 //! address. Pairs, and stars of a hundred remotes, each of a mixture of its seed's own.
 //!
 //! Time never goes back: an engine's `now` is a monotonic clock since it began. It
@@ -15,13 +16,16 @@ use std::hash::Hasher;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use dataplane::command::Prefix;
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
 use rand::{Rng, SeedableRng};
 
 use super::families::host_ipv6;
 use super::mixture::{self, HEAD_LAN};
 use super::network::Line;
 use super::world::{HEAD, LINKS, World, host, milliseconds, seconds};
+use crate::config::{Config, HaSet, Route, Via};
 use crate::seeds::seeds;
 
 /// From the end of the last fault until all links are up: a dead peer is missed
@@ -153,7 +157,7 @@ impl Simulation {
     fn fault(&mut self, site: usize) {
         let gap = GAPS[self.world.rng.random_range(0..GAPS.len())];
         log::info!("--- a fault at site {site} after {:?}", self.world.now);
-        match self.world.rng.random_range(0..16) {
+        match self.world.rng.random_range(0..18) {
             _ if !self.is_running(site) => self.world.start(site),
             0 | 1 => self.world.kill(site),
             2 if self.world.sites[site].asleep.is_none() => {
@@ -173,9 +177,10 @@ impl Simulation {
                 }
             }
             7 => self.kick(site),
+            15 | 16 => self.reload(site),
             8 => self.move_nat(site.max(1)),
             14 => self.renumber(site.max(1)),
-            15 => self.mask(site),
+            17 => self.mask(site),
             9 | 10 => {
                 let line = self.random_line();
                 for address in self.addresses(site.max(1)) {
@@ -235,7 +240,7 @@ impl Simulation {
         if self.world.sites[site].asleep.is_some() {
             return;
         }
-        let l2tp = &self.world.sites[site].config.l2tp;
+        let l2tp = &self.world.engine(site).config.l2tp;
         let dialled = l2tp.outgoing.iter().map(|of| of.name.clone());
         let logins = l2tp.incoming.iter().flat_map(|of| &of.matches);
         let names: Vec<_> = dialled.chain(logins.map(|of| of.graph.clone())).collect();
@@ -263,6 +268,16 @@ impl Simulation {
         self.world.carry_out(site);
     }
 
+    /// Somebody edits a site's file, and has it read again.
+    fn reload(&mut self, site: usize) {
+        if self.world.sites[site].asleep.is_some() {
+            return;
+        }
+        let mut config = self.world.sites[site].config.clone();
+        edit(&mut self.world.rng, &mut config);
+        self.world.follow(site, config);
+    }
+
     /// From now on, nothing is wrong with the world.
     fn make_good(&mut self) {
         self.world.lines = [Line::default(); LINKS];
@@ -272,6 +287,8 @@ impl Simulation {
                 self.world.start(site);
             }
             self.world.wake(site);
+            let config = self.world.sites[site].config.clone();
+            self.world.follow(site, config);
         }
     }
 
@@ -329,6 +346,49 @@ impl Simulation {
             }
             self.world.assert_empty(site, self.prefixes[site]);
         }
+    }
+}
+
+/// Everything gets another place; some links go, are new, or are to be set up anew. Whom the
+/// other end would refuse for long is left alone.
+fn edit(rng: &mut StdRng, config: &mut Config) {
+    let set = HaSet {
+        name: "another".to_owned(),
+        ..config.ha_sets[0].clone()
+    };
+    config.ha_sets.insert(0, set);
+    let move_set = |set: &mut Option<usize>| *set = set.map(|set| set + 1);
+    config.ha_sets[1].mtu -= rng.random_range(0..2);
+    let l2tp = &mut config.l2tp;
+    for outgoing in &mut l2tp.outgoing {
+        move_set(&mut outgoing.ha_set);
+        if rng.random_bool(0.2) {
+            outgoing.lcp_timeout += seconds(1);
+        }
+    }
+    l2tp.outgoing.shuffle(rng);
+    if rng.random_bool(0.3) {
+        l2tp.outgoing.pop();
+    }
+    l2tp.incoming.shuffle(rng);
+    for incoming in &mut l2tp.incoming {
+        for login in &mut incoming.matches {
+            move_set(&mut login.ha_set);
+            if rng.random_bool(0.1) {
+                login.routes.pop();
+            }
+        }
+        incoming.matches.shuffle(rng);
+        if rng.random_bool(0.1) {
+            incoming.lcp_timeout += seconds(1);
+        }
+    }
+    if rng.random_bool(0.3) {
+        config.routes.push(Route {
+            to: Prefix::new(Ipv4Addr::new(172, 16, 0, 0), 16),
+            via: Via::HaSet(rng.random_range(0..2)),
+            table: 0,
+        });
     }
 }
 

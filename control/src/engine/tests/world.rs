@@ -504,11 +504,11 @@ impl World {
             match output {
                 Output::Command(command) => self.command(from, command),
                 Output::Ip { packet, .. } => site.held.push_back((site.given, packet)),
-                Output::Resolve { outgoing, name } => {
+                Output::Resolve { lookup, name } => {
                     self.look_ups += 1;
                     let addresses = self.names.get(&name).cloned();
                     let answer = addresses.ok_or_else(|| "not found".to_owned());
-                    engine.handle_resolved(now, outgoing, answer);
+                    engine.handle_resolved(now, lookup, answer);
                 }
                 Output::Frame { port, frame } => self.ask_isp(from, port, &frame),
                 Output::Happened(happening) => {

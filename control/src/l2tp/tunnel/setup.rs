@@ -77,6 +77,7 @@ impl Tunnel {
         let (index, incoming) = request.incoming;
         let (state, peering) = (TunnelState::WaitConnect, incoming.peering.clone());
         let mut tunnel = Self::new(cx, handle, local_id, path, state, peering);
+        tunnel.answers = true;
         tunnel.incoming = Some(index);
         tunnel.local_hostname.clone_from(&incoming.local_hostname);
         tunnel.set_secret(cx, incoming.secret.clone());

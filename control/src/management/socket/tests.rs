@@ -67,7 +67,7 @@ fn events_are_told_though_the_control_thread_is_busy() {
         .unwrap_err()
         .to_string();
     assert!(
-        unknown.contains("known: status, kick NAME, mask"),
+        unknown.contains("known: status, kick NAME, mask SECONDS NAME"),
         "{unknown}"
     );
     // Names may hold what looks like the end of them.
@@ -106,6 +106,77 @@ fn the_status_comes_back_over_a_private_socket() {
     drop(server);
     assert_eq!(control.join().unwrap(), 2);
     assert!(!path.exists());
+}
+
+/// The file is read by whoever is asked, and the control thread is handed what came of it.
+#[test]
+fn a_reload_reads_the_file_anew_each_time() {
+    let place = Place::new("reload");
+    let (path, file) = (place.socket(), place.0.join("x.yaml"));
+    let (asker, questions) = channel();
+    let known = Known {
+        asker: asker.of_file(file.clone()),
+        events: Arc::default(),
+        history: Historian::start(None, Arc::default()).unwrap().1,
+    };
+    let server = Server::start(&path, known).unwrap();
+    let control = thread::spawn(move || {
+        for question in questions {
+            let Question::Reload(wanted) = question.command.clone() else {
+                panic!("{question:?}");
+            };
+            question.answer(match wanted.read {
+                Ok(read) => Answer::Reloaded(Box::new(Reloaded {
+                    dry_run: wanted.dry_run,
+                    warnings: vec![read.config.name.clone()],
+                    ..Reloaded::default()
+                })),
+                Err(why) => Answer::Refused(why),
+            });
+        }
+    });
+    let yaml = include_str!("../../../../configs/demo/remote.yaml");
+    let refused = |text: &str| {
+        fs::write(&file, text).unwrap();
+        match reload(&path, false) {
+            Err(ClientError::Refused(why)) => why,
+            other => panic!("{other:?}"),
+        }
+    };
+    fs::write(&file, yaml).unwrap();
+    for (dry_run, name) in [(false, "remote"), (true, "another")] {
+        fs::write(
+            &file,
+            yaml.replace("name: remote\n", &format!("name: {name}\n")),
+        )
+        .unwrap();
+        let reloaded = reload(&path, dry_run).unwrap();
+        assert_eq!(
+            (reloaded.dry_run, reloaded.warnings),
+            (dry_run, vec![name.to_owned()])
+        );
+    }
+    let why = refused(&yaml.replacen("      server:", "      sever:", 1));
+    assert!(
+        why.contains("x.yaml:27:7: error: l2tp.outgoing[head1].sever: "),
+        "{why}"
+    );
+    assert!(why.ends_with("error") || why.ends_with("errors"), "{why}");
+    fs::remove_file(&file).unwrap();
+    assert!(
+        matches!(reload(&path, true), Err(ClientError::Refused(why)) if why.contains("cannot be read"))
+    );
+    drop(server);
+    control.join().unwrap();
+}
+
+#[test]
+fn an_appliance_without_a_file_reads_none() {
+    let place = Place::new("no-file");
+    let path = place.socket();
+    let (_server, _questions) = started(&path).unwrap();
+    let why = reload(&path, false).unwrap_err().to_string();
+    assert!(why.contains("was not started with a file"), "{why}");
 }
 
 #[test]
@@ -241,7 +312,7 @@ fn an_unknown_request_is_refused_by_name() {
             Err(ClientError::Refused(text)) => {
                 assert!(
                     text.contains(
-                        "known: status, kick NAME, mask SECONDS NAME, unmask NAME, events {...}, graphs, graph NAME FROM TO"
+                        "known: status, kick NAME, mask SECONDS NAME, unmask NAME, reload, events {...}, graphs, graph NAME FROM TO"
                     ),
                     "{text}"
                 )

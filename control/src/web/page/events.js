@@ -22,6 +22,8 @@ const VERDICTS = {
   "set-down": "down",
   "conflict-began": "bad",
   "conflict-ended": "good",
+  "reloaded": "good",
+  "reload-refused": "bad",
 };
 
 export class Events {
@@ -114,17 +116,23 @@ const WHO = {
     td.append(name);
     return (event) => {
       say(name, nameOf(event));
-      mark(name, "href", detailOf(graphOf(event)));
+      mark(name, "href", ofAppliance(event) ? null : detailOf(graphOf(event)));
     };
   },
 };
 const WHY = { title: "Why", kind: "said", cell: text((event) => event.text) };
+
+/** Whether it happened to no link and no set. */
+function ofAppliance(event) {
+  return (event.link ?? event.set) === undefined;
+}
 
 function graphOf(event) {
   return event.link ?? `set/${event.set}/${event.remote}`;
 }
 
 function nameOf(event) {
+  if (ofAppliance(event)) return "the appliance";
   return event.link ?? nameOfSet({ name: event.set, remote: event.remote });
 }
 

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::client::TOKEN;
-use crate::config::Http;
+use crate::config::{Config, Difference, Http, Reloaded};
 use crate::management::request::{self, Answer, Question};
 use crate::management::status::{Kicked, Masked, Status, Unmasked};
 use crate::monitor::{Board, Event, EventKind, Events, Historian, History, Moment};
@@ -27,7 +27,12 @@ pub(super) struct Appliance {
     /// Taken away when it stops.
     pub(super) server: Option<Server>,
     token_file: PathBuf,
+    /// What it reads when it is asked to.
+    pub(super) config_file: PathBuf,
 }
+
+/// The file that it was started with.
+pub(super) const CONFIG: &str = include_str!("../../../../configs/demo/remote.yaml");
 
 /// Where it listens: on a port that is free, with a token.
 pub(super) fn http(token_file: Option<PathBuf>) -> Http {
@@ -50,7 +55,10 @@ impl Appliance {
         let token_file = std::env::temp_dir().join(name);
         fs::write(&token_file, TOKEN).unwrap();
         fs::set_permissions(&token_file, Permissions::from_mode(0o600)).unwrap();
+        let config_file = token_file.with_extension("yaml");
+        fs::write(&config_file, CONFIG).unwrap();
         let (asker, questions) = request::channel();
+        let asker = asker.of_file(config_file.clone());
         thread::spawn(move || {
             for question in questions {
                 question.answer(answer(&question.command));
@@ -74,6 +82,7 @@ impl Appliance {
             server: Some(server),
             _historian: historian,
             token_file,
+            config_file,
         }
     }
 }
@@ -96,6 +105,7 @@ impl Appliance {
 impl Drop for Appliance {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.token_file);
+        let _ = fs::remove_file(&self.config_file);
     }
 }
 
@@ -118,6 +128,16 @@ fn answer(question: &Question) -> Answer {
             name: name.clone(),
             links: vec!["isp1".to_owned()],
         }),
+        Question::Reload(wanted) => {
+            let (before, _) = Config::parse("before.yaml", CONFIG).unwrap();
+            match &wanted.read {
+                Ok(read) => Answer::Reloaded(Box::new(Reloaded {
+                    dry_run: wanted.dry_run,
+                    ..Difference::between(&before, &read.config).reloaded
+                })),
+                Err(why) => Answer::Refused(why.clone()),
+            }
+        }
         _ => Answer::Refused("no tunnel or session is called so".to_owned()),
     }
 }

@@ -101,6 +101,11 @@ pub(super) fn kick(address: SocketAddr, body: &str) -> Reply {
     act(address, "/api/v1/kick", body)
 }
 
+/// The same of `reload`.
+pub(super) fn reload(address: SocketAddr, body: &str) -> Reply {
+    act(address, "/api/v1/reload", body)
+}
+
 /// Asks for an action with the right token.
 pub(super) fn act(address: SocketAddr, path: &str, body: &str) -> Reply {
     let bearer = format!("Bearer {TOKEN}");

@@ -4,8 +4,8 @@ use std::io::{BufReader, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::appliance::{Appliance, event, http, pin};
-use super::client::{TOKEN, act, connect, get, kick, read_reply, request, send};
+use super::appliance::{Appliance, CONFIG, event, http, pin};
+use super::client::{TOKEN, act, connect, get, kick, read_reply, reload, request, send};
 use crate::management::request::channel;
 use crate::management::status::{Session, Set, Status};
 use crate::monitor::site::Site;
@@ -252,6 +252,43 @@ fn a_drill_needs_the_token_and_says_why_it_is_refused() {
 }
 
 #[test]
+fn reload_needs_the_token_and_says_what_it_does_or_why_not() {
+    let appliance = Appliance::start(&status());
+    let write = |text: &str| std::fs::write(&appliance.config_file, text).unwrap();
+    let same = reload(appliance.address, "{}");
+    assert_eq!(
+        (same.status, &same.json()["unchanged"]),
+        (200, &true.into())
+    );
+    write(&CONFIG.replacen("lcp-rate: 1", "lcp-rate: 2", 1));
+    let changed = reload(appliance.address, r#"{"dry_run":true}"#);
+    assert_eq!(changed.status, 200);
+    let json = changed.json();
+    assert_eq!(json["outgoing"]["changed"], serde_json::json!(["head1"]));
+    assert_eq!(
+        (&json["dry_run"], &json["unchanged"]),
+        (&true.into(), &false.into())
+    );
+    write(&CONFIG.replacen("lcp-rate: 1", "lcp-rat: 1", 1));
+    let wrong = reload(appliance.address, "{}");
+    assert_eq!(wrong.status, 409);
+    assert!(
+        wrong
+            .error()
+            .contains(":33:7: error: l2tp.outgoing[head1].lcp-rat: "),
+        "{wrong:?}"
+    );
+    for (body, status) in [("", 400), (r#"{"dry":true}"#, 400), ("5", 400)] {
+        let reply = reload(appliance.address, body);
+        assert_eq!(reply.status, status, "{body}");
+    }
+    let json = [("Content-Type", "application/json")];
+    let text = request("POST", "/api/v1/reload", &json, "{}");
+    assert_eq!(send(appliance.address, &text).status, 401);
+    assert_eq!(get(appliance.address, "/api/v1/reload").status, 405);
+}
+
+#[test]
 fn what_is_not_there_yet_is_asked_for_again_later() {
     let (asker, questions) = channel();
     drop(questions);
@@ -275,6 +312,7 @@ fn what_is_not_there_yet_is_asked_for_again_later() {
     }
     pin(&sources.board, &status());
     assert_eq!(get(address, "/healthz").body, r#"{"status":"ok"}"#);
+    assert_eq!(reload(address, "{}").status, 403);
     let forbidden = kick(address, r#"{"name":"head1"}"#);
     assert_eq!(forbidden.status, 403);
     assert!(forbidden.error().contains("token-file"), "{forbidden:?}");

@@ -8,13 +8,16 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Value, json};
 
 use super::appliance::{Appliance, event, pin};
-use super::client::{act, get, kick};
+use super::client::{act, get, kick, reload};
 use super::schema::Schemas;
+use crate::config::Reloaded;
 use crate::management::history::Graphs;
 use crate::management::status::{Kicked, Masked, Status, Unmasked};
 use crate::monitor::Dropped;
 use crate::monitor::site::Site;
-use crate::web::handler::{EventList, Health, KickRequest, MaskRequest, UnmaskRequest};
+use crate::web::handler::{
+    EventList, Health, KickRequest, MaskRequest, ReloadRequest, UnmaskRequest,
+};
 use crate::web::routes::ROUTES;
 
 /// Set, it has the schemas written anew.
@@ -29,7 +32,7 @@ fn schemas() -> Value {
     let mut settings = SchemaSettings::draft2020_12().for_serialize();
     settings.definitions_path = "/components/schemas".into();
     let mut generator = settings.into_generator();
-    let add: [fn(&mut SchemaGenerator) -> schemars::Schema; 12] = [
+    let add: [fn(&mut SchemaGenerator) -> schemars::Schema; 14] = [
         of::<Status>,
         of::<Site>,
         of::<Dropped>,
@@ -41,6 +44,8 @@ fn schemas() -> Value {
         of::<MaskRequest>,
         of::<Unmasked>,
         of::<UnmaskRequest>,
+        of::<Reloaded>,
+        of::<ReloadRequest>,
         of::<Health>,
     ];
     for add in add {
@@ -199,6 +204,14 @@ fn every_answer_has_the_form_that_is_described() {
             assert_eq!(reply.status.to_string(), status);
             check("post", "/api/v1/unmask", status, &reply.json());
         }
+        for (body, status) in [(r#"{"dry_run":true}"#, "200"), ("5", "400")] {
+            let reply = reload(appliance.address, body);
+            assert_eq!(reply.status.to_string(), status);
+            check("post", "/api/v1/reload", status, &reply.json());
+        }
+        std::fs::write(&appliance.config_file, "name: [").unwrap();
+        let refused = reload(appliance.address, "{}");
+        check("post", "/api/v1/reload", "409", &refused.json());
         let metrics = get(appliance.address, "/metrics");
         let described = &document["paths"]["/metrics"]["get"]["responses"]["200"]["content"];
         assert!(

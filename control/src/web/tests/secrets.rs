@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::appliance::{Appliance, pin};
-use super::client::{TOKEN, get, kick, request, send};
+use super::appliance::{Appliance, CONFIG, pin};
+use super::client::{TOKEN, get, kick, reload, request, send};
 use crate::config::{Config, Secret};
 use crate::engine::{Engine, PortFacts};
 use crate::web::routes::ROUTES;
@@ -77,6 +77,22 @@ fn no_answer_has_a_secret_in_it() {
         )
         .body,
     );
+    // What is said of a file, and of what is wrong with it.
+    for (place, with) in [
+        ("password: demo-one", "password: SECRET"),
+        ("secret: demo-tunnel", "secret: SECRET"),
+        ("password: demo-one", "password: [SECRET]"),
+        ("secret: demo-tunnel", "secret: { SECRET: 1 }"),
+        ("password: demo-one", "pasword: SECRET"),
+        ("password: demo-one", "password: \"SECRET"),
+    ] {
+        assert!(CONFIG.contains(place));
+        let text = CONFIG.replacen(place, &with.replace("SECRET", SECRET), 1);
+        std::fs::write(&appliance.config_file, text).unwrap();
+        for body in ["{}", r#"{"dry_run":true}"#] {
+            answers.push(reload(appliance.address, body).body);
+        }
+    }
     for answer in answers {
         assert!(!answer.is_empty());
         for secret in [SECRET, TOKEN] {
