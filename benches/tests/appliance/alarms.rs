@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use benches::lab::{Lab, LabConfig, Site};
 use serde_json::Value;
 
-use super::{SET_UP_LIMIT, config, output, sleep, status, wait_for_all};
+use super::{SET_UP_LIMIT, config, output, sleep, wait_for_all};
 
 /// Of the webhook, in the appliance's own namespace.
 const HOOK: &str = "127.0.0.1:9000";
