@@ -261,7 +261,7 @@ impl WayIn {
     }
 
     /// The logical port of this VLAN on a port.
-    #[inline]
+    #[inline(always)]
     fn of_vlan(&self, port: usize, identifier: u16) -> Option<u16> {
         let vlans = &self.carried.get(port)?.vlans;
         let place = vlans.binary_search_by_key(&identifier, |&(identifier, _)| identifier);
@@ -306,7 +306,7 @@ impl WayIn {
     }
 
     /// The same for a frame that has its tag yet.
-    #[inline]
+    #[inline(always)]
     fn push_untagged(&mut self, port: u16, mut frame: Mbuf) {
         remove_tag(&mut frame);
         self.push(port, frame);
