@@ -163,6 +163,12 @@ impl Filter {
         }
     }
 
+    /// Whether a frame is wanted of which nothing is known but its first octets, and how many it had.
+    #[must_use]
+    pub fn wants_octets(&self, kept: &[u8], octets: usize) -> bool {
+        self.wants(&Packet::read(kept, octets), None)
+    }
+
     /// Whether a frame is wanted.
     pub(super) fn wants(&self, packet: &Packet, outcome: Option<Outcome>) -> bool {
         let expression = self.0.as_ref();
