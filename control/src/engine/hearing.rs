@@ -21,8 +21,18 @@ pub(super) struct Hearing {
     at_report: Option<(u64, u64)>,
     /// Copies that the peer has sent since one arrived.
     in_vain: u64,
+    doubt: Option<Doubt>,
     fault: Option<(Fault, Duration)>,
     peer: PeerSays,
+}
+
+/// Nobody knows yet whether a link delivers. What ends that:
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// A report or a packet.
+    AnythingHeard,
+    /// A packet: reports came before while packets did not.
+    Packet,
 }
 
 /// What the peer says of its end of a link.
@@ -51,15 +61,25 @@ impl Hearing {
         *self = Self {
             heard_at: now,
             received: self.received,
+            doubt: Some(Doubt::AnythingHeard),
             ..Self::default()
         };
     }
 
-    /// The link carries again after we had masked it.
-    pub(super) fn resume(&mut self, now: Duration) {
-        let peer = self.peer;
-        self.begin(now);
-        self.peer = peer;
+    /// We mask the link: its packets are not counted any more, its reports are heard.
+    /// How long it had a fault, if it has one.
+    pub(super) fn pause(&mut self, now: Duration) -> Option<Duration> {
+        if self.in_vain >= NO_DATA_AFTER_COPIES {
+            self.doubt = Some(Doubt::Packet);
+        }
+        self.end(now)
+    }
+
+    /// The link carries again after that; so many packets had arrived.
+    pub(super) fn resume(&mut self, received: u64) {
+        self.received = received;
+        self.at_report = None;
+        self.in_vain = 0;
     }
 
     /// The peer's report says how the link is there.
@@ -76,6 +96,9 @@ impl Hearing {
     /// packets had arrived before it.
     pub(super) fn report(&mut self, now: Duration, copies: u64, received: u64) {
         self.heard_at = now;
+        if self.doubt == Some(Doubt::AnythingHeard) {
+            self.doubt = None;
+        }
         if let Some((sent_before, received_before)) = self.at_report.replace((copies, received)) {
             self.in_vain = if received == received_before {
                 self.in_vain + copies.saturating_sub(sent_before)
@@ -92,8 +115,9 @@ impl Hearing {
             self.received = received;
             self.heard_at = now;
             self.in_vain = 0;
+            self.doubt = None;
         }
-        let fault = if now >= self.heard_at + SILENT_AFTER {
+        let fault = if self.is_silent(now) {
             Some(Fault::Silent)
         } else if self.peer.is_masked {
             Some(Fault::PeerMasked)
@@ -117,6 +141,27 @@ impl Hearing {
                 Some(Change::Became(fault))
             }
             _ => None,
+        }
+    }
+
+    fn is_silent(&self, now: Duration) -> bool {
+        now >= self.heard_at + SILENT_AFTER
+    }
+
+    /// Why the link cannot be relied on; as far as is known here and was told by the
+    /// other end.
+    #[must_use]
+    pub(super) fn weakness(&self, now: Duration) -> Option<&'static str> {
+        if let Some((fault, _)) = self.fault {
+            Some(fault.text())
+        } else if self.is_silent(now) {
+            Some(Fault::Silent.text())
+        } else if self.peer.is_masked {
+            Some(Fault::PeerMasked.text())
+        } else if self.peer.is_deaf {
+            Some("nothing arrives at the other end")
+        } else {
+            self.doubt.map(|_| "nothing has come over it yet")
         }
     }
 
@@ -205,7 +250,8 @@ mod tests {
         let began = Some(Change::Began(Fault::PeerMasked));
         assert_eq!(hearing.look(ms(1000), 0), began);
         assert!(!hearing.is_deaf(), "the peer sends nothing");
-        hearing.resume(ms(1500));
+        hearing.pause(ms(1200));
+        hearing.resume(0);
         assert_eq!(hearing.fault(), None);
         assert_eq!(hearing.look(ms(1600), 0), began, "it still is");
         assert_eq!(

@@ -11,7 +11,7 @@ use dataplane::transform::split::MIN_MEMBER_MTU;
 
 use super::Engine;
 use super::group::{Group, OpenSession};
-use super::happening::{Fault, FaultEnd, Unmasking, What};
+use super::happening::{FaultEnd, Unmasking, What};
 use super::link::{Link, Phase};
 use crate::ha::SetInstance;
 use crate::management::status::{Masked, Unmasked};
@@ -80,7 +80,8 @@ impl Engine {
             return Err(MaskRefusal::NotNow(why));
         }
         for &id in &open {
-            self.check_mask(id, &open).map_err(MaskRefusal::NotNow)?;
+            self.check_mask(now, id, &open)
+                .map_err(MaskRefusal::NotNow)?;
         }
         for &id in &open {
             self.mask_link(now, id, time);
@@ -124,7 +125,7 @@ impl Engine {
     }
 
     /// Whether a link's set is still carried when `masked` are masked with it.
-    fn check_mask(&self, id: SessionId, masked: &[SessionId]) -> Result<(), String> {
+    fn check_mask(&self, now: Duration, id: SessionId, masked: &[SessionId]) -> Result<(), String> {
         let name = self.link_name(id);
         let group = self.links.get(&id).and_then(|link| link.group);
         let group = group.map(|group| self.groups.get(group));
@@ -139,14 +140,14 @@ impl Engine {
         let Some(session) = sessions.find(|open| open.id == id) else {
             return Ok(());
         };
-        if self.is_covered(group, session, is_masked) {
+        if self.is_covered(now, group, session, is_masked) {
             return Ok(());
         }
         let others = group.sessions().filter(|open| open.id != id);
         let others = others.filter_map(|open| {
             let why = match is_masked(open) {
                 true => "is masked",
-                false => self.weakness(open)?,
+                false => self.weakness(now, open)?,
             };
             Some(format!("; {}: {why}", self.link_name(open.id)))
         });
@@ -162,6 +163,7 @@ impl Engine {
     /// whichever link has it open.
     fn is_covered(
         &self,
+        now: Duration,
         group: &Group,
         session: &OpenSession,
         is_masked: impl Fn(&OpenSession) -> bool,
@@ -170,7 +172,7 @@ impl Engine {
             other.id != session.id
                 && other.set == session.set
                 && !is_masked(other)
-                && self.weakness(other).is_none()
+                && self.weakness(now, other).is_none()
         });
         let others: Vec<&OpenSession> = others.collect();
         if session.set.is_some() {
@@ -182,17 +184,13 @@ impl Engine {
         })
     }
 
-    /// Why an open link cannot be relied on; as far as is known here and was told by
-    /// the other end.
-    fn weakness(&self, open: &OpenSession) -> Option<&'static str> {
+    /// Why an open link cannot be relied on.
+    fn weakness(&self, now: Duration, open: &OpenSession) -> Option<&'static str> {
         let link = self.links.get(&open.id)?;
-        let (fault, peer) = (link.hearing.fault(), link.hearing.peer());
-        if let Some((fault, _)) = fault {
-            Some(fault.text())
-        } else if peer.is_masked {
-            Some(Fault::PeerMasked.text())
-        } else if peer.is_deaf {
-            Some("nothing arrives at the other end")
+        // Nothing tells how a link without HA is, but its echoes.
+        let heard = open.set.and_then(|_| link.hearing.weakness(now));
+        if heard.is_some() {
+            heard
         } else if open.set.is_some() && link.spec.mtu < MIN_MEMBER_MTU {
             Some("carries too little")
         } else {
@@ -215,7 +213,7 @@ impl Engine {
         let parted = instance.map_or(0, SetInstance::next_number);
         link.mask = Some(Mask { until, parted });
         let key = link.books_key();
-        let fault = link.hearing.end(now);
+        let fault = link.hearing.pause(now);
         if let Some(lasted) = fault {
             self.tell_fault_ended(id, lasted, FaultEnd::Masked);
         }
@@ -255,14 +253,15 @@ impl Engine {
     }
 
     /// The same of an open link, which its group knows to carry again.
-    fn end_mask_of_open(&mut self, now: Duration, id: SessionId, why: Unmasking) {
+    fn end_mask_of_open(&mut self, id: SessionId, why: Unmasking) {
         if !self.end_mask(id, why) {
             return;
         }
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        link.hearing.resume(now);
+        let received = link.total(|counters| counters.received_packets.read());
+        link.hearing.resume(received);
         if let (Phase::Open { networks, .. }, Some(group)) = (link.phase, link.group) {
             let session = self.open_session(id, networks);
             self.groups.get_mut(group).open(session);
@@ -271,7 +270,7 @@ impl Engine {
     }
 
     fn unmask_link(&mut self, now: Duration, id: SessionId, why: Unmasking) {
-        self.end_mask_of_open(now, id, why);
+        self.end_mask_of_open(id, why);
         if let Some(group) = self.links.get(&id).and_then(|link| link.group) {
             self.refresh_group(now, group);
         }
@@ -289,27 +288,27 @@ impl Engine {
     /// Ends a group's drills when something masked is carried by no other link; the
     /// links that carry again, for the group to be refreshed.
     pub(super) fn unmask_needed(&mut self, now: Duration, group: u32) -> Vec<SessionId> {
-        if self.stopping || !self.needs_masked(group) {
+        if self.stopping || !self.needs_masked(now, group) {
             return Vec::new();
         }
         let masked = self.groups.get(group).sessions().filter(|open| open.masked);
         let masked: Vec<SessionId> = masked.map(|open| open.id).collect();
         for &id in &masked {
-            self.end_mask_of_open(now, id, Unmasking::Needed);
+            self.end_mask_of_open(id, Unmasking::Needed);
         }
         masked
     }
 
-    fn needs_masked(&self, group: u32) -> bool {
+    fn needs_masked(&self, now: Duration, group: u32) -> bool {
         let group = self.groups.get(group);
         let mut masked = group.sessions().filter(|open| open.masked);
-        masked.any(|session| !self.is_covered(group, session, |open| open.masked))
+        masked.any(|session| !self.is_covered(now, group, session, |open| open.masked))
     }
 
     /// Something is known of a link that may end its group's drills.
     pub(super) fn guard_masks_of(&mut self, now: Duration, id: SessionId) {
         let group = self.links.get(&id).and_then(|link| link.group);
-        if let Some(group) = group.filter(|&group| self.needs_masked(group)) {
+        if let Some(group) = group.filter(|&group| self.needs_masked(now, group)) {
             self.refresh_group(now, group);
         }
     }
@@ -318,7 +317,7 @@ impl Engine {
     pub(super) fn guard_masks(&mut self, now: Duration) {
         let groups: Vec<u32> = self.groups.iter().map(|group| group.id).collect();
         for group in groups {
-            if self.needs_masked(group) {
+            if self.needs_masked(now, group) {
                 self.refresh_group(now, group);
             }
         }

@@ -297,6 +297,76 @@ fn a_link_over_which_the_other_end_hears_nothing_is_not_relied_on() {
     }
 }
 
+fn undo(world: &mut World, site: usize, name: &str) {
+    let now = world.clock(site);
+    let undone = world.engine_mut(site).unmask(now, name);
+    assert!(undone.is_ok_and(|it| it.links == [name]));
+    world.carry_out(site);
+}
+
+/// A drill makes nobody forget that a link delivered nothing before it.
+#[test]
+fn a_link_that_was_dead_before_its_drill_is_not_relied_on_after_it() {
+    for fault in [Fault::Silent, Fault::NoData] {
+        let mut world = two_links(34);
+        world.traffic_for(seconds(2));
+        world.lines[0].ha_cut = fault == Fault::Silent;
+        world.lines[0].data_cut = fault == Fault::NoData;
+        world.traffic_for(seconds(4));
+        let alarm = link(&world, REMOTE, 0).alarm.expect("it delivers nothing");
+        assert_eq!(alarm.text, fault.text());
+        mask(&mut world, REMOTE, FIRST, seconds(60)).expect("the second carries");
+        world.traffic_for(seconds(5));
+        undo(&mut world, REMOTE, FIRST);
+        for _ in 0..40 {
+            let why = refused(&mut world, REMOTE, SECOND);
+            assert!(why.contains("; L2TP-remote-1: "), "{why}");
+            world.traffic_for(milliseconds(100));
+        }
+        world.lines[0].ha_cut = false;
+        world.lines[0].data_cut = false;
+        world.traffic_for(seconds(2));
+        mask(&mut world, REMOTE, SECOND, seconds(60)).expect("the first delivers again");
+    }
+}
+
+#[test]
+fn a_link_that_dies_during_its_drill_is_not_relied_on_after_it() {
+    let mut world = two_links(35);
+    world.traffic_for(seconds(2));
+    mask(&mut world, REMOTE, FIRST, seconds(60)).expect("the second carries");
+    world.traffic_for(seconds(2));
+    world.lines[0].ha_cut = true;
+    world.traffic_for(seconds(4));
+    undo(&mut world, REMOTE, FIRST);
+    let why = refused(&mut world, REMOTE, SECOND);
+    assert!(why.ends_with(Fault::Silent.text()), "{why}");
+    world.traffic_for(milliseconds(200));
+    let alarm = link(&world, REMOTE, 0).alarm.expect("known at once");
+    assert_eq!(alarm.text, Fault::Silent.text());
+}
+
+/// Our end of a link may be open before the other one is, which sends over the others
+/// until then.
+#[test]
+fn a_link_that_nothing_came_over_yet_is_not_relied_on() {
+    let mut world = World::new(36);
+    world.cut([false, true, true]);
+    world.run_for(seconds(5));
+    world.cut([false, false, true]);
+    world.lines[1].ha_cut = true;
+    let opened = world.run_until(seconds(30), |world| world.members(REMOTE) == 2);
+    assert!(opened.is_some());
+    let why = refused(&mut world, REMOTE, FIRST);
+    assert!(
+        why.ends_with("L2TP-remote-2: nothing has come over it yet"),
+        "{why}"
+    );
+    world.lines[1].ha_cut = false;
+    world.run_for(milliseconds(1200));
+    mask(&mut world, REMOTE, FIRST, seconds(60)).expect("the second carries");
+}
+
 /// What a peer without HA sends comes over one link: that is taken all the same.
 #[test]
 fn without_ha_the_next_one_sends_and_nothing_is_refused() {
