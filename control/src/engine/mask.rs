@@ -13,6 +13,7 @@ use super::Engine;
 use super::group::{Group, OpenSession};
 use super::happening::{FaultEnd, Unmasking, What};
 use super::link::{Link, Phase};
+use super::report::Told;
 use crate::ha::SetInstance;
 use crate::management::status::{Masked, Unmasked};
 use crate::ppp::Family;
@@ -28,6 +29,8 @@ pub(super) struct Mask {
     /// The set's next number when the workers were not told yet: all before were the
     /// link's to carry on each of them.
     pub(super) parted: u64,
+    /// What the peer was told of the link's copies when the workers gave it no more.
+    pub(super) farewell: Option<Told>,
 }
 
 /// Why nothing was masked.
@@ -211,7 +214,11 @@ impl Engine {
         }
         let instance = link.set.and_then(|set| self.sets.get(set));
         let parted = instance.map_or(0, SetInstance::next_number);
-        link.mask = Some(Mask { until, parted });
+        link.mask = Some(Mask {
+            until,
+            parted,
+            farewell: None,
+        });
         let key = link.books_key();
         let fault = link.hearing.pause(now);
         if let Some(lasted) = fault {

@@ -98,7 +98,6 @@ impl Engine {
 
     /// Tells the peer what the link was given.
     fn send_report(&mut self, now: Duration, id: SessionId, purpose: Purpose) {
-        let is_last = purpose == Purpose::Farewell;
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -106,22 +105,24 @@ impl Engine {
         let Some(instance) = link.set.and_then(|set| self.sets.get(set)) else {
             return;
         };
-        let is_masked = link.mask.is_some();
-        // What numbers workers took since is not the link's.
-        let parted = link.mask.map(|mask| mask.parted).filter(|_| is_last);
+        let is_farewell = purpose == Purpose::Farewell;
+        // Of a masked link each report is the last: any of them may be the first that
+        // gets through.
+        let is_last = is_farewell || link.mask.is_some();
         // Before the counters: what is counted for later numbers is made up for by
         // the next report, what is not counted yet would look like a loss until then.
-        let next_number = parted.unwrap_or_else(|| instance.next_number());
-        let (joined_number, given) = match (&link.joined, link.reported) {
-            (Some(joined), _) => (joined.number, Given::of(link).since(&joined.given)),
-            // Nothing has been given to it since the farewell.
-            (None, given) if is_masked => (next_number, given.unwrap_or_default()),
-            _ => return,
+        let next_number = instance.next_number();
+        let Some(told) = Told::of(link) else {
+            return;
         };
+        // What numbers workers took since it was masked is not the link's.
+        let parted = link.mask.map(|mask| mask.parted.max(told.joined_number));
+        let next_number = parted.unwrap_or(next_number);
+        let given = told.given;
         let report = Report {
             epoch: instance.ours.epoch,
             next_number,
-            joined_number,
+            joined_number: told.joined_number,
             copies: given.copies,
             sent_at_us: micros(now),
             echo_us: link.peer_report.map_or(0, |theirs| theirs.sent_at_us),
@@ -134,14 +135,17 @@ impl Engine {
             is_last,
             is_probe: matches!(purpose, Purpose::Probe { .. }),
             heard_probe_us: Some(link.heard_probe_us),
-            is_masked,
+            is_masked: link.mask.is_some(),
             is_deaf: link.hearing.is_deaf(),
         };
         let before = link.reported.replace(given);
-        if is_last {
+        if is_farewell {
             link.joined = None;
+            if let Some(mask) = &mut link.mask {
+                mask.farewell = Some(told);
+            }
         }
-        if is_masked || !is_last {
+        if link.mask.is_some() || !is_farewell {
             let idle = before.is_some_and(|before| before.copies == given.copies);
             link.next_report = Some(now + if idle { IDLE_PERIOD } else { PERIOD });
         }
@@ -213,9 +217,7 @@ impl Engine {
             link.path.begin(now);
             link.path.told(now, heard, report.echo_us)
         });
-        // Of a masked link the farewell was the last word.
         let key = link.books_key();
-        let key = key.filter(|_| report.is_last || !report.is_masked);
         if let Some(books) = key.and_then(|key| self.books.get_mut(&key)) {
             books.tell(now, id, &report);
         }
@@ -245,7 +247,7 @@ enum Purpose {
 }
 
 /// What became of the copies that were a link's to carry.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Given {
     /// Really handed to the link.
     copies: u64,
@@ -269,6 +271,34 @@ impl Given {
             copies: self.copies.saturating_sub(earlier.copies),
             over_speed: self.over_speed.saturating_sub(earlier.over_speed),
             not_sent: self.not_sent.saturating_sub(earlier.not_sent),
+        }
+    }
+}
+
+/// What a report tells the peer's books.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    joined_number: u64,
+    given: Given,
+}
+
+impl Told {
+    /// None of a link that is given nothing and is not masked.
+    fn of(link: &Link) -> Option<Self> {
+        if let Some(farewell) = link.mask.and_then(|mask| mask.farewell) {
+            return Some(farewell);
+        }
+        match (&link.joined, link.mask) {
+            (Some(joined), _) => Some(Self {
+                joined_number: joined.number,
+                given: Given::of(link).since(&joined.given),
+            }),
+            // It was masked before all workers gave it anything.
+            (None, Some(mask)) => Some(Self {
+                joined_number: mask.parted,
+                given: Given::default(),
+            }),
+            (None, None) => None,
         }
     }
 }

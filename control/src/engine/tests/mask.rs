@@ -137,6 +137,42 @@ fn the_books_go_on_after_a_drill() {
     assert_eq!(after.unknown_packets, before.unknown_packets);
 }
 
+/// The farewell is lost, and the report behind it: the next one says the same. None of
+/// them takes off again what the link had been refused before.
+#[test]
+fn a_lost_farewell_is_made_up_for() {
+    for lost in [false, true] {
+        let mut world = two_links(37);
+        world.lines[1].loss = 0.1;
+        world.traffic_for(seconds(10));
+        world.lines[1].loss = 0.0;
+        let withheld = 50;
+        let engine = world.engine(REMOTE);
+        let mut links = engine.links.values();
+        let second = links.find(|link| engine.link_name(link.id) == SECOND);
+        let counters = second.expect("it is up").spec.counters[0].clone();
+        counters.over_speed_packets.add(withheld);
+        world.traffic_for(seconds(5));
+        let before = link(&world, HEAD, 1);
+        let sole = link(&world, HEAD, 0).sole_packets;
+        let fate = world.fates[&(HEAD, 1)];
+        assert_eq!(before.lost_packets + withheld, fate.lost);
+        world.lines[1].ha_cut = lost;
+        mask(&mut world, REMOTE, SECOND, seconds(10)).expect("the first carries");
+        world.traffic_for(milliseconds(800));
+        world.lines[1].ha_cut = false;
+        let sent = world.traffic_for(seconds(15));
+        world.assert_all_delivered(&sent);
+        assert_eq!(world.members(REMOTE), 2);
+        let after = link(&world, HEAD, 1);
+        assert_eq!(after.lost_packets, before.lost_packets);
+        assert_eq!(after.unknown_packets, before.unknown_packets);
+        let outage = |link: &Session| (link.longest_outage_packets, link.longest_outage_ms);
+        assert_eq!(outage(&after), outage(&before));
+        assert_eq!(link(&world, HEAD, 0).sole_packets, sole);
+    }
+}
+
 #[test]
 fn masking_again_sets_the_time_anew_and_the_operator_may_end_it() {
     let mut world = up_world(23);
