@@ -423,6 +423,7 @@ impl Engine {
             peer_agreement,
             username: String::new(),
             joined: None,
+            said_needed: false,
             next_report: None,
             reported: None,
             peer_report: None,

@@ -42,6 +42,10 @@ pub(super) struct PeerSays {
     pub(super) is_masked: bool,
     /// Nothing of ours arrives there.
     pub(super) is_deaf: bool,
+    /// We have masked the link, and it has no other to rely on.
+    pub(super) is_needed: bool,
+    /// It sends nothing over the link any more, and not for a drill.
+    pub(super) has_left: bool,
 }
 
 /// A fault that began or ended.
@@ -160,6 +164,8 @@ impl Hearing {
             Some(Fault::PeerMasked.text())
         } else if self.peer.is_deaf {
             Some("nothing arrives at the other end")
+        } else if self.peer.has_left {
+            Some("the other end sends nothing over it")
         } else {
             self.doubt.map(|_| "nothing has come over it yet")
         }
@@ -243,7 +249,7 @@ mod tests {
         hearing.begin(ms(0));
         let masked = PeerSays {
             is_masked: true,
-            is_deaf: false,
+            ..PeerSays::default()
         };
         hearing.report(ms(1000), 100, 0);
         hearing.told(masked);

@@ -147,6 +147,8 @@ pub(super) struct Link {
     pub(super) next_report: Option<Duration>,
     /// What the last report said of the copies.
     pub(super) reported: Option<Given>,
+    /// It said that the peer is to end its drill.
+    pub(super) said_needed: bool,
     pub(super) peer_report: Option<PeerReport>,
     pub(super) hearing: Hearing,
     /// Packets received and echoes answered by the workers, when last asked.

@@ -143,6 +143,11 @@ impl Engine {
         let Some(session) = sessions.find(|open| open.id == id) else {
             return Ok(());
         };
+        if self.peer_needs(id) {
+            return Err(format!(
+                "the other end has no link but {name} that is known to carry"
+            ));
+        }
         if self.is_covered(now, group, session, is_masked) {
             return Ok(());
         }
@@ -309,14 +314,51 @@ impl Engine {
     fn needs_masked(&self, now: Duration, group: u32) -> bool {
         let group = self.groups.get(group);
         let mut masked = group.sessions().filter(|open| open.masked);
-        masked.any(|session| !self.is_covered(now, group, session, |open| open.masked))
+        masked.any(|session| {
+            let is_covered = self.is_covered(now, group, session, |open| open.masked);
+            !is_covered || self.peer_needs(session.id)
+        })
     }
 
-    /// Something is known of a link that may end its group's drills.
+    /// Whether the other end relies on a link that we have masked.
+    fn peer_needs(&self, id: SessionId) -> bool {
+        let link = self.links.get(&id);
+        link.is_some_and(|link| link.hearing.peer().is_needed)
+    }
+
+    /// Whether the other end has masked a link that no other stands in for here.
+    pub(super) fn needs_of_peer(&self, now: Duration, id: SessionId) -> bool {
+        let masked = self.links.get(&id);
+        let masked = masked.filter(|link| link.is_open() && link.hearing.peer().is_masked);
+        let Some(group) = masked.and_then(|link| link.group) else {
+            return false;
+        };
+        let group = self.groups.get(group);
+        let session = group.sessions().find(|open| open.id == id);
+        session.is_some_and(|session| !self.is_covered(now, group, session, |open| open.masked))
+    }
+
+    /// Tells the other end at once, over what it has masked, that this is all that a
+    /// group has.
+    pub(super) fn ask_for_masked(&mut self, now: Duration, group: u32) {
+        if self.stopping {
+            return;
+        }
+        let sessions = self.groups.get(group).sessions();
+        let needed = sessions.map(|open| open.id).filter(|&id| {
+            let is_said = self.links.get(&id).is_some_and(|link| link.said_needed);
+            !is_said && self.needs_of_peer(now, id)
+        });
+        let needed: Vec<SessionId> = needed.collect();
+        for id in needed {
+            self.report_now(now, id);
+        }
+    }
+
+    /// Something is known of a link that may end its group's drills, or the other end's.
     pub(super) fn guard_masks_of(&mut self, now: Duration, id: SessionId) {
-        let group = self.links.get(&id).and_then(|link| link.group);
-        if let Some(group) = group.filter(|&group| self.needs_masked(now, group)) {
-            self.refresh_group(now, group);
+        if let Some(group) = self.links.get(&id).and_then(|link| link.group) {
+            self.guard_masks_in(now, group);
         }
     }
 
@@ -324,9 +366,15 @@ impl Engine {
     pub(super) fn guard_masks(&mut self, now: Duration) {
         let groups: Vec<u32> = self.groups.iter().map(|group| group.id).collect();
         for group in groups {
-            if self.needs_masked(now, group) {
-                self.refresh_group(now, group);
-            }
+            self.guard_masks_in(now, group);
+        }
+    }
+
+    fn guard_masks_in(&mut self, now: Duration, group: u32) {
+        if self.needs_masked(now, group) {
+            self.refresh_group(now, group);
+        } else {
+            self.ask_for_masked(now, group);
         }
     }
 }

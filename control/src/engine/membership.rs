@@ -446,6 +446,7 @@ impl Engine {
             self.moving.push_back((self.commands, link));
         }
         self.tell_protection(id);
+        self.ask_for_masked(now, id);
     }
 
     fn refresh_routes(&mut self, id: u32) {

@@ -98,6 +98,7 @@ impl Engine {
 
     /// Tells the peer what the link was given.
     fn send_report(&mut self, now: Duration, id: SessionId, purpose: Purpose) {
+        let is_needed = self.needs_of_peer(now, id);
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -137,7 +138,9 @@ impl Engine {
             heard_probe_us: Some(link.heard_probe_us),
             is_masked: link.mask.is_some(),
             is_deaf: link.hearing.is_deaf(),
+            is_needed,
         };
+        link.said_needed = is_needed;
         let before = link.reported.replace(given);
         if is_farewell {
             link.joined = None;
@@ -200,6 +203,8 @@ impl Engine {
         let peer = PeerSays {
             is_masked: report.is_masked,
             is_deaf: report.is_deaf,
+            is_needed: report.is_needed,
+            has_left: report.is_last && !report.is_masked,
         };
         let is_news = link.hearing.peer() != peer;
         link.hearing.told(peer);

@@ -134,6 +134,8 @@ pub struct Report {
     pub is_masked: bool,
     /// Nothing of what is sent to the sender over the link arrives there.
     pub is_deaf: bool,
+    /// The receiver has masked the link, and the sender has no other that it could rely on.
+    pub is_needed: bool,
 }
 
 impl Report {
@@ -148,6 +150,7 @@ impl Report {
     const IS_PROBE: u8 = 0x02;
     const IS_MASKED: u8 = 0x04;
     const IS_DEAF: u8 = 0x08;
+    const IS_NEEDED: u8 = 0x10;
 
     /// The same of those that end with `echo_delay_us`.
     const FIRST_OCTETS: usize = OCTETS + 36;
@@ -191,6 +194,7 @@ impl Report {
             heard_probe_us: field(65),
             is_masked: last & Self::IS_MASKED != 0,
             is_deaf: last & Self::IS_DEAF != 0,
+            is_needed: last & Self::IS_NEEDED != 0,
         })
     }
 
@@ -222,7 +226,8 @@ impl Report {
         padding[64] = flag(self.is_last, Self::IS_LAST)
             | flag(self.is_probe, Self::IS_PROBE)
             | flag(self.is_masked, Self::IS_MASKED)
-            | flag(self.is_deaf, Self::IS_DEAF);
+            | flag(self.is_deaf, Self::IS_DEAF)
+            | flag(self.is_needed, Self::IS_NEEDED);
         padding[65..73].copy_from_slice(&self.heard_probe_us.unwrap_or(0).to_be_bytes());
         padding
     }

@@ -389,6 +389,7 @@ const REPORT: Report = Report {
     heard_probe_us: Some(0x88),
     is_masked: false,
     is_deaf: false,
+    is_needed: false,
 };
 
 #[test]
@@ -419,11 +420,12 @@ fn report_golden() {
     let probe = Report::parse(&probe).expect("a probe");
     assert!(probe.is_probe && !probe.is_last);
     assert_eq!(Report::parse(&probe.encode()), Ok(probe));
-    for (octet, (is_masked, is_deaf)) in [(4, (true, false)), (8, (false, true))] {
+    for octet in [4, 8, 16] {
         let mut told = padding.clone();
         told[64] = octet;
         let told = Report::parse(&told).expect("a report");
-        assert_eq!((told.is_masked, told.is_deaf), (is_masked, is_deaf));
+        let flags = (told.is_masked, told.is_deaf, told.is_needed);
+        assert_eq!(flags, (octet == 4, octet == 8, octet == 16));
         assert!(!told.is_last && !told.is_probe);
         assert_eq!(Report::parse(&told.encode()), Ok(told));
     }

@@ -27,6 +27,7 @@ const REPORT: Report = Report {
     heard_probe_us: Some(6),
     is_masked: false,
     is_deaf: false,
+    is_needed: false,
 };
 
 fn mask(rig: &mut Rig, spec: SessionSpec, masked: bool) {

@@ -468,6 +468,7 @@ fn a_report_is_handed_over_whole() {
         heard_probe_us: Some(6),
         is_masked: false,
         is_deaf: false,
+        is_needed: false,
     };
     rig.send(1, &l2tp_frame(1, &report.message(0x101, 0x201, 1, 0)));
     let Event::Report { session, frame, .. } = rig.one_event() else {

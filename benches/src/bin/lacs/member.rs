@@ -80,6 +80,7 @@ impl Member {
             heard_probe_us: Some(self.heard_probe_us),
             is_masked: false,
             is_deaf: false,
+            is_needed: false,
         };
         report.message(peer.0, peer.1, 0, 0)
     }

@@ -29,8 +29,9 @@ impl Engine {
                 assert!(!group.carries(session.id), "sent over though it is masked");
                 let stands_in = |id| {
                     let other = &self.links[&id];
-                    let is_well = other.hearing.fault().is_none() && !other.hearing.peer().is_deaf;
-                    is_well && other.mask.is_none() && !other.hearing.peer().is_masked
+                    let (fault, peer) = (other.hearing.fault(), other.hearing.peer());
+                    let is_well = fault.is_none() && !peer.is_deaf && !peer.has_left;
+                    is_well && other.mask.is_none() && !peer.is_masked
                 };
                 let others = group.sessions().filter(|other| other.set == session.set);
                 let others: Vec<_> = others.filter(|other| stands_in(other.id)).collect();

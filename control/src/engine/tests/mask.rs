@@ -307,6 +307,61 @@ fn a_port_that_goes_down_ends_the_drill() {
     assert!(why.ends_with("L2TP-remote-1: its port is down"), "{why}");
 }
 
+/// The other end's port of the line that stands in goes down, its operator ends that
+/// line, or it hears nothing over it: it says so over the masked one.
+#[test]
+fn the_other_end_gets_back_what_is_masked_here() {
+    let port_down = |world: &mut World, now| {
+        world.lines[0].cut = true;
+        world
+            .engine_mut(HEAD)
+            .handle_port_link(now, PortId(1), false);
+    };
+    let kicked = |world: &mut World, now| {
+        let kicked = world.engine_mut(HEAD).kick(now, "remote.1");
+        assert_eq!(kicked.map(|it| it.sessions), Ok(1));
+    };
+    let cases: [fn(&mut World, Duration); 2] = [port_down, kicked];
+    for happens in cases {
+        let mut world = two_links(38);
+        mask(&mut world, REMOTE, SECOND, seconds(60)).expect("the first carries");
+        let mut sent = world.traffic_for(seconds(2));
+        world.run_for(milliseconds(10));
+        let now = world.clock(HEAD);
+        happens(&mut world, now);
+        world.carry_out(HEAD);
+        let said = world.engine(HEAD);
+        assert!(said.links.values().any(|link| link.said_needed));
+        // There and back, with what the line adds.
+        world.traffic_for(milliseconds(46));
+        let needed = What::LinkUnmasked(Unmasking::Needed);
+        assert_eq!(told(&world, REMOTE).last(), Some(&needed));
+        extend(&mut sent, world.traffic_for(seconds(2)));
+        // The drill is over, and with it that need.
+        let said = world.engine(HEAD);
+        assert!(said.links.values().all(|link| !link.said_needed));
+        world.assert_all_delivered(&sent);
+    }
+}
+
+/// A link that the other end has taken leave of is not relied on, though our end is open.
+#[test]
+fn a_link_that_the_other_end_has_left_is_not_relied_on() {
+    let mut world = two_links(39);
+    world.traffic_for(seconds(1));
+    let now = world.clock(HEAD);
+    world.dropped_message_type = Some(14);
+    let kicked = world.engine_mut(HEAD).kick(now, "remote.1");
+    assert!(kicked.is_ok());
+    world.carry_out(HEAD);
+    world.run_for(milliseconds(30));
+    let why = refused(&mut world, REMOTE, SECOND);
+    assert!(
+        why.ends_with("L2TP-remote-1: the other end sends nothing over it"),
+        "{why}"
+    );
+}
+
 /// Data that vanishes in one direction only, of which this end cannot know.
 #[test]
 fn a_link_over_which_the_other_end_hears_nothing_is_not_relied_on() {

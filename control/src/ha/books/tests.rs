@@ -269,6 +269,7 @@ impl World {
                     heard_probe_us: None,
                     is_masked: false,
                     is_deaf: false,
+                    is_needed: false,
                 };
                 self.books.tell(self.now, id(line), &report);
             }
@@ -648,6 +649,7 @@ fn what_was_written_over_is_unknown_and_not_lost() {
                 heard_probe_us: None,
                 is_masked: false,
                 is_deaf: false,
+                is_needed: false,
             };
             books.tell(now, id(0), &report);
         };
