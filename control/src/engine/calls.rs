@@ -666,6 +666,7 @@ impl Engine {
             mtu: config.mtu,
             payload_table: TableId(payload_table),
             ordering: ordering(config),
+            grace: config.grace,
             workers: self.workers,
         };
         self.sets.instance_for(key, &parameters, &mut self.rng).id

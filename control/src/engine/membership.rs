@@ -71,7 +71,8 @@ impl Engine {
         if instance.group.is_none() {
             // The logins of one `incoming` may lead into several sets.
             instance.set = place;
-            instance.mtu = self.config.ha_sets[place].mtu;
+            let config = &self.config.ha_sets[place];
+            (instance.mtu, instance.grace) = (config.mtu, config.grace);
         }
         if *instance.group.get_or_insert(group_id) != group_id {
             return Admission::Refused("this set instance belongs to another remote");
@@ -358,7 +359,7 @@ impl Engine {
             .sets
             .get_mut(set)
             .expect("a link's set lives as long as the link");
-        let grace = self.config.ha_sets[instance.set].grace;
+        let grace = instance.grace;
         let new_peer = instance.peer_instance.replace(peer_instance) != Some(peer_instance);
         if instance.prefer_epoch(now, agreement.epoch, grace) {
             let spec = instance.spec();
@@ -517,10 +518,10 @@ impl Engine {
     /// The link stops sending now, and receives until its grace time ends. Its
     /// echoes are answered no more: the peer is to know that it is gone.
     pub(super) fn leave(&mut self, now: Duration, id: SessionId, why: &Ending) {
-        let grace = self.grace(id);
         if self.links.get(&id).is_none_or(Link::is_leaving) {
             return;
         }
+        let grace = self.grace(id);
         self.end_mask(id, Unmasking::LinkDown);
         if !self.tell_down(now, id, why) {
             log::info!("{}: ends: {why}", self.link_name(id));
@@ -602,9 +603,7 @@ impl Engine {
         self.links
             .get(&id)
             .and_then(|link| self.sets.get(link.set?))
-            .map_or(GRACE_WITHOUT_SET, |instance| {
-                self.config.ha_sets[instance.set].grace
-            })
+            .map_or(GRACE_WITHOUT_SET, |instance| instance.grace)
     }
 
     /// A link's timer is due.

@@ -349,6 +349,7 @@ impl Engine {
         let mut changed = Vec::new();
         for instance in self.sets.iter_mut().filter(|it| it.key.is_some()) {
             let set = &self.config.ha_sets[instance.set];
+            instance.grace = set.grace;
             let now = (set.mtu, ordering(set));
             if now != (instance.mtu, instance.ordering) {
                 (instance.mtu, instance.ordering) = now;

@@ -53,7 +53,7 @@ pub struct SetInstance {
     pub id: SetId,
     /// None of a former one, for which the configuration has no place any more.
     pub key: Option<Key>,
-    /// Place of the set in the configuration.
+    /// Place of the set in the configuration; of a former one the place that it had.
     pub set: usize,
     /// What we say of ourselves in ICRQ or ICRP.
     pub ours: Agreement,
@@ -69,6 +69,8 @@ pub struct SetInstance {
     /// Table in which the traffic inside is routed.
     pub payload_table: TableId,
     pub ordering: Option<command::Ordering>,
+    /// How long what is under way is received of links that leave.
+    pub grace: Duration,
     pub counters: Vec<Arc<SetCounters>>,
     next_number: Arc<AtomicU64>,
     /// 0 while it is not known.
@@ -202,6 +204,7 @@ pub struct SetParameters {
     pub mtu: u16,
     pub payload_table: TableId,
     pub ordering: Option<command::Ordering>,
+    pub grace: Duration,
     pub workers: usize,
 }
 
@@ -248,6 +251,7 @@ impl Sets {
             tcp_mss_fix: false,
             payload_table: parameters.payload_table,
             ordering: parameters.ordering,
+            grace: parameters.grace,
             counters: (0..parameters.workers).map(|_| Arc::default()).collect(),
             next_number: Arc::default(),
             next_best_skew_us: Arc::default(),
@@ -339,6 +343,7 @@ mod tests {
             mtu: 1450,
             payload_table: TableId(0),
             ordering: None,
+            grace: GRACE,
             workers: 2,
         }
     }

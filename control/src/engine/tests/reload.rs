@@ -12,6 +12,7 @@ use rand::{Rng, SeedableRng};
 use super::remotes::two_remotes;
 use super::world::{HEAD, LINKS, REMOTE, World, config, milliseconds, seconds};
 use crate::config::{Config, HaSet, Match, Neighbour, Ordering, Reloaded, Route, Server, Via};
+use crate::engine::link::Phase;
 use crate::engine::{Ending, Engine, Output, PortFacts, What};
 use crate::secret::Secret;
 
@@ -134,7 +135,9 @@ fn the_same_configuration_does_nothing_at_all() {
         assert_eq!(reloaded, unchanged);
         assert_eq!(reloaded.lines(), ["nothing has changed"]);
         assert_eq!(world.engine(site).commands, before.0);
-        world.assert_untouched(site, &before.1, &[]);
+        let all: Vec<&str> = before.1.keys().map(String::as_str).collect();
+        assert_eq!(all.len(), LINKS);
+        world.assert_untouched(site, &before.1, &all);
     }
     let sent = world.traffic_for(seconds(1));
     world.assert_all_delivered(&sent);
@@ -471,6 +474,38 @@ fn what_a_set_is_for_itself_changes_under_its_links() {
     let sent = world.traffic_for(seconds(1));
     world.assert_all_delivered(&sent);
     world.assert_mirrored(REMOTE);
+    // A link that leaves now has the time that the file says now.
+    let now = world.clock(REMOTE);
+    world.engine_mut(REMOTE).kick(now, "head1").unwrap();
+    let links = world.engine(REMOTE).links.values();
+    let until: Vec<_> = links
+        .filter_map(|link| match link.phase {
+            Phase::Leaving { until } => Some(until),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(until, [now + seconds(3)]);
+}
+
+/// What is left of a set that the configuration has no more knows its own grace time.
+#[test]
+fn a_stop_right_after_the_last_set_has_gone_is_a_clean_one() {
+    let mut world = pair(75);
+    let reloaded = world.change(REMOTE, |config| {
+        config.ha_sets.clear();
+        config.l2tp.outgoing.truncate(1);
+        config.l2tp.outgoing[0].ha_set = None;
+    });
+    assert_eq!(reloaded.ha_sets.removed, ["A"]);
+    let leaving = |world: &World| {
+        let links = world.engine(REMOTE).links.values();
+        links.filter(|link| link.is_leaving()).count()
+    };
+    assert_eq!(leaving(&world), LINKS);
+    world.shut_down(REMOTE);
+    world.run_for(seconds(1));
+    assert!(world.engine(REMOTE).is_shut_down());
+    assert_eq!(world.members(HEAD), 0);
 }
 
 #[test]
