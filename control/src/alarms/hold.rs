@@ -9,20 +9,47 @@ use crate::monitor::{Event, EventKind};
 /// it is protected, whether there is a conflict.
 type Topic = (Option<String>, Option<String>, Option<String>, EventKind);
 
+/// How topics are, of those that are not as they are at first: what is removed from a
+/// configuration is down by then, and takes no room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct States(BTreeMap<Topic, EventKind>);
+
+impl States {
+    /// What an event says of its topic.
+    pub(super) fn note(&mut self, event: &Event) {
+        if let Some(topic) = topic(event) {
+            self.set(topic, event.event);
+        }
+    }
+
+    fn of(&self, topic: &Topic) -> EventKind {
+        self.0.get(topic).copied().unwrap_or(topic.3)
+    }
+
+    fn set(&mut self, topic: Topic, state: EventKind) {
+        if state == topic.3 {
+            self.0.remove(&topic);
+        } else {
+            self.0.insert(topic, state);
+        }
+    }
+}
+
 /// The events of one alarm.
 #[derive(Debug)]
 pub(super) struct Hold {
     time: Duration,
-    /// What was let through last; a topic's first state when nothing was.
-    known: BTreeMap<Topic, EventKind>,
+    /// What was let through last.
+    known: States,
     held: BTreeMap<Topic, (Instant, Event)>,
 }
 
 impl Hold {
-    pub(super) fn new(time: Duration) -> Self {
+    /// `known` is how everything is already: who is told from now on is told what differs.
+    pub(super) fn new(time: Duration, known: States) -> Self {
         Self {
             time,
-            known: BTreeMap::new(),
+            known,
             held: BTreeMap::new(),
         }
     }
@@ -34,7 +61,7 @@ impl Hold {
         let Some(topic) = topic else {
             return vec![event.clone()];
         };
-        let known = self.known.get(&topic).copied().unwrap_or(topic.3);
+        let known = self.known.of(&topic);
         let since = self.held.remove(&topic).map(|(due, _)| due);
         if event.event != known {
             let due = since.unwrap_or(now + self.time);
@@ -68,7 +95,7 @@ impl Hold {
     fn let_through(&mut self, held: BTreeMap<Topic, (Instant, Event)>) -> Vec<Event> {
         let mut events = Vec::with_capacity(held.len());
         for (topic, (_, event)) in held {
-            self.known.insert(topic, event.event);
+            self.known.set(topic, event.event);
             events.push(event);
         }
         events.sort_by_key(|event| event.at_unix_ms);
@@ -116,7 +143,7 @@ mod tests {
     /// What is told when, of events at so many seconds, with ten seconds of hold.
     fn told(events: &[(u64, &str, EventKind)]) -> Vec<(u64, String, EventKind)> {
         let start = Instant::now();
-        let mut hold = Hold::new(Duration::from_secs(10));
+        let mut hold = Hold::new(Duration::from_secs(10), States::default());
         let mut told = Vec::new();
         for second in 0..100 {
             let now = start + Duration::from_secs(second);
@@ -193,13 +220,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_as_at_first_takes_no_room() {
+        let mut states = States::default();
+        for kind in [LinkUp, FaultBegan] {
+            states.note(&event("a", kind, 0));
+        }
+        assert_eq!(states.0.len(), 2);
+        let known = states.clone();
+        for kind in [FaultEnded, LinkDown] {
+            states.note(&event("a", kind, 1));
+        }
+        assert_eq!(states, States::default());
+        // Who is told from then on knows how it was.
+        let now = Instant::now();
+        let mut hold = Hold::new(Duration::from_secs(1), known);
+        assert_eq!(hold.take(now, &event("a", LinkUp, 2)), []);
+        assert_eq!(hold.due(), None);
+        let ended = event("a", FaultEnded, 3);
+        assert_eq!(hold.take(now, &ended), []);
+        assert_eq!(hold.release_all(), [ended]);
+        assert_eq!(hold.known.0.len(), 1);
+    }
+
+    #[test]
     fn without_a_time_nothing_is_held_and_at_the_end_nothing_is_kept() {
         let now = Instant::now();
-        let mut hold = Hold::new(Duration::ZERO);
+        let mut hold = Hold::new(Duration::ZERO, States::default());
         let down = event("a", LinkDown, 0);
         let told = hold.take(now, &down);
         assert_eq!(told, [down]);
-        let mut hold = Hold::new(Duration::from_secs(1));
+        let mut hold = Hold::new(Duration::from_secs(1), States::default());
         let up = event("a", LinkUp, 0);
         assert_eq!(hold.take(now, &up), []);
         assert_eq!(hold.release_all(), [up]);

@@ -26,7 +26,7 @@ use crate::engine::Happening;
 use crate::management::status::{EventCounts, Notifier};
 use crate::monitor::{Event, Events};
 use errands::{Errands, Tally};
-use hold::Hold;
+use hold::{Hold, States};
 
 /// Happenings that wait for their thread, which takes microseconds for one: all links of the
 /// largest appliance may go down at once. Room for them is only made when they come: it is 9 MiB.
@@ -101,6 +101,7 @@ impl Alarms {
             events,
             syslog: None,
             posts: Vec::new(),
+            states: States::default(),
             counts: Arc::clone(&counts),
             lost_said: 0,
         };
@@ -262,6 +263,8 @@ struct Desk {
     events: Arc<Events>,
     syslog: Option<syslog::Local>,
     posts: Vec<Post>,
+    /// How everything is: those who are told later begin with it.
+    states: States,
     counts: Arc<Counts>,
     lost_said: u64,
 }
@@ -301,7 +304,7 @@ impl Desk {
             let post = match before.iter().position(same) {
                 Some(place) => before.remove(place),
                 None => Post {
-                    hold: Hold::new(alarm.hold),
+                    hold: Hold::new(alarm.hold, self.states.clone()),
                     alarm,
                     errands,
                 },
@@ -330,6 +333,7 @@ impl Desk {
         for post in &mut self.posts {
             post.take(now, &event);
         }
+        self.states.note(&event);
         self.events.add(event);
     }
 

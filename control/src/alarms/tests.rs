@@ -524,6 +524,47 @@ fn others_are_told_from_then_on_and_nothing_is_lost_or_said_twice() {
     }
 }
 
+/// Who is told from then on, and only what stands for a while, knows how everything was: the
+/// first outage is told, and so is the end of a fault that began before.
+#[test]
+fn who_is_told_later_hears_of_the_first_outage() {
+    let place = Place::new("later");
+    let path = place.path("out");
+    let words = ["/bin/sh", "-c", "cat >> \"$0\"", path.to_str().unwrap()];
+    let deed = Deed::Command(words.map(str::to_owned).to_vec());
+    let all = EventKind::WORDS.map(|(_, kind)| kind);
+    let mut settings = config(Vec::new());
+    let (teller, mut alarms) = Alarms::start(&settings, Arc::default()).unwrap();
+    for link in ["L1", "L2"] {
+        let network = "IPv4".to_owned();
+        teller.tell(happening(link, What::LinkUp { network, ha: true }));
+    }
+    teller.tell(happening("L2", What::FaultBegan(Fault::Silent)));
+    let mut later = alarm("later", deed, &all);
+    later.hold = Duration::from_millis(200);
+    settings.alarms = vec![later];
+    alarms.follow(&teller, &settings).unwrap();
+    let (lasted, how) = (Duration::from_secs(1), FaultEnd::Delivers);
+    teller.tell(happening("L2", What::FaultEnded { lasted, how }));
+    teller.tell(happening("L1", What::LinkDown(Ending::Kicked)));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while alarms.notifiers()[0].sent < 2 {
+        assert!(Instant::now() < deadline, "{:?}", alarms.notifiers());
+        thread::sleep(Duration::from_millis(5));
+    }
+    drop(teller);
+    alarms.finish();
+    let said = fs::read_to_string(&path).unwrap();
+    let mut events: Vec<&str> = said
+        .split("\"event\":\"")
+        .skip(1)
+        .map(|it| it.split('"').next().unwrap())
+        .collect();
+    // They may be of one millisecond.
+    events.sort_unstable();
+    assert_eq!(events, ["fault-ended", "link-down"]);
+}
+
 #[test]
 fn what_happens_to_the_appliance_is_told_without_a_link_and_at_once() {
     let place = Place::new("reloaded");
