@@ -39,6 +39,8 @@ pub(super) enum Origin {
 pub(super) struct FormerNames {
     pub(super) graph: String,
     pub(super) tunnel: String,
+    /// Whether a link of the configuration has this `graph`, and all that was carried under it.
+    pub(super) is_graph_known: bool,
 }
 
 /// How far a link is.

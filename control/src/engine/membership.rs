@@ -635,7 +635,9 @@ impl Engine {
         }
         let books = self.close_books(now, &link);
         let carried = Carried::of(&link, books);
-        self.history.entry(name).or_default().add(&carried);
+        if link.former.as_ref().is_none_or(|it| it.is_graph_known) {
+            self.history.entry(name).or_default().add(&carried);
+        }
         self.command(Command::RemoveSession(id));
         self.session_slots.give_back(id.0);
         if let Some(set) = link.set {

@@ -56,6 +56,8 @@ impl Provided {
 /// Where everything is that the engine knows by its place.
 struct Now<'a> {
     places: &'a Places,
+    /// Where each `outgoing` is whose links have the name that they had.
+    outgoing: Vec<Option<usize>>,
     /// The groups that the configuration has.
     groups: BTreeSet<GroupKey>,
     admitted: Vec<Admitted>,
@@ -63,10 +65,16 @@ struct Now<'a> {
 }
 
 impl<'a> Now<'a> {
-    fn new(config: &Config, places: &'a Places) -> Self {
+    fn new(before: &Config, config: &Config, places: &'a Places) -> Self {
         let key = |origin| key_in(config, origin).map(|(key, _)| key);
+        let outgoing = before.l2tp.outgoing.iter().zip(&places.outgoing);
+        let outgoing = outgoing.map(|(of, place)| {
+            let place = place.named()?;
+            (config.l2tp.outgoing[place].graph == of.graph).then_some(place)
+        });
         Self {
             places,
+            outgoing: outgoing.collect(),
             groups: origins(config).filter_map(key).collect(),
             admitted: Admitted::all(config),
             endpoint: endpoint_config(config),
@@ -76,7 +84,7 @@ impl<'a> Now<'a> {
     /// Whose configuration a link follows, by name: of one that stays, the same.
     fn origin(&self, origin: Origin) -> Option<Origin> {
         match origin {
-            Origin::Outgoing(place) => Some(Origin::Outgoing(self.places.outgoing[place].named()?)),
+            Origin::Outgoing(place) => Some(Origin::Outgoing(self.outgoing[place]?)),
             Origin::Incoming { incoming, login } => Some(Origin::Incoming {
                 incoming: self.places.incoming[incoming].named()?,
                 login: match login {
@@ -194,7 +202,7 @@ impl Engine {
     /// Follows another configuration from now on; `difference` is what [`Self::difference`]
     /// has just said of it.
     pub fn reload(&mut self, now: Duration, config: Config, difference: &Difference) {
-        let of = Now::new(&config, &difference.places);
+        let of = Now::new(&self.config, &config, &difference.places);
         self.end_what_is_not_kept(now, &of);
         let statics = self.statics();
         self.renumber_links(&of);
@@ -206,6 +214,7 @@ impl Engine {
         self.admitted = of.admitted;
         let before = mem::replace(&mut self.config, config);
         self.forget_former();
+        self.follow_graphs();
         self.follow_sets();
         self.follow_interfaces(now, &before);
         self.follow_routes(now, &statics);
@@ -296,6 +305,7 @@ impl Engine {
                 Origin::Incoming { incoming, .. } => tunnels.incoming[incoming].name.clone(),
                 Origin::Former => String::new(),
             },
+            is_graph_known: false,
         }
     }
 
@@ -341,6 +351,24 @@ impl Engine {
         let groups: Vec<u32> = groups.map(|group| group.id).collect();
         for group in groups {
             self.remove_group_if_unused(group);
+        }
+    }
+
+    /// What was carried under a name that no link has is forgotten: a link that gets that name
+    /// later has not carried it.
+    fn follow_graphs(&mut self) {
+        let tunnels = &self.config.l2tp;
+        let outgoing = tunnels.outgoing.iter().map(|of| &of.graph);
+        let logins = tunnels.incoming.iter().flat_map(|of| &of.matches);
+        let graphs: BTreeSet<&str> = outgoing
+            .chain(logins.map(|login| &login.graph))
+            .map(String::as_str)
+            .collect();
+        self.history.retain(|graph, _| graphs.contains(&**graph));
+        for link in self.links.values_mut() {
+            if let Some(names) = &mut link.former {
+                names.is_graph_known = graphs.contains(&*names.graph);
+            }
         }
     }
 

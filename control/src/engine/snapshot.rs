@@ -131,11 +131,21 @@ impl Engine {
         for link in self.links.values() {
             live.entry(link.origin).or_default().push(link);
         }
+        let mut former: BTreeMap<&str, Carried> = BTreeMap::new();
+        for link in live.remove(&Origin::Former).unwrap_or_default() {
+            if let Some(names) = &link.former {
+                let carried = former.entry(&names.graph).or_default();
+                carried.add(&Carried::of(link, self.link_totals(link)));
+            }
+        }
         let mut named = |graph, tunnel, table, username, ha_set, origin| {
             let live = live.remove(&origin).unwrap_or_default();
             let mut carried = self.history.get(graph).cloned().unwrap_or_default();
             for &link in &live {
                 carried.add(&Carried::of(link, self.link_totals(link)));
+            }
+            if let Some(former) = former.get(graph) {
+                carried.add(former);
             }
             ConfiguredLink {
                 graph,

@@ -23,7 +23,8 @@ pub fn set_graph(name: &str, remote: &str) -> String {
     format!("{SET_GRAPHS}{name}/{remote}")
 }
 
-/// What changed from one status to the next; links first, then sets.
+/// What changed from one status to the next; links first, then sets. A link that was not there
+/// before has done nothing yet: what it carried under this name long ago is not of this second.
 pub(super) fn readings(before: &Status, now: &Status) -> Vec<Reading> {
     // At least one: a reading that comes early still stands for its second.
     let measured_s = now.uptime_s.saturating_sub(before.uptime_s).max(1);
@@ -34,11 +35,11 @@ pub(super) fn readings(before: &Status, now: &Status) -> Vec<Reading> {
     let sets: HashMap<(&str, &str), &Set> = sets
         .map(|it| ((it.name.as_str(), it.remote.as_str()), it))
         .collect();
-    let (new_session, new_set) = (Session::default(), Set::default());
+    let new_set = Set::default();
     let links = now.sessions.iter().map(|session| Reading {
         graph: session.name.clone(),
         sample: of_link(
-            sessions.get(session.name.as_str()).unwrap_or(&&new_session),
+            sessions.get(session.name.as_str()).unwrap_or(&session),
             session,
             measured_s,
         ),

@@ -779,3 +779,75 @@ fn a_link_that_is_kept_carries_everything() {
         }
     }
 }
+
+impl World {
+    /// Packets that a site says a graph has received.
+    fn received(&self, site: usize, graph: &str) -> u64 {
+        let status = self.engine(site).status(self.clock(site));
+        let mut sessions = status.sessions.iter();
+        let session = sessions.find(|session| session.name == graph);
+        session.map_or(0, |session| session.received_packets)
+    }
+}
+
+/// A link that is removed and added again has not carried what the one before carried.
+#[test]
+fn what_a_name_carried_is_forgotten_with_it() {
+    let mut world = pair(76);
+    let graph = "L2TP-remote-1";
+    world.traffic_for(seconds(1));
+    let before = world.received(REMOTE, graph);
+    assert!(before > 20, "{before}");
+    let whole = world.sites[REMOTE].config.clone();
+    world.change(REMOTE, |config| drop(config.l2tp.outgoing.remove(0)));
+    world.run_for(seconds(10));
+    world.reload(REMOTE, whole.clone());
+    assert_eq!(world.received(REMOTE, graph), 0);
+    // While the one before still leaves.
+    assert!(world.run_until(seconds(70), World::all_up).is_some());
+    world.traffic_for(seconds(1));
+    world.change(REMOTE, |config| drop(config.l2tp.outgoing.remove(0)));
+    world.run_for(milliseconds(500));
+    assert!(!world.engine(REMOTE).history.contains_key(graph));
+    let kept = "L2TP-remote-2";
+    assert!(world.received(REMOTE, kept) > before);
+}
+
+/// Another name of the tunnel is no other graph: what it carried stands there all the time.
+#[test]
+fn a_graph_goes_on_under_another_tunnel() {
+    let mut world = pair(77);
+    let graph = "L2TP-remote-1";
+    world.traffic_for(seconds(1));
+    let mut least = world.received(REMOTE, graph);
+    assert!(least > 20, "{least}");
+    world.change(REMOTE, |config| {
+        config.l2tp.outgoing[0].name = "isp1".to_owned();
+    });
+    let mut most = 0;
+    for _ in 0..60 {
+        let now = world.received(REMOTE, graph);
+        assert!(now >= least, "{now} after {least}");
+        most = most.max(now - least);
+        least = now;
+        world.run_for(milliseconds(100));
+    }
+    assert!(most < 20, "{most} at once");
+    assert!(world.all_up());
+}
+
+/// What leaves does so under the name that it had, and nothing of it is the new graph's.
+#[test]
+fn a_graph_with_another_name_begins_at_nothing() {
+    let mut world = pair(78);
+    world.traffic_for(seconds(1));
+    world.change(REMOTE, |config| {
+        config.l2tp.outgoing[0].graph = "one".to_owned();
+    });
+    assert_eq!(world.received(REMOTE, "one"), 0);
+    world.run_for(seconds(10));
+    assert!(world.all_up());
+    assert_eq!(world.received(REMOTE, "one"), 0);
+    let history = &world.engine(REMOTE).history;
+    assert!(!history.contains_key("L2TP-remote-1"));
+}

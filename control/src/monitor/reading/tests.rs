@@ -213,3 +213,24 @@ fn a_new_set_is_compared_with_nothing() {
     let readings = readings(&before, &status(2, Session::default(), set));
     assert_eq!(readings[1].sample.received_packets, 5);
 }
+
+/// Its name may be that of a link that was removed, and of which the status still knows.
+#[test]
+fn a_new_link_is_compared_with_itself() {
+    let session = Session {
+        sent_packets: 1_000_000,
+        unique_packets: 900_000,
+        lost_packets: 30,
+        echo_sent: 7,
+        ..echoes(300, 70, 21_000)
+    };
+    let mut before = status(1, Session::default(), Set::default());
+    before.sessions.clear();
+    let readings = readings(&before, &status(2, session, Set::default()));
+    let nothing = Sample {
+        measured_s: 1,
+        offline_s: 1,
+        ..Sample::default()
+    };
+    assert_eq!(readings[0].sample, nothing);
+}
