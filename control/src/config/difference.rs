@@ -388,8 +388,14 @@ fn incoming(
     sets: &[Place],
 ) -> (Vec<Place>, Vec<Vec<Place>>, [Changes; 2]) {
     let (old, new) = (&before.l2tp.incoming, &after.l2tp.incoming);
-    // Who may come in is looked at tunnel by tunnel; the speed is that of the matches.
+    // Who may come in is looked at tunnel by tunnel; the speed is that of the matches. Where the
+    // file does not say `local-ip`, the first match may decide: whose link is up keeps its own.
     let followed = |old: &Incoming, new: &Incoming| Incoming {
+        local_ip: match new.local_ip_given {
+            true => old.local_ip,
+            false => new.local_ip,
+        },
+        local_ip_given: new.local_ip_given,
         listen: new.listen.clone(),
         allow: new.allow.clone(),
         table: new.table,
@@ -461,6 +467,7 @@ fn without_matches(of: &Incoming) -> Incoming {
         allow,
         table,
         local_ip,
+        local_ip_given,
         remote_hostname,
         local_hostname,
         secret,
@@ -482,6 +489,7 @@ fn without_matches(of: &Incoming) -> Incoming {
         allow: allow.clone(),
         table: *table,
         local_ip: *local_ip,
+        local_ip_given: *local_ip_given,
         remote_hostname: remote_hostname.clone(),
         local_hostname: local_hostname.clone(),
         secret: secret.clone(),

@@ -379,6 +379,8 @@ pub struct Incoming {
     /// Our PPP address; when the file does not say, an own address of the
     /// payload table, that of the `remote-ip`'s network if there is one.
     pub local_ip: Ipv4Addr,
+    /// Whether the file says it.
+    pub local_ip_given: bool,
     /// The peer's Host Name AVP; any when not given.
     pub remote_hostname: Option<String>,
     /// Our Host Name AVP; the appliance's name when not given.

@@ -92,7 +92,7 @@ fn resolve_incoming(config: &mut Config) {
         if tunnel.local_hostname.is_empty() {
             tunnel.local_hostname.clone_from(&config.name);
         }
-        if tunnel.local_ip.is_unspecified() {
+        if !tunnel.local_ip_given {
             let table = tunnel.payload_table;
             let mut remotes = tunnel.matches.iter().map(|login| login.remote_ip.into());
             let near = remotes.find_map(|remote| connected(&config.interfaces, table, remote));

@@ -152,6 +152,55 @@ fn forward_that_follows_from_a_tunnel_takes_no_restart() {
     assert!(difference.restarts.is_empty() && !difference.reloaded.unchanged);
 }
 
+/// Where the file does not say `local-ip`, the first match decides which LAN's address it is.
+#[test]
+fn a_match_that_comes_or_goes_ends_no_link_of_the_others() {
+    let text = include_str!("../../../../configs/demo/head.yaml").replacen(
+        "addresses: [192.168.1.1/24]",
+        "addresses: [192.168.1.1/24] }\n  - { name: LAN2, port: lan2, table: 0, addresses: [192.168.77.1/24]",
+        1,
+    );
+    let text = text.replacen("ports:\n", "ports:\n  - { name: lan2, device: lan2 }\n", 1);
+    let (at, end) = (text.find("      match:\n"), text.find("\nha-sets:"));
+    let (start, end) = (&text[..at.unwrap()], &text[end.unwrap()..]);
+    let lans = |incoming: &str| parsed(&format!("{start}{incoming}{end}"));
+    let of = |name: &str, remote: &str| {
+        format!(
+            "        - {{ graph: {name}, username: {name}, password: p, remote-ip: {remote} }}\n"
+        )
+    };
+    let (a, b) = (of("a", "192.168.77.10"), of("b", "192.168.1.10"));
+    let with = |matches: &[&str]| lans(&format!("      match:\n{}", matches.concat()));
+    let said = |local_ip| format!("      local-ip: {local_ip}\n      match:\n{a}{b}");
+    let both = with(&[&a, &b]);
+    for (after, lines) in [
+        (
+            with(&[&b]),
+            "incoming: remote adjusted in place; match: a removed",
+        ),
+        (with(&[&b, &a]), "incoming: remote adjusted in place"),
+        (with(&[&a]), "match: b removed"),
+        // It is the same, and now the file says so.
+        (
+            lans(&said("192.168.77.1")),
+            "incoming: remote adjusted in place",
+        ),
+    ] {
+        let difference = Difference::between(&both, &after);
+        assert_eq!(difference.places.incoming, [Place::Kept(0)]);
+        assert!(difference.reloaded.matches.changed.is_empty());
+        assert_eq!(difference.reloaded.lines().join("; "), lines);
+    }
+    assert_ne!(
+        both.l2tp.incoming[0].local_ip,
+        with(&[&b]).l2tp.incoming[0].local_ip
+    );
+    // Whoever says another one wants it.
+    let difference = Difference::between(&both, &lans(&said("192.168.1.1")));
+    assert_eq!(difference.places.incoming, [Place::Changed(0)]);
+    assert_eq!(difference.reloaded.matches.changed, ["a", "b"]);
+}
+
 #[test]
 fn links_may_share_a_name() {
     let mut before = head();

@@ -192,6 +192,7 @@ fn incoming(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Name
             "add `match:` with a { username, password, remote-ip } for every link",
         );
     }
+    let local_ip = section.optional(problems, "local-ip", host_ipv4);
     Incoming {
         name: section.required(
             problems,
@@ -204,7 +205,8 @@ fn incoming(section: &mut Section<'_>, problems: &mut Problems<'_>, names: &Name
         allow: section.list(problems, "allow", prefix).unwrap_or_default(),
         table: section.optional(problems, "table", table),
         // Settled in `resolve` when the file does not say.
-        local_ip: section.or(problems, "local-ip", host_ipv4, UNSPECIFIED),
+        local_ip: local_ip.unwrap_or(UNSPECIFIED),
+        local_ip_given: local_ip.is_some(),
         remote_hostname: section.optional(problems, "remote-hostname", name),
         local_hostname: section.or(problems, "local-hostname", name, String::new()),
         secret: link.secret,
