@@ -303,6 +303,9 @@ impl Engine {
                 if before.addresses != spec.addresses || before_on_link != on_link {
                     self.neighbours.set_addresses(now, id, own, on_link);
                 }
+                if before.forward != spec.forward {
+                    self.neighbours.set_forward(now, id, spec.forward);
+                }
                 if before.mtu != spec.mtu {
                     self.fit_links(now, place);
                 }

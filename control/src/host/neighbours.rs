@@ -197,6 +197,18 @@ impl Neighbours {
         }
     }
 
+    /// Whether packets that arrive at an interface may be routed onwards now. Hosts of IPv6 are
+    /// told at once whether we are a router (RFC 4861, 7.2.5).
+    pub fn set_forward(&mut self, now: Duration, id: InterfaceId, forward: bool) {
+        let Some(interface) = self.interfaces.get_mut(&id) else {
+            return;
+        };
+        interface.spec.forward = forward;
+        if interface.link_up && interface.spec.has_ipv6() {
+            self.start_announcing(now, id);
+        }
+    }
+
     /// Follows a port's link. When it comes up the own addresses are announced
     /// and all neighbours asked again; until they fail to answer they stay in use.
     pub fn set_link(&mut self, now: Duration, port: PortId, up: bool) {

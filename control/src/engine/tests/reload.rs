@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dataplane::command::{NextHop, PortId, Prefix, SessionId, SessionSpec};
+use dataplane::event::Event;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -850,4 +851,37 @@ fn a_graph_with_another_name_begins_at_nothing() {
     assert_eq!(world.received(REMOTE, "one"), 0);
     let history = &world.engine(REMOTE).history;
     assert!(!history.contains_key("L2TP-remote-1"));
+}
+
+/// A host of the LAN asks for the hardware address of another one, which lives behind a tunnel.
+#[test]
+fn a_lan_is_answered_for_others_as_soon_as_it_forwards() {
+    let mut remote = config("remote");
+    let far = Ipv4Addr::new(192, 168, 2, 200);
+    let to = Prefix::new(far, 32);
+    let (via, table) = (Via::HaSet(0), 0);
+    remote.routes.push(Route { to, via, table });
+    remote.interfaces[0].forward = false;
+    let mut world = up(79, vec![config("head"), remote]);
+    let (host, mac) = ([192, 168, 2, 77], [2, 0, 0, 0, 7, 7]);
+    let mut frame = vec![0xff; 6];
+    frame.extend(mac);
+    // RFC 826: a request, of Ethernet and IPv4.
+    frame.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+    frame.extend(mac);
+    frame.extend(host);
+    frame.extend([0; 6]);
+    frame.extend(far.octets());
+    let answers = |world: &mut World| {
+        let (now, frame) = (world.clock(REMOTE), frame.clone());
+        let port = PortId(0);
+        let engine = world.engine_mut(REMOTE);
+        let before = engine.neighbours.counters().proxy_replies_sent;
+        engine.handle_event(now, Event::Arp { port, frame });
+        engine.neighbours.counters().proxy_replies_sent - before
+    };
+    for (forward, expected) in [(false, 0), (true, 1), (false, 0)] {
+        world.change(REMOTE, |config| config.interfaces[0].forward = forward);
+        assert_eq!(answers(&mut world), expected, "{forward}");
+    }
 }

@@ -385,6 +385,12 @@ fn addresses_behind_a_tunnel_are_answered_for() {
     neighbours.handle_arp(seconds(7), PORT, &request(HOST_MAC, HOST, REMOTE));
     assert_eq!(drain(&mut neighbours), []);
     neighbours.proxy().set_route(MAIN, remote, tunnel);
+    for (forward, answers) in [(false, 0), (true, 1)] {
+        neighbours.set_forward(seconds(8), LAN, forward);
+        assert_eq!(drain(&mut neighbours), []);
+        neighbours.handle_arp(seconds(8), PORT, &request(HOST_MAC, HOST, REMOTE));
+        assert_eq!(drain(&mut neighbours).len(), answers, "{forward}");
+    }
     let isp = Interface {
         forward: false,
         ..lan()

@@ -364,6 +364,26 @@ fn addresses_behind_a_tunnel_are_answered_for() {
     assert_eq!(drain(&mut neighbours), []);
 }
 
+/// Hosts take us off their lists of routers when we say so (RFC 4861, 7.2.5), and put us there.
+#[test]
+fn all_are_told_whether_we_are_a_router_now() {
+    let mut neighbours = neighbours();
+    for forward in [false, true] {
+        neighbours.set_forward(seconds(9), LAN, forward);
+        let spec = Interface { forward, ..lan() };
+        let own = lan().addresses.into_iter().map(|(own, _)| own);
+        let own = own.chain([LINK_LOCAL.into()]);
+        let expected = own.map(|own| Action::SendFrame {
+            port: PORT,
+            frame: match own {
+                IpAddr::V4(own) => ipv4::announcement(&spec, own),
+                IpAddr::V6(own) => super::super::ipv6::announcement(&spec, own),
+            },
+        });
+        assert_eq!(drain(&mut neighbours), expected.collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn a_conflict_is_reported_and_the_address_defended() {
     let mut neighbours = neighbours();
