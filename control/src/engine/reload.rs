@@ -375,12 +375,20 @@ impl Engine {
     /// What a set can be without its links' knowing.
     fn follow_sets(&mut self) {
         let mut changed = Vec::new();
+        let fixing = self.config.l2tp.outgoing.iter().filter(|of| of.tcp_mss_fix);
+        let fixing: BTreeSet<usize> = fixing.filter_map(|of| of.ha_set).collect();
         for instance in self.sets.iter_mut().filter(|it| it.key.is_some()) {
             let set = &self.config.ha_sets[instance.set];
             instance.grace = set.grace;
-            let now = (set.mtu, ordering(set));
-            if now != (instance.mtu, instance.ordering) {
-                (instance.mtu, instance.ordering) = now;
+            // Links that fix say so when they are admitted: here the last one may have gone.
+            let is_fixed = match instance.key {
+                Some(Key::Outgoing { set }) => fixing.contains(&set),
+                _ => instance.tcp_mss_fix,
+            };
+            let tcp_mss_fix = instance.tcp_mss_fix && is_fixed;
+            let now = (set.mtu, ordering(set), tcp_mss_fix);
+            if now != (instance.mtu, instance.ordering, instance.tcp_mss_fix) {
+                (instance.mtu, instance.ordering, instance.tcp_mss_fix) = now;
                 // The workers have those that somebody was admitted to.
                 let is_known = instance.received_epochs().next().is_some();
                 changed.extend(is_known.then(|| instance.spec()));

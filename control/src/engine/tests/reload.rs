@@ -885,3 +885,29 @@ fn a_lan_is_answered_for_others_as_soon_as_it_forwards() {
         assert_eq!(answers(&mut world), expected, "{forward}");
     }
 }
+
+/// Whether the size of TCP's segments is looked at is the set's, too.
+#[test]
+fn a_set_clamps_no_longer_than_its_tunnels_do() {
+    let mut remote = config("remote");
+    for outgoing in &mut remote.l2tp.outgoing {
+        outgoing.tcp_mss_fix = false;
+    }
+    remote.l2tp.outgoing[0].tcp_mss_fix = true;
+    let mut world = up(80, vec![config("head"), remote]);
+    let clamps = |world: &World| {
+        let sets = world.sites[REMOTE].workers.sets.values();
+        sets.map(|set| set.tcp_mss_fix).collect::<Vec<_>>()
+    };
+    for fixed in [true, false, true] {
+        let before = world.links(REMOTE);
+        world.change(REMOTE, |config| {
+            config.l2tp.outgoing[0].tcp_mss_fix = fixed;
+        });
+        assert!(world.run_until(seconds(10), World::all_up).is_some());
+        assert_eq!(clamps(&world), [fixed]);
+        world.assert_untouched(REMOTE, &before, &["L2TP-remote-2", "L2TP-remote-3"]);
+    }
+    world.change(REMOTE, |config| drop(config.l2tp.outgoing.remove(0)));
+    assert_eq!(clamps(&world), [false]);
+}
