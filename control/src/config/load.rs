@@ -1,6 +1,8 @@
 //! From files to a [`Config`] and everything that is wrong with them.
 
-use std::fs;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path as FilePath, PathBuf};
 
 use super::model::Config;
@@ -107,10 +109,13 @@ impl Source {
 
 const EXAMPLE: &str = "configs/reference.yaml is a file that works, with every key explained";
 
+/// A link on a line of its own has some 120 octets: room for a hundred thousand.
+const LARGEST_FILE_OCTETS: u64 = 16 << 20;
+
 fn read_text(path: &FilePath) -> Result<String, Problem> {
     let file = path.display().to_string();
-    let octets =
-        fs::read(path).map_err(|error| unreadable(&file, 0, format!("cannot be read: {error}")))?;
+    let octets = read_octets(path)
+        .map_err(|error| unreadable(&file, 0, format!("cannot be read: {error}")))?;
     String::from_utf8(octets).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let lines = error.as_bytes()[..valid]
@@ -124,6 +129,27 @@ fn read_text(path: &FilePath) -> Result<String, Problem> {
     })
 }
 
+/// A running appliance reads its file again: what never ends, or has no end yet, is not waited
+/// for.
+fn read_octets(path: &FilePath) -> io::Result<Vec<u8>> {
+    let no_wait = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(no_wait)
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        let why = "it is no regular file, but a directory, a pipe or a device";
+        return Err(io::Error::other(why));
+    }
+    let mut octets = Vec::new();
+    let limit = LARGEST_FILE_OCTETS + 1;
+    file.take(limit).read_to_end(&mut octets)?;
+    if octets.len() as u64 == limit {
+        return Err(io::Error::other("it has more than 16 MiB"));
+    }
+    Ok(octets)
+}
+
 fn unreadable(file: &str, line: usize, message: String) -> Problem {
     Problem {
         severity: Severity::Error,
@@ -133,5 +159,57 @@ fn unreadable(file: &str, line: usize, message: String) -> Problem {
         key: String::new(),
         message,
         remedy: EXAMPLE.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::{self, Command};
+
+    use super::*;
+
+    fn said(path: &FilePath) -> String {
+        let problems = Config::load(path).unwrap_err();
+        assert_eq!(problems, check_files(&[path.to_owned()]));
+        let [problem] = &problems[..] else {
+            panic!("{problems:?}");
+        };
+        problem.message.clone()
+    }
+
+    #[test]
+    fn what_is_no_file_of_a_sane_size_is_not_read() {
+        let place = std::env::temp_dir().join(format!("hal2tp-load-{}", process::id()));
+        fs::create_dir_all(&place).unwrap();
+        let no_file = "cannot be read: it is no regular file, but a directory, a pipe or a device";
+        assert_eq!(said(&place), no_file);
+        // Nobody ever writes to it.
+        let pipe = place.join("pipe");
+        let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        assert_eq!(said(&pipe), no_file);
+        assert_eq!(said(FilePath::new("/dev/zero")), no_file);
+        let why = said(&place.join("none"));
+        assert!(why.starts_with("cannot be read: No such file"), "{why}");
+        let large = place.join("large");
+        let file = fs::File::create(&large).unwrap();
+        file.set_len(LARGEST_FILE_OCTETS + 1).unwrap();
+        assert_eq!(said(&large), "cannot be read: it has more than 16 MiB");
+        let yaml = include_str!("../../../configs/demo/head.yaml");
+        let padding = usize::try_from(LARGEST_FILE_OCTETS).unwrap() - yaml.len() - 1;
+        fs::write(&large, format!("{yaml}#{}", "x".repeat(padding))).unwrap();
+        assert!(Config::load(&large).is_ok());
+        fs::remove_dir_all(&place).unwrap();
+    }
+
+    /// In a thread with the stack that those have who read it again.
+    #[test]
+    fn brackets_in_brackets_have_an_end() {
+        for (one, count) in [("[", 1_000_000), ("a: {", 300_000), ("- ", 10_000)] {
+            let text = one.repeat(count);
+            let read = std::thread::spawn(move || Config::parse("x.yaml", &text).is_err());
+            assert!(read.join().unwrap(), "{one}");
+        }
     }
 }

@@ -131,7 +131,16 @@ impl Asker {
     /// # Errors
     /// When there is no answer in time.
     pub fn try_ask(&self, command: Question) -> Result<Answer, Unanswered> {
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        self.try_ask_for(command, ANSWER_TIMEOUT)
+    }
+
+    /// The same of what may take so long.
+    pub(super) fn try_ask_for(
+        &self,
+        command: Question,
+        patience: Duration,
+    ) -> Result<Answer, Unanswered> {
+        let deadline = Instant::now() + patience;
         let (reply, answer) = bounded(1);
         let request = Request { command, reply };
         let sent = self.questions.send_deadline(request, deadline);
