@@ -451,27 +451,39 @@ impl Engine {
     }
 
     fn refresh_routes(&mut self, id: u32) {
+        self.offer_routes_into(id);
         let group = self.groups.get_mut(id);
         let (table, routes) = (group.table, group.routes());
-        let offered = routes.keys().copied().collect();
-        let gone = std::mem::replace(&mut group.offered, offered);
-        for prefix in gone
-            .into_iter()
-            .filter(|prefix| !routes.contains_key(prefix))
-        {
+        let offered = routes.into_keys().collect();
+        let before = std::mem::replace(&mut group.offered, offered);
+        let gone: Vec<Prefix> = before.difference(&group.offered).copied().collect();
+        for prefix in gone {
             self.withdraw(table, prefix, Source::Sessions(id));
         }
         for (table, prefix) in self.static_routes_into(id) {
             let family = Family::of(prefix.address);
-            match self.groups.get(id).next_hop(family) {
-                Some(next_hop) => self.offer(table, prefix, Source::StaticInto(id), next_hop),
-                None => self.withdraw(table, prefix, Source::StaticInto(id)),
+            if self.groups.get(id).next_hop(family).is_none() {
+                self.withdraw(table, prefix, Source::StaticInto(id));
+            }
+        }
+        self.refresh_locals(id);
+    }
+
+    /// Offers what leads into a group now, and takes nothing back.
+    pub(super) fn offer_routes_into(&mut self, id: u32) {
+        let group = self.groups.get_mut(id);
+        let (table, routes) = (group.table, group.routes());
+        // What is offered is to be taken back some time.
+        group.offered.extend(routes.keys());
+        for (table, prefix) in self.static_routes_into(id) {
+            let family = Family::of(prefix.address);
+            if let Some(next_hop) = self.groups.get(id).next_hop(family) {
+                self.offer(table, prefix, Source::StaticInto(id), next_hop);
             }
         }
         for (prefix, next_hop) in routes {
             self.offer(table, prefix, Source::Sessions(id), next_hop);
         }
-        self.refresh_locals(id);
     }
 
     /// Our PPP addresses are our own while a session has them.

@@ -435,20 +435,23 @@ impl Engine {
     }
 
     /// What is new is offered before what is old is withdrawn: a prefix that only leads
-    /// elsewhere is never without a route.
+    /// elsewhere is never without a route. (One that led to what has ended was.)
     fn follow_routes(&mut self, now: Duration, before: &Statics) {
         for (table, prefix, next_hop) in self.static_routes() {
             self.offer(table, prefix, Source::Static, next_hop);
         }
         let groups = self.groups.iter();
         let groups: Vec<u32> = groups.map(|group| group.id).collect();
-        for group in groups {
+        for &group in &groups {
             let open = self.groups.get(group).sessions();
             let open: Vec<_> = open.map(|open| (open.id, open.networks)).collect();
             let open = open.into_iter();
             let open = open.map(|(id, networks)| self.open_session(id, networks));
             let open = open.collect();
             self.groups.get_mut(group).reopen(open);
+            self.offer_routes_into(group);
+        }
+        for group in groups {
             self.refresh_group(now, group);
         }
         let after = self.statics();

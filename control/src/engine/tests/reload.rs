@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dataplane::command::{NextHop, PortId, Prefix, SessionId, SessionSpec};
+use dataplane::command::{Command, NextHop, PortId, Prefix, SessionId, SessionSpec};
 use dataplane::event::Event;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -910,4 +910,73 @@ fn a_set_clamps_no_longer_than_its_tunnels_do() {
     }
     world.change(REMOTE, |config| drop(config.l2tp.outgoing.remove(0)));
     assert_eq!(clamps(&world), [false]);
+}
+
+/// A prefix that leads elsewhere is never without a route: from the routes of the links to the
+/// static ones and back, and from one set's links to another's, whichever comes first.
+#[test]
+fn a_prefix_that_moves_has_a_route_all_the_time() {
+    let (mut head, mut remote) = (config("head"), config("remote"));
+    for site in [&mut head, &mut remote] {
+        site.ha_sets.push(set("B"));
+    }
+    head.l2tp.incoming[0].matches[2].ha_set = Some(1);
+    remote.l2tp.outgoing[2].ha_set = Some(1);
+    let far = Ipv4Addr::new(192, 168, 50, 0);
+    let prefix = Prefix::new(far, 24);
+    let mut world = World::of(81, vec![head, remote]);
+    world.run_for(seconds(5));
+    let statically = |via| {
+        Some(Route {
+            to: prefix,
+            via,
+            table: 0,
+        })
+    };
+    let before = world.links(REMOTE);
+    let steps = [
+        (Some(0), None),
+        (Some(2), None),
+        (Some(0), None),
+        (None, statically(Via::HaSet(0))),
+        (Some(0), None),
+        (None, statically(Via::HaSet(1))),
+        (None, statically(Via::HaSet(0))),
+        (Some(2), None),
+        (None, statically(Via::Blackhole)),
+        (Some(1), None),
+    ];
+    let mut hops = Vec::new();
+    for (link, route) in steps {
+        let mut config = world.sites[REMOTE].config.clone();
+        for (place, of) in config.l2tp.outgoing.iter_mut().enumerate() {
+            of.routes.retain(|route| *route != prefix);
+            of.routes.extend((link == Some(place)).then_some(prefix));
+        }
+        config.routes = route.into_iter().collect();
+        world.sites[REMOTE].config = config.clone();
+        let now = world.clock(REMOTE);
+        let engine = world.engine_mut(REMOTE);
+        let difference = engine.difference(&config).unwrap();
+        engine.reload(now, config, &difference);
+        let is_removed = |output: &Output| match output {
+            Output::Command(Command::RemoveRoute { prefix: gone, .. }) => *gone == prefix,
+            _ => false,
+        };
+        assert!(!engine.outputs.iter().any(is_removed), "{link:?} {route:?}");
+        world.carry_out(REMOTE);
+        world.assert_mirrored(REMOTE);
+        hops.push(
+            world.sites[REMOTE]
+                .workers
+                .route(far)
+                .expect("it leads somewhere"),
+        );
+    }
+    let (a, b) = (hops[0], hops[1]);
+    assert_ne!(a, b);
+    assert_eq!(hops, [a, b, a, a, a, b, a, b, NextHop::Blackhole, a]);
+    let all: Vec<&str> = before.keys().map(String::as_str).collect();
+    assert_eq!(all.len(), LINKS);
+    world.assert_untouched(REMOTE, &before, &all);
 }
