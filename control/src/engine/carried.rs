@@ -131,8 +131,7 @@ impl Engine {
     /// What a group's instances carried, those of before too.
     pub(super) fn set_carried(&self, group: &Group) -> SetCarried {
         let mut carried = group.carried;
-        let of_group = |instance: &&SetInstance| instance.group == Some(group.id);
-        for instance in self.sets.iter().filter(of_group) {
+        for instance in self.sets.of_group(group.id) {
             carried.add_instance(instance);
             let epochs = (instance.id, u32::MIN)..=(instance.id, u32::MAX);
             for (_, books) in self.books.range(epochs) {

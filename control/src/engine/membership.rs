@@ -74,7 +74,7 @@ impl Engine {
             let config = &self.config.ha_sets[place];
             (instance.mtu, instance.grace) = (config.mtu, config.grace);
         }
-        if *instance.group.get_or_insert(group_id) != group_id {
+        if self.sets.tie(set, group_id) != Some(group_id) {
             return Admission::Refused("this set instance belongs to another remote");
         }
         let waited = conflict.is_some_and(|conflict| {
@@ -687,8 +687,7 @@ impl Engine {
         if !self.groups.is_former(id) || self.links.of_group(id).next().is_some() {
             return;
         }
-        let mut instances = self.sets.iter();
-        if !instances.any(|instance| instance.group == Some(id)) {
+        if self.sets.of_group(id).next().is_none() {
             self.groups.remove(id);
         }
     }

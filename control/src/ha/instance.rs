@@ -19,6 +19,7 @@ use dataplane::counters::SetCounters;
 use rand::Rng;
 
 use super::Agreement;
+use crate::multimap::Multimap;
 use crate::slots::Slots;
 
 /// Windows of the two newest epochs live side by side.
@@ -59,7 +60,7 @@ pub struct SetInstance {
     pub ours: Agreement,
     /// The peer process whose members are current.
     pub peer_instance: Option<u64>,
-    /// The group of sessions (the remote) that this instance was authenticated as.
+    /// The group of sessions (the remote) that this instance was authenticated as: [`Sets::tie`].
     pub group: Option<u32>,
     /// Sessions that get a copy of every packet, in the file's order.
     pub members: Vec<SessionId>,
@@ -213,6 +214,7 @@ pub struct SetParameters {
 pub struct Sets {
     instances: BTreeMap<SetId, SetInstance>,
     by_key: BTreeMap<Key, SetId>,
+    by_group: Multimap<u32, SetId>,
     slots: Slots,
     /// When instances give up epochs, and some times that they no longer have.
     retiring: BTreeSet<(Duration, SetId)>,
@@ -276,6 +278,19 @@ impl Sets {
         self.instances.values_mut()
     }
 
+    /// An instance that is of no group yet is of this one from now on. The group that it is of.
+    pub fn tie(&mut self, id: SetId, group: u32) -> Option<u32> {
+        let instance = self.instances.get_mut(&id)?;
+        let group = *instance.group.get_or_insert(group);
+        self.by_group.insert(group, id);
+        Some(group)
+    }
+
+    /// The instances of a group, those of before too.
+    pub fn of_group(&self, group: u32) -> impl Iterator<Item = &SetInstance> {
+        self.by_group.of(group).map(|id| &self.instances[&id])
+    }
+
     /// An instance's epochs have changed: it has its turn when one of them is given up.
     pub fn reschedule(&mut self, id: SetId) {
         let due = self.instances.get(&id).and_then(SetInstance::next_timeout);
@@ -323,6 +338,9 @@ impl Sets {
         let instance = self.instances.remove(&id)?;
         if let Some(key) = instance.key {
             self.by_key.remove(&key);
+        }
+        if let Some(group) = instance.group {
+            self.by_group.remove(&group, id);
         }
         self.slots.give_back(id.0);
         Some(instance)
@@ -464,8 +482,11 @@ mod tests {
         };
         let before = sets.instance_for(key, &parameters(), &mut rng);
         let (id, instance) = (before.id, before.ours.instance);
+        assert_eq!((sets.tie(id, 4), sets.tie(id, 5)), (Some(4), Some(4)));
+        assert_eq!(sets.of_group(4).count(), 1);
         assert!(sets.remove(id).is_some());
-        assert!(sets.get(id).is_none());
+        assert!(sets.get(id).is_none() && sets.by_group.is_empty());
+        assert_eq!(sets.tie(id, 4), None);
         let after = sets.instance_for(key, &parameters(), &mut rng);
         assert_eq!(after.id, id, "its slot is used again");
         assert_ne!(after.ours.instance, instance);

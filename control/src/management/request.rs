@@ -162,7 +162,7 @@ impl fmt::Display for Unanswered {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Busy => "the control thread is busy or has ended",
-            Self::Late => "the control thread did not answer in time",
+            Self::Late => "the control thread did not answer in time, and may still do it",
         })
     }
 }
