@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::Arc;
 use std::thread;
 
-use control::config::{Config, Difference, Reloaded};
+use control::config::{Config, Difference, Reloaded, WithoutIpv6};
 use control::management::request::{Answer, Asker, Question, Request, channel};
 use control::management::socket::{Known, Server};
 use control::management::status::{Kicked, Masked, Port, Session, Set, Status, Tunnel, Unmasked};
@@ -353,7 +353,8 @@ fn follower(questions: impl Iterator<Item = Request>, mut config: Config) {
         };
         question.answer(match &wanted.read {
             Ok(read) => {
-                let difference = Difference::between(&config, &read.config);
+                let difference =
+                    Difference::between(&config, &read.config, &WithoutIpv6::default());
                 if !wanted.dry_run {
                     config = Config::clone(&read.config);
                 }

@@ -6,7 +6,7 @@
 //! `routes`, say) is *adjusted* under them. The links of what has *changed* otherwise are
 //! ended, and set up anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +96,14 @@ pub struct Reloaded {
     pub warnings: Vec<String>,
 }
 
+/// Places of those whose links are there and were set up without IPv6. That of a `match` comes
+/// after that of its `incoming`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WithoutIpv6 {
+    pub outgoing: BTreeSet<usize>,
+    pub matches: BTreeSet<(usize, usize)>,
+}
+
 /// What differs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
@@ -161,12 +169,14 @@ impl Reloaded {
 }
 
 impl Difference {
-    /// What differs between two checked configurations.
+    /// What differs between two checked configurations. Links that are `without_ipv6` are
+    /// changed when they are to carry it.
     #[must_use]
-    pub fn between(before: &Config, after: &Config) -> Self {
+    pub fn between(before: &Config, after: &Config, without_ipv6: &WithoutIpv6) -> Self {
         let ha_sets = sets(before, after);
-        let (outgoing, of_outgoing) = outgoing(before, after, &ha_sets);
-        let (incoming, matches, [of_incoming, of_matches]) = incoming(before, after, &ha_sets);
+        let (outgoing, of_outgoing) = outgoing(before, after, &ha_sets, &without_ipv6.outgoing);
+        let (incoming, matches, [of_incoming, of_matches]) =
+            incoming(before, after, &ha_sets, &without_ipv6.matches);
         let reloaded = Reloaded {
             dry_run: false,
             unchanged: before == after,
@@ -353,11 +363,14 @@ fn same_set(before: Option<usize>, after: Option<usize>, sets: &[Place]) -> bool
     }
 }
 
-fn outgoing(before: &Config, after: &Config, sets: &[Place]) -> (Vec<Place>, Changes) {
+fn outgoing(
+    before: &Config,
+    after: &Config,
+    sets: &[Place],
+    without_ipv6: &BTreeSet<usize>,
+) -> (Vec<Place>, Changes) {
     let (old, new) = (&before.l2tp.outgoing, &after.l2tp.outgoing);
-    let ipv6 = |config: &Config, of: &Outgoing| {
-        config.carries_ipv6(of.payload_table, of.ha_set, of.routes.iter())
-    };
+    let ipv6 = |of: &Outgoing| after.carries_ipv6(of.payload_table, of.ha_set, of.routes.iter());
     let places = places(
         old,
         new,
@@ -371,7 +384,7 @@ fn outgoing(before: &Config, after: &Config, sets: &[Place]) -> (Vec<Place>, Cha
                 ..old.clone()
             };
             same_set(old.ha_set, new.ha_set, sets)
-                && (ipv6(before, old) || !ipv6(after, new))
+                && !(without_ipv6.contains(&at) && ipv6(new))
                 && followed == *new
         },
     );
@@ -386,6 +399,7 @@ fn incoming(
     before: &Config,
     after: &Config,
     sets: &[Place],
+    without_ipv6: &BTreeSet<(usize, usize)>,
 ) -> (Vec<Place>, Vec<Vec<Place>>, [Changes; 2]) {
     let (old, new) = (&before.l2tp.incoming, &after.l2tp.incoming);
     // Who may come in is looked at tunnel by tunnel; the speed is that of the matches. Where the
@@ -414,14 +428,14 @@ fn incoming(
     let is_same = |old: &Incoming, new: &Incoming| without_matches(old) == without_matches(new);
     let of_incoming = changes(old, new, &in_places, |of| &of.name, is_same);
     let (mut all, mut of_matches) = (Vec::new(), Changes::default());
-    for (of, &place) in old.iter().zip(&in_places) {
+    for (old_place, (of, &place)) in old.iter().zip(&in_places).enumerate() {
         let Some(named) = place.named() else {
             all.push(vec![Place::Gone; of.matches.len()]);
             continue;
         };
         let now = &new[named];
-        let of_match = |config: &Config, of: &Incoming, login: &Match| {
-            config.carries_ipv6(of.payload_table, login.ha_set, login.routes.iter())
+        let ipv6 = |login: &Match| {
+            after.carries_ipv6(now.payload_table, login.ha_set, login.routes.iter())
         };
         let places = places(
             &of.matches,
@@ -437,7 +451,7 @@ fn incoming(
                 };
                 place.kept().is_some()
                     && same_set(old.ha_set, new.ha_set, sets)
-                    && (of_match(before, of, old) || !of_match(after, now, new))
+                    && !(without_ipv6.contains(&(old_place, at)) && ipv6(new))
                     && followed == *new
             },
         );

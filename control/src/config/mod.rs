@@ -20,7 +20,7 @@ mod sections;
 mod tree;
 
 pub(crate) use decode::parse_duration;
-pub use difference::{Changes, Difference, Place, Places, Reloaded};
+pub use difference::{Changes, Difference, Place, Places, Reloaded, WithoutIpv6};
 pub use load::check_files;
 pub use logical_ports::Ports;
 pub use model::{

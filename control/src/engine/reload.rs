@@ -21,7 +21,7 @@ use super::interfaces::interface_id;
 use super::link::{FormerNames, Link, Origin};
 use super::membership::key_in;
 use super::rib::Source;
-use crate::config::{Config, Difference, Incoming, Place, Places};
+use crate::config::{Config, Difference, Incoming, Place, Places, WithoutIpv6};
 use crate::ha::SetInstance;
 use crate::ha::instance::Key;
 use crate::l2tp::{self, TunnelId, TunnelState};
@@ -188,7 +188,7 @@ impl Engine {
     /// # Errors
     /// Names the keys that cannot change while the appliance runs.
     pub fn difference(&self, config: &Config) -> Result<Difference, String> {
-        let mut difference = Difference::between(&self.config, config);
+        let mut difference = Difference::between(&self.config, config, &self.without_ipv6());
         difference.restarts.extend(self.provided.lacking(config));
         if difference.restarts.is_empty() {
             return Ok(difference);
@@ -197,6 +197,22 @@ impl Engine {
         Err(format!(
             "{keys}: changed, which takes a restart; nothing was applied"
         ))
+    }
+
+    fn without_ipv6(&self) -> WithoutIpv6 {
+        let mut without = WithoutIpv6::default();
+        let links = self.links.values();
+        for link in links.filter(|link| !link.is_leaving() && !link.ppp.offers_ipv6()) {
+            match link.origin {
+                Origin::Outgoing(place) => without.outgoing.insert(place),
+                Origin::Incoming {
+                    incoming,
+                    login: Some(login),
+                } => without.matches.insert((incoming, login)),
+                Origin::Incoming { login: None, .. } | Origin::Former => continue,
+            };
+        }
+        without
     }
 
     /// Follows another configuration from now on; `difference` is what [`Self::difference`]

@@ -35,10 +35,14 @@ fn edited(edits: &[(&str, &str)]) -> Config {
     parsed(&text)
 }
 
+fn between(before: &Config, after: &Config) -> Difference {
+    Difference::between(before, after, &WithoutIpv6::default())
+}
+
 #[test]
 fn a_file_does_not_differ_from_itself() {
     for config in [head(), remote(), reference()] {
-        let difference = Difference::between(&config, &config);
+        let difference = between(&config, &config);
         assert_eq!(
             difference.reloaded,
             Reloaded {
@@ -128,14 +132,14 @@ fn an_edit_is_said_in_the_words_of_the_file() {
         ),
     ];
     for (edits, expected) in cases {
-        let difference = Difference::between(&remote(), &edited(edits));
+        let difference = between(&remote(), &edited(edits));
         let said = if difference.restarts.is_empty() {
             difference.reloaded.lines().join("\n")
         } else {
             format!("restart: {}", difference.restarts.join(", "))
         };
         assert_eq!(said, *expected, "{edits:?}");
-        let back = Difference::between(&edited(edits), &remote());
+        let back = between(&edited(edits), &remote());
         assert_eq!(back.restarts, difference.restarts);
         let (there, back) = (difference.reloaded, back.reloaded);
         assert_eq!(there.outgoing.added, back.outgoing.removed);
@@ -148,7 +152,7 @@ fn an_edit_is_said_in_the_words_of_the_file() {
 fn forward_that_follows_from_a_tunnel_takes_no_restart() {
     let mut after = remote();
     after.interfaces[0].forward = !after.interfaces[0].forward;
-    let difference = Difference::between(&remote(), &after);
+    let difference = between(&remote(), &after);
     assert!(difference.restarts.is_empty() && !difference.reloaded.unchanged);
 }
 
@@ -186,7 +190,7 @@ fn a_match_that_comes_or_goes_ends_no_link_of_the_others() {
             "incoming: remote adjusted in place",
         ),
     ] {
-        let difference = Difference::between(&both, &after);
+        let difference = between(&both, &after);
         assert_eq!(difference.places.incoming, [Place::Kept(0)]);
         assert!(difference.reloaded.matches.changed.is_empty());
         assert_eq!(difference.reloaded.lines().join("; "), lines);
@@ -196,7 +200,7 @@ fn a_match_that_comes_or_goes_ends_no_link_of_the_others() {
         with(&[&b]).l2tp.incoming[0].local_ip
     );
     // Whoever says another one wants it.
-    let difference = Difference::between(&both, &lans(&said("192.168.1.1")));
+    let difference = between(&both, &lans(&said("192.168.1.1")));
     assert_eq!(difference.places.incoming, [Place::Changed(0)]);
     assert_eq!(difference.reloaded.matches.changed, ["a", "b"]);
 }
@@ -212,7 +216,7 @@ fn links_may_share_a_name() {
     let logins = &mut after.l2tp.incoming[0].matches;
     logins.rotate_left(1);
     logins[0].password = Secret::new("another".to_owned());
-    let places = Difference::between(&before, &after).places;
+    let places = between(&before, &after).places;
     let expected = [Place::Kept(2), Place::Changed(0), Place::Kept(1)];
     assert_eq!(places.matches, [expected]);
 }
@@ -227,7 +231,7 @@ fn alarms_with_one_name_are_told_apart() {
     let two = "  - { name: same, command: [/bin/two] }\n";
     let three = "  - { name: same, command: [/bin/three] }\n";
     let say = |before: &str, after: &str| {
-        let difference = Difference::between(&text(before), &text(after));
+        let difference = between(&text(before), &text(after));
         difference.reloaded.lines().join("\n")
     };
     let (both, others) = (&format!("{one}{two}"), &format!("{two}{three}"));
@@ -326,14 +330,14 @@ proptest! {
         for edit in edits {
             apply(&mut after, edit);
         }
-        let there = Difference::between(&before, &after);
-        let back = Difference::between(&after, &before);
+        let there = between(&before, &after);
+        let back = between(&after, &before);
         prop_assert_eq!(there.reloaded.unchanged, before == after);
         prop_assert_eq!(&there.reloaded.outgoing.added, &back.reloaded.outgoing.removed);
         prop_assert_eq!(there.reloaded.routes, back.reloaded.routes);
         prop_assert!(there.restarts.is_empty());
         // Each place is taken once, by what has the name and is as it was.
-        let mut taken = std::collections::BTreeSet::new();
+        let mut taken = BTreeSet::new();
         for (old, place) in before.l2tp.outgoing.iter().zip(&there.places.outgoing) {
             if let Some(at) = place.named() {
                 prop_assert!(taken.insert(at));
@@ -354,7 +358,7 @@ proptest! {
                 prop_assert_eq!(back.places.outgoing[through].named(), Some(at));
             }
         }
-        let same = Difference::between(&after, &after);
+        let same = between(&after, &after);
         prop_assert!(same.reloaded.unchanged && same.reloaded.routes == 0);
     }
 }

@@ -724,6 +724,43 @@ fn links_that_are_to_carry_another_family_are_set_up_anew() {
     );
 }
 
+/// What it is looked at by is the link, not what the file said before.
+#[test]
+fn links_that_offer_another_family_already_are_given_its_routes() {
+    let far = Prefix::new(std::net::Ipv6Addr::new(0x2001, 0xdb8, 7, 0, 0, 0, 0, 0), 64);
+    let (mut head, mut remote) = (config("head"), config("remote"));
+    // One login is enough for all callers: which one calls is not known at first.
+    head.l2tp.incoming[0].matches[0].routes.push(far);
+    remote.l2tp.outgoing[1].routes.push(far);
+    let mut world = up(82, vec![head, remote]);
+    let (at_head, at_remote) = (world.links(HEAD), world.links(REMOTE));
+    let reloaded = world.change(HEAD, |config| {
+        config.l2tp.incoming[0].matches[1].routes.push(far);
+    });
+    assert_eq!(
+        (reloaded.matches.changed, reloaded.matches.adjusted),
+        (vec![], names(&["remote.2"]))
+    );
+    for _ in 0..2 {
+        world.change(REMOTE, |config| {
+            config.l2tp.outgoing[1].routes.retain(|it| *it != far);
+        });
+        let reloaded = world.change(REMOTE, |config| {
+            config.l2tp.outgoing[1].routes.push(far);
+        });
+        assert_eq!(
+            (reloaded.outgoing.changed, reloaded.outgoing.adjusted),
+            (vec![], names(&["head2"]))
+        );
+    }
+    for (site, before) in [(HEAD, &at_head), (REMOTE, &at_remote)] {
+        let all: Vec<&str> = before.keys().map(String::as_str).collect();
+        assert_eq!(all.len(), LINKS);
+        world.assert_untouched(site, before, &all);
+        world.assert_mirrored(site);
+    }
+}
+
 /// Does something to every link but the first, or to none.
 fn edit_others(rng: &mut StdRng, mut config: Config) -> Config {
     if rng.random() {

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::client::TOKEN;
-use crate::config::{Config, Difference, Http, Reloaded};
+use crate::config::{Config, Difference, Http, Reloaded, WithoutIpv6};
 use crate::management::request::{self, Answer, Question};
 use crate::management::status::{Kicked, Masked, Status, Unmasked};
 use crate::monitor::{Board, Event, EventKind, Events, Historian, History, Moment};
@@ -133,7 +133,7 @@ fn answer(question: &Question) -> Answer {
             match &wanted.read {
                 Ok(read) => Answer::Reloaded(Box::new(Reloaded {
                     dry_run: wanted.dry_run,
-                    ..Difference::between(&before, &read.config).reloaded
+                    ..Difference::between(&before, &read.config, &WithoutIpv6::default()).reloaded
                 })),
                 Err(why) => Answer::Refused(why.clone()),
             }
