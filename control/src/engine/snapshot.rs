@@ -290,8 +290,10 @@ impl Engine {
                 continue;
             };
             let of_group = of_groups.entry(key).or_default();
-            let settled = link.carried.books.settled_packets;
-            of_group.best_packets = of_group.best_packets.max(settled);
+            let books = &link.carried.books;
+            // A drill of the best link is nothing that the others saved.
+            let packets = books.settled_packets + books.excused_packets;
+            of_group.best_packets = of_group.best_packets.max(packets);
             of_group.unknown_epoch += link.carried.unknown_epoch;
         }
         let none = LinksOfGroup::default();

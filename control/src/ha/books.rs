@@ -6,6 +6,7 @@
 //! `SETTLE` later, and what comes after that takes its count back. Nothing
 //! that the peer has not reported is ever counted as lost.
 
+mod excuses;
 mod groups;
 mod link;
 mod outage;
@@ -27,6 +28,7 @@ use dataplane::headers::ha::Report;
 
 pub use link::LinkTotals;
 
+use excuses::Excuses;
 use groups::{apart, common, count, group_of, groups_of, hull_of_changes, mask, members};
 use link::LinkBooks;
 use timeline::Timeline;
@@ -116,8 +118,10 @@ impl Books {
             return;
         };
         let before = link.memberships().to_vec();
+        let excused = link.excuses.clone();
         link.tell(now, report);
         self.recount_sole(id, &before);
+        self.recount_excused(id, &excused);
         self.told = self.told.max(Some(next));
         self.next = self.next.max(next);
         self.timeline.note(now, self.next);
@@ -142,9 +146,10 @@ impl Books {
     pub fn pause(&mut self, now: Duration, id: SessionId) {
         self.look(now, false);
         let next = self.next;
+        let settled = self.settled.as_ref().map_or(0, |settled| settled.end);
         if let Some(link) = self.links.get_mut(&id) {
             let before = link.memberships().to_vec();
-            link.pause(next);
+            link.pause(next, settled);
             self.recount_sole(id, &before);
         }
     }
@@ -250,7 +255,10 @@ impl Books {
             if other == id {
                 link.settled_packets += count(fresh);
                 link.sole_packets += count(fresh & !any & with_others);
+                let was_excused = fresh & any & link.excuses.of(group);
+                link.excused_packets = link.excused_packets.saturating_sub(count(was_excused));
             } else {
+                link.excused_packets += count(fresh & !any & link.excuses.of(group));
                 let was_alone = link.numbers(group) & fresh & any & !several & with_others;
                 link.sole_packets = link.sole_packets.saturating_sub(count(was_alone));
             }
@@ -282,6 +290,24 @@ impl Books {
                 let sole = alone & expected.of_others(link.expected(group));
                 link.sole_packets += count(sole);
                 link.sole_packets = link.sole_packets.saturating_sub(count(was_sole));
+            }
+        }
+    }
+
+    /// The same of what a link did not bring because it was masked.
+    fn recount_excused(&mut self, id: SessionId, before: &Excuses) {
+        let (Some(settled), Some(link)) = (&self.settled, self.links.get(&id)) else {
+            return;
+        };
+        let numbers = common(&link.excuses.changes(before), settled);
+        for group in common(&groups_of(&numbers), &self.stretch()) {
+            let (any, _) = delivered(self.links.values(), group);
+            let settled = mask(group, &numbers);
+            if let Some(link) = self.links.get_mut(&id) {
+                let others = any & settled & !link.numbers(group);
+                link.excused_packets += count(others & link.excuses.of(group));
+                let was_excused = count(others & before.of(group));
+                link.excused_packets = link.excused_packets.saturating_sub(was_excused);
             }
         }
     }
@@ -374,6 +400,7 @@ impl Books {
             let numbers = link.numbers(group) & settling;
             let own = link.expected(group) & settling;
             link.settled_packets += count(numbers);
+            link.excused_packets += count(any & settling & !numbers & link.excuses.of(group));
             link.sole_packets += count(numbers & !several & expected.of_others(own));
             if !link.is_unsure(group) {
                 let first = group * GROUP_NUMBERS;

@@ -173,6 +173,43 @@ fn a_lost_farewell_is_made_up_for() {
     }
 }
 
+/// Neither end takes what the others bring during drills for what they saved, whether the
+/// other end hears of them in time or not; and the link has its old place afterwards.
+#[test]
+fn drills_in_turn_save_nothing() {
+    for (site, late) in [(REMOTE, false), (HEAD, false), (REMOTE, true), (HEAD, true)] {
+        let mut world = two_links(40);
+        world.traffic_for(seconds(4));
+        for place in [0, 1] {
+            let name = link(&world, site, place).name;
+            world.lines[place].ha_cut = late;
+            mask(&mut world, site, &name, seconds(8)).expect("the other one carries");
+            world.traffic_for(milliseconds(2400));
+            world.lines[place].ha_cut = false;
+            world.traffic_for(seconds(10));
+        }
+        let saved =
+            |world: &World, site: usize| world.engine(site).status(world.now).sets[0].saved_packets;
+        assert_eq!([saved(&world, HEAD), saved(&world, REMOTE)], [0, 0]);
+        // What the first loses now, the second saves.
+        world.fates.clear();
+        world.lines[0].loss = 0.2;
+        world.traffic_for(seconds(5));
+        world.lines[0].loss = 0.0;
+        world.lines[1].loss = 0.2;
+        world.traffic_for(seconds(10));
+        world.lines[1].loss = 0.0;
+        world.traffic_for(seconds(5));
+        for site in [HEAD, REMOTE] {
+            let lost = [0, 1].map(|line| world.fates[&(site, line)].lost);
+            let by_both = world.engine(site).status(world.now).sets[0].lost_packets;
+            assert_eq!(by_both, 0, "never both at once");
+            assert!(lost[0] > 100 && lost[0] < lost[1]);
+            assert_eq!(saved(&world, site), lost[0], "of the best link");
+        }
+    }
+}
+
 #[test]
 fn masking_again_sets_the_time_anew_and_the_operator_may_end_it() {
     let mut world = up_world(23);

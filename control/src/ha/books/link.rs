@@ -10,6 +10,7 @@ use dataplane::arrivals::{Arrivals, GROUP_NUMBERS};
 use dataplane::counters::SessionCounters;
 use dataplane::headers::ha::Report;
 
+use super::excuses::Excuses;
 use super::groups::{Groups, apart, common, count, group_of, groups_of, mask, members};
 use super::outage::Outages;
 
@@ -38,6 +39,8 @@ pub struct LinkTotals {
     pub sole_packets: u64,
     /// Settled numbers that came in.
     pub settled_packets: u64,
+    /// Settled numbers that came in over others alone because the link was masked.
+    pub excused_packets: u64,
     pub longest_outage: Duration,
     pub longest_outage_packets: u64,
 }
@@ -51,6 +54,7 @@ impl LinkTotals {
         self.unknown_packets += other.unknown_packets;
         self.sole_packets += other.sole_packets;
         self.settled_packets += other.settled_packets;
+        self.excused_packets += other.excused_packets;
         self.longest_outage = self.longest_outage.max(other.longest_outage);
         self.longest_outage_packets = self
             .longest_outage_packets
@@ -121,6 +125,8 @@ pub(super) struct LinkBooks {
     pub(super) unknown_packets: u64,
     pub(super) sole_packets: u64,
     pub(super) settled_packets: u64,
+    pub(super) excuses: Excuses,
+    pub(super) excused_packets: u64,
     pub(super) outages: Outages,
 }
 
@@ -148,6 +154,8 @@ impl LinkBooks {
             unknown_packets: 0,
             sole_packets: 0,
             settled_packets: 0,
+            excuses: Excuses::default(),
+            excused_packets: 0,
             outages: Outages::default(),
         }
     }
@@ -165,6 +173,7 @@ impl LinkBooks {
             unknown_packets: self.unknown_packets + untraced,
             sole_packets: self.sole_packets,
             settled_packets: self.settled_packets,
+            excused_packets: self.excused_packets,
             longest_outage: self.outages.longest,
             longest_outage_packets: self.outages.longest_packets,
         }
@@ -325,6 +334,11 @@ impl LinkBooks {
 
     /// A report came.
     pub(super) fn tell(&mut self, at: Duration, report: &Report) {
+        // The peer gives it nothing from a drill's farewell to the next join.
+        self.excuses.there.end(report.joined_number);
+        if report.is_masked {
+            self.excuses.there.begin(report.next_number);
+        }
         if self.is_paused(at, report) {
             return;
         }
@@ -362,6 +376,7 @@ impl LinkBooks {
             Some(_) => return true,
         }
         self.pause = None;
+        self.excuses.here.end(report.next_number);
         self.resumed = Some(Resumed {
             joined: report.joined_number,
             from: report.next_number,
@@ -383,12 +398,13 @@ impl LinkBooks {
     }
 
     /// Nothing more is taken for a while. Copies that are under way come in vain: what
-    /// was not settled is not known.
-    pub(super) fn pause(&mut self, next: u64) {
+    /// was not settled is not known. What is `settled` of the set stays as it is.
+    pub(super) fn pause(&mut self, next: u64, settled: u64) {
         self.told.clear();
         self.give_up_below(next);
         // What is behind the newest that came is no outage.
         self.close(self.next());
+        self.excuses.here.begin(settled);
         self.pause = Some(Pause::Lasts);
     }
 
@@ -403,6 +419,8 @@ impl LinkBooks {
     pub(super) fn leave(&mut self, next: u64) {
         self.left = true;
         self.close(next);
+        self.excuses.here.end(next);
+        self.excuses.there.end(next);
     }
 
     fn close(&mut self, next: u64) {
@@ -484,5 +502,6 @@ impl LinkBooks {
         let number = group * GROUP_NUMBERS;
         self.memberships
             .retain(|numbers| numbers.end == u64::MAX || numbers.end > number);
+        self.excuses.forget_below(number);
     }
 }
