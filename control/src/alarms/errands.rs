@@ -61,8 +61,8 @@ impl Tally {
         !std::mem::replace(&mut counts.failing, true) || before.as_deref() != Some(why)
     }
 
-    pub(super) fn dropped(&self) {
-        self.held().dropped += 1;
+    pub(super) fn dropped(&self, count: u64) {
+        self.held().dropped += count;
     }
 
     pub(super) fn notifier(&self, name: &str, waiting: usize) -> Notifier {
@@ -97,6 +97,8 @@ struct Queue {
     until: Option<Instant>,
     /// How many were dropped: whoever is telling the oldest one sees by it whether that is still there.
     dropped: u64,
+    /// Those of the alarm that has this one's name from now on.
+    heir: Option<Arc<Errands>>,
 }
 
 impl Errands {
@@ -114,7 +116,7 @@ impl Errands {
         if queue.events.len() == MOST_WAITING {
             queue.events.pop_front();
             queue.dropped += 1;
-            self.tally.dropped();
+            self.tally.dropped(1);
         }
         queue.events.push_back(event);
         drop(queue);
@@ -131,6 +133,28 @@ impl Errands {
     pub(super) fn close(&self) {
         self.held().closed = true;
         self.changed.notify_all();
+    }
+
+    /// What is given up is counted there, where the name is shown.
+    pub(super) fn set_heir(&self, heir: Option<Arc<Self>>) {
+        self.held().heir = heir;
+    }
+
+    /// Nothing that waits is told any more.
+    fn give_up(&self) {
+        let mut queue = self.held();
+        let count = queue.events.len() as u64;
+        queue.events.clear();
+        queue.dropped += count;
+        let heir = queue.heir.take();
+        drop(queue);
+        if count > 0 {
+            heir.as_deref().unwrap_or(self).tally.dropped(count);
+            log::warn!(
+                "alarm {}: {count} events did not reach whom they are for, and are given up",
+                self.name
+            );
+        }
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -224,6 +248,7 @@ fn carry_out(errands: &Errands, runner: &mut dyn Runner) {
             }
         }
     }
+    errands.give_up();
 }
 
 /// The pause after this one.
@@ -330,6 +355,7 @@ mod tests {
         let mut script = Script(vec![Outcome::TryAgain(String::new())], Vec::new());
         carry_out(&errands, &mut script);
         assert!(start.elapsed() < FIRST_PAUSE);
-        assert_eq!(errands.waiting(), 1);
+        let counts = errands.notifier();
+        assert_eq!((counts.waiting, counts.dropped), (0, 1));
     }
 }

@@ -149,12 +149,19 @@ impl Alarms {
             errands::start(Arc::clone(errands), runner)
         };
         let threads = new.iter().map(start).collect::<io::Result<Vec<_>>>();
+        for (old, errands) in &before {
+            let heir = new.iter().find(|(alarm, _)| alarm.name == old.name);
+            errands.set_heir(heir.map(|(_, errands)| Arc::clone(errands)));
+        }
         let followed = threads.and_then(|threads| {
             let syslog = self.send(teller, config.syslog, alarms.clone())?;
             Ok((threads, syslog))
         });
         // Threads that were started for nothing end.
-        let followed = followed.inspect_err(|_| new.iter().for_each(|(_, it)| it.close()));
+        let followed = followed.inspect_err(|_| {
+            new.iter().for_each(|(_, it)| it.close());
+            before.iter().for_each(|(_, it)| it.set_heir(None));
+        });
         let (threads, syslog) = followed?;
         self.threads.retain(|thread| !thread.is_finished());
         self.threads.extend(threads);

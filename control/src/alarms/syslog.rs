@@ -53,7 +53,7 @@ impl Local {
                 if self.tally.failed(&why) {
                     log::warn!("syslog: {why}");
                 }
-                self.tally.dropped();
+                self.tally.dropped(1);
             }
         }
     }

@@ -565,6 +565,38 @@ fn who_is_told_later_hears_of_the_first_outage() {
     assert_eq!(events, ["fault-ended", "link-down"]);
 }
 
+/// Whoever corrects an address finds what had waited for the wrong one counted.
+#[test]
+fn what_waited_for_an_alarm_that_is_changed_is_counted_by_the_next_one() {
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = unused.local_addr().unwrap();
+    drop(unused);
+    let url = Url::new(&format!("http://{address}/")).unwrap();
+    let token_file = None;
+    let wrong = Deed::Webhook(Webhook { url, token_file });
+    let right = Deed::Command(vec!["/bin/true".to_owned()]);
+    let on = [EventKind::LinkDown];
+    let mut settings = config(vec![alarm("pager", wrong, &on)]);
+    let (teller, mut alarms) = Alarms::start(&settings, Arc::default()).unwrap();
+    for _ in 0..3 {
+        teller.tell(happening("L1", What::LinkDown(Ending::Kicked)));
+    }
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let reached = |alarms: &Alarms, counts: (u64, u64, u64)| {
+        let now = alarms.notifiers().remove(0);
+        assert!(Instant::now() < deadline, "{now:?}");
+        thread::sleep(Duration::from_millis(5));
+        (now.waiting, now.sent, now.dropped) == counts
+    };
+    while !reached(&alarms, (3, 0, 0)) {}
+    settings.alarms = vec![alarm("pager", right, &on)];
+    alarms.follow(&teller, &settings).unwrap();
+    teller.tell(happening("L1", What::LinkDown(Ending::Kicked)));
+    while !reached(&alarms, (0, 1, 3)) {}
+    drop(teller);
+    alarms.finish();
+}
+
 #[test]
 fn what_happens_to_the_appliance_is_told_without_a_link_and_at_once() {
     let place = Place::new("reloaded");
