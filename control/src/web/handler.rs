@@ -91,7 +91,8 @@ pub(super) struct UnmaskRequest {
 #[serde(default, deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct ReloadRequest {
-    /// Only say what would be done.
+    /// Only say what would be done; false when it is absent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) dry_run: bool,
 }
 
