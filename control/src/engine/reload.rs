@@ -147,7 +147,11 @@ impl<'a> Now<'a> {
         }
         let set = self.places.ha_sets.get(instance.set)?.kept()?;
         let key = match instance.key? {
-            Key::Outgoing { .. } => Key::Outgoing { set },
+            // Without a tunnel it has no place to be routed in; the next one may say another.
+            Key::Outgoing { .. } => {
+                let is_dialled = self.groups.contains(&GroupKey::Set { set });
+                is_dialled.then_some(Key::Outgoing { set })?
+            }
             // Callers are expected to be of the first set, whichever that is.
             Key::Incoming {
                 incoming,

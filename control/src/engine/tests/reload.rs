@@ -1017,3 +1017,28 @@ fn a_prefix_that_moves_has_a_route_all_the_time() {
     assert_eq!(all.len(), LINKS);
     world.assert_untouched(REMOTE, &before, &all);
 }
+
+/// A set that never came up does not remember where it would have been routed.
+#[test]
+fn a_set_without_tunnels_is_of_no_table() {
+    let mut remote = config("remote");
+    for outgoing in &mut remote.l2tp.outgoing {
+        outgoing.password = Secret::new("wrong".to_owned());
+    }
+    let mut world = World::of(83, vec![config("head"), remote.clone()]);
+    world.run_for(seconds(5));
+    let tables = |world: &World| {
+        let sets = world.engine(REMOTE).sets.iter();
+        sets.map(|set| set.payload_table.0).collect::<Vec<_>>()
+    };
+    assert_eq!((tables(&world), world.members(REMOTE)), (vec![0], 0));
+    world.change(REMOTE, |config| config.l2tp.outgoing.clear());
+    world.run_for(seconds(10));
+    assert!(tables(&world).is_empty());
+    for outgoing in &mut remote.l2tp.outgoing {
+        outgoing.payload_table = 5;
+    }
+    world.reload(REMOTE, remote);
+    world.run_for(seconds(5));
+    assert_eq!(tables(&world), [5]);
+}
