@@ -439,8 +439,8 @@ impl Appliance {
                 link: None,
                 set: None,
                 what: match &done {
-                    Ok(reloaded) => What::Reloaded(reloaded.lines().join("; ")),
-                    Err(why) => What::ReloadRefused(first_error(why).to_owned()),
+                    Ok(reloaded) => What::Reloaded(cut(reloaded.lines().join("; "))),
+                    Err(why) => What::ReloadRefused(cut(first_error(why).to_owned())),
                 },
             });
         }
@@ -598,6 +598,18 @@ fn first_error(why: &str) -> &str {
     error.or_else(|| why.lines().next()).unwrap_or_default()
 }
 
+/// What an event says, short enough for the smallest pipe and datagram.
+fn cut(mut text: String) -> String {
+    const LONGEST_OCTETS: usize = 800;
+    if text.len() > LONGEST_OCTETS {
+        let mut ends = (0..=LONGEST_OCTETS).rev();
+        let end = ends.find(|&end| text.is_char_boundary(end));
+        text.truncate(end.unwrap_or_default());
+        text.push_str("...");
+    }
+    text
+}
+
 /// What all workers dropped, by reason; reasons with none are left out.
 fn drops_of(workers: &[Arc<PortCounters>]) -> BTreeMap<String, u64> {
     let count = |reason| -> u64 {
@@ -679,6 +691,13 @@ fn dataplane_config(config: &Config) -> dataplane::Config {
 mod tests {
     use super::*;
     use crate::management::drops::reasons;
+
+    #[test]
+    fn what_an_event_says_is_cut_between_letters() {
+        assert_eq!(cut("ä".repeat(400)), "ä".repeat(400));
+        let cut = cut(format!("x{}", "ä".repeat(400)));
+        assert_eq!(cut, format!("x{}...", "ä".repeat(399)));
+    }
 
     /// What lets a peer send leaves not before every worker is ready, and in order.
     #[test]
