@@ -256,8 +256,8 @@ pub struct PortCounters {
     pub received_octets: Counter,
     pub sent_packets: Counter,
     pub sent_octets: Counter,
-    /// Handed to the control thread as an event, not counting the packets
-    /// that a drop is explained with (ICMP).
+    /// Of what came in by the port, handed to the control thread as an event; not counting the
+    /// packets that a drop is explained with (ICMP).
     pub punted_packets: Counter,
     /// Packets to us that were put together, and the fragments that they came in.
     pub reassembled_packets: Counter,

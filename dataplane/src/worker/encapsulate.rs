@@ -162,5 +162,15 @@ pub(super) fn send_outer(io: &mut Io, link: &Link, outer: Option<Mbuf>) -> bool 
         next_hop: link.next_hop,
         packet: packet.into(),
     };
-    io.punt(link.port, Class::Neighbour, event)
+    // It came in elsewhere: what the uplink's counters call punted came in by that.
+    match io.offer(link.port, Class::Neighbour, event) {
+        Ok(()) => {
+            io.note_punted(Class::Neighbour);
+            true
+        }
+        Err(reason) => {
+            io.drop(link.port, reason);
+            false
+        }
+    }
 }

@@ -307,15 +307,19 @@ impl Io {
         let reason = match self.offer(source, class, event) {
             Ok(()) => {
                 self.sources[source].counters.punted_packets.add(1);
-                if self.witness.is_on() {
-                    self.witness.note(|_| Note::Punted(class.name()));
-                }
+                self.note_punted(class);
                 return true;
             }
             Err(reason) => reason,
         };
         self.drop(source, reason);
         false
+    }
+
+    pub(super) fn note_punted(&self, class: Class) {
+        if self.witness.is_on() {
+            self.witness.note(|_| Note::Punted(class.name()));
+        }
     }
 
     /// The same without counting: for events about packets whose fate is

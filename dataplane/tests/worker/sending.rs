@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use dataplane::command::{
     Command, InterfaceSpec, NextHop, PortId, SessionId, SessionSpec, SetSpec,
 };
-use dataplane::counters::Drop;
+use dataplane::counters::{Drop, PortCounters};
 use dataplane::event::{Event, IcmpCause};
 use dataplane::sequence::Sequence;
 
@@ -256,6 +256,8 @@ fn a_copy_for_an_unknown_gateway_waits_with_the_control_thread() {
     assert_eq!((on, next_hop), (interface(2).id, gateway(2).into()));
     assert_eq!(hex(&packet), GOLDEN[1][28..], "the whole outer packet");
     assert_eq!([hex(&one), hex(&three)], [GOLDEN[0], GOLDEN[2]]);
+    let punted = rig.total(|counters: &PortCounters| counters.punted_packets.read());
+    assert_eq!(punted, 0, "it came in by none of the uplinks");
 }
 
 /// What carries sequence numbers carries four octets less of a packet.
