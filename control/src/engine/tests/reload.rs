@@ -841,9 +841,13 @@ fn what_a_name_carried_is_forgotten_with_it() {
     world.run_for(seconds(10));
     world.reload(REMOTE, whole.clone());
     assert_eq!(world.received(REMOTE, graph), 0);
-    // While the one before still leaves.
+    // With a session that has ended, and one that still leaves.
     assert!(world.run_until(seconds(70), World::all_up).is_some());
     world.traffic_for(seconds(1));
+    let now = world.clock(REMOTE);
+    world.engine_mut(REMOTE).kick(now, "head1").unwrap();
+    world.run_for(seconds(20));
+    assert!(world.all_up() && world.engine(REMOTE).history.contains_key(graph));
     world.change(REMOTE, |config| drop(config.l2tp.outgoing.remove(0)));
     world.run_for(milliseconds(500));
     assert!(!world.engine(REMOTE).history.contains_key(graph));
