@@ -15,10 +15,15 @@ use crate::management::socket::{self, ClientError};
 pub(super) const HELP: &str = "\
 A masked link stays up: tunnel, PPP and echoes go on, and its routes stay. This end sends no
 packet over it and drops those that come (`hal2tp drops` counts them as masked). The other end
-sees a link that delivers nothing, and raises its alarm: that is part of the drill.
+sees a link that delivers nothing, and raises its alarm (not one of an older version, which
+sends over it and is not told): that is part of the drill.
 
-It ends by itself, and at once when no other link of the set is known to carry. A line that
-vanishes without a word is missed after 3 seconds at most; until then a set of two has nothing.
+It ends by itself, with its session, and at once when no other link of the set is known to
+carry, here or at the other end. A line that vanishes without a word is missed after 3 seconds
+at most; until then a set of two has nothing. Where reports pass and packets do not, it takes
+16 packets: in a quiet set that is longer. An older version at the other end cannot say that
+nothing arrives there, nor that it needs the link.
+
 What would leave a set without a link is refused. A peer without HA goes on to send over the
 link, and that is taken: it comes over no other.
 

@@ -476,7 +476,7 @@ impl Engine {
             })
             .collect();
         for (id, mtu) in fits {
-            self.set_whole_mtu(id, mtu);
+            self.set_whole_mtu(now, id, mtu);
             if let Some(link) = self.links.get_mut(&id) {
                 let around = overhead(link.spec.local.ip(), true, false);
                 link.path.set_ceiling(now, mtu.saturating_add(around));

@@ -232,6 +232,10 @@ impl Engine {
         self.tell_of_link(id, What::LinkMasked { time });
         // It sends nothing before it takes nothing.
         self.refresh_session(now, id);
+        if self.links.get(&id).is_none_or(|link| link.mask.is_none()) {
+            // It was found to be needed, and carries again already.
+            return;
+        }
         self.set_masked(id, true);
         if let Some(books) = key.and_then(|key| self.books.get_mut(&key)) {
             books.pause(now, id);

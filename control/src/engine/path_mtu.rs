@@ -79,7 +79,7 @@ impl Engine {
         let whole = link.lowered.map_or(link.spec.mtu, |lowered| lowered.whole);
         let until = now + LOWERED;
         link.lowered = Some(Lowered { whole, until });
-        self.set_link_mtu(id, fits);
+        self.set_link_mtu(now, id, fits);
         log::info!(
             "{}: its path carries {path} octets: packets of {fits}",
             self.link_name(id)
@@ -94,13 +94,13 @@ impl Engine {
         };
         if let Some(lowered) = link.lowered.take_if(|lowered| lowered.until <= now) {
             let whole = lowered.whole.min(link.ppp.peer_mru());
-            self.set_link_mtu(id, whole);
+            self.set_link_mtu(now, id, whole);
         }
     }
 
     /// The interface below carries another size: what a router has said of the
     /// path behind it holds on if it is smaller.
-    pub(super) fn set_whole_mtu(&mut self, id: SessionId, mtu: u16) {
+    pub(super) fn set_whole_mtu(&mut self, now: Duration, id: SessionId, mtu: u16) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -109,7 +109,7 @@ impl Engine {
             _ => {
                 link.lowered = None;
                 if link.spec.mtu != mtu {
-                    self.set_link_mtu(id, mtu);
+                    self.set_link_mtu(now, id, mtu);
                 }
                 self.reschedule(id);
             }
@@ -117,7 +117,7 @@ impl Engine {
     }
 
     /// Our reports have shown that its path carries another size.
-    pub(super) fn follow_path(&mut self, id: SessionId) {
+    pub(super) fn follow_path(&mut self, now: Duration, id: SessionId) {
         let Some(link) = self.links.get(&id) else {
             return;
         };
@@ -127,14 +127,15 @@ impl Engine {
             "{}: its path carries {path} octets: packets of {fits}",
             self.link_name(id)
         );
-        self.set_whole_mtu(id, fits);
+        self.set_whole_mtu(now, id, fits);
     }
 
-    fn set_link_mtu(&mut self, id: SessionId, mtu: u16) {
+    fn set_link_mtu(&mut self, now: Duration, id: SessionId, mtu: u16) {
         if let Some(link) = self.links.get_mut(&id) {
             link.spec.mtu = mtu;
             let spec = Arc::new(link.spec.clone());
             self.command(Command::SetSession(spec));
+            self.guard_masks_of(now, id);
         }
     }
 }

@@ -230,7 +230,7 @@ impl Engine {
             self.guard_masks_of(now, id);
         }
         if carries_other {
-            self.follow_path(id);
+            self.follow_path(now, id);
         }
         if report.is_probe && !report.is_last {
             // So that it is known at once.

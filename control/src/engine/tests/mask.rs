@@ -399,6 +399,24 @@ fn a_link_that_the_other_end_has_left_is_not_relied_on() {
     );
 }
 
+/// A line that carries too little from now on gets no copies: it does not stand in.
+#[test]
+fn a_line_that_becomes_too_small_ends_the_drill() {
+    let mut world = two_links(41);
+    world.traffic_for(seconds(1));
+    mask(&mut world, REMOTE, SECOND, seconds(60)).expect("the first carries");
+    let now = world.clock(REMOTE);
+    let engine = world.engine_mut(REMOTE);
+    let mut ids = engine.links.values().map(|link| link.id);
+    let first = ids.find(|&id| engine.link_name(id) == FIRST);
+    engine.set_whole_mtu(now, first.expect("it is up"), 500);
+    world.carry_out(REMOTE);
+    let needed = What::LinkUnmasked(Unmasking::Needed);
+    assert_eq!(told(&world, REMOTE).last(), Some(&needed));
+    let why = refused(&mut world, REMOTE, SECOND);
+    assert!(why.ends_with("L2TP-remote-1: carries too little"), "{why}");
+}
+
 /// Data that vanishes in one direction only, of which this end cannot know.
 #[test]
 fn a_link_over_which_the_other_end_hears_nothing_is_not_relied_on() {

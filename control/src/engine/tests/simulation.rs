@@ -26,6 +26,8 @@ use super::mixture::{self, HEAD_LAN};
 use super::network::Line;
 use super::world::{HEAD, LINKS, World, host, milliseconds, seconds};
 use crate::config::{Config, HaSet, Route, Via};
+use crate::engine::MaskRefusal;
+use crate::management::status::Masked;
 use crate::seeds::seeds;
 
 /// From the end of the last fault until all links are up: a dead peer is missed
@@ -180,7 +182,9 @@ impl Simulation {
             15 | 16 => self.reload(site),
             8 => self.move_nat(site.max(1)),
             14 => self.renumber(site.max(1)),
-            17 => self.mask(site),
+            17 => {
+                self.mask(site);
+            }
             9 | 10 => {
                 let line = self.random_line();
                 for address in self.addresses(site.max(1)) {
@@ -253,19 +257,32 @@ impl Simulation {
         self.world.carry_out(site);
     }
 
-    /// A drill with one of a site's links, if that is allowed.
-    fn mask(&mut self, site: usize) {
+    /// A drill with one of a site's links, if that is allowed; the link, and why not.
+    fn mask(&mut self, site: usize) -> Option<(String, Result<Masked, MaskRefusal>)> {
         if !self.is_running(site) || self.world.sites[site].asleep.is_some() {
-            return;
+            return None;
         }
         let status = self.world.engine(site).status(self.world.clock(site));
         let link = self.world.rng.random_range(0..status.sessions.len());
         let time = seconds(self.world.rng.random_range(1..20));
         let now = self.world.clock(site);
-        let name = &status.sessions[link].name;
-        let masked = self.world.engine_mut(site).mask(now, name, time);
+        let name = status.sessions[link].name.clone();
+        let masked = self.world.engine_mut(site).mask(now, &name, time);
         self.masks += u64::from(masked.is_ok());
         self.world.carry_out(site);
+        Some((name, masked))
+    }
+
+    /// Whether an HA link's set has another one that neither end has masked.
+    fn has_another(&self, site: usize, name: &str) -> bool {
+        let engine = self.world.engine(site);
+        let open = || engine.links.values().filter(|link| link.is_open());
+        let named: Vec<_> = open()
+            .filter(|it| engine.link_name(it.id) == name)
+            .collect();
+        let [named] = named[..] else { return false };
+        let mut others = open().filter(|it| it.id != named.id && it.set == named.set);
+        named.set.is_some() && others.any(|it| it.mask.is_none() && !it.hearing.peer().is_masked)
     }
 
     /// Somebody edits a site's file, and has it read again.
@@ -295,7 +312,9 @@ impl Simulation {
     fn assert_sound(&mut self) {
         // Drills at both ends, each of which has heard of the other's.
         for site in [HEAD, 1] {
-            self.mask(site);
+            if let Some((name, Err(why))) = self.mask(site) {
+                assert!(!self.has_another(site, &name), "{name}: {why}");
+            }
             self.world.run_for(seconds(2));
         }
         let sent = self.run_with_traffic(seconds(1));
