@@ -164,13 +164,13 @@ impl World<'_> {
                     0 => vec![self.address().ip()],
                     _ => vec![],
                 };
-                // The remote alone dials.
-                let outgoing = usize::from(self.input.octet() % 3);
+                // The remote alone dials. Lookups are numbered from the first on.
+                let lookup = u64::from(self.input.octet() % 8);
                 let answer = Some(addresses).filter(|addresses| !addresses.is_empty());
                 let answer = answer.ok_or_else(|| "no such name".to_owned());
                 self.ends[1]
                     .engine
-                    .handle_resolved(self.now, outgoing, answer);
+                    .handle_resolved(self.now, lookup, answer);
             }
             14 => {
                 let names = ["remote", "remote.1", "head2", "L2TP-remote-3", "A", ""];
