@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
 use super::command::Program;
@@ -194,6 +194,12 @@ fn a_webhook_that_hangs_is_left_when_its_time_is_over() {
     );
 }
 
+/// A program that writes what it is told behind what is in a file.
+fn appending(path: &Path) -> Deed {
+    let words = ["/bin/sh", "-c", "cat >> \"$0\"", path.to_str().unwrap()];
+    Deed::Command(words.map(str::to_owned).to_vec())
+}
+
 fn shell(script: &str) -> Program {
     let words = ["/bin/sh", "-c", script].map(str::to_owned);
     Program::new("head", &words)
@@ -361,7 +367,7 @@ fn happening(link: &str, what: What) -> Happening {
 
 fn config(alarms: Vec<Alarm>) -> Config {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/demo/head.yaml");
-    let (mut config, _) = Config::load(std::path::Path::new(path)).unwrap();
+    let (mut config, _) = Config::load(Path::new(path)).unwrap();
     config.alarms = alarms;
     config
 }
@@ -433,8 +439,7 @@ fn a_dead_alarm_delays_nobody_and_all_is_counted() {
 fn what_was_told_last_reaches_its_alarm_before_the_end_though_it_was_held() {
     let place = Place::new("last");
     let path = place.path("out");
-    let words = ["/bin/sh", "-c", "cat >> \"$0\"", path.to_str().unwrap()];
-    let deed = Deed::Command(words.map(str::to_owned).to_vec());
+    let deed = appending(&path);
     let mut held = alarm("held", deed, &[EventKind::LinkUp]);
     held.hold = Duration::from_secs(3600);
     let (teller, alarms) = Alarms::start(&config(vec![held]), Arc::default()).unwrap();
@@ -474,11 +479,7 @@ fn what_is_held_is_told_when_its_time_is_over() {
 #[test]
 fn others_are_told_from_then_on_and_nothing_is_lost_or_said_twice() {
     let place = Place::new("follow");
-    let to = |name: &str| {
-        let path = place.path(name);
-        let words = ["/bin/sh", "-c", "cat >> \"$0\"", path.to_str().unwrap()];
-        Deed::Command(words.map(str::to_owned).to_vec())
-    };
+    let to = |name: &str| appending(&place.path(name));
     let all = EventKind::WORDS.map(|(_, kind)| kind);
     let kept = alarm("kept", to("kept"), &all);
     let (mut before, after) = (
@@ -530,8 +531,7 @@ fn others_are_told_from_then_on_and_nothing_is_lost_or_said_twice() {
 fn who_is_told_later_hears_of_the_first_outage() {
     let place = Place::new("later");
     let path = place.path("out");
-    let words = ["/bin/sh", "-c", "cat >> \"$0\"", path.to_str().unwrap()];
-    let deed = Deed::Command(words.map(str::to_owned).to_vec());
+    let deed = appending(&path);
     let all = EventKind::WORDS.map(|(_, kind)| kind);
     let mut settings = config(Vec::new());
     let (teller, mut alarms) = Alarms::start(&settings, Arc::default()).unwrap();
@@ -601,8 +601,7 @@ fn what_waited_for_an_alarm_that_is_changed_is_counted_by_the_next_one() {
 fn what_happens_to_the_appliance_is_told_without_a_link_and_at_once() {
     let place = Place::new("reloaded");
     let path = place.path("out");
-    let words = ["/bin/sh", "-c", "cat >> \"$0\"", path.to_str().unwrap()];
-    let deed = Deed::Command(words.map(str::to_owned).to_vec());
+    let deed = appending(&path);
     let mut held = alarm(
         "held",
         deed,

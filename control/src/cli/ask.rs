@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use serde::Serialize;
 
-use super::complain;
+use super::document::{self, Named};
+use super::{complain, say};
 use crate::config::{Config, report};
-use crate::management::socket;
+use crate::management::socket::{self, ClientError};
 
 /// Where appliances put their sockets when the configuration does not say.
 const SOCKET_DIRECTORY: &str = "/run/hal2tp";
@@ -41,6 +43,41 @@ impl ApplianceArguments {
                 ExitCode::FAILURE
             }
         }
+    }
+
+    /// Asks for something with each name, and tells or prints what came of it. A name that
+    /// the appliance refuses keeps nothing from the others.
+    pub(super) fn asked_of_each<T: Serialize>(
+        &self,
+        names: &[String],
+        json: bool,
+        ask: impl Fn(&Path, &str) -> Result<T, ClientError>,
+        text: impl Fn(&T) -> String,
+    ) -> ExitCode {
+        let mut done = Vec::new();
+        let asked = self.asked(|path| {
+            for name in names {
+                let named = match ask(path, name) {
+                    Ok(answer) => Named::Done(answer),
+                    Err(ClientError::Refused(error)) => Named::refused(name, error),
+                    Err(error) => return Err(error),
+                };
+                match &named {
+                    _ if json => {}
+                    Named::Done(answer) => say(&text(answer)),
+                    Named::Refused { name, error } => complain(&format!("{name}: {error}")),
+                }
+                done.push(named);
+            }
+            Ok(())
+        });
+        if json {
+            document::print(&done);
+        }
+        if done.iter().any(|it| matches!(it, Named::Refused { .. })) {
+            return ExitCode::FAILURE;
+        }
+        asked
     }
 
     /// The socket that is meant.

@@ -5,8 +5,8 @@
 //! | `status` | [`Status`](crate::management::status::Status); with `--watch` one in each line, once a second, and [`Failed`](crate::management::watch::Failed) for a second without an answer |
 //! | `tunnels`, `sessions` | a list of [`Tunnel`](crate::management::status::Tunnel) or [`Session`](crate::management::status::Session) |
 //! | `drops` | [`Drops`](crate::management::drops::Drops) |
-//! | `kick` | a list of [`Kick`], in the order of the names |
-//! | `mask` | a list of [`Mask`], in the order of the names |
+//! | `kick` | a list of [`Kicked`](crate::management::status::Kicked) or [`Named::Refused`], in the order of the names |
+//! | `mask` | the same of [`Drill`] |
 //! | `reload` | [`Reloaded`](crate::config::Reloaded) |
 //! | `check` | [`Checked`] |
 //! | `version` | [`Version`] |
@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::{complain, say};
 use crate::config::{Problem, Severity, count};
-use crate::management::status::{Kicked, Masked, Unmasked};
+use crate::management::status::{Masked, Unmasked};
 
 /// Prints a document in a line of its own.
 pub(super) fn print(document: &impl Serialize) {
@@ -79,15 +79,15 @@ impl<'p> Checked<'p> {
     }
 }
 
-/// What became of one name: what it ended, or why nothing.
+/// What became of one name: what was done, or why nothing.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Kick {
-    Ended(Kicked),
+pub(super) enum Named<T> {
+    Done(T),
     Refused { name: String, error: String },
 }
 
-impl Kick {
+impl<T> Named<T> {
     pub(super) fn refused(name: &str, error: String) -> Self {
         Self::Refused {
             name: name.to_owned(),
@@ -96,22 +96,12 @@ impl Kick {
     }
 }
 
-/// What became of one name: what is masked for its sake or no longer, or why nothing.
+/// What is masked for a name's sake, or no longer.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Mask {
+pub(super) enum Drill {
     Masked(Masked),
     Unmasked(Unmasked),
-    Refused { name: String, error: String },
-}
-
-impl Mask {
-    pub(super) fn refused(name: &str, error: String) -> Self {
-        Self::Refused {
-            name: name.to_owned(),
-            error,
-        }
-    }
 }
 
 #[derive(Debug, Serialize)]
@@ -132,6 +122,7 @@ impl Default for Version {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::management::status::Kicked;
 
     fn json(document: &impl Serialize) -> String {
         serde_json::to_string(document).unwrap()
@@ -179,9 +170,9 @@ mod tests {
             links,
         };
         let masks = [
-            Mask::Masked(masked),
-            Mask::Unmasked(unmasked),
-            Mask::refused("head1", "it is the only one".to_owned()),
+            Named::Done(Drill::Masked(masked)),
+            Named::Done(Drill::Unmasked(unmasked)),
+            Named::refused("head1", "it is the only one".to_owned()),
         ];
         assert_eq!(
             json(&masks),
@@ -200,8 +191,8 @@ mod tests {
             sessions: 0,
         };
         let kicks = [
-            Kick::Ended(ended),
-            Kick::refused("haed2", "nothing is called so".to_owned()),
+            Named::Done(ended),
+            Named::refused("haed2", "nothing is called so".to_owned()),
         ];
         assert_eq!(
             json(&kicks),

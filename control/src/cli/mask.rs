@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::ask::ApplianceArguments;
-use super::document::{self, Mask};
-use super::{complain, say};
+use super::document::Drill;
 use crate::config::parse_duration;
 use crate::engine::{LONGEST_MASK, SHORTEST_MASK};
 use crate::management::socket::{self, ClientError};
@@ -57,52 +56,29 @@ fn time(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "write whole seconds with their unit, from 1s to 3600s, as 60s".to_owned())
 }
 
-/// A name that the appliance refuses does not keep the others from being masked.
 pub(super) fn mask(arguments: &Arguments) -> ExitCode {
-    let mut done = Vec::new();
-    let asked = arguments.appliance.asked(|path| {
-        for name in &arguments.names {
-            let mask = match ask(path, name, arguments) {
-                Ok(mask) => mask,
-                Err(ClientError::Refused(error)) => Mask::refused(name, error),
-                Err(error) => return Err(error),
-            };
-            if !arguments.json {
-                tell(&mask);
-            }
-            done.push(mask);
-        }
-        Ok(())
-    });
-    if arguments.json {
-        document::print(&done);
-    }
-    if done.iter().any(|mask| matches!(mask, Mask::Refused { .. })) {
-        return ExitCode::FAILURE;
-    }
-    asked
+    let Arguments { names, json, .. } = arguments;
+    let ask = |path: &Path, name: &str| ask(path, name, arguments);
+    arguments.appliance.asked_of_each(names, *json, ask, text)
 }
 
-fn ask(path: &Path, name: &str, arguments: &Arguments) -> Result<Mask, ClientError> {
+fn ask(path: &Path, name: &str, arguments: &Arguments) -> Result<Drill, ClientError> {
     if arguments.undo {
-        socket::unmask(path, name).map(Mask::Unmasked)
+        socket::unmask(path, name).map(Drill::Unmasked)
     } else {
-        socket::mask(path, name, arguments.for_s).map(Mask::Masked)
+        socket::mask(path, name, arguments.for_s).map(Drill::Masked)
     }
 }
 
-fn tell(mask: &Mask) {
-    match mask {
-        Mask::Masked(masked) => {
+fn text(drill: &Drill) -> String {
+    match drill {
+        Drill::Masked(masked) => {
             let links = masked.links.join(", ");
-            say(&format!("{links}: masked for {} s\n", masked.for_s));
+            format!("{links}: masked for {} s\n", masked.for_s)
         }
-        Mask::Unmasked(unmasked) if unmasked.links.is_empty() => {
-            say(&format!("{}: nothing was masked\n", unmasked.name));
+        Drill::Unmasked(unmasked) if unmasked.links.is_empty() => {
+            format!("{}: nothing was masked\n", unmasked.name)
         }
-        Mask::Unmasked(unmasked) => {
-            say(&format!("{}: carries again\n", unmasked.links.join(", ")));
-        }
-        Mask::Refused { name, error } => complain(&format!("{name}: {error}")),
+        Drill::Unmasked(unmasked) => format!("{}: carries again\n", unmasked.links.join(", ")),
     }
 }

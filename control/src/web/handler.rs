@@ -9,7 +9,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH,
 };
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -125,6 +125,10 @@ impl Client {
         shared.guard.host(request.uri(), request.headers())?;
         let endpoint = routes::find(request.method(), request.uri().path())?;
         let query = |known: &[&str]| Query::parse(request.uri().query(), known);
+        if request.method() == Method::POST {
+            query(&[])?;
+            shared.guard.action(request.headers())?;
+        }
         match endpoint {
             Endpoint::Links => self.links(&query(&["set", "skip", "most"])?),
             Endpoint::Events => self.events(&query(&["graph", "most"])?),
@@ -160,26 +164,10 @@ impl Client {
                 query(&[])?;
                 self.health()
             }
-            Endpoint::Kick => {
-                query(&[])?;
-                shared.guard.action(request.headers())?;
-                self.kick(request).await
-            }
-            Endpoint::Mask => {
-                query(&[])?;
-                shared.guard.action(request.headers())?;
-                self.mask(request).await
-            }
-            Endpoint::Unmask => {
-                query(&[])?;
-                shared.guard.action(request.headers())?;
-                self.unmask(request).await
-            }
-            Endpoint::Reload => {
-                query(&[])?;
-                shared.guard.action(request.headers())?;
-                self.reload(request).await
-            }
+            Endpoint::Kick => self.kick(request).await,
+            Endpoint::Mask => self.mask(request).await,
+            Endpoint::Unmask => self.unmask(request).await,
+            Endpoint::Reload => self.reload(request).await,
         }
     }
 

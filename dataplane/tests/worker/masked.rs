@@ -5,30 +5,11 @@ use std::sync::Arc;
 use dataplane::command::{Command, SessionSpec};
 use dataplane::counters::Drop;
 use dataplane::event::Event;
-use dataplane::headers::ha::Report;
 use dataplane::window::Group;
 
 use crate::ipv6_rig::*;
 use crate::pieces::large;
 use crate::rig::*;
-
-const REPORT: Report = Report {
-    epoch: PEER_EPOCH,
-    next_number: 1000,
-    joined_number: 10,
-    copies: 990,
-    sent_at_us: 1,
-    echo_us: 2,
-    echo_delay_us: 3,
-    over_speed: 0,
-    not_sent: 0,
-    is_last: false,
-    is_probe: false,
-    heard_probe_us: Some(6),
-    is_masked: false,
-    is_deaf: false,
-    is_needed: false,
-};
 
 fn mask(rig: &mut Rig, spec: SessionSpec, masked: bool) {
     let spec = SessionSpec { masked, ..spec };

@@ -453,29 +453,12 @@ fn one_session_does_not_take_the_place_of_another() {
 #[test]
 fn a_report_is_handed_over_whole() {
     let mut rig = Rig::new();
-    let report = Report {
-        epoch: PEER_EPOCH,
-        next_number: 1000,
-        joined_number: 10,
-        copies: 990,
-        sent_at_us: 1,
-        echo_us: 2,
-        echo_delay_us: 3,
-        over_speed: 4,
-        not_sent: 5,
-        is_last: false,
-        is_probe: true,
-        heard_probe_us: Some(6),
-        is_masked: false,
-        is_deaf: false,
-        is_needed: false,
-    };
-    rig.send(1, &l2tp_frame(1, &report.message(0x101, 0x201, 1, 0)));
+    rig.send(1, &l2tp_frame(1, &REPORT.message(0x101, 0x201, 1, 0)));
     let Event::Report { session, frame, .. } = rig.one_event() else {
         panic!("another event");
     };
     assert_eq!(session, SessionId(1));
-    assert_eq!(Report::parse(&frame), Ok(report));
+    assert_eq!(Report::parse(&frame), Ok(REPORT));
 }
 
 #[test]

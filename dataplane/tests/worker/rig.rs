@@ -17,7 +17,7 @@ use dataplane::command::{
 };
 use dataplane::counters::{Drop, PortCounters, SessionCounters, SetCounters};
 use dataplane::event::Event;
-use dataplane::headers::ha::{HaHeader, Kind};
+use dataplane::headers::ha::{HaHeader, Kind, Report};
 use dataplane::headers::{ethernet, ipv4, ipv6};
 use dataplane::reassembly::Place;
 use dataplane::skew::FirstTimes;
@@ -409,6 +409,25 @@ pub(crate) fn copy(uplink: u16, number: u64, packet: &[u8]) -> Vec<u8> {
     let message = ha_message(uplink, PEER_EPOCH, number, &ppp_ipv4(packet));
     l2tp_frame(uplink, &message)
 }
+
+/// One of the peer's.
+pub(crate) const REPORT: Report = Report {
+    epoch: PEER_EPOCH,
+    next_number: 1000,
+    joined_number: 10,
+    copies: 990,
+    sent_at_us: 1,
+    echo_us: 2,
+    echo_delay_us: 3,
+    over_speed: 4,
+    not_sent: 5,
+    is_last: false,
+    is_probe: true,
+    heard_probe_us: Some(6),
+    is_masked: false,
+    is_deaf: false,
+    is_needed: false,
+};
 
 /// The messages by which the peer sends a packet in pieces over an uplink of
 /// this MTU inside, from `number` on.

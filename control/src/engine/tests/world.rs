@@ -624,3 +624,10 @@ impl World {
         self.sites[site].workers.routes.keys().copied().collect()
     }
 }
+
+/// Adds what was sent later, from each site.
+pub(super) fn extend(all: &mut [Vec<u64>; 2], more: [Vec<u64>; 2]) {
+    all.iter_mut()
+        .zip(more)
+        .for_each(|(all, more)| all.extend(more));
+}

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::client::TOKEN;
 use crate::config::{Config, Difference, Http, Reloaded, WithoutIpv6};
-use crate::management::request::{self, Answer, Question};
+use crate::management::request::{self, Answer, Asker, Question};
 use crate::management::status::{Kicked, Masked, Status, Unmasked};
 use crate::monitor::{Board, Event, EventKind, Events, Historian, History, Moment};
 use crate::web::limits::Limits;
@@ -43,6 +43,18 @@ pub(super) fn http(token_file: Option<PathBuf>) -> Http {
     }
 }
 
+/// Of an appliance that has just begun, and what keeps its history.
+pub(super) fn sources(asker: Asker) -> (Historian, Sources) {
+    let (historian, history) = Historian::start(None, Arc::default()).unwrap();
+    let sources = Sources {
+        board: Arc::default(),
+        events: Arc::default(),
+        history,
+        asker,
+    };
+    (historian, sources)
+}
+
 impl Appliance {
     pub(super) fn start(status: &Status) -> Self {
         Self::limited(status, Limits::DEFAULT)
@@ -64,13 +76,8 @@ impl Appliance {
                 question.answer(answer(&question.command));
             }
         });
-        let (historian, history) = Historian::start(None, Arc::default()).unwrap();
-        let sources = Sources {
-            board: Arc::default(),
-            events: Arc::default(),
-            history: history.clone(),
-            asker,
-        };
+        let (historian, sources) = sources(asker);
+        let history = sources.history.clone();
         let (board, events) = (Arc::clone(&sources.board), Arc::clone(&sources.events));
         pin(&board, status);
         let server = Server::limited(&http(Some(token_file.clone())), sources, limits).unwrap();

@@ -1,15 +1,14 @@
 //! What is answered, and what is refused.
 
 use std::io::{BufReader, Write as _};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::appliance::{Appliance, CONFIG, event, http, pin};
+use super::appliance::{Appliance, CONFIG, event, http, pin, sources};
 use super::client::{TOKEN, act, connect, get, kick, read_reply, reload, request, send};
 use crate::management::request::channel;
 use crate::management::status::{Session, Set, Status};
+use crate::monitor::Event;
 use crate::monitor::site::Site;
-use crate::monitor::{Event, Historian};
 use crate::web::server::{Server, Sources, StartError};
 
 fn status() -> Status {
@@ -292,13 +291,7 @@ fn reload_needs_the_token_and_says_what_it_does_or_why_not() {
 fn what_is_not_there_yet_is_asked_for_again_later() {
     let (asker, questions) = channel();
     drop(questions);
-    let (_historian, history) = Historian::start(None, Arc::default()).unwrap();
-    let sources = Sources {
-        board: Arc::default(),
-        events: Arc::default(),
-        history,
-        asker,
-    };
+    let (_historian, sources) = sources(asker);
     let server = Server::start(&http(None), sources.clone()).unwrap();
     let address = server.addresses()[0];
     for path in ["/api/v1/site", "/api/v1/links", "/metrics", "/healthz"] {
@@ -387,13 +380,7 @@ fn an_address_may_come_later() {
     let mut later = http(None);
     later.listen = listen.to_vec();
     let (asker, _questions) = channel();
-    let (_historian, history) = Historian::start(None, Arc::default()).unwrap();
-    let sources = Sources {
-        board: Arc::default(),
-        events: Arc::default(),
-        history,
-        asker,
-    };
+    let (_historian, sources) = sources(asker);
     let server = Server::start(&later, sources).unwrap();
     assert_eq!(server.addresses(), listen);
 }
