@@ -38,12 +38,31 @@ fn wait_for_peer(lab: &Lab, link: u32, is_wanted: impl Fn(Ipv4Addr) -> bool) -> 
     }
 }
 
+/// Pulls the cable of a link out of the remote, and waits until the remote knows: the kernel may tell of a lost carrier a
+/// second later, and does not tell at all if it is back by then.
+fn pull(lab: &Lab, link: u8) {
+    lab.carrier_down(link.into(), Site::Remote)
+        .expect("the carrier goes");
+    let since = Instant::now();
+    let port = interface(lab, link)["port"].clone();
+    let state = || of_status(lab, "ports", &port)["link"].clone();
+    while state() != "down" {
+        assert!(since.elapsed() < Duration::from_secs(3), "{link}");
+        sleep(0.05);
+    }
+}
+
 /// The interface of a link in the remote's status.
 fn interface(lab: &Lab, link: u8) -> serde_json::Value {
+    of_status(lab, "interfaces", &format!("ISP{link}").into())
+}
+
+/// What has this name, of those of its kind in the remote's status.
+fn of_status(lab: &Lab, kind: &str, name: &serde_json::Value) -> serde_json::Value {
     let status = lab.status_json(Site::Remote).expect("the status");
-    status["interfaces"]
+    status[kind]
         .as_array()
-        .and_then(|all| all.iter().find(|it| it["name"] == format!("ISP{link}")))
+        .and_then(|all| all.iter().find(|it| it["name"] == *name))
         .cloned()
-        .expect("the interface is there")
+        .expect("it is there")
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use benches::dhcp_server::{DhcpServer, DhcpServerConfig};
 use benches::lab::{Lab, LabConfig, Site};
 
-use super::{interface, peer, wait_for_peer};
+use super::{interface, peer, pull, wait_for_peer};
 use crate::{
     SET_UP_LIMIT, Traffic, assert_nothing_lost_nothing_twice, config, sleep, wait_for_all,
 };
@@ -124,7 +124,7 @@ fn a_cable_that_is_moved_to_another_network_is_followed() {
     let (mut lab, [first, _second]) = running(lab());
     let traffic = Traffic::start(&lab, 1_000);
     sleep(1.0);
-    lab.carrier_down(1, Site::Remote).expect("the carrier goes");
+    pull(&lab, 1);
     let config = first.kill();
     config.forget().expect("the books are there");
     let _first = DhcpServer::start(DhcpServerConfig {
@@ -133,7 +133,6 @@ fn a_cable_that_is_moved_to_another_network_is_followed() {
         ..config
     })
     .expect("the other ISP's starts");
-    sleep(1.0);
     lab.carrier_up(1, Site::Remote)
         .expect("the carrier is back");
     let up = Instant::now();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use benches::ipv6_isp::Ipv6Isp;
 use benches::lab::{Lab, LabConfig, Site};
 
-use super::{interface, peer};
+use super::{interface, peer, pull};
 use crate::{
     SET_UP_LIMIT, Traffic, assert_nothing_lost_nothing_twice, config, sleep, wait_for_all,
 };
@@ -129,8 +129,7 @@ fn an_ipv6_line_and_its_delegated_network_are_renumbered_and_nothing_is_lost() {
     let traffic = Traffic::start(&lab, 1_000);
     sleep(4.0);
     isp.renumber(2).expect("the servers start again");
-    lab.carrier_down(1, Site::Remote).expect("the line drops");
-    sleep(0.5);
+    pull(&lab, 1);
     lab.carrier_up(1, Site::Remote).expect("and is back");
     let since = Instant::now();
     wait_for_network(&lab, 2);
