@@ -32,7 +32,7 @@ pub(crate) use resolved::{Address, HopPlace};
 pub use routes::{Routes, TableSlot};
 pub(crate) use sessions::Session;
 pub(crate) use sets::{Member, Set};
-pub(crate) use shortcuts::{LineNumber, ShortTarget, Shortcut};
+pub(crate) use shortcuts::{ShortTarget, Shortcut};
 pub use wire_index::WireIndex;
 
 pub(crate) use inbound::Inbound;
@@ -291,11 +291,11 @@ impl Tables {
         A::resolved(self).hop(place)
     }
 
-    /// Where the way of the last packet to this destination is remembered. It is
+    /// Has the place where the way of the last packet to this destination is remembered
     /// brought into the cache.
     #[inline(always)]
-    pub(crate) fn shortcut_line<A: Address>(&self, table: TableSlot, destination: A) -> LineNumber {
-        A::shortcuts(self).line(table, destination)
+    pub(crate) fn prefetch_shortcut<A: Address>(&self, table: TableSlot, destination: A) {
+        A::shortcuts(self).prefetch(table, destination);
     }
 
     /// The way of the last packet to this destination, if the next may go the
@@ -303,11 +303,10 @@ impl Tables {
     #[inline(always)]
     pub(crate) fn shortcut<A: Address>(
         &self,
-        line: LineNumber,
         table: TableSlot,
         destination: A,
     ) -> Option<&Shortcut> {
-        A::shortcuts(self).get_in(line, table, destination)
+        A::shortcuts(self).get(table, destination)
     }
 
     pub(crate) fn set_shortcut<A: Address>(
@@ -337,8 +336,7 @@ impl Tables {
     /// Whether packets to this destination are known to be for us.
     #[inline]
     pub(crate) fn leads_here<A: Address>(&self, table: TableSlot, destination: A) -> bool {
-        A::shortcuts(self)
-            .get(table, destination)
+        self.shortcut(table, destination)
             .is_some_and(|shortcut| *shortcut == Shortcut::LOCAL)
     }
 

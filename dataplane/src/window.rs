@@ -15,6 +15,7 @@ use sync::{AtomicU64, Ordering};
 
 /// Numbers that share a slot.
 const SLOT_NUMBERS_LOG2: u32 = 5;
+const SLOT_NUMBERS: u64 = 1 << SLOT_NUMBERS_LOG2;
 
 /// Numbers of one epoch: the header carries 48 bits, and an epoch ends before
 /// they wrap. With the smallest ring a block has 48 - 16 = 32 bits, so that
@@ -50,6 +51,33 @@ impl Group {
             index: number >> SLOT_NUMBERS_LOG2,
             bits: bit(number),
         }
+    }
+
+    /// The first of some numbers that are looked at together, and how many they are: those
+    /// without a gap as far as their slot goes, or else as many as can be
+    /// [added](Self::add) to the first.
+    #[inline(always)]
+    #[must_use]
+    pub fn of_first(numbers: &[u64]) -> (Self, usize) {
+        let Some(&first) = numbers.first() else {
+            return (Self { index: 0, bits: 0 }, 0);
+        };
+        let left = (SLOT_NUMBERS - first % SLOT_NUMBERS) as usize;
+        let most = numbers.len().min(left);
+        // Nearly always there is no gap.
+        let places = (0..).zip(&numbers[..most]);
+        let gaps = places.fold(0, |gaps, (place, &number)| {
+            gaps | (first.wrapping_add(place) ^ number)
+        });
+        if gaps == 0 {
+            let bits = u32::MAX >> (SLOT_NUMBERS as usize - most) << (first % SLOT_NUMBERS);
+            let index = first >> SLOT_NUMBERS_LOG2;
+            return (Self { index, bits }, most);
+        }
+        let mut group = Self::of(first);
+        let added = numbers[1..].iter().take_while(|&&number| group.add(number));
+        let count = 1 + added.count();
+        (group, count)
     }
 
     /// Adds a number. False, and no change, when it belongs to another group or

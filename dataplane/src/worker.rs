@@ -49,7 +49,7 @@ use crate::counters::{Drop, PortCounters};
 use crate::event::Event;
 use crate::headers::ethernet::{self, Ethernet};
 use crate::headers::ha_frame::Identifications;
-use crate::headers::routable::MacWord;
+use crate::headers::routable::FrameStart;
 use crate::headers::{ipv4, ipv6};
 use crate::reassembly::{Limits, MAX_PIECES, Reassembly};
 use crate::ring;
@@ -160,12 +160,11 @@ pub struct Parts {
 struct Receive {
     queues: Vec<RxQueue>,
     mac: [u8; 6],
-    mac_word: MacWord,
+    /// What frames with packets to route begin with.
+    routable_start: FrameStart,
     cut_octets: Option<u16>,
     /// Its bursts are inspected first: there are logical ports on it, or somebody looks on.
     inspected: bool,
-    /// What the queues had dropped as oversized when last looked.
-    oversized: u64,
 }
 
 impl Receive {
@@ -175,10 +174,9 @@ impl Receive {
         Self {
             queues: Vec::new(),
             mac: self.mac,
-            mac_word: self.mac_word,
+            routable_start: self.routable_start,
             cut_octets: self.cut_octets.map(|cut| cut.saturating_sub(octets)),
             inspected,
-            oversized: 0,
         }
     }
 }
@@ -224,10 +222,9 @@ impl Worker {
             receive.push(Receive {
                 queues: port.receive,
                 mac: port.mac,
-                mac_word: port.mac.into(),
+                routable_start: port.mac.into(),
                 cut_octets: port.cut_octets,
                 inspected: way_in.carries(receive.len()),
-                oversized: 0,
             });
             outlets.push((TxRing::new(port.send, port.up), port.counters));
         }

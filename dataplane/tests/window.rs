@@ -163,6 +163,24 @@ proptest! {
         }
     }
 
+    /// Numbers that are taken together are those that can be added one by one.
+    #[test]
+    fn first_numbers_are_grouped_as_one_by_one((base, steps) in steps()) {
+        let numbers = numbers(base, &steps);
+        let mut rest = &numbers[..];
+        while let [first, others @ ..] = rest {
+            let (group, count) = Group::of_first(rest);
+            let mut expected = Group::of(*first);
+            prop_assert!(others[..count - 1].iter().all(|&number| expected.add(number)));
+            prop_assert_eq!(group, expected);
+            if let Some(&next) = rest.get(count) {
+                // More would do so only behind the end of the slot.
+                prop_assert!(!expected.add(next) || rest[count - 1] % 32 == 31);
+            }
+            rest = &rest[count..];
+        }
+    }
+
     /// Two epochs have the same numbers and nothing to do with each other.
     #[test]
     fn epochs_are_apart((base, steps) in steps(), turns in prop::collection::vec(any::<bool>(), 200)) {
@@ -240,6 +258,26 @@ fn a_group_takes_its_own_numbers_once() {
     window.observe(63 + 4 * NUMBERS);
     assert_eq!(window.mark(group, Access::Shared), Verdicts::TOO_LATE);
     assert!(Verdicts::TOO_LATE.too_late() && Verdicts::TOO_LATE.of(63) == Verdict::TooLate);
+}
+
+#[test]
+fn consecutive_numbers_are_grouped_up_to_the_end_of_their_slot() {
+    for first in (0..70).chain(LAST - 40..=LAST) {
+        let numbers: Vec<u64> = (first..first + 40).collect();
+        for most in 1..=numbers.len() {
+            let count = most.min(32 - first as usize % 32);
+            let index = first / 32;
+            let bits = numbers[..count]
+                .iter()
+                .fold(0, |bits, number| bits | 1 << (number % 32));
+            assert_eq!(
+                Group::of_first(&numbers[..most]),
+                (Group { index, bits }, count),
+                "{most} from {first} on"
+            );
+        }
+    }
+    assert_eq!(Group::of_first(&[]).1, 0);
 }
 
 /// Four threads offer the same numbers, singly and in bursts. The one that is

@@ -278,7 +278,7 @@ impl<'a> Replicate<'a> {
         Self {
             packet,
             links: vec![frame; links],
-            fields: BurstFields::new(),
+            fields: BurstFields::default(),
             buffers: vec![[0; 2048]; BUFFERS],
             next: 0,
         }
@@ -291,7 +291,8 @@ impl Step for Replicate<'_> {
         let packet = black_box(self.packet);
         let sum = simd::sum_inline(packet);
         let fields = &mut self.fields;
-        fields.describe(0, packet.len(), sum, PROTOCOL_IPV4);
+        fields.describe(0, packet.len(), sum);
+        fields.set_protocol(0, PROTOCOL_IPV4);
         fields.show(1, frames::NUMBER);
         for (link, frame) in self.links.iter().enumerate() {
             self.next = (self.next + 1) % BUFFERS;

@@ -30,15 +30,17 @@ const ADDRESSES: usize = IPV4 + 12;
 const UDP: usize = IPV4 + ipv4::HEADER_OCTETS;
 const UDP_DESTINATION: usize = UDP + 2;
 const UDP_LENGTH: usize = UDP + 4;
-const UDP_CHECKSUM: usize = UDP + 6;
 const L2TP: usize = UDP + udp::HEADER_OCTETS;
 const IDS: usize = L2TP + 2;
 const HA: usize = L2TP + 8;
 const NUMBER: usize = HA + 6;
 const PPP: usize = HA + 12;
 const INNER: usize = HEADERS_OCTETS;
-const INNER_TOTAL_LENGTH: usize = INNER + 2;
 const INNER_SOURCE: usize = INNER + 12;
+
+/// Of the inner header's first word the first octet and the total length.
+const INNER_MASK: u32 = 0xff00_ffff;
+const INNER_KIND: u32 = (ipv4::FIRST_OCTET as u32) << 24;
 
 /// What varies between copies of one session and epoch: who sent the frame; of
 /// the outer header what differs between packets or is changed on the way (type
@@ -132,6 +134,38 @@ fn length(head: &[u8; LEAST_OCTETS], at: usize) -> u16 {
     u16::from_be_bytes(*chunk(head, at))
 }
 
+/// Length and checksum of a UDP header, which stand one behind the other: as they lie
+/// there, the length in the low half.
+// Taken together: what is read alone the compiler picks out of a vector, which takes
+// longer than to read it again.
+#[derive(Clone, Copy)]
+struct LengthAndChecksum(u32);
+
+impl LengthAndChecksum {
+    #[inline(always)]
+    fn of(octets: &[u8; 4]) -> Self {
+        Self(u32::from_le_bytes(*octets))
+    }
+
+    #[inline(always)]
+    fn length(self) -> u16 {
+        (self.0 as u16).swap_bytes()
+    }
+
+    #[inline(always)]
+    fn has_checksum(self) -> bool {
+        self.0 >> 16 != 0
+    }
+
+    /// Both summed in the machine's order, and the length once more, which stands in the
+    /// pseudo-header too. A word is worth the sum of its halves.
+    #[inline(always)]
+    fn sum(self) -> u64 {
+        let length = (self.0 as u16).to_le();
+        u64::from(self.0.to_le()) + u64::from(length)
+    }
+}
+
 /// Tunnel and session id of a frame that may be a copy, as one number; `None`
 /// when it is not one in our form.
 #[inline(always)]
@@ -140,6 +174,12 @@ pub fn ids(frame: &[u8]) -> Option<u32> {
     let head: &[u8; LEAST_OCTETS] = frame.first_chunk()?;
     let word = u64::from_ne_bytes(*chunk(head, UDP_DESTINATION));
     (word & L2TP_MASK == L2TP_DATA).then_some(u32::from_be_bytes(*chunk(head, IDS)))
+}
+
+/// The number in a word of a recognised copy.
+#[inline(always)]
+pub(crate) fn number(word: u64) -> u64 {
+    u64::from_be(word) & super::ha::NUMBER_MASK
 }
 
 /// The headers of one session's copies in one epoch, as they arrive.
@@ -211,25 +251,35 @@ impl Expected {
     #[inline(always)]
     #[must_use]
     pub fn recognise(&self, frame: &[u8], udp_checked: impl FnOnce() -> bool) -> Option<u64> {
+        Some(number(self.recognise_word(frame, udp_checked)?))
+    }
+
+    /// The same, but the number as it stands in the frame, of which [`number`] makes one.
+    #[inline(always)]
+    pub(crate) fn recognise_word(
+        &self,
+        frame: &[u8],
+        udp_checked: impl FnOnce() -> bool,
+    ) -> Option<u64> {
         let head: &[u8; LEAST_OCTETS] = frame.first_chunk()?;
         let octets = u16::try_from(frame.len()).ok()?;
         if !is_as_expected(head, &self.headers, &FIXED) {
             return None;
         }
+        let udp = LengthAndChecksum::of(chunk(head, UDP_LENGTH));
         let wrong_length = (length(head, TOTAL_LENGTH) ^ octets.wrapping_sub(IPV4 as u16))
-            | (length(head, UDP_LENGTH) ^ octets.wrapping_sub(UDP as u16))
-            | (length(head, INNER_TOTAL_LENGTH) ^ octets.wrapping_sub(INNER as u16));
+            | (udp.length() ^ octets.wrapping_sub(UDP as u16));
+        let inner = u32::from_be_bytes(*chunk(head, INNER)) & INNER_MASK;
         // All at once: hardly a copy of ours fails here.
         let is_right = (wrong_length == 0)
-            & (head[INNER] == ipv4::FIRST_OCTET)
+            & (inner == (INNER_KIND - INNER as u32) + u32::from(octets))
             & !ipv4::is_martian_source(Ipv4Addr::from(*chunk(head, INNER_SOURCE)))
             & ipv4::is_right(chunk(head, IPV4))
             & ipv4::is_right(chunk(head, INNER));
-        if !is_right || !self.udp_is_right(frame, head, udp_checked) {
+        if !is_right || !self.udp_is_right(frame, head, udp, udp_checked) {
             return None;
         }
-        let word = u64::from_be_bytes(*chunk(head, NUMBER - 2));
-        Some(word & super::ha::NUMBER_MASK)
+        Some(u64::from_ne_bytes(*chunk(head, NUMBER - 2)))
     }
 
     /// Whether the UDP checksum is right, or absent, of a frame in which all
@@ -240,17 +290,16 @@ impl Expected {
         &self,
         frame: &[u8],
         head: &[u8; LEAST_OCTETS],
+        udp: LengthAndChecksum,
         checked: impl FnOnce() -> bool,
     ) -> bool {
-        let checksum = u64::from(u16::from_ne_bytes(*chunk(head, UDP_CHECKSUM)));
-        if checksum == 0 || checked() {
+        if !udp.has_checksum() || checked() {
             return true;
         }
-        let length = u64::from(u16::from_ne_bytes(*chunk(head, UDP_LENGTH)));
         let number = u64::from_ne_bytes(*chunk(head, NUMBER - 2));
-        // The length stands in the pseudo-header too.
-        let headers =
-            self.udp_sum + checksum + 2 * length + (number >> 32) + (number & 0xffff_ffff);
-        checksum::is_right(headers + simd::sum_inline(&frame[LEAST_OCTETS..]))
+        let sum = self.udp_sum + udp.sum() + simd::sum_inline(&frame[LEAST_OCTETS..]);
+        // What is carried out of 64 bits goes back in at the end (RFC 1071, 2 B).
+        let (sum, carry) = sum.overflowing_add(number);
+        checksum::is_right(sum + u64::from(carry))
     }
 }

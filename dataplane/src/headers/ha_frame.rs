@@ -24,18 +24,12 @@ const HA: usize = UDP + udp::HEADER_OCTETS + 8;
 const EPOCH: usize = HA + 2;
 const NUMBER: usize = HA + 6;
 
-/// Packets that are done with one instruction.
-const LANES: usize = 8;
-const GROUPS: usize = BURST / LANES;
-
-const _: () = assert!(GROUPS * LANES == BURST);
-
 /// A value for each packet of a burst.
-type Each<T> = [[T; LANES]; GROUPS];
+type Each<T> = [T; BURST];
 
 /// What differs between the headers of a burst's copies: octets in their places in
 /// a word, and sums in the machine's order (RFC 1071, 2 B).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct BurstFields {
     /// How many packets there are.
     count: usize,
@@ -48,10 +42,8 @@ pub struct BurstFields {
     udp_length: Each<u32>,
     /// Of what the UDP checksum covers and differs between packets.
     udp_sum: Each<u32>,
-    /// The high 32 bits of the number.
-    number_high: Each<u32>,
-    /// The low 16 bits of the number, and the PPP protocol.
-    number_low: Each<u32>,
+    /// The number, and the PPP protocol behind it.
+    numbers: Each<u64>,
     /// Of one link: total length and identification.
     ipv4_length: Each<u32>,
     ipv4_checksum: Each<u32>,
@@ -63,36 +55,34 @@ impl BurstFields {
     /// What fits IPv4 at most, octets.
     pub const MOST_OCTETS: usize = u16::MAX as usize - HA_OCTETS;
 
-    /// Those of no packets.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            count: 0,
-            octets: Default::default(),
-            sums: Default::default(),
-            protocols: Default::default(),
-            total_length: Default::default(),
-            udp_length: Default::default(),
-            udp_sum: Default::default(),
-            number_high: Default::default(),
-            number_low: Default::default(),
-            ipv4_length: Default::default(),
-            ipv4_checksum: Default::default(),
-            udp: Default::default(),
-        }
+    /// Says of the packet in this place of the burst how long it is (at most
+    /// [`MOST_OCTETS`](Self::MOST_OCTETS), or it has no such headers) and its sum in the
+    /// machine's order ([`simd::sum`]).
+    #[inline(always)]
+    pub fn describe(&mut self, place: usize, octets: usize, sum: u64) {
+        *at_mut(&mut self.octets, place) = octets as u32;
+        self.set_sum(place, sum);
     }
 
-    /// Says of the packet in this place of the burst how long it is (at most
-    /// [`MOST_OCTETS`](Self::MOST_OCTETS), or it has no such headers), its sum in the
-    /// machine's order ([`simd::sum`]) and its PPP protocol.
+    /// Says which sum the packet in this place has, in the machine's order ([`simd::sum`]).
     #[inline(always)]
-    pub fn describe(&mut self, place: usize, octets: usize, sum: u64, protocol: u16) {
-        *at_mut(&mut self.octets, place) = octets as u32;
+    pub fn set_sum(&mut self, place: usize, sum: u64) {
         *at_mut(&mut self.sums, place) = sum;
+    }
+
+    /// Says which PPP protocol the packet in this place is of.
+    #[inline(always)]
+    pub fn set_protocol(&mut self, place: usize, protocol: u16) {
         *at_mut(&mut self.protocols, place) = protocol.into();
     }
 
-    /// The sum of the packet in this place.
+    /// Says that all packets are of one PPP protocol.
+    #[inline(always)]
+    pub fn set_protocols(&mut self, protocol: u16) {
+        self.protocols = [protocol.into(); BURST];
+    }
+
+    /// What was said last to be the sum of the packet in this place.
     #[inline]
     #[must_use]
     pub fn sum(&self, place: usize) -> u64 {
@@ -104,40 +94,81 @@ impl BurstFields {
     #[inline(always)]
     pub fn show(&mut self, count: usize, first_number: u64) {
         self.count = count;
-        for_each(count, |group, lane| {
-            let sum = self.sums[group][lane];
-            let sum = (sum >> 32) + (sum & 0xffff_ffff);
-            self.udp_sum[group][lane] = ((sum >> 16) + (sum & 0xffff)) as u32;
-        });
-        let (first_high, first_low) = ((first_number >> 16) as u32, first_number as u32 & 0xffff);
-        for_each(count, |group, lane| {
-            let total_length = self.octets[group][lane] + HA_OCTETS as u32;
-            let udp_length = first_of_word(total_length - ipv4::HEADER_OCTETS as u32);
-            let low = first_low + (group * LANES + lane) as u32;
-            let high = first_high.wrapping_add(low >> 16).to_be();
-            let low = (low << 16 | self.protocols[group][lane]).to_be();
-            self.total_length[group][lane] = first_of_word(total_length);
-            self.udp_length[group][lane] = udp_length;
-            self.number_high[group][lane] = high;
-            self.number_low[group][lane] = low;
-            // The length stands in the pseudo-header too.
-            self.udp_sum[group][lane] += 2 * udp_length + halves(high) + halves(low);
-        });
+        for_each(
+            count,
+            Showing {
+                fields: self,
+                first_number,
+            },
+        );
     }
 }
 
-/// Does something for the first `count` packets: for a few one by one, for more a
-/// group at a time, with what is in the places behind them.
-#[inline(always)]
-fn for_each(count: usize, mut work: impl FnMut(usize, usize)) {
-    if count < LANES / 2 {
-        (0..count).for_each(|place| work(0, place));
-        return;
-    }
-    for group in 0..count.div_ceil(LANES).min(GROUPS) {
-        for lane in 0..LANES {
-            work(group, lane);
+/// Work on the packets in the first places of a burst.
+trait OnPlaces {
+    /// Does it in so many places.
+    fn on(self, places: usize);
+}
+
+/// [`BurstFields::show`].
+struct Showing<'a> {
+    fields: &'a mut BurstFields,
+    first_number: u64,
+}
+
+impl OnPlaces for Showing<'_> {
+    #[inline(always)]
+    fn on(self, places: usize) {
+        let Self {
+            fields,
+            first_number,
+        } = self;
+        let (first_high, first_low) = ((first_number >> 16) as u32, first_number as u32 & 0xffff);
+        for place in 0..places {
+            let total_length = fields.octets[place] + HA_OCTETS as u32;
+            let udp_length = first_of_word(total_length - ipv4::HEADER_OCTETS as u32);
+            let low = first_low + place as u32;
+            let high = first_high.wrapping_add(low >> 16).to_be();
+            let low = (low << 16 | fields.protocols[place]).to_be();
+            fields.total_length[place] = first_of_word(total_length);
+            fields.udp_length[place] = udp_length;
+            fields.numbers[place] = word_of_two(high, low);
+            // The length stands in the pseudo-header too.
+            fields.udp_sum[place] = 2 * udp_length + halves(high) + halves(low);
         }
+        for place in 0..places {
+            let sum = fields.sums[place];
+            let sum = (sum >> 32) + (sum & 0xffff_ffff);
+            fields.udp_sum[place] += ((sum >> 16) + (sum & 0xffff)) as u32;
+        }
+    }
+}
+
+/// Does work on the first `count` packets: on a few one by one. For more it is done in half
+/// of a burst's places or in all, whatever is in the others, each in a function of its own:
+/// of loops of known length, with all registers, the compiler makes the best of vectors.
+#[inline(always)]
+fn for_each(count: usize, work: impl OnPlaces) {
+    const FEW: usize = 4;
+    const HALF: usize = BURST / 2;
+    if count < FEW {
+        work.on(count);
+    } else if count <= HALF {
+        simd::run(InPlaces::<_, HALF>(work));
+    } else {
+        simd::run(InPlaces::<_, BURST>(work));
+    }
+}
+
+/// Work in so many places, for the processor at hand.
+struct InPlaces<W, const PLACES: usize>(W);
+
+impl<W: OnPlaces, const PLACES: usize> simd::Work for InPlaces<W, PLACES> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.0.on(PLACES);
     }
 }
 
@@ -147,20 +178,20 @@ fn halves(word: u32) -> u32 {
     (word >> 16) + (word & 0xffff)
 }
 
-impl Default for BurstFields {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[inline(always)]
 fn at<T>(each: &Each<T>, place: usize) -> &T {
-    &each.as_flattened()[place % BURST]
+    &each[place % BURST]
 }
 
 #[inline(always)]
 fn at_mut<T>(each: &mut Each<T>, place: usize) -> &mut T {
-    &mut each.as_flattened_mut()[place % BURST]
+    &mut each[place % BURST]
+}
+
+/// Two words as they lie behind each other.
+#[inline(always)]
+fn word_of_two(first: u32, second: u32) -> u64 {
+    u64::from_le(u64::from(first.to_le()) | u64::from(second.to_le()) << 32)
 }
 
 /// A word whose first two octets are this field of 16 bits.
@@ -227,21 +258,14 @@ impl HaFrame {
     /// [shown](BurstFields::show) on this link.
     #[inline(always)]
     pub fn fill_in(&self, fields: &mut BurstFields, identifications: Identifications) {
-        let Identifications { first, step } = identifications;
-        for_each(fields.count, |group, lane| {
-            let index = (group * LANES + lane) as u16;
-            let identification = first.wrapping_add(step.wrapping_mul(index));
-            let length = fields.total_length[group][lane] | second_of_word(identification);
-            // A word is worth the sum of its halves, as is what is carried out of it.
-            let (sum, carry) = self.ipv4_sum.overflowing_add(length);
-            fields.ipv4_length[group][lane] = length;
-            fields.ipv4_checksum[group][lane] = checksum::finish(sum + u32::from(carry)).into();
-            let sum = self.udp_sum + fields.udp_sum[group][lane];
-            // In the machine's order it may stand in either half.
-            let checksum = u32::from(udp::finish(sum)) * 0x1_0001;
-            let length = fields.udp_length[group][lane];
-            fields.udp[group][lane] = length | checksum & self.udp_checksum_mask;
-        });
+        for_each(
+            fields.count,
+            Filling {
+                frame: self,
+                fields,
+                identifications,
+            },
+        );
     }
 
     /// Writes the headers of the copy in this place of a burst, which were
@@ -257,12 +281,35 @@ impl HaFrame {
         );
         put(header, IPV4_CHECKSUM, ipv4_checksum.to_ne_bytes());
         put(header, UDP_LENGTH, at(&fields.udp, place).to_ne_bytes());
-        put(header, NUMBER, at(&fields.number_high, place).to_ne_bytes());
-        put(
-            header,
-            NUMBER + 4,
-            at(&fields.number_low, place).to_ne_bytes(),
-        );
+        put(header, NUMBER, at(&fields.numbers, place).to_ne_bytes());
+    }
+}
+
+/// [`HaFrame::fill_in`].
+struct Filling<'a> {
+    frame: &'a HaFrame,
+    fields: &'a mut BurstFields,
+    identifications: Identifications,
+}
+
+impl OnPlaces for Filling<'_> {
+    #[inline(always)]
+    fn on(self, places: usize) {
+        let Self { frame, fields, .. } = self;
+        let Identifications { first, step } = self.identifications;
+        for place in 0..places {
+            let identification = first.wrapping_add(step.wrapping_mul(place as u16));
+            let length = fields.total_length[place] | second_of_word(identification);
+            // A word is worth the sum of its halves, as is what is carried out of it.
+            let (sum, carry) = frame.ipv4_sum.overflowing_add(length);
+            fields.ipv4_length[place] = length;
+            fields.ipv4_checksum[place] = checksum::finish(sum + u32::from(carry)).into();
+            let sum = frame.udp_sum + fields.udp_sum[place];
+            // In the machine's order it may stand in either half.
+            let checksum = u32::from(udp::finish(sum)) * 0x1_0001;
+            let length = fields.udp_length[place];
+            fields.udp[place] = length | checksum & frame.udp_checksum_mask;
+        }
     }
 }
 

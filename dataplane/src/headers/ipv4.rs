@@ -15,6 +15,9 @@ pub const MAX_HEADER_OCTETS: usize = 60;
 /// Version 4, and a header without options.
 pub(crate) const FIRST_OCTET: u8 = 0x45;
 
+/// Where the time to live stands; protocol and checksum follow.
+const TTL: usize = 8;
+
 pub const PROTOCOL_ICMP: u8 = 1;
 pub const PROTOCOL_TCP: u8 = 6;
 pub const PROTOCOL_UDP: u8 = 17;
@@ -113,8 +116,9 @@ pub(crate) fn is_right(header: &[u8; HEADER_OCTETS]) -> bool {
     let last = u64::from(u32::from_ne_bytes(last));
     // What is carried out of 64 bits goes back in at the end (RFC 1071, 2 B).
     let (sum, carry) = low.overflowing_add(high);
-    let (sum, carry) = sum.overflowing_add(last + u64::from(carry));
-    checksum::is_right(sum + u64::from(carry))
+    let (sum, carried) = sum.overflowing_add(last);
+    let (sum, carry) = sum.overflowing_add(u64::from(carry));
+    checksum::is_right(sum + u64::from(carried | carry))
 }
 
 /// The header of a packet that was parsed before; nothing is checked again.
@@ -181,22 +185,25 @@ pub(crate) fn is_whole_and_right(packet: &[u8]) -> bool {
 /// when the TTL is used up (0 or 1) or there is no header.
 #[inline(always)]
 pub fn decrement_ttl(packet: &mut [u8]) -> bool {
-    // The word of TTL and protocol loses 0x0100, so the checksum gains it.
-    const GAIN: u32 = u16::from_ne_bytes([0x01, 0x00]) as u32;
-    let Some([_, _, _, _, _, _, _, _, ttl, _, c0, c1, ..]) =
-        packet.first_chunk_mut::<HEADER_OCTETS>()
+    // TTL, protocol and checksum as one number. The word of TTL and protocol loses 0x0100,
+    // so the checksum gains it, which is 1 where its octets are swapped (RFC 1071, 2 B).
+    const CHECKSUM: u32 = 1 << 16;
+    let Some(word) = packet
+        .first_chunk_mut::<HEADER_OCTETS>()
+        .and_then(|header| header[TTL..].first_chunk_mut())
     else {
         return false;
     };
-    if *ttl <= 1 {
+    let before = u32::from_le_bytes(*word);
+    if before & 0xff <= 1 {
         return false;
     }
-    *ttl -= 1;
-    // In the machine's order, the carry added back in (RFC 1071, 2 B); 0xffff
-    // becomes 0, as it does in RFC 1624, 3, equation 3.
-    let checksum = u32::from(u16::from_ne_bytes([*c0, *c1])) + GAIN;
-    let carry = u32::from(checksum >= 0xffff);
-    [*c0, *c1] = ((checksum + carry) as u16).to_ne_bytes();
+    let mut after = (before - 1).wrapping_add(CHECKSUM);
+    if before / CHECKSUM >= 0xfffe {
+        // The carry is added back in; 0xffff becomes 0, as it does in RFC 1624, 3, equation 3.
+        after = after.wrapping_add(CHECKSUM);
+    }
+    *word = after.to_le_bytes();
     true
 }
 

@@ -4,7 +4,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::decapsulation::chunk;
+use super::decapsulation::{chunk, is_as_expected, without, words};
 use super::{ethernet, ipv4};
 
 const HEADERS_OCTETS: usize = IPV4 + ipv4::HEADER_OCTETS;
@@ -12,28 +12,28 @@ const ETHER_TYPE: usize = 12;
 const IPV4: usize = ethernet::HEADER_OCTETS;
 const DESTINATION: usize = IPV4 + 16;
 
-/// EtherType and the first octet of IPv4, with anything behind.
-const KIND_MASK: u32 = u32::from_ne_bytes([0xff, 0xff, 0xff, 0]);
-const KIND: u32 = {
-    let [t0, t1] = ethernet::ETHER_TYPE_IPV4.to_be_bytes();
-    u32::from_ne_bytes([t0, t1, ipv4::FIRST_OCTET, 0])
-};
+/// Up to IPv4's type of service.
+const START_OCTETS: usize = IPV4 + 2;
+type Start = [u64; START_OCTETS / 8];
 
-/// A hardware address as frames begin with it, in a word for comparison.
+/// The bits that do not vary: not who sent the frame, and not the type of service.
+const FIXED: Start = words(&without::<START_OCTETS>(&[
+    (6, ETHER_TYPE),
+    (IPV4 + 1, START_OCTETS),
+]));
+
+/// What a frame with such a packet begins with, for comparison: the hardware address that
+/// it is to, EtherType and IPv4's first octet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MacWord(u64);
+pub struct FrameStart(Start);
 
-impl MacWord {
-    #[inline(always)]
-    fn of(octets: &[u8; 8]) -> Self {
-        // Without the two octets behind.
-        Self(u64::from_le_bytes(*octets) << 16)
-    }
-}
-
-impl From<[u8; 6]> for MacWord {
-    fn from([m0, m1, m2, m3, m4, m5]: [u8; 6]) -> Self {
-        Self::of(&[m0, m1, m2, m3, m4, m5, 0, 0])
+impl From<[u8; 6]> for FrameStart {
+    fn from(mac: [u8; 6]) -> Self {
+        let mut start = [0; START_OCTETS];
+        start[..mac.len()].copy_from_slice(&mac);
+        start[ETHER_TYPE..IPV4].copy_from_slice(&ethernet::ETHER_TYPE_IPV4.to_be_bytes());
+        start[IPV4] = ipv4::FIRST_OCTET;
+        Self(words(&start))
     }
 }
 
@@ -45,20 +45,18 @@ pub fn destination(frame: &[u8]) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from(*chunk(head, DESTINATION)))
 }
 
-/// The destination of the packet in a frame to this hardware address, and where
+/// The destination of the packet in a frame that starts like this, and where
 /// the packet ends. Its header is right, without options, and its source may be
 /// forwarded from.
 #[inline(always)]
 #[must_use]
-pub fn recognise(frame: &[u8], mac: MacWord) -> Option<(Ipv4Addr, usize)> {
+pub fn recognise(frame: &[u8], start: &FrameStart) -> Option<(Ipv4Addr, usize)> {
+    const LEAST_OCTETS: usize = ipv4::HEADER_OCTETS;
     let head: &[u8; HEADERS_OCTETS] = frame.first_chunk()?;
-    let kind = u32::from_ne_bytes(*chunk(head, ETHER_TYPE));
     let total_octets = usize::from(u16::from_be_bytes(*chunk(head, IPV4 + 2)));
-    // All at once: hardly a frame fails here.
-    let is_right = (MacWord::of(chunk(head, 0)) == mac)
-        & (kind & KIND_MASK == KIND)
-        & (total_octets >= ipv4::HEADER_OCTETS)
-        & (total_octets <= frame.len() - IPV4)
+    // All at once: hardly a frame fails here. A packet that is too short is above all others.
+    let is_right = is_as_expected(head, &start.0, &FIXED)
+        & (total_octets.wrapping_sub(LEAST_OCTETS) <= frame.len() - IPV4 - LEAST_OCTETS)
         & !ipv4::is_martian_source(Ipv4Addr::from(*chunk(head, IPV4 + 12)))
         & ipv4::is_right(chunk(head, IPV4));
     if !is_right {

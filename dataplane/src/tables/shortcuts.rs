@@ -74,12 +74,6 @@ struct Line<A>([Entry<A>; WAYS]);
 
 const _: () = assert!(size_of::<Line<std::net::Ipv4Addr>>() == 64);
 
-/// Which of the lines.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LineNumber(u16);
-
-const _: () = assert!(LINES - 1 <= u16::MAX as usize);
-
 /// The shortcuts of one family.
 #[derive(Debug)]
 pub(crate) struct Shortcuts<A> {
@@ -123,28 +117,16 @@ impl<A: Address> Shortcuts<A> {
         }
     }
 
+    /// Has the line in which a destination would be found brought into the cache.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, table: TableSlot, destination: A) {
+        dpdk::prefetch(&self.lines[place(table, destination) % LINES]);
+    }
+
+    #[inline(always)]
     pub(super) fn get(&self, table: TableSlot, destination: A) -> Option<&Shortcut> {
-        self.get_in(self.line(table, destination), table, destination)
-    }
-
-    /// The line in which a destination would be found, on its way into the cache.
-    #[inline(always)]
-    pub(super) fn line(&self, table: TableSlot, destination: A) -> LineNumber {
-        let number = place(table, destination);
-        dpdk::prefetch(&self.lines[number % LINES]);
-        LineNumber(number as u16)
-    }
-
-    /// Looks for a destination in its line.
-    #[inline(always)]
-    pub(super) fn get_in(
-        &self,
-        LineNumber(line): LineNumber,
-        table: TableSlot,
-        destination: A,
-    ) -> Option<&Shortcut> {
         let tag = self.tag(table);
-        let Line(entries) = &self.lines[usize::from(line) % LINES];
+        let Line(entries) = &self.lines[place(table, destination) % LINES];
         let found = entries
             .iter()
             .find(|entry| (entry.destination == destination) & (entry.tag == tag));

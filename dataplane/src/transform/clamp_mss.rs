@@ -43,10 +43,8 @@ pub fn clamp_mss(packet: &mut [u8], mtu: u16) -> bool {
 #[must_use]
 pub fn may_be_syn(packet: &[u8]) -> bool {
     const FLAGS: usize = ipv4::HEADER_OCTETS + 13;
-    match packet.first_chunk::<{ FLAGS + 1 }>() {
-        None => false,
-        Some(start) => (start[9] == PROTOCOL_TCP) & (start[FLAGS] & FLAG_SYN != 0),
-    }
+    packet.get(9) == Some(&PROTOCOL_TCP)
+        && packet.get(FLAGS).is_some_and(|flags| flags & FLAG_SYN != 0)
 }
 
 /// The same of an IPv6 packet. What stands behind extension headers would have

@@ -5,6 +5,7 @@ use std::ops::Range;
 use dpdk::{BURST, Burst, Mbuf};
 
 use crate::command::{SessionId, SetId};
+use crate::headers::decapsulation::{self, Expected};
 use crate::reassembly::Place;
 use crate::window::Group;
 
@@ -72,20 +73,14 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// One of no copies, and none will be added to it.
-    #[inline(always)]
-    pub(super) fn none() -> Self {
-        Self {
-            origin: Origin::NOWHERE,
-            packets: 0,
-            octets: 0,
-            headers_octets: 0,
-            group: Group {
-                index: u64::MAX,
-                bits: 0,
-            },
-        }
-    }
+    /// What is in a place that was not used.
+    const NONE: Self = Self {
+        origin: Origin::NOWHERE,
+        packets: 0,
+        octets: 0,
+        headers_octets: 0,
+        group: Group { index: 0, bits: 0 },
+    };
 
     #[inline(always)]
     pub(super) fn of(origin: Origin, number: u64, octets: usize, headers_octets: usize) -> Self {
@@ -117,6 +112,8 @@ pub(super) struct Candidates {
     packets: Burst,
     /// Of each packet.
     numbers: [u64; BURST],
+    /// Of each inner packet that was recognised.
+    octets: [u32; BURST],
     runs: [Run; BURST],
     run_count: usize,
     /// What the window said of the last ones. Numbers and runs are there as long as
@@ -133,12 +130,60 @@ pub(super) struct Judged {
     pub(super) too_late: u64,
 }
 
+/// The recognition of one session's copies among frames, for the processor at hand:
+/// a loop by itself.
+struct Recognition<'a> {
+    expected: &'a Expected,
+    frames: &'a [Mbuf],
+    /// Of as many.
+    numbers: &'a mut [u64],
+    octets: &'a mut [u32],
+}
+
+impl simd::Work for Recognition<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run(self) -> usize {
+        let Self {
+            expected,
+            frames,
+            numbers,
+            octets,
+        } = self;
+        let count = frames.len();
+        let (numbers, octets) = (&mut numbers[..count], &mut octets[..count]);
+        let mut recognised = 0;
+        // By one index: of zipped iterators the compiler keeps several.
+        while recognised < count {
+            let frame = &frames[recognised];
+            let Some(word) = expected.recognise_word(frame, || frame.l4_checksum_good()) else {
+                break;
+            };
+            numbers[recognised] = word;
+            octets[recognised] = (frame.len() - decapsulation::HEADERS_OCTETS) as u32;
+            recognised += 1;
+        }
+        match &mut numbers[..recognised] {
+            [word] => *word = decapsulation::number(*word),
+            // Several with one instruction.
+            words => {
+                for word in words {
+                    *word = decapsulation::number(*word);
+                }
+            }
+        }
+        recognised
+    }
+}
+
 impl Candidates {
     pub(super) fn new() -> Self {
         Self {
             packets: Burst::new(),
             numbers: [0; BURST],
-            runs: [Run::none(); BURST],
+            octets: [0; BURST],
+            runs: [Run::NONE; BURST],
             run_count: 0,
             judged: None,
         }
@@ -156,7 +201,7 @@ impl Candidates {
         if self.packets.push(packet).is_err() {
             return;
         }
-        self.set_number(place, number);
+        self.numbers[place % BURST] = number;
         if let Some(run) = self.runs[..self.run_count].last_mut()
             && run.origin == origin
             && origin.place.is_none()
@@ -183,9 +228,66 @@ impl Candidates {
         }
     }
 
+    /// Recognises the copies of one session among the frames of a burst, from `start`
+    /// on, as long as there is nothing else, and notes their numbers. Says how many
+    /// they are. `many_sessions` says that it is hardly more than one or two each time.
     #[inline(always)]
-    pub(super) fn set_number(&mut self, place: usize, number: u64) {
-        self.numbers[place % BURST] = number;
+    pub(super) fn recognise(
+        &mut self,
+        expected: &Expected,
+        frames: &[Mbuf],
+        start: usize,
+        many_sessions: bool,
+    ) -> usize {
+        let most = frames.len().min(BURST).saturating_sub(start);
+        let (Some(frames), Some(numbers), Some(octets)) = (
+            frames.get(start..start + most),
+            self.numbers.get_mut(start..start + most),
+            self.octets.get_mut(start..start + most),
+        ) else {
+            return 0;
+        };
+        let recognition = Recognition {
+            expected,
+            frames,
+            numbers,
+            octets,
+        };
+        if many_sessions {
+            // For one or two, a call would cost more than it saves.
+            simd::Work::run(recognition)
+        } else {
+            simd::run(recognition)
+        }
+    }
+
+    /// Adds the runs of recognised copies of one origin, which are in these places.
+    #[inline(always)]
+    pub(super) fn push_runs(
+        &mut self,
+        origin: Origin,
+        headers_octets: usize,
+        mut places: Range<usize>,
+    ) {
+        if places.len() == 1 {
+            // Where many sessions take turns.
+            let (number, octets) = (self.number(places.start), self.octets[places.start % BURST]);
+            self.push_run(Run::of(origin, number, octets as usize, headers_octets));
+            return;
+        }
+        while let Some(numbers @ [_, ..]) = self.numbers.get(places.clone()) {
+            let (group, packets) = Group::of_first(numbers);
+            let end = places.start + packets;
+            let octets = self.octets.get(places.start..end).unwrap_or(&[]);
+            self.push_run(Run {
+                origin,
+                packets,
+                octets: octets.iter().sum::<u32>().into(),
+                headers_octets,
+                group,
+            });
+            places.start = end;
+        }
     }
 
     #[inline(always)]

@@ -104,32 +104,35 @@ impl Worker {
 
     /// Lets the packets in these places go on, and frees the others.
     #[inline(always)]
-    fn carry_on(&mut self, firsts: u64) {
-        let (runs, mut run, mut left) = (self.candidates.runs(), 0, 0);
+    fn carry_on(&mut self, mut firsts: u64) {
+        let runs = self.candidates.runs();
         let mut packets = self.candidates.take_packets();
         let (mut duplicates, mut departure) = (Burst::new(), Departure::new());
-        let (mut way, mut headers_octets) = (None, 0);
-        for (place, mut packet) in packets.drain(..).enumerate() {
-            if left == 0 && run < runs {
-                let next = self.candidates.run(run);
-                (left, headers_octets) = (next.packets, next.headers_octets);
-                way = self.direct_way(run);
-                run += 1;
+        let mut packets = packets.drain(..).enumerate();
+        for run in 0..runs {
+            let &Run {
+                packets: count,
+                headers_octets,
+                ..
+            } = self.candidates.run(run);
+            let way = self.direct_way(run);
+            for (place, mut packet) in packets.by_ref().take(count) {
+                let first = firsts & 1 != 0;
+                firsts >>= 1;
+                if !first {
+                    // There is room for a burst.
+                    let _ = duplicates.push(packet);
+                    continue;
+                }
+                if let Some((table, port)) = way
+                    && let Some(way) = self.shorten::<Ipv4>(&mut packet, headers_octets, table)
+                {
+                    self.take_shortcut(packet, way, port, &mut departure);
+                    continue;
+                }
+                self.depart(&mut departure);
+                self.first_copy(packet, run, place);
             }
-            left -= 1;
-            if firsts >> place & 1 == 0 {
-                // There is room for a burst.
-                let _ = duplicates.push(packet);
-                continue;
-            }
-            if let Some((table, port)) = way
-                && let Some(way) = self.shorten::<Ipv4>(&mut packet, headers_octets, table)
-            {
-                self.take_shortcut(packet, way, port, &mut departure);
-                continue;
-            }
-            self.depart(&mut departure);
-            self.first_copy(packet, run - 1, place);
         }
         self.depart(&mut departure);
     }

@@ -24,17 +24,18 @@ fn ids(frame: &[u8]) -> Option<u32> {
 
 impl Worker {
     /// For the recognition of copies and plain messages: the sessions whose ids the
-    /// frames have.
-    /// Nothing when the first and the last have the same, as nearly always where
-    /// there are few.
+    /// frames have, unless the first and the last have the same, as nearly always where
+    /// there are few. Says whether they differ.
     #[inline(always)]
-    pub(super) fn prefetch_sessions(&self, burst: &Burst) {
+    pub(super) fn prefetch_sessions(&self, burst: &Burst) -> bool {
         let [first, .., last] = burst.as_slice() else {
-            return;
+            return false;
         };
-        if ids(first) != ids(last) {
+        let many = ids(first) != ids(last);
+        if many {
             self.prefetch_each_session(burst);
         }
+        many
     }
 
     #[inline(never)]
@@ -89,8 +90,7 @@ impl Worker {
             .iter()
             .filter_map(|frame| routable::destination(frame))
         {
-            // It is brought into the cache thereby.
-            let _ = self.tables.shortcut_line(table, destination);
+            self.tables.prefetch_shortcut(table, destination);
         }
     }
 
@@ -141,8 +141,7 @@ impl Worker {
             for packet in self.candidates.packets(start..start + run.packets) {
                 let packet = packet.get(run.headers_octets..);
                 if let Some((_, destination)) = packet.and_then(ipv4::first_and_destination) {
-                    // It is brought into the cache thereby.
-                    let _ = self.tables.shortcut_line(table, destination);
+                    self.tables.prefetch_shortcut(table, destination);
                 }
             }
             start += run.packets;

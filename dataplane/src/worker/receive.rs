@@ -11,12 +11,12 @@ use crate::event::Event;
 use crate::headers::decapsulation::{self, Expected};
 use crate::headers::ipv4::Ipv4;
 use crate::headers::ipv6::{self, Ipv6};
-use crate::headers::routable::{self, MacWord};
+use crate::headers::routable::{self, FrameStart};
 use crate::headers::{decapsulation_ipv6, ethernet, icmpv6, ipv4};
 use crate::tables::{Inbound, TableSlot, Tables};
 use crate::transform::may_be_syn;
 
-use super::candidates::{Origin, Run};
+use super::candidates::Origin;
 use super::family::Header;
 use super::forward;
 use super::police::Class;
@@ -32,6 +32,10 @@ impl Worker {
             let mut burst = Burst::new();
             let queue = &mut self.receive[port].queues[queue];
             let received = queue.rx_burst(&mut burst);
+            let oversized = queue.take_oversized();
+            if oversized > 0 {
+                self.drop_oversized(port, oversized);
+            }
             if received == 0 {
                 continue;
             }
@@ -53,22 +57,15 @@ impl Worker {
             // Of the whole burst: what waits for other workers has places by the burst.
             self.send_mail();
         }
-        self.count_oversized(port);
         work
     }
 
-    /// Frames that the queues could not put into one buffer count as received
-    /// and dropped.
-    #[inline(always)]
-    fn count_oversized(&mut self, port: usize) {
-        let receive = &mut self.receive[port];
-        let oversized = receive.queues.iter().map(dpdk::RxQueue::oversized).sum();
-        let new = oversized - receive.oversized;
-        if new > 0 {
-            receive.oversized = oversized;
-            self.io.received_burst(port, new, 0);
-            self.io.drop_many(port, Drop::Oversized, new);
-        }
+    /// Frames that a queue could not put into one buffer count as received and dropped.
+    #[cold]
+    #[inline(never)]
+    fn drop_oversized(&mut self, port: usize, frames: u64) {
+        self.io.received_burst(port, frames, 0);
+        self.io.drop_many(port, Drop::Oversized, frames);
     }
 
     /// Finds out what each frame of a burst is. Copies wait to be eliminated;
@@ -90,35 +87,23 @@ impl Worker {
     /// had.
     #[inline(always)]
     fn recognise_all(&mut self, port: usize, burst: &Burst) -> (usize, u64) {
-        const HEADERS_OCTETS: usize = decapsulation::HEADERS_OCTETS;
-        self.prefetch_sessions(burst);
+        let many = self.prefetch_sessions(burst);
+        let frames = burst.as_slice();
         let mut count = 0;
-        let mut run = Run::none();
-        let mut expected = &Expected::NOTHING;
-        'frames: for frame in burst {
-            let mut turned = false;
-            let number = loop {
-                if let Some(number) = expected.recognise(frame, || frame.l4_checksum_good()) {
-                    break number;
-                }
-                // Of another session, or no copy.
-                self.candidates.push_run(run);
-                run = Run::none();
-                match self::expected(&self.tables, frame, port) {
-                    Some(found) if !turned => (expected, run.origin) = found,
-                    _ => break 'frames,
-                }
-                turned = true;
+        while let Some(frame) = frames.get(count) {
+            let Some((expected, origin)) = expected(&self.tables, frame, port) else {
+                break;
             };
-            let inner_octets = frame.len() - HEADERS_OCTETS;
-            if !run.add(number, inner_octets) {
-                self.candidates.push_run(run);
-                run = Run::of(run.origin, number, inner_octets, HEADERS_OCTETS);
+            // Those of one session.
+            let recognised = self.candidates.recognise(expected, frames, count, many);
+            if recognised == 0 {
+                break;
             }
-            self.candidates.set_number(count, number);
-            count += 1;
+            let places = count..count + recognised;
+            self.candidates
+                .push_runs(origin, decapsulation::HEADERS_OCTETS, places);
+            count += recognised;
         }
-        self.candidates.push_run(run);
         (count, self.candidates.frame_octets())
     }
 
@@ -132,11 +117,11 @@ impl Worker {
             }
             return octets;
         };
-        let mac = self.receive[port].mac_word;
+        let start = self.receive[port].routable_start;
         self.prefetch_shortcuts(table, burst);
         let mut departure = Departure::new();
         for mut frame in burst.drain(..) {
-            let Some(destination) = recognise_routable(&mut frame, mac) else {
+            let Some(destination) = recognise_routable(&mut frame, &start) else {
                 self.depart(&mut departure);
                 self.take_frame(port, frame);
                 continue;
@@ -357,8 +342,8 @@ impl Worker {
 /// Recognises a frame with an IPv4 packet of the usual form in which nothing has to
 /// be looked at on its way, cuts off what follows that, and gives its destination.
 #[inline(always)]
-fn recognise_routable(frame: &mut Mbuf, mac: MacWord) -> Option<Ipv4Addr> {
-    let (destination, end) = routable::recognise(frame, mac)?;
+fn recognise_routable(frame: &mut Mbuf, start: &FrameStart) -> Option<Ipv4Addr> {
+    let (destination, end) = routable::recognise(frame, start)?;
     if may_be_syn(frame.get(ethernet::HEADER_OCTETS..)?) {
         return None;
     }
@@ -371,7 +356,7 @@ fn recognise_routable(frame: &mut Mbuf, mac: MacWord) -> Option<Ipv4Addr> {
 
 /// What a frame at this port must look like to be a copy, going by its ids, and
 /// where it comes from.
-// Not inlined: once for most bursts, in a loop that needs all registers.
+// Not inlined: once for most bursts, and all that it needs stays out of their loops.
 #[inline(never)]
 fn expected<'a>(tables: &'a Tables, frame: &[u8], port: usize) -> Option<(&'a Expected, Origin)> {
     let ids = decapsulation::ids(frame)?;

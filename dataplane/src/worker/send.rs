@@ -99,7 +99,6 @@ impl Worker {
             common: &mut self.common,
             first_number: 0,
             octets: 0,
-            headroom: 0,
             framed: false,
         };
         replication.run(packets, flags);
@@ -118,8 +117,6 @@ struct Replication<'a> {
     first_number: u64,
     /// Of all packets.
     octets: u64,
-    /// The least that a packet has.
-    headroom: usize,
     /// The packets are for members with a prebuilt frame.
     framed: bool,
 }
@@ -137,7 +134,7 @@ impl Common {
     pub(super) fn new() -> Self {
         Self {
             flags: [0; BURST],
-            fields: BurstFields::new(),
+            fields: BurstFields::default(),
         }
     }
 }
@@ -252,16 +249,29 @@ impl Replication<'_> {
     fn show(&mut self, packets: &Burst) {
         let needs_sums = self.set.needs_sums;
         let fields = &mut self.common.fields;
-        let (mut octets, mut longest, mut headroom) = (0, 0, usize::MAX);
+        let (mut octets, mut longest, mut usual) = (0, 0, true);
         for (place, packet) in packets.iter().enumerate() {
-            let (sum, protocol) = sum_and_protocol(packet, needs_sums);
-            fields.describe(place, packet.len(), sum, protocol);
-            octets += packet.len() as u64;
-            longest = longest.max(packet.len());
-            headroom = headroom.min(packet.headroom());
+            let packet_octets = packet.len();
+            octets += packet_octets as u64;
+            longest = longest.max(packet_octets);
+            let payload = usual_payload(packet);
+            usual &= payload.is_some();
+            let sum = match payload {
+                Some(payload) if needs_sums => simd::sum_inline(payload),
+                None if needs_sums => simd::sum(packet),
+                _ => 0,
+            };
+            fields.describe(place, packet_octets, sum);
+        }
+        if usual {
+            fields.set_protocols(ppp::PROTOCOL_IPV4);
+        } else {
+            for (place, packet) in packets.iter().enumerate() {
+                fields.set_protocol(place, ppp::protocol_of(packet));
+            }
         }
         fields.show(packets.len(), self.first_number);
-        (self.octets, self.headroom) = (octets, headroom);
+        self.octets = octets;
         self.framed = longest <= BurstFields::MOST_OCTETS;
     }
 
@@ -271,16 +281,17 @@ impl Replication<'_> {
     fn measure(&mut self, packets: &Burst, whole: bool) {
         let needs_sums = self.set.needs_sums;
         let Common { fields, flags } = &mut *self.common;
-        self.octets = 0;
+        self.octets = packets.iter().map(|packet| packet.len() as u64).sum();
         for (place, (packet, &flags)) in packets.iter().zip(&*flags).enumerate() {
-            self.octets += packet.len() as u64;
-            let (sum, protocol) = sum_and_protocol(packet, needs_sums && whole);
-            let sum = if needs_sums && !whole {
-                simd::sum(without_protocol(packet, flags))
+            if !needs_sums {
+                break;
+            }
+            let sum = if whole {
+                simd::sum_inline(usual_payload(packet).unwrap_or(packet))
             } else {
-                sum
+                simd::sum(without_protocol(packet, flags))
             };
-            fields.describe(place, packet.len(), sum, protocol);
+            fields.set_sum(place, sum);
         }
     }
 
@@ -305,7 +316,7 @@ impl Replication<'_> {
         let passing = self.within_speed(member, packets);
         let mut copies = Burst::new();
         match self.frame_for_all(member, packets, passing) {
-            Some(frame) if self.copy_framed(&frame, packets, &mut copies) => {
+            Some(frame) if self.copy_framed(frame, packets, &mut copies) => {
                 self.send_all(member, &mut copies);
             }
             _ => self.copy_each(member, packets, passing),
@@ -326,25 +337,57 @@ impl Replication<'_> {
     #[inline(always)]
     fn send_originals(&mut self, member: &Member, packets: &mut Burst) {
         let passing = self.within_speed(member, packets);
-        match self.frame_for_all(member, packets, passing) {
-            Some(frame) if self.headroom >= HEADERS_OCTETS => {
-                let fields = &self.common.fields;
-                for (place, packet) in packets.iter_mut().enumerate() {
-                    if let Some(header) = packet.prepend_array() {
-                        frame.write(header, fields, place);
-                    }
-                }
-                self.send_all(member, packets);
+        // A witness is told of each packet by itself.
+        let frame = self
+            .frame_for_all(member, packets, passing)
+            .filter(|_| !self.io.witness.is_on());
+        let Some(frame) = frame else {
+            self.send_each(member, packets, passing);
+            return;
+        };
+        let fields = &self.common.fields;
+        let mut without_room = 0;
+        for (place, packet) in packets.iter_mut().enumerate() {
+            match packet.prepend_array() {
+                Some(header) => frame.write(header, fields, place),
+                None => without_room |= 1 << place,
             }
-            _ => self.send_each(member, packets, passing),
         }
+        if without_room != 0 {
+            self.drop_without_room(member, packets, without_room);
+        }
+        self.send_all(member, packets);
+    }
+
+    /// Drops the packets in these places, which have no room for headers.
+    #[cold]
+    #[inline(never)]
+    fn drop_without_room(&mut self, member: &Member, packets: &mut Burst, places: u64) {
+        let dropped = u64::from(places.count_ones());
+        self.drop_copies(member, Drop::NoBuffer, dropped);
+        member.counters.send_dropped_packets.add(dropped);
+        let mut others = Burst::new();
+        for (place, packet) in packets.drain(..).enumerate() {
+            if passes(places, place) {
+                self.octets -= packet.len() as u64;
+            } else {
+                // There is room for a burst.
+                let _ = others.push(packet);
+            }
+        }
+        *packets = others;
     }
 
     /// The prebuilt frame of a member, filled in, when it is for all packets and
     /// nothing keeps one of them back.
     #[inline(always)]
-    fn frame_for_all(&mut self, member: &Member, packets: &Burst, passing: u64) -> Option<HaFrame> {
-        let frame = member.frame.filter(|_| self.framed)?;
+    fn frame_for_all<'m>(
+        &mut self,
+        member: &'m Member,
+        packets: &Burst,
+        passing: u64,
+    ) -> Option<&'m HaFrame> {
+        let frame = member.frame.as_ref().filter(|_| self.framed)?;
         let identifications = self.identification.take_many(packets.len());
         frame.fill_in(&mut self.common.fields, identifications);
         let for_all = passing == places(packets) && packets.len() <= self.room(member);
@@ -538,21 +581,14 @@ impl Tally {
     }
 }
 
-/// What the outer UDP checksum needs of a packet, if it needs anything, and the
-/// packet's PPP protocol. An IPv4 header without options need not be summed: its
-/// own checksum makes it 0.
+/// What follows an IPv4 header without options. That need not be summed: its own
+/// checksum makes it 0.
 #[inline(always)]
-fn sum_and_protocol(packet: &[u8], needs_sum: bool) -> (u64, u16) {
-    let (octets, protocol) = match packet.split_first_chunk::<{ ipv4::HEADER_OCTETS }>() {
-        Some((&[ipv4::FIRST_OCTET, ..], payload)) => (payload, ppp::PROTOCOL_IPV4),
-        _ => (packet, ppp::protocol_of(packet)),
-    };
-    let sum = if needs_sum {
-        simd::sum_inline(octets)
-    } else {
-        0
-    };
-    (sum, protocol)
+fn usual_payload(packet: &[u8]) -> Option<&[u8]> {
+    match packet.split_first_chunk::<{ ipv4::HEADER_OCTETS }>() {
+        Some((&[ipv4::FIRST_OCTET, ..], payload)) => Some(payload),
+        _ => None,
+    }
 }
 
 /// The places of a burst that is not empty, as bits.

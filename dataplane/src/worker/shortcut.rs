@@ -63,32 +63,27 @@ impl Worker {
         table: TableSlot,
         destination: H::Address,
     ) -> Option<ShortWay> {
+        let shortcut = self.tables.shortcut(table, destination)?;
         let packet = frame.get_mut(headers_octets..)?;
-        let line = self.tables.shortcut_line(table, destination);
-        let shortcut = self.tables.shortcut(line, table, destination)?;
         if packet.len() > usize::from(shortcut.whole_mtu) || !H::decrement_hop_limit(packet) {
             return None;
         }
-        let octets = frame.len();
-        Some(match &shortcut.target {
-            ShortTarget::Port { port, ethernet } => match frame.replace_front(headers_octets) {
-                None => ShortWay::Nowhere,
-                Some(octets) => {
-                    *octets = *ethernet;
-                    ShortWay::Port(*port)
-                }
-            },
-            &ShortTarget::Set(id) => {
-                keep(frame, headers_octets..octets);
-                ShortWay::Set(SetId(id.into()))
+        let way = match &shortcut.target {
+            ShortTarget::Port { port, ethernet } => {
+                let Some(octets) = frame.replace_front(headers_octets) else {
+                    return Some(ShortWay::Nowhere);
+                };
+                *octets = *ethernet;
+                return Some(ShortWay::Port(*port));
             }
-            &ShortTarget::Session(id) => {
-                keep(frame, headers_octets..octets);
-                ShortWay::Session(SessionId(id.into()))
-            }
+            &ShortTarget::Set(id) => ShortWay::Set(SetId(id.into())),
+            &ShortTarget::Session(id) => ShortWay::Session(SessionId(id.into())),
             // Nothing is short enough for it.
             ShortTarget::Local => return None,
-        })
+        };
+        let octets = frame.len();
+        keep(frame, headers_octets..octets);
+        Some(way)
     }
 
     /// Has a frame go where it was made ready for, with others or when they

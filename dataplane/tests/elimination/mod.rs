@@ -49,17 +49,12 @@ impl Elimination for Alone {
 /// Neighbours that fall into one slot share one access to it, as in a worker.
 fn by_groups(window: &Window, numbers: &[u64], access: Access) -> Vec<Verdict> {
     let mut verdicts = Vec::with_capacity(numbers.len());
-    while let Some(&first) = numbers.get(verdicts.len()) {
-        let start = verdicts.len();
-        let mut group = Group::of(first);
-        let others = numbers[start + 1..]
-            .iter()
-            .take_while(|&&number| group.add(number))
-            .count();
-        let these = &numbers[start..=start + others];
+    while verdicts.len() < numbers.len() {
+        let rest = &numbers[verdicts.len()..];
+        let (group, count) = Group::of_first(rest);
         let of_group = window.mark(group, access);
         assert_eq!(of_group.first() & !group.bits, 0);
-        verdicts.extend(these.iter().map(|&number| of_group.of(number)));
+        verdicts.extend(rest[..count].iter().map(|&number| of_group.of(number)));
     }
     verdicts
 }

@@ -190,6 +190,11 @@ impl Machine {
     /// Puts a frame on the wire to a worker's queue of a port.
     pub(crate) fn offer(&mut self, port: usize, worker: usize, frame: &[u8]) {
         let frame = self.buffer(frame);
+        self.offer_buffer(port, worker, frame);
+    }
+
+    /// The same of a frame in a buffer.
+    pub(crate) fn offer_buffer(&mut self, port: usize, worker: usize, frame: Mbuf) {
         let mut burst = Burst::new();
         burst.push(frame).expect("room in a new burst");
         let sent = self.wires[port].send[worker].tx_burst(&mut burst);

@@ -51,6 +51,10 @@ fn expected() -> Expected {
 
 /// A frame as the far end sends it.
 fn frame(inner: &[u8], udp_checksum: bool) -> Vec<u8> {
+    numbered(NUMBER, inner, udp_checksum)
+}
+
+fn numbered(number: u64, inner: &[u8], udp_checksum: bool) -> Vec<u8> {
     let mut far = session(udp_checksum);
     std::mem::swap(&mut far.local, &mut far.peer);
     std::mem::swap(&mut far.local_tunnel, &mut far.peer_tunnel);
@@ -66,7 +70,7 @@ fn frame(inner: &[u8], udp_checksum: bool) -> Vec<u8> {
         inner_sum: checksum::sum(inner),
         protocol: ppp::PROTOCOL_IPV4,
         epoch: EPOCH,
-        number: NUMBER,
+        number,
         flags: 0,
         identification: 77,
     };
@@ -127,6 +131,17 @@ fn what_the_far_end_writes_is_recognised() {
             assert_eq!(parsed(&frame), number);
             assert_eq!(frame.len(), HEADERS_OCTETS + 20 + octets);
         }
+    }
+}
+
+/// Also those of which the sum is carried out of a word.
+#[test]
+fn every_number_is_recognised() {
+    let highest = 0xffff_ffff_ffff_u64;
+    let numbers = (0..48).flat_map(|bit| [highest >> bit, highest << bit & highest, 1 << bit]);
+    for number in numbers.chain([0]) {
+        let frame = numbered(number, &inner(&[0xff; 44]), true);
+        assert_eq!(expected().recognise(&frame, || false), Some(number));
     }
 }
 

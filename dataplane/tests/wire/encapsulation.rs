@@ -442,11 +442,12 @@ proptest! {
         let template = template_of(&spec);
         let ethernet = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
         let protocol = |ipv6| if ipv6 { ppp::PROTOCOL_IPV6 } else { ppp::PROTOCOL_IPV4 };
-        let mut shown = BurstFields::new();
+        let mut shown = BurstFields::default();
         for (place, &(octets, sum, ipv6)) in packets.iter().enumerate() {
             // In the machine's order.
             let sum = u64::from(checksum::fold(sum).to_be());
-            shown.describe(place, octets, sum, protocol(ipv6));
+            shown.describe(place, octets, sum);
+            shown.set_protocol(place, protocol(ipv6));
         }
         shown.show(packets.len(), first_number);
         let frame = HaFrame::new(&template, &ethernet, epoch).expect("of this form");

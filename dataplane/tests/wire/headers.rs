@@ -129,6 +129,31 @@ fn martian_sources() {
     }
 }
 
+/// Also where the words that are added up at once carry out of their sum.
+#[test]
+fn a_right_checksum_is_right_whatever_is_carried() {
+    let mut packet = hex(UDP_PACKET);
+    for step in 0..=u16::MAX {
+        let [s0, s1] = step.to_be_bytes();
+        // The first two words of eight octets have together all ones in their upper halves,
+        // or one less; the last decides.
+        let identification = step.to_le_bytes();
+        packet[4..6].copy_from_slice(&identification);
+        packet[6..8].copy_from_slice(&[0x40, 0]);
+        let upper = u32::from_le_bytes([identification[0], identification[1], 0x40, 0]);
+        let source = u32::MAX - upper - u32::from(s0 & 1);
+        packet[12..16].copy_from_slice(&source.to_le_bytes());
+        packet[16..20].copy_from_slice(&[s1, s0, s1, 0xfe]);
+        packet[10..12].fill(0);
+        let checksum = plain_checksum(&packet[..20]);
+        packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+        assert!(ipv4::parse(&packet).is_ok(), "{step}");
+        packet[10..12].copy_from_slice(&checksum.wrapping_add(1).to_be_bytes());
+        let zeros = [checksum, checksum.wrapping_add(1)] == [0xffff, 0];
+        assert!(zeros || ipv4::parse(&packet).is_err(), "{step}");
+    }
+}
+
 #[test]
 fn ttl() {
     for ttl in 0..=255u8 {
@@ -150,6 +175,25 @@ fn ttl() {
         }
     }
     assert!(!ipv4::decrement_ttl(&mut [0x45; 19]));
+}
+
+/// As if the checksum were made anew, whatever it was.
+#[test]
+fn the_checksum_goes_with_the_ttl() {
+    let with_checksum = |ttl, identification: u16| {
+        let mut packet = hex(UDP_PACKET);
+        packet[4..6].copy_from_slice(&identification.to_be_bytes());
+        packet[8] = ttl;
+        packet[10..12].fill(0);
+        let checksum = plain_checksum(&packet[..20]).to_be_bytes();
+        packet[10..12].copy_from_slice(&checksum);
+        packet
+    };
+    for identification in 0..=u16::MAX {
+        let mut packet = with_checksum(64, identification);
+        assert!(ipv4::decrement_ttl(&mut packet));
+        assert_eq!(packet, with_checksum(63, identification));
+    }
 }
 
 #[test]

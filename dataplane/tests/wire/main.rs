@@ -9,4 +9,5 @@ mod headers;
 mod ipv6;
 mod packets;
 mod plain;
+mod routable;
 mod transform;

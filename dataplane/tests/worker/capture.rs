@@ -93,6 +93,41 @@ fn fate(rig: &mut Rig, port: usize, frame: &[u8]) -> (Vec<Note>, Vec<Seen>) {
     (received.notes.clone(), sent)
 }
 
+/// A packet without room for headers has its number and its end, also when nobody else
+/// gets a copy.
+#[test]
+fn a_packet_without_room_for_headers_has_its_number_and_is_dropped() {
+    let mut rig = Rig::new();
+    for uplink in 2..PORTS as u32 {
+        rig.command(Command::RemoveSession(SessionId(uplink)));
+    }
+    let spec = capture(&mut rig);
+    let packet = frame(0, &udp(LAN_HOST, FAR_HOST, &[0x5a; 72]));
+    let narrow = rig.narrow_buffer(&packet);
+    rig.offer_buffer(0, 0, narrow);
+    rig.poll();
+    let seen = end(&mut rig, &spec);
+    let [received] = &seen[..] else {
+        panic!("{} frames", seen.len());
+    };
+    assert_eq!(
+        received.notes,
+        [
+            Note::Numbered {
+                set: SET,
+                epoch: SEND_EPOCH,
+                number: FIRST_NUMBER,
+            },
+            Note::Dropped {
+                port: PortId(1),
+                session: Some(SessionId(1)),
+                reason: Drop::NoBuffer,
+            },
+        ]
+    );
+    assert_eq!(rig.drops(1, Drop::NoBuffer), 1);
+}
+
 fn judged(verdict: Verdict, uplink: u16, number: u64) -> Note {
     Note::Judged {
         verdict,

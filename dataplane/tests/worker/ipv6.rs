@@ -7,7 +7,7 @@ use dataplane::checksum;
 use dataplane::command::{Command, InterfaceId, NextHop, PortId, SessionId, SessionSpec, TableId};
 use dataplane::counters::Drop;
 use dataplane::event::{Event, IcmpCause};
-use dataplane::headers::{ipv4, ipv6};
+use dataplane::headers::{ipv4, ipv6, udp as udp_header};
 use dataplane::worker::Order;
 
 use crate::ipv6_rig::*;
@@ -60,6 +60,35 @@ fn a_packet_goes_into_a_set_over_ipv4() {
         assert_eq!(sent[12..14], [0x08, 0x00]);
         assert_eq!(sent[62..64], [0x00, 0x57], "IPv6 is inside");
         assert_eq!(sent[64..], delivered(&packet)[14..], "one hop less");
+    }
+    assert_eq!(rig.all_drops(), 0);
+}
+
+#[test]
+fn a_burst_of_both_families_has_right_checksums_on_every_link() {
+    let mut rig = Rig::with_ipv6();
+    let packets: Vec<_> = (0..9_u8)
+        .map(|number| match number % 3 {
+            1 => to_far(&vec![number; 20 + usize::from(number)]),
+            _ => udp(LAN_HOST, FAR_HOST, &vec![number; usize::from(number)]),
+        })
+        .collect();
+    // Ways are known from the second burst on.
+    for _ in 0..2 {
+        for packet in &packets {
+            rig.offer(0, 0, &frame(0, packet));
+        }
+        rig.poll();
+        for link in 1..PORTS {
+            let sent = rig.received(link);
+            assert_eq!(sent.len(), packets.len(), "link {link}");
+            for (sent, packet) in sent.iter().zip(&packets) {
+                assert_eq!(sent[64..], delivered(packet)[14..], "link {link}");
+                assert_ne!(sent[40..42], [0; 2], "there is a checksum");
+                let outer = ipv4::parse(&sent[14..]).expect("a right header");
+                udp_header::parse(&outer, &sent[14..]).expect("a right checksum");
+            }
+        }
     }
     assert_eq!(rig.all_drops(), 0);
 }

@@ -19,6 +19,7 @@ mod masked;
 mod mirror;
 mod offload;
 mod ordering;
+mod oversized;
 mod pieces;
 mod pppoe;
 mod receiving;

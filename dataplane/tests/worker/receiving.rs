@@ -71,6 +71,42 @@ fn copies_of_one_burst_are_eliminated_too() {
 }
 
 #[test]
+fn copies_of_two_sessions_in_one_burst_are_counted_for_their_own() {
+    let mut rig = Rig::new();
+    let beside = SessionSpec {
+        table: TableId(1),
+        local: rig.session_spec(1).local,
+        ..rig.session_spec(2)
+    };
+    rig.command(Command::SetSession(Arc::new(beside)));
+    rig.poll();
+    // Sessions, and payloads: of every length once.
+    let burst = [(1, 10), (1, 11), (2, 20), (2, 22), (2, 24), (1, 13)];
+    for (number, (session, octets)) in (1..).zip(burst) {
+        let packet = inner(&vec![session as u8; octets]);
+        let message = ha_message(session, PEER_EPOCH, number, &ppp_ipv4(&packet));
+        rig.offer(1, 0, &l2tp_frame(1, &message));
+    }
+    rig.poll();
+    let delivered: Vec<_> = rig.received(0);
+    assert_eq!(
+        delivered.iter().map(Vec::len).collect::<Vec<_>>(),
+        burst.map(|(_, octets)| 42 + octets)
+    );
+    for session in [1, 2] {
+        let own = burst.iter().filter(|&&(of, _)| of == session);
+        let octets: Vec<u64> = own.map(|&(_, octets)| 28 + octets as u64).collect();
+        let counters = &rig.sessions[usize::from(session) - 1][0];
+        assert_eq!(counters.received_packets.read(), octets.len() as u64);
+        assert_eq!(counters.wins.read(), octets.len() as u64);
+        assert_eq!(counters.received_octets.read(), octets.iter().sum::<u64>());
+    }
+    let all: u64 = burst.iter().map(|&(_, octets)| 28 + octets as u64).sum();
+    assert_eq!(rig.set[0].delivered_octets.read(), all);
+    assert_eq!(rig.all_drops(), 0);
+}
+
+#[test]
 fn a_number_older_than_the_window_is_too_late() {
     let mut rig = Rig::new();
     rig.send(1, &copy(1, 200_000, &inner(b"new")));

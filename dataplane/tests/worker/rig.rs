@@ -25,7 +25,7 @@ use dataplane::transform::split;
 use dataplane::window::Window;
 use dataplane::worker::{HandOver, Order};
 use dataplane::{Encapsulation, Frame};
-use dpdk::Mempool;
+use dpdk::{Mbuf, Mempool};
 
 pub(crate) use crate::machine::{Machine, Shape, TSC_HZ, eal, pool, pool_of};
 
@@ -239,6 +239,14 @@ impl Rig {
     pub(crate) fn send(&mut self, port: usize, frame: &[u8]) {
         self.offer(port, 0, frame);
         self.poll();
+    }
+
+    /// Octets in a buffer with only the headroom that they left.
+    pub(crate) fn narrow_buffer(&self, octets: &[u8]) -> Mbuf {
+        let mut buffer = self.pool.alloc().expect("a buffer");
+        let room = buffer.prepend(octets.len()).expect("so much headroom");
+        room.copy_from_slice(octets);
+        buffer
     }
 
     /// Has the first worker carry out what the control thread asks for.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use dataplane::command::{
-    Command, InterfaceSpec, NextHop, PortId, SessionId, SessionSpec, SetSpec,
+    Command, InterfaceSpec, NextHop, PortId, SessionId, SessionSpec, SetSpec, TableId,
 };
 use dataplane::counters::{Drop, PortCounters};
 use dataplane::event::{Event, IcmpCause};
 use dataplane::sequence::Sequence;
+use dataplane::worker::Order;
 
 use crate::rig::*;
 
@@ -171,6 +172,39 @@ fn a_stuck_uplink_costs_only_its_own_copies() {
         late,
         (FIRST_NUMBER..FIRST_NUMBER + waiting).collect::<Vec<_>>()
     );
+}
+
+#[test]
+fn a_packet_without_room_for_headers_costs_the_last_link_its_copy_alone() {
+    let mut rig = Rig::new();
+    let packet = udp(LAN_HOST, FAR_HOST, &[0x5a; 72]);
+    let narrow = rig.narrow_buffer(&packet);
+    assert!(narrow.headroom() < 64);
+    let table = TableId(0);
+    for packet in [rig.buffer(&packet), narrow, rig.buffer(&packet)] {
+        let order = Order::SendIp { table, packet };
+        assert!(rig.channels[0].orders.push(order).is_ok());
+    }
+    rig.poll();
+    let all: Vec<u64> = (FIRST_NUMBER..FIRST_NUMBER + 3).collect();
+    for link in 1..PORTS {
+        let frames = rig.received(link);
+        assert!(frames.iter().all(|frame| frame[64..] == packet));
+        let numbers: Vec<u64> = frames.iter().map(|frame| number_of(frame)).collect();
+        let session = &rig.sessions[link - 1][0];
+        let dropped = if link < PORTS - 1 {
+            assert_eq!(numbers, all, "link {link}");
+            0
+        } else {
+            assert_eq!(numbers, [all[0], all[2]], "the buffer goes to the last one");
+            1
+        };
+        assert_eq!(rig.drops(link, Drop::NoBuffer), dropped);
+        assert_eq!(session.send_dropped_packets.read(), dropped);
+        assert_eq!(session.sent_packets.read(), 3 - dropped);
+        assert_eq!(session.sent_octets.read(), 100 * (3 - dropped));
+    }
+    assert_eq!(rig.all_drops(), 1);
 }
 
 #[test]

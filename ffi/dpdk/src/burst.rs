@@ -1,6 +1,7 @@
 //! A handful of packets that are received, worked on and sent together.
 
 use std::fmt;
+use std::hint;
 use std::mem::MaybeUninit;
 use std::ops::{Bound, Index, IndexMut, RangeBounds};
 use std::ptr;
@@ -29,8 +30,11 @@ impl Burst {
         }
     }
 
+    #[inline(always)]
     #[must_use]
     pub const fn len(&self) -> usize {
+        // SAFETY: every method keeps it so.
+        unsafe { hint::assert_unchecked(self.len <= BURST) };
         self.len
     }
 
@@ -139,14 +143,14 @@ impl Burst {
     #[must_use]
     pub fn as_slice(&self) -> &[Mbuf] {
         // SAFETY: the first `len` are initialised.
-        unsafe { slice::from_raw_parts(self.mbufs.as_ptr().cast(), self.len) }
+        unsafe { slice::from_raw_parts(self.mbufs.as_ptr().cast(), self.len()) }
     }
 
     #[inline]
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [Mbuf] {
         // SAFETY: the first `len` are initialised.
-        unsafe { slice::from_raw_parts_mut(self.mbufs.as_mut_ptr().cast(), self.len) }
+        unsafe { slice::from_raw_parts_mut(self.mbufs.as_mut_ptr().cast(), self.len()) }
     }
 
     #[inline]
@@ -264,9 +268,10 @@ impl Iterator for Drain<'_> {
         if self.next == self.end {
             return None;
         }
+        let place = self.next;
         self.next += 1;
-        // SAFETY: initialised, and each place is read once.
-        Some(unsafe { self.burst.mbufs[self.next - 1].assume_init_read() })
+        // SAFETY: within the array, initialised, and each place is read once.
+        Some(unsafe { self.burst.mbufs.get_unchecked(place).assume_init_read() })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -40,8 +40,8 @@ const TX_CHECKSUMS: u64 = TX_CHECKSUMS_IPV4 | TX_CHECKSUMS_IPV6;
 
 impl Mbuf {
     /// # Safety
-    /// The buffer must be valid, have one segment, a reference count of 1, data within its
-    /// own memory (not attached to another buffer), and no other owner.
+    /// The buffer must be valid, have one segment, of which the packet consists, a reference
+    /// count of 1, data within its own memory (not attached to another buffer), and no other owner.
     pub(crate) unsafe fn from_raw(mbuf: NonNull<rte_mbuf>) -> Self {
         Self(mbuf)
     }
@@ -188,8 +188,8 @@ impl Mbuf {
         header.pkt_len = u32::from(header.data_len);
         // The headers that were to be checksummed may be gone.
         header.ol_flags &= !TX_CHECKSUMS;
-        // SAFETY: the packet begins with so many octets now.
-        Some(unsafe { &mut *self.as_mut_ptr().cast() })
+        // SAFETY: the packet begins with so many octets now, and a packet lies somewhere.
+        Some(unsafe { NonNull::new_unchecked(self.as_mut_ptr()).cast().as_mut() })
     }
 
     /// As [`prepend`](Self::prepend), for a number of octets that is known beforehand.
@@ -202,9 +202,10 @@ impl Mbuf {
         // The headroom fits 16 bits, so the count does.
         header.data_off -= N as u16;
         header.data_len += N as u16;
-        header.pkt_len = u32::from(header.data_len);
-        // SAFETY: the packet begins with so many octets now.
-        Some(unsafe { &mut *self.as_mut_ptr().cast() })
+        // The same, as the packet is one segment.
+        header.pkt_len += N as u32;
+        // SAFETY: the packet begins with so many octets now, and a packet lies somewhere.
+        Some(unsafe { NonNull::new_unchecked(self.as_mut_ptr()).cast().as_mut() })
     }
 
     /// Appends a copy of the octets; false, and no change, without the tailroom.
@@ -230,56 +231,91 @@ impl Mbuf {
     /// known about it. Of the second cache line nothing counts without a flag.
     #[inline]
     pub(crate) fn make_empty(&mut self) {
-        let header = self.header_mut();
-        header.data_off = HEADROOM_OCTETS.min(header.buf_len);
-        header.port = u16::MAX;
-        header.ol_flags = 0;
-        header.packet_type = 0;
-        header.pkt_len = 0;
-        header.data_len = 0;
-        header.vlan_tci = 0;
+        self.be_fresh(HEADROOM_OCTETS.min(self.header().buf_len), 0);
     }
 
     /// Makes a buffer as it lies in its pool a copy of a packet, with `N` octets
-    /// of anything before it, which are returned for writing. `None` when it is too
-    /// small: then it is empty.
+    /// of anything before it, which are returned for writing. `None` when the packet has
+    /// more octets than `room`: then it is empty.
+    ///
+    /// # Safety
+    /// Behind its headroom the buffer has this room.
     #[inline(always)]
-    pub(crate) fn become_copy<const N: usize>(&mut self, packet: &Self) -> Option<&mut [u8; N]> {
+    pub(crate) unsafe fn become_copy<const N: usize>(
+        &mut self,
+        packet: &Self,
+        room: usize,
+    ) -> Option<&mut [u8; N]> {
         const { assert!(N <= HEADROOM_OCTETS as usize) };
         let octets = packet.len();
-        let headroom = usize::from(HEADROOM_OCTETS);
-        let header = self.header_mut();
-        if headroom + octets > usize::from(header.buf_len) {
+        // Read before anything is written: it stays the same.
+        let buffer = self.header().buf_addr.cast::<u8>();
+        if octets > room {
             self.make_empty();
             return None;
         }
-        // All within the buffer, whose octets fit 16 bits.
-        let data_len = (N + octets) as u16;
-        header.data_off = HEADROOM_OCTETS - N as u16;
-        header.port = u16::MAX;
-        header.ol_flags = 0;
-        header.packet_type = 0;
-        header.pkt_len = u32::from(data_len);
-        header.data_len = data_len;
-        header.vlan_tci = 0;
+        self.be_fresh(HEADROOM_OCTETS - N as u16, (N + octets) as u16);
         // SAFETY: as just seen, the buffer has room for the packet behind its
         // headroom, and two owned buffers do not overlap. The `N` octets before it
         // are the headroom's, nobody else's, and the copy begins with them.
         unsafe {
-            let target = header.buf_addr.cast::<u8>().add(headroom);
+            let target = buffer.add(usize::from(HEADROOM_OCTETS));
             copy_octets(packet.as_ptr(), target, octets);
-            Some(&mut *target.sub(N).cast())
+            Some(NonNull::new_unchecked(target.sub(N)).cast().as_mut())
+        }
+    }
+
+    /// Makes a buffer as it lies in its pool one with so many octets from an offset on,
+    /// of which nothing is known. All fields of the first cache line that count are
+    /// written, several at once.
+    #[inline(always)]
+    fn be_fresh(&mut self, data_off: u16, data_len: u16) {
+        const _: () = {
+            assert!(offset_of!(rte_mbuf, refcnt) == offset_of!(rte_mbuf, data_off) + 2);
+            assert!(offset_of!(rte_mbuf, nb_segs) == offset_of!(rte_mbuf, data_off) + 4);
+            assert!(offset_of!(rte_mbuf, port) == offset_of!(rte_mbuf, data_off) + 6);
+            assert!(offset_of!(rte_mbuf, pkt_len) == offset_of!(rte_mbuf, packet_type) + 4);
+            assert!(offset_of!(rte_mbuf, vlan_tci) == offset_of!(rte_mbuf, data_len) + 2);
+        };
+        let header = self.0.as_ptr();
+        // One owner, one segment, from no port; no type of packet before the length, and no
+        // VLAN behind it. As numbers, since an array is stored one by one.
+        let _: () = const { assert!(cfg!(target_endian = "little"), "the first field is lowest") };
+        let start = 0xffff_0001_0001_0000 | u64::from(data_off);
+        let lengths = u64::from(data_len) << 32;
+        let length = u32::from(data_len);
+        // SAFETY: valid and owned, and `&mut self` excludes all others; the fields stand
+        // beside each other as just seen.
+        unsafe {
+            (&raw mut (*header).data_off)
+                .cast::<u64>()
+                .write_unaligned(start);
+            (*header).ol_flags = 0;
+            (&raw mut (*header).packet_type)
+                .cast::<u64>()
+                .write_unaligned(lengths);
+            (&raw mut (*header).data_len)
+                .cast::<u32>()
+                .write_unaligned(length);
         }
     }
 
     /// For a driver that hands the sender's buffers over: makes it a buffer that
     /// was received on this port, of which nothing else is known.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn forget_sender(&mut self, port: u16) {
-        let header = self.header_mut();
-        header.port = port;
-        // Where its memory is stays true.
-        header.ol_flags &= dpdk_sys::SHIM_MBUF_EXTERNAL;
+        self.header_mut().port = port;
+        self.forget_flags();
+    }
+
+    #[inline(always)]
+    fn forget_flags(&mut self) {
+        let flags = &mut self.header_mut().ol_flags;
+        // Hardly any sender knew anything.
+        if *flags != 0 {
+            // Where its memory is stays true.
+            *flags &= dpdk_sys::SHIM_MBUF_EXTERNAL;
+        }
     }
 
     /// Says how many octets the packet's IP header has, that nothing stands before
@@ -292,10 +328,8 @@ impl Mbuf {
 
     /// Forgets what is known of the headers: they are others now.
     pub(crate) fn forget_offloads(&mut self) {
-        let header = self.header_mut();
-        header.tx_offload = 0;
-        // Where its memory is stays true.
-        header.ol_flags &= dpdk_sys::SHIM_MBUF_EXTERNAL;
+        self.header_mut().tx_offload = 0;
+        self.forget_flags();
     }
 
     /// Has the start of the packet brought into the cache.
@@ -431,6 +465,8 @@ impl AsRef<[u8]> for Mbuf {
 }
 
 impl Drop for Mbuf {
+    // A call would want the pointer in memory wherever a packet may have to be freed.
+    #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: the only owner gives it up. Its pool is alive, since a pool
         // whose buffer is out is not freed.
@@ -455,9 +491,13 @@ impl fmt::Debug for Mbuf {
 unsafe fn copy_octets(source: *const u8, target: *mut u8, octets: usize) {
     // SAFETY: see above, and the number is no less than what is said in angles.
     unsafe {
+        // Most packets of a call, asked for first.
+        if (32..=64).contains(&octets) {
+            copy_ends::<32>(source, target, octets);
+            return;
+        }
         match octets {
             16..32 => copy_ends::<16>(source, target, octets),
-            32..=64 => copy_ends::<32>(source, target, octets),
             65..=128 => copy_ends::<64>(source, target, octets),
             129..=256 => copy_ends::<128>(source, target, octets),
             // The C library's copying is as quick.
@@ -484,7 +524,7 @@ unsafe fn copy_ends<const N: usize>(source: *const u8, target: *mut u8, octets: 
 ///
 /// # Safety
 /// The buffer must be valid.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn is_plain(mbuf: *const rte_mbuf) -> bool {
     const ONE_OF_EACH: u32 = 0x0001_0001;
     const _: () = assert!(offset_of!(rte_mbuf, nb_segs) == offset_of!(rte_mbuf, refcnt) + 2);

@@ -99,13 +99,17 @@ impl Mempool {
         mut write_header: impl FnMut(usize, &mut [u8; N]),
     ) -> bool {
         let start = burst.len();
+        let Some(room) = self.0.data_room.checked_sub(HEADROOM_OCTETS) else {
+            return false;
+        };
         if !self.take_bulk(burst, packets.len()) {
             return false;
         }
         let mut fit = true;
         let copies = burst.as_mut_slice()[start..].iter_mut();
         for (place, (copy, packet)) in copies.zip(packets).enumerate() {
-            match copy.become_copy(packet) {
+            // SAFETY: all buffers of the pool have the headroom, and so much behind it.
+            match unsafe { copy.become_copy(packet, room.into()) } {
                 Some(header) => write_header(place, header),
                 None => fit = false,
             }

@@ -1,6 +1,6 @@
 //! The ends of a port: where bursts come from and go to.
 
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -71,10 +71,16 @@ impl RxQueue {
         received
     }
 
-    /// Packets dropped because they came in several segments and fit no single one.
+    /// Packets dropped since the last call because they came in several segments and fit no
+    /// single one.
+    #[inline(always)]
     #[must_use]
-    pub fn oversized(&self) -> u64 {
-        self.oversized
+    pub fn take_oversized(&mut self) -> u64 {
+        // Asked after each burst, and nearly always none.
+        if self.oversized == 0 {
+            return 0;
+        }
+        mem::take(&mut self.oversized)
     }
 
     /// The queue's number at its port.

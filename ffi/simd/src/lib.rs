@@ -20,7 +20,7 @@ impl Work for Sum<'_> {
 
     #[inline(always)]
     fn run(self) -> u64 {
-        sum_inline(self.0)
+        sum_any(self.0)
     }
 }
 
@@ -79,6 +79,8 @@ fn is_v3() -> bool {
 /// The processor must have the features.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,movbe,popcnt")]
+// Work within work stays apart: a loop by itself has all registers.
+#[inline(never)]
 unsafe fn run_v3<W: Work>(work: W) -> W::Output {
     work.run()
 }
@@ -97,29 +99,57 @@ static KEEP_LAST: [u8; 2 * BLOCK] = {
     mask
 };
 
-/// [`sum`], for whatever processor the caller is compiled for: in lanes that
-/// the compiler makes vectors of.
+/// [`sum`]: of 16 to 65 octets, where a call would cost more than it does, for whatever
+/// processor the caller is compiled for.
 #[inline(always)]
 #[must_use]
 pub fn sum_inline(data: &[u8]) -> u64 {
-    let (even, last) = match data {
+    let (even, last) = pairs(data);
+    let sum = sum_of_ends::<BLOCK>(even).or_else(|| sum_of_ends::<{ BLOCK / 2 }>(even));
+    match sum {
+        Some(sum) => sum + last,
+        None => sum_apart(data),
+    }
+}
+
+/// The sum of `N` octets, or up to twice as many: of the start, and of the end without it.
+#[inline(always)]
+fn sum_of_ends<const N: usize>(even: &[u8]) -> Option<u64> {
+    let (start, end) = (even.first_chunk::<N>()?, even.last_chunk::<N>()?);
+    let behind_start = even.len() - N;
+    if behind_start > N {
+        return None;
+    }
+    let mask = KEEP_LAST[BLOCK - N + behind_start..].first_chunk()?;
+    let mut lanes = [0; LANES];
+    add(&mut lanes, start, &[0xff; N]);
+    add(&mut lanes, end, mask);
+    Some(lanes[..N / 4].iter().sum())
+}
+
+/// [`sum`] of what is not summed inline. Cold, so that what is takes the straight way.
+#[cold]
+fn sum_apart(data: &[u8]) -> u64 {
+    sum(data)
+}
+
+/// The pairs of octets, and what an odd last octet adds to their sum.
+#[inline(always)]
+fn pairs(data: &[u8]) -> (&[u8], u64) {
+    match data {
         [even @ .., last] if data.len() % 2 == 1 => (even, word([*last, 0])),
         even => (even, 0),
-    };
+    }
+}
+
+/// The sum of any number of octets: in lanes that the compiler makes vectors of.
+#[inline(always)]
+fn sum_any(data: &[u8]) -> u64 {
+    let (even, last) = pairs(data);
     let Some(end) = even.last_chunk::<BLOCK>() else {
         return sum_short(even) + last;
     };
     let mut lanes = [0; LANES];
-    if let Some(start) = even.first_chunk::<BLOCK>()
-        && even.len() <= 2 * BLOCK
-    {
-        // Nearly all short packets: the start, and the end without it.
-        add(&mut lanes, start, &[0xff; BLOCK]);
-        if let Some(mask) = KEEP_LAST[even.len() - BLOCK..].first_chunk() {
-            add(&mut lanes, end, mask);
-        }
-        return lanes.iter().sum::<u64>() + last;
-    }
     let (fours, rest) = even.as_chunks::<{ 4 * BLOCK }>();
     for blocks in fours {
         add_all::<4>(&mut lanes, blocks);
@@ -151,16 +181,16 @@ fn add_all<const COUNT: usize>(lanes: &mut [u64; LANES], blocks: &[u8]) {
 
 /// Adds those octets of a block that the mask keeps to the lanes.
 #[inline(always)]
-fn add(lanes: &mut [u64; LANES], block: &[u8; BLOCK], mask: &[u8; BLOCK]) {
+fn add<const N: usize>(lanes: &mut [u64; LANES], block: &[u8; N], mask: &[u8; N]) {
     // By index: of iterators over both the compiler makes no vectors everywhere.
-    for (lane, sum) in lanes.iter_mut().enumerate() {
+    for (lane, sum) in lanes[..N / 4].iter_mut().enumerate() {
         *sum += u64::from(word_of_four(block, lane) & word_of_four(mask, lane));
     }
 }
 
 /// Four octets of a block.
 #[inline(always)]
-fn word_of_four(block: &[u8; BLOCK], lane: usize) -> u32 {
+fn word_of_four<const N: usize>(block: &[u8; N], lane: usize) -> u32 {
     let at = 4 * lane;
     u32::from_ne_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]])
 }

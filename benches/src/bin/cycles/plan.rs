@@ -14,6 +14,10 @@ pub(crate) const SIZES: [usize; 2] = [64, 1400];
 /// The path that is too small for whole packets, and a packet that does not fit it, octets.
 const SMALL_PATH_MTU: u16 = 1400;
 const FULL_SIZE: usize = 1500;
+/// TCP's, without options.
+const ACKNOWLEDGEMENT: usize = 40;
+/// Among which the packets of one burst are, several for each.
+const SETS_OF_A_BURST: usize = 4;
 
 /// Sets of two links, as few as fit any cache and as many as there may be, beside plain sessions.
 const FEW_SETS: usize = 32;
@@ -189,7 +193,7 @@ pub(crate) fn crowd() -> Vec<(Place, Place)> {
         .collect()
 }
 
-/// Whose instructions are counted: every way, with small packets where there is a choice, and large ones on two links.
+/// Whose instructions are counted: every way, with small packets where there is a choice; large and very short ones, and bursts that few sets share, on two links.
 pub(crate) fn counted() -> Vec<Place> {
     let usual = |case: Case| match case.far {
         Far::One(kind) => kind.udp_checksum && (case.inner_octets == 64 || kind == Kind::set(2)),
@@ -202,10 +206,27 @@ pub(crate) fn counted() -> Vec<Place> {
         .into_iter()
         .flat_map(|(place, beside)| [place, beside]);
     let random = random.filter(|place| place.setting == Setting::Unusual);
-    ordinary.chain(unusual).chain(random).collect()
+    let by_the_way = [Direction::Send, Direction::Receive]
+        .into_iter()
+        .flat_map(|direction| {
+            let short = Case::new(direction, Kind::set(2), ACKNOWLEDGEMENT);
+            let shared = Case {
+                far: Far::Many(Kind::set(2), SETS_OF_A_BURST),
+                ..Case::new(direction, Kind::set(2), 64)
+            };
+            [
+                Place::new(Setting::Few, short),
+                Place::new(Setting::Unusual, shared),
+            ]
+        });
+    ordinary
+        .chain(by_the_way)
+        .chain(unusual)
+        .chain(random)
+        .collect()
 }
 
-/// Every case once.
+/// Every case that is timed, once.
 pub(crate) fn all() -> Vec<Place> {
     let mut all = ordinary();
     for (place, beside) in unusual().into_iter().chain(crowd()) {
