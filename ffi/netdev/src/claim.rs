@@ -2,17 +2,16 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
-use nix::ifaddrs::getifaddrs;
 use nix::libc;
 use nix::net::if_::if_nametoindex;
 
+use crate::addresses::kernel_addresses;
 use crate::device::{Device, EthtoolCommand, FLAG_LRO};
 use crate::error::Error;
 
@@ -66,8 +65,8 @@ enum Change {
 /// the kernel would do with its frames: IPv6, answering ARP, IPv4 forwarding, merging frames (GRO, LRO).
 ///
 /// # Errors
-/// When it is missing, when its frames are not Ethernet's, when it carries an IPv4 address or an IPv6 address other
-/// than a link-local one, when another process has it, or when the kernel refuses. Nothing stays changed then.
+/// When it is missing, when its frames are not Ethernet's, when it carries an IPv4 address or an IPv6 address that
+/// somebody gave it, when another process has it, or when the kernel refuses. Nothing stays changed then.
 pub fn claim(interface: &str) -> Result<Claim, Error> {
     let failed = |action: &str, errno| match errno {
         Errno::ENODEV => Error::Missing {
@@ -292,25 +291,6 @@ fn lock(interface: &str) -> Result<UnixDatagram, Error> {
             },
             _ => failed(errno(&problem)),
         })
-}
-
-/// Addresses by which the kernel uses the interface itself. Link-local IPv6 is not
-/// among them: every interface that is up has one.
-fn kernel_addresses(interface: &str) -> Result<Vec<IpAddr>, Errno> {
-    let mut addresses = Vec::new();
-    for entry in getifaddrs()?.filter(|entry| entry.interface_name == interface) {
-        let Some(address) = entry.address else {
-            continue;
-        };
-        if let Some(ipv4) = address.as_sockaddr_in() {
-            addresses.push(ipv4.ip().into());
-        } else if let Some(ipv6) = address.as_sockaddr_in6()
-            && !ipv6.ip().is_unicast_link_local()
-        {
-            addresses.push(ipv6.ip().into());
-        }
-    }
-    Ok(addresses)
 }
 
 fn system(interface: &str, action: &str, errno: Errno) -> Error {

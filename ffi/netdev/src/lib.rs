@@ -3,6 +3,7 @@
 //!
 //! Besides, what packet sockets on such interfaces may be told. What it does not do: packets, addresses, routes.
 
+mod addresses;
 mod claim;
 mod device;
 mod error;

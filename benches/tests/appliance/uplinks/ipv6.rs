@@ -78,6 +78,24 @@ fn wait_for_host(lab: &Lab, network: u16) -> Duration {
     }
 }
 
+/// Until the kernel of the remote has an address of its own on the line, as on any line with a router.
+fn wait_for_kernel(lab: &Lab) {
+    let since = Instant::now();
+    loop {
+        let output = benches::netns::checked(
+            lab.namespace(Site::Remote)
+                .command("ip")
+                .args(["-6", "addr", "show", "dev", "isp1", "scope", "global"]),
+        )
+        .expect("ip");
+        if !output.stdout.is_empty() {
+            return;
+        }
+        assert!(since.elapsed() < RENUMBERED_LIMIT, "no address");
+        sleep(0.1);
+    }
+}
+
 fn wait_for_network(lab: &Lab, network: u16) -> Duration {
     let since = Instant::now();
     loop {
@@ -106,6 +124,7 @@ fn an_ipv6_line_and_its_delegated_network_are_renumbered_and_nothing_is_lost() {
     let isp_namespace = lab.isp(1).clone();
     let mut isp = Ipv6Isp::in_lab(&isp_namespace, lab.directory()).expect("radvd and dhcpd");
     isp.start().expect("they start");
+    wait_for_kernel(&lab);
     for site in Site::BOTH {
         lab.start(site).expect("the appliance starts");
     }

@@ -1,6 +1,7 @@
 //! Each test has a network namespace of its own, which goes with its thread. They
 //! need root and `ip`.
 
+use std::net::IpAddr;
 use std::process::Command;
 use std::thread;
 
@@ -139,9 +140,17 @@ fn a_claim_dropped_in_another_namespace_restores_its_own() {
 
 #[test]
 fn an_interface_with_addresses_is_refused_untouched() {
-    for address in ["192.0.2.1/24", "2001:db8::1/64"] {
+    for address in [
+        "192.0.2.1/24",
+        "2001:db8::1/64",
+        // As DHCPv6's clients give it.
+        "2001:db8::1/128 valid_lft 600 preferred_lft 300",
+    ] {
         with_veth(move || {
+            ip("link set va up");
             ip(&format!("addr add {address} dev va"));
+            // What is no obstacle alone is none here.
+            ip("addr add 2001:db8:1::1/64 dev va valid_lft 600 preferred_lft 300");
             let before = state();
             let error = claim("va").unwrap_err();
             let expected: IpAddr = address.split('/').next().unwrap().parse().unwrap();
@@ -165,6 +174,23 @@ fn a_link_local_address_is_no_obstacle() {
         ip("link set va up");
         ip("addr add fe80::1/64 dev va nodad");
         claim("va").unwrap();
+    });
+}
+
+/// The kernel makes them again when it has the interface again, as long as routers advertise.
+#[test]
+fn an_address_made_of_what_a_router_advertises_is_no_obstacle() {
+    with_veth(|| {
+        ip("link set vb up");
+        ip("link set va up");
+        ip("addr add 2001:db8::1/64 dev va valid_lft 600 preferred_lft 300 nodad");
+        // Another interface's.
+        ip("addr add 2001:db8::2/64 dev vb");
+        assert_eq!(kernel_addresses("vb").unwrap().len(), 1);
+        let claimed = claim("va").unwrap();
+        let of_loopback_and_vb = std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap();
+        assert!(!of_loopback_and_vb.contains("va"), "{of_loopback_and_vb}");
+        drop(claimed);
     });
 }
 
