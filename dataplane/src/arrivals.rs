@@ -26,6 +26,7 @@ const SLOTS: usize = 1 << SLOTS_LOG2;
 ///
 /// The memory is asked for as zeros, so that the system gives it when a number
 /// is first written to.
+#[repr(C, align(64))] // What each copy needs is in one cache line, which has nothing of other workers.
 pub struct Arrivals {
     epoch: u32,
     slots: Box<[AtomicU64; SLOTS]>,

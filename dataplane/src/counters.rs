@@ -182,8 +182,10 @@ impl Drops {
     }
 }
 
-/// What one worker did with one session (one link of a set).
+/// What one worker did with one session (one link of a set). What each packet counts is in one
+/// cache line, which has nothing of other workers.
 #[derive(Debug, Default)]
+#[repr(C, align(64))]
 pub struct SessionCounters {
     /// Data packets handed to the link's TX ring (for a set: copies). Octets,
     /// here and in [`SetCounters`], are those of the inner packets.
@@ -191,8 +193,6 @@ pub struct SessionCounters {
     pub sent_octets: Counter,
     /// Copies that never left: TX ring full, port down, neighbour unknown, no buffer.
     pub send_dropped_packets: Counter,
-    /// Copies that the link's `speed` had no room for.
-    pub over_speed_packets: Counter,
     /// Data packets that arrived with everything right but the number not yet looked at.
     pub received_packets: Counter,
     pub received_octets: Counter,
@@ -200,6 +200,8 @@ pub struct SessionCounters {
     pub wins: Counter,
     pub duplicates: Counter,
     pub too_late: Counter,
+    /// Copies that the link's `speed` had no room for.
+    pub over_speed_packets: Counter,
     pub unknown_epoch: Counter,
     /// The peer's LCP Echo-Requests that were answered without the control thread.
     pub echoes_answered: Counter,
@@ -228,24 +230,26 @@ pub struct OrderingCounters {
     pub late_packets: Counter,
 }
 
-/// What one worker did with one set.
+/// What one worker did with one set. What each packet counts is in one cache line, which has
+/// nothing of other workers.
 #[derive(Debug, Default)]
+#[repr(C, align(64))]
 pub struct SetCounters {
     /// Inner packets that were numbered and sent.
     pub sent_packets: Counter,
     pub sent_octets: Counter,
-    /// Of those, the ones that were cut, and the pieces that they were sent in.
-    pub split_packets: Counter,
-    pub split_pieces: Counter,
     /// Inner packets delivered (first copies, and what was put together of them).
     pub delivered_packets: Counter,
     pub delivered_octets: Counter,
-    /// Of those, the ones that were put together, and the pieces that they came in.
-    pub reassembled_packets: Counter,
-    pub reassembled_pieces: Counter,
     /// Copies eliminated here.
     pub duplicates: Counter,
     pub too_late: Counter,
+    /// Of those sent, the ones that were cut, and the pieces that they were sent in.
+    pub split_packets: Counter,
+    pub split_pieces: Counter,
+    /// Of those delivered, the ones that were put together, and the pieces that they came in.
+    pub reassembled_packets: Counter,
+    pub reassembled_pieces: Counter,
     pub ordering: OrderingCounters,
 }
 

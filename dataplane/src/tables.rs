@@ -31,7 +31,7 @@ pub(crate) use interfaces::Interface;
 pub(crate) use resolved::{Address, HopPlace};
 pub use routes::{Routes, TableSlot};
 pub(crate) use sessions::Session;
-pub(crate) use sets::{Member, Set};
+pub(crate) use sets::{Judge, Member, Set};
 pub(crate) use shortcuts::{ShortTarget, Shortcut};
 pub use wire_index::WireIndex;
 
@@ -501,7 +501,7 @@ impl Tables {
                 _ => set.absent.push(session),
             }
         }
-        self.sets.set(set);
+        self.sets.give_back(set);
     }
 }
 

@@ -142,6 +142,7 @@ pub enum Access {
 ///
 /// `First` is answered at most once for each number, and every number that is
 /// offered while it is no more than `numbers() - 32` below the newest one gets it.
+#[repr(align(64))] // One cache line says where the slots are.
 pub struct Window {
     /// Zero at the start, that is "block 0, no bits": nothing delivered yet
     /// for the numbers of block 0, and an older block for all the others.

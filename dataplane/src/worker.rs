@@ -20,6 +20,7 @@ mod encapsulate;
 mod family;
 mod forward;
 mod fragments;
+mod gather;
 mod inbox;
 mod io;
 mod l2tp;
@@ -59,6 +60,7 @@ use crate::window::Access;
 
 use candidates::Candidates;
 use forward::Origin;
+use gather::Gathering;
 use inbox::{Handed, Mail};
 use io::Io;
 use logical::WayIn;
@@ -165,6 +167,8 @@ struct Receive {
     cut_octets: Option<u16>,
     /// Its bursts are inspected first: there are logical ports on it, or somebody looks on.
     inspected: bool,
+    /// Whether they are put in order by set.
+    gathering: Gathering,
 }
 
 impl Receive {
@@ -177,6 +181,7 @@ impl Receive {
             routable_start: self.routable_start,
             cut_octets: self.cut_octets.map(|cut| cut.saturating_sub(octets)),
             inspected,
+            gathering: Gathering::Perhaps,
         }
     }
 }
@@ -225,6 +230,7 @@ impl Worker {
                 routable_start: port.mac.into(),
                 cut_octets: port.cut_octets,
                 inspected: way_in.carries(receive.len()),
+                gathering: Gathering::Perhaps,
             });
             outlets.push((TxRing::new(port.send, port.up), port.counters));
         }

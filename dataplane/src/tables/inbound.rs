@@ -11,8 +11,10 @@ use crate::counters::SessionCounters;
 use crate::headers::decapsulation::Expected;
 use crate::headers::decapsulation_ipv6::ExpectedIpv6;
 use crate::headers::{ipv4, ipv6};
+use crate::skew::{FirstTimes, Skew};
+use crate::window::Group;
 
-use super::{Address, Hop, Set, TableSlot, Tables};
+use super::{Address, Hop, Judge, TableSlot, Tables};
 
 /// A session of a set, as its copies arrive.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub(crate) struct Inbound {
     pub(crate) payload_table: TableSlot,
     /// The port that `expected` is for.
     pub(crate) port: u16,
+    /// Packets of the set leave in the order of their numbers.
+    pub(crate) ordered: bool,
     /// The same as `expected` for a session over IPv6.
     pub(crate) expected_ipv6: ExpectedIpv6,
 }
@@ -39,7 +43,7 @@ const _: () = assert!(size_of::<Inbound>() == 256);
 /// What there is without `expected_ipv6`.
 const OVER_IPV4_OCTETS: usize = 128;
 
-const _: () = assert!(offset_of!(Inbound, port) < OVER_IPV4_OCTETS);
+const _: () = assert!(offset_of!(Inbound, ordered) < OVER_IPV4_OCTETS);
 
 /// What copies look like, over either family.
 #[derive(Clone, Copy)]
@@ -86,8 +90,14 @@ impl Tables {
     #[inline(always)]
     pub(crate) fn inbound_by_wire(&self, ids: u32) -> Option<(SessionId, &Inbound)> {
         let id = self.sessions.wire_index().get(ids)?;
+        Some((id, self.fresh_inbound(id)?))
+    }
+
+    /// A session of a set; `None` also when it has to be found again.
+    #[inline(always)]
+    pub(crate) fn fresh_inbound(&self, id: SessionId) -> Option<&Inbound> {
         let inbound = self.inbounds.get(id)?;
-        (inbound.generation == self.generation).then_some((id, inbound))
+        (inbound.generation == self.generation).then_some(inbound)
     }
 
     /// Has the start of the search for these ids brought into the cache.
@@ -96,12 +106,12 @@ impl Tables {
         self.sessions.wire_index().prefetch(ids);
     }
 
-    /// Has the session with these ids brought into the cache.
+    /// Finds the session with these ids, and has what its copies need brought into the cache.
     #[inline]
-    pub(crate) fn prefetch_inbound(&self, ids: u32) {
-        if let Some(id) = self.sessions.wire_index().get(ids) {
-            self.inbounds.prefetch(id);
-        }
+    pub(crate) fn prefetch_inbound(&self, ids: u32) -> Option<SessionId> {
+        let id = self.sessions.wire_index().get(ids)?;
+        self.inbounds.prefetch(id);
+        Some(id)
     }
 
     /// A session of a set.
@@ -115,11 +125,67 @@ impl Tables {
         self.inbounds.get(id)
     }
 
-    /// The session that a copy came over, and its set.
-    #[inline]
-    pub(crate) fn of_copy(&mut self, session: SessionId, set: SetId) -> Option<(&Inbound, &Set)> {
+    /// The session that a copy came over, and what such a copy is judged by.
+    #[inline(always)]
+    pub(crate) fn of_copy(
+        &mut self,
+        session: SessionId,
+        set: SetId,
+        epoch: u32,
+    ) -> Option<(&Inbound, Judge<'_>)> {
         self.inbound(session)?;
-        Some((self.inbounds.get(session)?, self.sets.get(set)?))
+        Some((self.inbounds.get(session)?, self.sets.judge(set, epoch)?))
+    }
+
+    /// What tells how far a session's copies are behind the first ones of an epoch.
+    pub(crate) fn skew_of(&self, id: SessionId, epoch: u32) -> Option<(&FirstTimes, &Skew)> {
+        let inbound = self.inbounds.get(id)?;
+        let epoch = self.sets.get(inbound.set)?.epoch(epoch)?;
+        Some((&epoch.first_times, &inbound.arrivals.as_ref()?.skew))
+    }
+
+    /// The set of a session.
+    #[inline(always)]
+    pub(crate) fn set_of(&self, id: SessionId) -> Option<SetId> {
+        match self.inbounds.get(id) {
+            Some(inbound) => Some(inbound.set),
+            None => self.sessions.get(id)?.spec.set,
+        }
+    }
+
+    /// Has what a copy is judged by and counted in brought into the cache, but for what that
+    /// refers to.
+    #[inline(always)]
+    pub(crate) fn prefetch_books(&self, session: SessionId, set: SetId, epoch: u32) {
+        if let Some(Judge { window, counters }) = self.sets.judge(set, epoch) {
+            dpdk::prefetch(window);
+            dpdk::prefetch(counters);
+        }
+        if let Some(inbound) = self.inbounds.get(session) {
+            dpdk::prefetch(&*inbound.counters);
+            if let Some(arrivals) = &inbound.arrivals {
+                dpdk::prefetch(&**arrivals);
+            }
+        }
+    }
+
+    /// Has the slots of a group in the window and in the link's books brought into the cache.
+    /// Says where the packets of the session are routed.
+    #[inline(always)]
+    pub(crate) fn prefetch_slots(
+        &self,
+        session: SessionId,
+        (set, epoch): (SetId, u32),
+        group: Group,
+    ) -> Option<TableSlot> {
+        if let Some(judge) = self.sets.judge(set, epoch) {
+            judge.window.prefetch(group);
+        }
+        let inbound = self.inbounds.get(session)?;
+        if let Some(arrivals) = &inbound.arrivals {
+            arrivals.prefetch(group);
+        }
+        Some(inbound.payload_table)
     }
 
     #[cold]
@@ -132,6 +198,7 @@ impl Tables {
         let Some(set) = session.spec.set else {
             return;
         };
+        let known = self.sets.get(set);
         let mut inbound = Inbound {
             expected: Expected::NOTHING,
             generation: self.generation,
@@ -141,6 +208,7 @@ impl Tables {
             epoch: 0,
             payload_table: session.payload_table,
             port: 0,
+            ordered: known.is_some_and(|set| set.ordered),
             expected_ipv6: ExpectedIpv6::NOTHING,
         };
         if let Some((port, epoch, expected)) = self.expect(id, set, port) {

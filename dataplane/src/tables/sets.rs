@@ -7,6 +7,7 @@ use crate::command::{Epoch, Epochs, SessionId, SetId, SetSpec};
 use crate::counters::{SessionCounters, SetCounters};
 use crate::headers::ha_frame::HaFrame;
 use crate::speed::SpeedLimit;
+use crate::window::Window;
 
 use super::{Link, Session, TableSlot};
 
@@ -116,7 +117,7 @@ impl Set {
     #[inline]
     pub(crate) fn prefetch_sending(&self) {
         dpdk::prefetch_all(self.members.as_slice());
-        dpdk::prefetch_all(&*self.counters);
+        dpdk::prefetch(&*self.counters);
         dpdk::prefetch(&*self.next_number);
     }
 
@@ -135,9 +136,30 @@ impl Set {
     }
 }
 
+/// What copies are judged by, and counted in besides their session's.
+#[derive(Clone, Copy)]
+pub(crate) struct Judge<'a> {
+    pub(crate) window: &'a Window,
+    pub(crate) counters: &'a SetCounters,
+}
+
+/// What a set has for copies of its newest epoch: two of them in a cache line.
+#[derive(Debug)]
+#[repr(align(32))]
+struct Newest {
+    window: Arc<Window>,
+    counters: Arc<SetCounters>,
+    epoch: u32,
+}
+
+const _: () = assert!(size_of::<Option<Newest>>() == 32);
+
+/// By their ids.
 #[derive(Debug, Default)]
 pub(super) struct Sets {
     slots: Vec<Option<Set>>,
+    /// Of each slot, apart from what is seldom needed.
+    newest: Vec<Option<Newest>>,
 }
 
 impl Sets {
@@ -148,12 +170,50 @@ impl Sets {
         }
         if self.slots.len() <= slot {
             self.slots.resize_with(slot + 1, || None);
+            self.newest.resize_with(slot + 1, || None);
         }
+        let newest = set.spec.epochs.first();
+        self.newest[slot] = newest.map(|newest| Newest {
+            window: Arc::clone(&newest.window),
+            counters: Arc::clone(&set.counters),
+            epoch: newest.epoch,
+        });
         self.slots[slot] = Some(set);
+    }
+
+    /// Gives back what was [taken](Self::take).
+    pub(super) fn give_back(&mut self, set: Set) {
+        if let Some(slot) = self.slots.get_mut(set.spec.id.0 as usize) {
+            *slot = Some(set);
+        }
     }
 
     pub(super) fn remove(&mut self, id: SetId) {
         drop(self.take(id));
+        if let Some(newest) = self.newest.get_mut(id.0 as usize) {
+            *newest = None;
+        }
+    }
+
+    /// What the copies of an epoch are judged by; `None` when nothing is received of it.
+    #[inline(always)]
+    pub(super) fn judge(&self, id: SetId, epoch: u32) -> Option<Judge<'_>> {
+        match self.newest.get(id.0 as usize)? {
+            Some(newest) if newest.epoch == epoch => Some(Judge {
+                window: &newest.window,
+                counters: &newest.counters,
+            }),
+            _ => self.judge_of_old(id, epoch),
+        }
+    }
+
+    #[cold]
+    fn judge_of_old(&self, id: SetId, epoch: u32) -> Option<Judge<'_>> {
+        let set = self.get(id)?;
+        Some(Judge {
+            window: &set.epoch(epoch)?.window,
+            counters: &set.counters,
+        })
     }
 
     pub(super) fn take(&mut self, id: SetId) -> Option<Set> {

@@ -298,18 +298,8 @@ fn a_set_is_as_large_as_its_smallest_live_member() {
     session(&mut tables, 4, 101, "10.0.1.7");
     session(&mut tables, 5, 102, "172.16.0.1");
     tables.apply(Command::SetSet(Arc::new(SetSpec {
-        id: SetId(1),
-        send_epoch: 1,
-        next_number: Arc::default(),
-        owner: 0,
-        payload_table: TableId(0),
-        ordering: None,
         members: [3, 4, 5, 6].map(SessionId).to_vec(),
-        epochs: Vec::new(),
-        mtu: 1450,
-        tcp_mss_fix: false,
-        next_best_skew_us: Arc::default(),
-        counters: Vec::new(),
+        ..set(SetId(1), &[])
     })));
     let live = |tables: &mut Tables| {
         let set = tables.live_set(SetId(1)).expect("a set");
@@ -325,6 +315,58 @@ fn a_set_is_as_large_as_its_smallest_live_member() {
     assert_eq!(live(&mut tables), (vec![], 1450));
     tables.apply(Command::RemoveSet(SetId(1)));
     assert!(tables.live_set(SetId(1)).is_none());
+}
+
+fn set(id: SetId, epochs: &[&Epoch]) -> SetSpec {
+    SetSpec {
+        id,
+        send_epoch: 1,
+        next_number: Arc::default(),
+        owner: 0,
+        payload_table: TableId(0),
+        ordering: None,
+        members: Vec::new(),
+        epochs: epochs.iter().copied().cloned().collect(),
+        mtu: 1450,
+        tcp_mss_fix: false,
+        next_best_skew_us: Arc::default(),
+        counters: Vec::new(),
+    }
+}
+
+/// The control thread frees windows, never a worker: none keeps one that it was told to forget.
+#[test]
+fn what_copies_were_judged_by_is_let_go_with_the_command() {
+    let mut tables = tables();
+    session(&mut tables, 3, 7, "10.0.1.9");
+    let epochs = [1, 2, 3].map(|epoch| Epoch::new(epoch, 0));
+    let [first, second, third] = &epochs;
+    let judged_by = |tables: &mut Tables, epoch: u32| {
+        let (_, judge) = tables.of_copy(SessionId(3), SetId(1), epoch)?;
+        let is_it = |known: &&Epoch| std::ptr::eq(judge.window, &*known.window);
+        epochs.iter().find(is_it).map(|known| known.epoch)
+    };
+    assert_eq!(judged_by(&mut tables, 1), None, "no set yet");
+    for (known, judged) in [
+        (&[first][..], [Some(1), None, None]),
+        (&[second, first], [Some(1), Some(2), None]),
+        (&[third, second], [None, Some(2), Some(3)]),
+        (&[second], [None, Some(2), None]),
+        (&[], [None, None, None]),
+    ] {
+        tables.apply(Command::SetSet(Arc::new(set(SetId(1), known))));
+        for epoch in &epochs {
+            let is_known = known.iter().any(|known| known.epoch == epoch.epoch);
+            let holders = Arc::strong_count(&epoch.window) - 1;
+            assert_eq!(holders > 0, is_known, "epoch {}", epoch.epoch);
+        }
+        assert_eq!([1, 2, 3].map(|epoch| judged_by(&mut tables, epoch)), judged);
+    }
+    tables.apply(Command::SetSet(Arc::new(set(SetId(1), &[second]))));
+    assert_eq!(judged_by(&mut tables, 2), Some(2));
+    tables.apply(Command::RemoveSet(SetId(1)));
+    assert_eq!(Arc::strong_count(&second.window), 1);
+    assert_eq!(judged_by(&mut tables, 2), None);
 }
 
 #[test]
@@ -353,18 +395,8 @@ fn a_copy_is_expected_where_its_session_may_receive_it() {
     assert_eq!(inbound(&mut tables), nothing_yet, "no set");
     let set = |epochs: &[u32]| {
         Command::SetSet(Arc::new(SetSpec {
-            id: SetId(1),
-            send_epoch: 1,
-            next_number: Arc::default(),
-            owner: 0,
-            payload_table: TableId(0),
-            ordering: None,
-            members: Vec::new(),
             epochs: epochs.iter().map(|&epoch| Epoch::new(epoch, 0)).collect(),
-            mtu: 1450,
-            tcp_mss_fix: false,
-            next_best_skew_us: Arc::default(),
-            counters: Vec::new(),
+            ..set(SetId(1), &[])
         }))
     };
     tables.apply(set(&[77, 76]));

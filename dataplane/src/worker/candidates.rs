@@ -106,6 +106,9 @@ impl Run {
     }
 }
 
+/// So many copies are recognised where they are: a call would cost more than it saves.
+const FEW: usize = 2;
+
 /// Packets, numbers and runs apart, so that what is eliminated is freed as it
 /// lies there.
 pub(super) struct Candidates {
@@ -228,22 +231,20 @@ impl Candidates {
         }
     }
 
-    /// Recognises the copies of one session among the frames of a burst, from `start`
-    /// on, as long as there is nothing else, and notes their numbers. Says how many
-    /// they are. `many_sessions` says that it is hardly more than one or two each time.
+    /// Recognises the copies of one session among the frames of a burst, in these places,
+    /// as long as there is nothing else, and notes their numbers. Says how many they are.
     #[inline(always)]
     pub(super) fn recognise(
         &mut self,
         expected: &Expected,
         frames: &[Mbuf],
-        start: usize,
-        many_sessions: bool,
+        places: Range<usize>,
     ) -> usize {
-        let most = frames.len().min(BURST).saturating_sub(start);
+        let few = places.len() <= FEW;
         let (Some(frames), Some(numbers), Some(octets)) = (
-            frames.get(start..start + most),
-            self.numbers.get_mut(start..start + most),
-            self.octets.get_mut(start..start + most),
+            frames.get(places.clone()),
+            self.numbers.get_mut(places.clone()),
+            self.octets.get_mut(places),
         ) else {
             return 0;
         };
@@ -253,8 +254,7 @@ impl Candidates {
             numbers,
             octets,
         };
-        if many_sessions {
-            // For one or two, a call would cost more than it saves.
+        if few {
             simd::Work::run(recognition)
         } else {
             simd::run(recognition)
@@ -297,10 +297,8 @@ impl Candidates {
 
     #[inline(always)]
     pub(super) fn push_run(&mut self, run: Run) {
-        if run.packets > 0 {
-            self.runs[self.run_count % BURST] = run;
-            self.run_count += 1;
-        }
+        self.runs[self.run_count % BURST] = run;
+        self.run_count += 1;
     }
 
     #[inline(always)]

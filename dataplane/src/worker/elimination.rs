@@ -3,10 +3,11 @@
 
 use dpdk::{Burst, Mbuf};
 
+use crate::command::SessionId;
 use crate::counters::Drop;
 use crate::headers::ipv4::Ipv4;
 use crate::headers::ipv6::Ipv6;
-use crate::skew::{FirstTimes, Skew};
+use crate::skew::FirstTimes;
 use crate::tables::TableSlot;
 use crate::transform::clamp_mss;
 use crate::window::{Verdict, Verdicts};
@@ -54,27 +55,27 @@ impl Worker {
     #[inline(always)]
     fn judge(&mut self, run: &Run, start: usize) -> Verdicts {
         let origin = &run.origin;
-        let tables = self.tables.of_copy(origin.session, origin.set);
-        let Some((epoch, session, set)) =
-            tables.and_then(|(session, set)| Some((set.epoch(origin.epoch)?, session, set)))
-        else {
+        let of_copy = self
+            .tables
+            .of_copy(origin.session, origin.set, origin.epoch);
+        let Some((session, of_set)) = of_copy else {
             // No command comes between the check of a copy and this.
             return Verdicts::TOO_LATE;
         };
-        let verdicts = epoch.window.mark(run.group, self.access);
+        let verdicts = of_set.window.mark(run.group, self.access);
         let packets = run.packets as u64;
         let counters = &session.counters;
         counters.received_packets.add(packets);
         counters.received_octets.add(run.octets);
         if verdicts.too_late() {
             counters.too_late.add(packets);
-            set.counters.too_late.add(packets);
+            of_set.counters.too_late.add(packets);
             return verdicts;
         }
         let wins = u64::from(verdicts.first().count_ones());
         if wins < packets {
             counters.duplicates.add(packets - wins);
-            set.counters.duplicates.add(packets - wins);
+            of_set.counters.duplicates.add(packets - wins);
         }
         if wins > 0 {
             counters.wins.add(wins);
@@ -86,8 +87,8 @@ impl Worker {
                     let firsts = self.candidates.places(run, start, verdicts.first());
                     self.candidates.octets(firsts) - wins * run.headers_octets as u64
                 };
-                set.counters.delivered_packets.add(wins);
-                set.counters.delivered_octets.add(octets);
+                of_set.counters.delivered_packets.add(wins);
+                of_set.counters.delivered_octets.add(octets);
             }
         }
         if let Some(arrivals) = &session.arrivals
@@ -95,11 +96,26 @@ impl Worker {
         {
             arrivals.note(run.group);
             if let Some(number) = FirstTimes::sampled(run.group) {
-                let now_ns = self.io.now_ns();
-                note_skew(number, verdicts, &epoch.first_times, &arrivals.skew, now_ns);
+                self.note_skew(origin.session, origin.epoch, number, verdicts);
             }
         }
         verdicts
+    }
+
+    /// Measures how far a sampled number's copy is behind the first one.
+    fn note_skew(&self, session: SessionId, epoch: u32, number: u64, verdicts: Verdicts) {
+        let Some((times, skew)) = self.tables.skew_of(session, epoch) else {
+            return;
+        };
+        let now_ns = self.io.now_ns();
+        if verdicts.of(number) == Verdict::First {
+            times.note(number, now_ns);
+            skew.note(0);
+        } else if let Some(skew_ns) = times.age_ns(number, now_ns) {
+            skew.note(skew_ns);
+        } else {
+            skew.miss();
+        }
     }
 
     /// Lets the packets in these places go on, and frees the others.
@@ -142,10 +158,9 @@ impl Worker {
     #[inline(always)]
     fn direct_way(&mut self, run: usize) -> Option<(TableSlot, usize)> {
         let origin = self.candidates.run(run).origin;
-        let ordered = self.tables.set(origin.set).is_some_and(|set| set.ordered);
-        let direct = origin.place.is_none() && !ordered;
-        let session = self.tables.inbound(origin.session).filter(|_| direct)?;
-        Some((session.payload_table, origin.port.into()))
+        let session = self.tables.inbound(origin.session)?;
+        let direct = origin.place.is_none() && !session.ordered;
+        direct.then_some((session.payload_table, origin.port.into()))
     }
 
     /// The first copy of its number. Nothing from here on may differ between copies.
@@ -198,17 +213,5 @@ impl Worker {
             clamp_mss(&mut packet, mtu);
         }
         self.forward_checked(packet, payload_table, &Origin::tunnel(port));
-    }
-}
-
-/// Measures how far a sampled number's copy is behind the first one.
-fn note_skew(number: u64, verdicts: Verdicts, times: &FirstTimes, skew: &Skew, now_ns: u64) {
-    if verdicts.of(number) == Verdict::First {
-        times.note(number, now_ns);
-        skew.note(0);
-    } else if let Some(skew_ns) = times.age_ns(number, now_ns) {
-        skew.note(skew_ns);
-    } else {
-        skew.miss();
     }
 }

@@ -123,26 +123,32 @@ impl Worker {
             let flags = self.outgoing.flags;
             self.replicate(first, &mut packets, &flags);
         } else {
-            self.number_sets(all);
+            self.number_mixed(all);
         }
     }
 
-    /// Numbers and sends the packets in these places, set by set.
+    // Cold, so that the usual burst takes the straight way.
+    #[cold]
     #[inline(never)]
-    fn number_sets(&mut self, mut left: u32) {
-        let (sets, flags) = (self.outgoing.sets, self.outgoing.flags);
+    fn number_mixed(&mut self, all: u32) {
+        simd::run(Mixed { worker: self, all });
+    }
+
+    /// Numbers and sends the packets in these places, set by set.
+    #[inline(always)]
+    fn number_sets(&mut self, all: u32) {
+        let flags = self.outgoing.flags;
+        let (sets, count) = groups(&self.outgoing.sets, all);
+        let sets = &sets[..count % (BURST + 1)];
+        self.prefetch_sets(sets);
         let mut waiting = std::mem::take(&mut self.outgoing.packets);
-        self.prefetch_sets(&sets[..waiting.len()]);
         let mut drained = waiting.drain(..);
         let mut packets: [_; BURST] = array::from_fn(|_| drained.next());
-        while left != 0 {
-            let set = sets[left.trailing_zeros() as usize];
-            let mut of_set = places(&sets, set) & left;
-            left &= !of_set;
+        for &(set, mut places) in sets {
             let (mut group, mut group_flags) = (Burst::new(), [0; BURST]);
-            while of_set != 0 {
-                let place = of_set.trailing_zeros() as usize;
-                of_set &= of_set - 1;
+            while places != 0 {
+                let place = places.trailing_zeros() as usize;
+                places &= places - 1;
                 let Some(packet) = packets[place].take() else {
                     continue;
                 };
@@ -152,5 +158,38 @@ impl Worker {
             }
             self.replicate(set, &mut group, &group_flags);
         }
+    }
+}
+
+/// The sets in these places, in the order of their first ones, each with its places as bits;
+/// and how many they are.
+#[inline(always)]
+fn groups(sets: &[SetId; BURST], mut left: u32) -> ([(SetId, u32); BURST], usize) {
+    let mut groups = [(SetId(0), 0); BURST];
+    let mut count = 0;
+    while left != 0 {
+        let set = sets[left.trailing_zeros() as usize];
+        let places = places(sets, set) & left;
+        left &= !places;
+        groups[count % BURST] = (set, places);
+        count += 1;
+    }
+    (groups, count)
+}
+
+/// The numbering of a burst for many sets, for the processor at hand: a function by itself,
+/// which leaves the usual burst's way short.
+struct Mixed<'a> {
+    worker: &'a mut Worker,
+    /// A bit for each packet that waits.
+    all: u32,
+}
+
+impl simd::Work for Mixed<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.worker.number_sets(self.all);
     }
 }

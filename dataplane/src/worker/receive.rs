@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use dpdk::{Burst, Mbuf};
 
-use crate::command::PortId;
+use crate::command::{PortId, SessionId};
 use crate::counters::Drop;
 use crate::event::Event;
 use crate::headers::decapsulation::{self, Expected};
@@ -19,9 +19,13 @@ use crate::transform::may_be_syn;
 use super::candidates::Origin;
 use super::family::Header;
 use super::forward;
+use super::gather::Gathering;
 use super::police::Class;
 use super::shortcut::Departure;
 use super::{Worker, keep};
+
+/// Sets that take turns so often in a burst are few.
+const FEW_TURNS: usize = 2;
 
 impl Worker {
     /// Takes one burst from each of the worker's queues of a port.
@@ -84,18 +88,41 @@ impl Worker {
     /// Recognises the copies at the start of a burst, as long as there is
     /// nothing but copies in the form that our far end writes, and notes their
     /// numbers and runs. Says how many they are, and how many octets the frames
-    /// had.
+    /// had. A burst for several sets is put in order first.
     #[inline(always)]
-    fn recognise_all(&mut self, port: usize, burst: &Burst) -> (usize, u64) {
-        let many = self.prefetch_sessions(burst);
+    fn recognise_all(&mut self, port: usize, burst: &mut Burst) -> (usize, u64) {
+        let count = if self.receive[port].gathering.is_for(burst) {
+            self.recognise_mixed(port, burst)
+        } else {
+            self.recognise_few(port, burst)
+        };
+        (count, self.candidates.frame_octets())
+    }
+
+    // Cold, so that the usual burst takes the straight way.
+    #[cold]
+    #[inline(never)]
+    fn recognise_mixed(&mut self, port: usize, burst: &mut Burst) -> usize {
+        simd::run(Mixed {
+            worker: self,
+            port,
+            burst,
+        })
+    }
+
+    /// The copies at the start of a burst as it came.
+    #[inline(always)]
+    fn recognise_few(&mut self, port: usize, burst: &Burst) -> usize {
         let frames = burst.as_slice();
-        let mut count = 0;
+        let (mut count, mut turns, mut set) = (0, 0, None);
         while let Some(frame) = frames.get(count) {
             let Some((expected, origin)) = expected(&self.tables, frame, port) else {
                 break;
             };
             // Those of one session.
-            let recognised = self.candidates.recognise(expected, frames, count, many);
+            let recognised = self
+                .candidates
+                .recognise(expected, frames, count..frames.len());
             if recognised == 0 {
                 break;
             }
@@ -103,8 +130,41 @@ impl Worker {
             self.candidates
                 .push_runs(origin, decapsulation::HEADERS_OCTETS, places);
             count += recognised;
+            turns += usize::from(set.replace(origin.set) != Some(origin.set));
         }
-        (count, self.candidates.frame_octets())
+        if turns > FEW_TURNS {
+            self.receive[port].gathering = Gathering::Needed;
+        } else if count < frames.len() {
+            self.receive[port].gathering = Gathering::Perhaps;
+        }
+        count
+    }
+
+    /// The copies at the start of a burst that is put in order by set.
+    #[inline(always)]
+    fn recognise_gathered(&mut self, port: usize, burst: &mut Burst) -> usize {
+        let Some(gathered) = self.gather(burst) else {
+            return self.recognise_few(port, burst);
+        };
+        self.receive[port].gathering = gathered.next_burst;
+        let frames = burst.as_slice();
+        let mut count = 0;
+        while let Some((session, places)) = gathered.next(count) {
+            let Some((expected, origin)) = expected_of(&self.tables, session, port) else {
+                break;
+            };
+            let recognised = self.candidates.recognise(expected, frames, places.clone());
+            self.candidates.push_runs(
+                origin,
+                decapsulation::HEADERS_OCTETS,
+                count..count + recognised,
+            );
+            count += recognised;
+            if count < places.end {
+                break;
+            }
+        }
+        count
     }
 
     /// Takes frames of which the first is no copy, and says how many octets they had.
@@ -339,6 +399,23 @@ impl Worker {
     }
 }
 
+/// The recognition of the copies of a burst of many sets, for the processor at hand:
+/// a function by itself, which leaves the usual burst's way short.
+struct Mixed<'a> {
+    worker: &'a mut Worker,
+    port: usize,
+    burst: &'a mut Burst,
+}
+
+impl simd::Work for Mixed<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run(self) -> usize {
+        self.worker.recognise_gathered(self.port, self.burst)
+    }
+}
+
 /// Recognises a frame with an IPv4 packet of the usual form in which nothing has to
 /// be looked at on its way, cuts off what follows that, and gives its destination.
 #[inline(always)]
@@ -364,11 +441,25 @@ fn expected<'a>(tables: &'a Tables, frame: &[u8], port: usize) -> Option<(&'a Ex
     Some((&inbound.expected, origin))
 }
 
+/// The same, of a session.
+#[inline]
+fn expected_of(tables: &Tables, session: SessionId, port: usize) -> Option<(&Expected, Origin)> {
+    let inbound = tables.fresh_inbound(session)?;
+    let origin = origin(session, inbound, port)?;
+    Some((&inbound.expected, origin))
+}
+
 /// The session with these ids, if its copies come by this port, and where such a
 /// copy comes from.
 #[inline]
 fn awaited(tables: &Tables, ids: u32, port: usize) -> Option<(&Inbound, Origin)> {
     let (session, inbound) = tables.inbound_by_wire(ids)?;
+    Some((inbound, origin(session, inbound, port)?))
+}
+
+/// Where the copies of a session come from, if they come by this port.
+#[inline]
+fn origin(session: SessionId, inbound: &Inbound, port: usize) -> Option<Origin> {
     let origin = Origin {
         session,
         set: inbound.set,
@@ -376,5 +467,5 @@ fn awaited(tables: &Tables, ids: u32, port: usize) -> Option<(&Inbound, Origin)>
         port: inbound.port,
         place: None,
     };
-    (usize::from(inbound.port) == port).then_some((inbound, origin))
+    (usize::from(inbound.port) == port).then_some(origin)
 }

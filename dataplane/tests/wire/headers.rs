@@ -154,16 +154,22 @@ fn a_right_checksum_is_right_whatever_is_carried() {
     }
 }
 
+/// A packet whose header checksum is right.
+fn with_ttl(ttl: u8, identification: u16) -> Vec<u8> {
+    let mut packet = hex(UDP_PACKET);
+    packet[4..6].copy_from_slice(&identification.to_be_bytes());
+    packet[8] = ttl;
+    packet[10..12].fill(0);
+    let checksum = plain_checksum(&packet[..20]).to_be_bytes();
+    packet[10..12].copy_from_slice(&checksum);
+    packet
+}
+
 #[test]
 fn ttl() {
     for ttl in 0..=255u8 {
         for identification in [0u16, 1, 0x7654, 0xfeff, 0xffff] {
-            let mut packet = hex(UDP_PACKET);
-            packet[4..6].copy_from_slice(&identification.to_be_bytes());
-            packet[8] = ttl;
-            packet[10..12].fill(0);
-            let checksum = plain_checksum(&packet[..20]).to_be_bytes();
-            packet[10..12].copy_from_slice(&checksum);
+            let mut packet = with_ttl(ttl, identification);
             let before = packet.clone();
             if ipv4::decrement_ttl(&mut packet) {
                 assert!(ttl > 1);
@@ -180,19 +186,10 @@ fn ttl() {
 /// As if the checksum were made anew, whatever it was.
 #[test]
 fn the_checksum_goes_with_the_ttl() {
-    let with_checksum = |ttl, identification: u16| {
-        let mut packet = hex(UDP_PACKET);
-        packet[4..6].copy_from_slice(&identification.to_be_bytes());
-        packet[8] = ttl;
-        packet[10..12].fill(0);
-        let checksum = plain_checksum(&packet[..20]).to_be_bytes();
-        packet[10..12].copy_from_slice(&checksum);
-        packet
-    };
     for identification in 0..=u16::MAX {
-        let mut packet = with_checksum(64, identification);
+        let mut packet = with_ttl(64, identification);
         assert!(ipv4::decrement_ttl(&mut packet));
-        assert_eq!(packet, with_checksum(63, identification));
+        assert_eq!(packet, with_ttl(63, identification));
     }
 }
 

@@ -7,6 +7,7 @@ mod dhcp;
 mod echo;
 mod forwarding;
 mod fragments;
+mod gathering;
 mod ipv6;
 mod ipv6_rig;
 mod live;

@@ -98,6 +98,29 @@ impl Burst {
         self.pop()
     }
 
+    /// Puts the packets in another order: each place gets the packet of the place that `order`
+    /// has there. False, and no change, unless that names each of the first `len` places once.
+    #[inline]
+    pub fn arrange(&mut self, order: &[u8; BURST]) -> bool {
+        let order = &order[..self.len()];
+        let named = order.iter().fold(0_u64, |named, &from| {
+            named | 1_u64.checked_shl(from.into()).unwrap_or(0)
+        });
+        // So many bits, all of them below `len`, are each of them once.
+        if named != (1 << order.len()) - 1 {
+            return false;
+        }
+        let mut before = [const { MaybeUninit::uninit() }; BURST];
+        // SAFETY: both have room for `len` packets. Each is moved out here, and back once.
+        unsafe {
+            ptr::copy_nonoverlapping(self.mbufs.as_ptr(), before.as_mut_ptr(), order.len());
+            for (place, &from) in self.mbufs.iter_mut().zip(order) {
+                ptr::copy_nonoverlapping(before.as_ptr().add(from.into()), place, 1);
+            }
+        }
+        true
+    }
+
     /// Takes the packets of the range, in order; those not taken from the iterator are freed.
     ///
     /// # Panics

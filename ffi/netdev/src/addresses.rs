@@ -19,9 +19,11 @@ const AUTOCONFIGURED_BITS: u8 = 64;
 /// go with its IPv6: link-local ones, which every interface that is up has, and those made of what routers advertise,
 /// which every line with a router has before anybody claims it.
 pub(crate) fn kernel_addresses(interface: &str) -> Result<Vec<IpAddr>, Errno> {
+    let all = getifaddrs()?;
+    // Read last: what the kernel makes in between is not in the other list.
     let autoconfigured = autoconfigured_addresses(interface)?;
     let mut addresses = Vec::new();
-    for entry in getifaddrs()?.filter(|entry| entry.interface_name == interface) {
+    for entry in all.filter(|entry| entry.interface_name == interface) {
         let Some(address) = entry.address else {
             continue;
         };
@@ -71,7 +73,7 @@ mod tests {
         let line = |length, flags, name| {
             format!("20010db8000100000000000000000005 0c {length} 00 {flags}     {name}")
         };
-        let address: Ipv6Addr = "2001:db8:1::5".parse().unwrap();
+        let address = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 5);
         let found = |line: &str| autoconfigured(line, "eth1");
         assert_eq!(found(&line("40", "00", "eth1")), Some(address));
         // Also a temporary one (RFC 8981), and one that is tentative or no longer preferred.

@@ -117,3 +117,34 @@ fn buffers_go_back_to_their_own_pools() {
     burst.clear();
     assert_eq!(pools.each_ref().map(Mempool::available), [15, 15]);
 }
+
+#[test]
+fn a_burst_is_arranged_in_any_order_and_no_other_way() {
+    let pool = pool("burst_arrange", 63);
+    let mut burst = filled(&pool, 5);
+    let mut order = [0; BURST];
+    order[..5].copy_from_slice(&[4, 0, 3, 1, 2]);
+    assert!(burst.arrange(&order));
+    assert_eq!(numbers(&burst), [4, 0, 3, 1, 2]);
+    for wrong in [
+        [0, 1, 2, 3, 3],
+        [0, 1, 2, 3, 5],
+        [0, 1, 2, 3, 255],
+        [1, 2, 3, 4, 64],
+    ] {
+        order[..5].copy_from_slice(&wrong);
+        assert!(!burst.arrange(&order), "{wrong:?}");
+        assert_eq!(numbers(&burst), [4, 0, 3, 1, 2]);
+    }
+    assert_eq!(pool.available(), 63 - 5);
+    drop(burst);
+    assert_eq!(pool.available(), 63);
+    let mut burst = filled(&pool, BURST as u8);
+    assert!(burst.arrange(&std::array::from_fn(|place| (BURST - 1 - place) as u8)));
+    let reversed: Vec<u8> = (0..BURST as u8).rev().collect();
+    assert_eq!(numbers(&burst), reversed);
+    assert!(
+        Burst::new().arrange(&[7; BURST]),
+        "of none there is nothing to say"
+    );
+}
