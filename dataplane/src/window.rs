@@ -122,6 +122,15 @@ impl Verdicts {
         self.first.unwrap_or(0)
     }
 
+    /// The same of some of the numbers: of the others these are not the first copies.
+    #[inline]
+    #[must_use]
+    pub fn of_some(self, numbers: u32) -> Self {
+        Self {
+            first: self.first.map(|first| first & numbers),
+        }
+    }
+
     /// Whether the whole group is older than the window.
     #[inline]
     #[must_use]

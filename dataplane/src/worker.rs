@@ -22,6 +22,7 @@ mod forward;
 mod fragments;
 mod gather;
 mod inbox;
+mod interleaved;
 mod io;
 mod l2tp;
 mod logical;

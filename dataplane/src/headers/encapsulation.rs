@@ -194,7 +194,7 @@ impl Template {
     /// `header`, which the inner packet follows. Returns false, with nothing
     /// written, when `header` is too short for the headers or the packet too
     /// long for IP.
-    #[inline]
+    #[inline(always)]
     pub fn write(&self, header: &mut [u8], fields: &Fields) -> bool {
         match &self.form {
             Form::Ha(octets) => self.write_ha::<_, IPV4>(octets, header, fields),

@@ -7,7 +7,10 @@ use dpdk::{BURST, Burst, Mbuf};
 use crate::command::{SessionId, SetId};
 use crate::headers::decapsulation::{self, Expected};
 use crate::reassembly::Place;
-use crate::window::Group;
+use crate::tables::Tables;
+use crate::window::{Group, Window};
+
+use super::interleaved::{Interleaved, Turns};
 
 /// A copy with everything right, apart from the others of its burst and cut out of its frame.
 pub(super) struct Candidate {
@@ -38,7 +41,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    const NOWHERE: Self = Self {
+    pub(super) const NOWHERE: Self = Self {
         session: SessionId(0),
         set: SetId(0),
         epoch: 0,
@@ -60,7 +63,7 @@ impl Origin {
 }
 
 /// Consecutive copies of one origin whose numbers share a slot of the window:
-/// they are judged and counted together.
+/// they are judged and counted together. Or interleaved ones.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     pub(super) origin: Origin,
@@ -69,6 +72,8 @@ pub(super) struct Run {
     pub(super) octets: u64,
     /// What still stands before the inner packets: only the first copies are cut.
     pub(super) headers_octets: usize,
+    /// Without numbers in it the copies are interleaved: of several sessions of one set, by turns, `origin`
+    /// is of the first, and `interleaved` knows more.
     pub(super) group: Group,
 }
 
@@ -91,6 +96,11 @@ impl Run {
             headers_octets,
             group: Group::of(number),
         }
+    }
+
+    #[inline(always)]
+    pub(super) fn is_interleaved(&self) -> bool {
+        self.group.bits == 0
     }
 
     /// Adds a copy of the same origin. False, and no change, when its number is
@@ -119,6 +129,8 @@ pub(super) struct Candidates {
     octets: [u32; BURST],
     runs: [Run; BURST],
     run_count: usize,
+    /// More about those that are.
+    pub(super) interleaved: Interleaved,
     /// What the window said of the last ones. Numbers and runs are there as long as
     /// no others come.
     pub(super) judged: Option<Judged>,
@@ -188,6 +200,7 @@ impl Candidates {
             octets: [0; BURST],
             runs: [Run::NONE; BURST],
             run_count: 0,
+            interleaved: Interleaved::new(),
             judged: None,
         }
     }
@@ -209,6 +222,7 @@ impl Candidates {
             && run.origin == origin
             && origin.place.is_none()
             && run.headers_octets == 0
+            && !run.is_interleaved()
             && run.add(number, octets)
         {
             return;
@@ -232,15 +246,16 @@ impl Candidates {
     }
 
     /// Recognises the copies of one session among the frames of a burst, in these places,
-    /// as long as there is nothing else, and notes their numbers. Says how many they are.
+    /// as long as there is nothing else, and notes their numbers and runs. Says how many they are.
     #[inline(always)]
     pub(super) fn recognise(
         &mut self,
         expected: &Expected,
+        origin: Origin,
         frames: &[Mbuf],
         places: Range<usize>,
     ) -> usize {
-        let few = places.len() <= FEW;
+        let (start, few) = (places.start, places.len() <= FEW);
         let (Some(frames), Some(numbers), Some(octets)) = (
             frames.get(places.clone()),
             self.numbers.get_mut(places.clone()),
@@ -254,21 +269,22 @@ impl Candidates {
             numbers,
             octets,
         };
-        if few {
+        let recognised = if few {
             simd::Work::run(recognition)
         } else {
             simd::run(recognition)
-        }
+        };
+        self.push_runs(
+            origin,
+            decapsulation::HEADERS_OCTETS,
+            start..start + recognised,
+        );
+        recognised
     }
 
     /// Adds the runs of recognised copies of one origin, which are in these places.
     #[inline(always)]
-    pub(super) fn push_runs(
-        &mut self,
-        origin: Origin,
-        headers_octets: usize,
-        mut places: Range<usize>,
-    ) {
+    fn push_runs(&mut self, origin: Origin, headers_octets: usize, mut places: Range<usize>) {
         if places.len() == 1 {
             // Where many sessions take turns.
             let (number, octets) = (self.number(places.start), self.octets[places.start % BURST]);
@@ -290,9 +306,90 @@ impl Candidates {
         }
     }
 
+    /// The same of several sessions of a set that take turns, from this place of a burst on, with
+    /// their runs.
+    #[inline(never)]
+    pub(super) fn take_turns(
+        &mut self,
+        tables: &Tables,
+        port: usize,
+        frames: &[Mbuf],
+        start: usize,
+    ) -> usize {
+        const HEADERS_OCTETS: usize = decapsulation::HEADERS_OCTETS;
+        let (packets, sessions) = simd::run(Turns {
+            tables,
+            port,
+            frames,
+            start,
+            interleaved: &mut self.interleaved,
+            numbers: &mut self.numbers,
+            octets: &mut self.octets,
+        });
+        let (origin, places) = (self.interleaved.first(start), start..start + packets);
+        if sessions == 1 {
+            self.push_runs(origin, HEADERS_OCTETS, places);
+        } else if self.spans_window(places.clone()) {
+            for place in places {
+                let (&origin, octets) =
+                    (self.interleaved.origin(place), self.octets[place % BURST]);
+                let run = Run::of(origin, self.number(place), octets as usize, HEADERS_OCTETS);
+                self.push_run(run);
+            }
+        } else if packets > 0 {
+            let octets = self.octets.get(places).unwrap_or(&[]);
+            self.push_run(Run {
+                origin,
+                packets,
+                octets: octets.iter().sum::<u32>().into(),
+                headers_octets: HEADERS_OCTETS,
+                group: Group {
+                    bits: 0,
+                    ..Group::of(self.number(start))
+                },
+            });
+        }
+        packets
+    }
+
     #[inline(always)]
     pub(super) fn number(&self, place: usize) -> u64 {
         self.numbers[place % BURST]
+    }
+
+    /// Whether numbers in these places may share a slot of the window and not be of one group: a
+    /// later one ends what is known of the earlier one.
+    #[inline(always)]
+    fn spans_window(&self, places: Range<usize>) -> bool {
+        let numbers = self.numbers.get(places).unwrap_or(&[]);
+        let least = numbers
+            .iter()
+            .fold(u64::MAX, |least, &number| least.min(number));
+        let most = numbers.iter().fold(0, |most, &number| most.max(number));
+        most.saturating_sub(least) >= Window::MIN_NUMBERS / 2
+    }
+
+    /// Sorts the copies in these places, which are interleaved.
+    #[inline(always)]
+    pub(super) fn part(&mut self, places: Range<usize>) {
+        self.interleaved.part(places, &self.numbers, &self.octets);
+    }
+
+    /// Where the copy in this place, which is of this run, came from.
+    pub(super) fn origin(&self, run: &Run, place: usize) -> Origin {
+        if run.is_interleaved() {
+            *self.interleaved.origin(place)
+        } else {
+            run.origin
+        }
+    }
+
+    /// Octets of the inner packets that were recognised in these places.
+    #[inline(always)]
+    pub(super) fn inner_octets(&self, places: u32) -> u64 {
+        let octets = self.octets.iter().enumerate();
+        let there = octets.filter(|&(place, _)| places >> place & 1 == 1);
+        there.map(|(_, &octets)| u64::from(octets)).sum()
     }
 
     #[inline(always)]

@@ -8,12 +8,13 @@ use crate::counters::Drop;
 use crate::headers::ipv4::Ipv4;
 use crate::headers::ipv6::Ipv6;
 use crate::skew::FirstTimes;
-use crate::tables::TableSlot;
+use crate::tables::{Inbound, Judge, TableSlot};
 use crate::transform::clamp_mss;
 use crate::window::{Verdict, Verdicts};
 
 use super::candidates::{Candidate, Judged, Run};
 use super::forward::Origin;
+use super::interleaved::Judging;
 use super::shortcut::Departure;
 use super::{Worker, keep};
 
@@ -29,6 +30,17 @@ impl Worker {
         let mut start = 0;
         for index in 0..self.candidates.runs() {
             let run = *self.candidates.run(index);
+            if run.is_interleaved() {
+                let judged = simd::run(Judging {
+                    worker: self,
+                    run: &run,
+                    start,
+                });
+                firsts |= judged.firsts;
+                too_late += judged.too_late;
+                start += run.packets;
+                continue;
+            }
             let verdicts = self.judge(&run, start);
             if verdicts.too_late() {
                 too_late += run.packets as u64;
@@ -46,12 +58,14 @@ impl Worker {
         if firsts == 0 {
             self.candidates.clear();
         } else {
-            self.carry_on(firsts);
+            simd::run(CarryOn {
+                worker: self,
+                firsts,
+            });
         }
     }
 
-    /// Marks the numbers of a run, and counts every copy, whatever its verdict
-    /// is: the one place that sees them all.
+    /// Marks the numbers of a run, and counts every copy, whatever its verdict is.
     #[inline(always)]
     fn judge(&mut self, run: &Run, start: usize) -> Verdicts {
         let origin = &run.origin;
@@ -63,47 +77,25 @@ impl Worker {
             return Verdicts::TOO_LATE;
         };
         let verdicts = of_set.window.mark(run.group, self.access);
-        let packets = run.packets as u64;
-        let counters = &session.counters;
-        counters.received_packets.add(packets);
-        counters.received_octets.add(run.octets);
-        if verdicts.too_late() {
-            counters.too_late.add(packets);
-            of_set.counters.too_late.add(packets);
-            return verdicts;
-        }
-        let wins = u64::from(verdicts.first().count_ones());
-        if wins < packets {
-            counters.duplicates.add(packets - wins);
-            of_set.counters.duplicates.add(packets - wins);
-        }
-        if wins > 0 {
-            counters.wins.add(wins);
-            // Pieces are delivered later, as the packet that they make.
-            if origin.place.is_none() {
-                let octets = if wins == packets {
-                    run.octets
-                } else {
-                    let firsts = self.candidates.places(run, start, verdicts.first());
-                    self.candidates.octets(firsts) - wins * run.headers_octets as u64
-                };
-                of_set.counters.delivered_packets.add(wins);
-                of_set.counters.delivered_octets.add(octets);
-            }
-        }
-        if let Some(arrivals) = &session.arrivals
-            && arrivals.epoch() == origin.epoch
-        {
-            arrivals.note(run.group);
-            if let Some(number) = FirstTimes::sampled(run.group) {
-                self.note_skew(origin.session, origin.epoch, number, verdicts);
-            }
+        let octets = || {
+            let firsts = self.candidates.places(run, start, verdicts.first());
+            let headers = firsts.count_ones() as usize * run.headers_octets;
+            self.candidates.octets(firsts) - headers as u64
+        };
+        if let Some(number) = count(session, of_set, run, verdicts, octets) {
+            self.note_skew(origin.session, origin.epoch, number, verdicts);
         }
         verdicts
     }
 
     /// Measures how far a sampled number's copy is behind the first one.
-    fn note_skew(&self, session: SessionId, epoch: u32, number: u64, verdicts: Verdicts) {
+    pub(super) fn note_skew(
+        &self,
+        session: SessionId,
+        epoch: u32,
+        number: u64,
+        verdicts: Verdicts,
+    ) {
         let Some((times, skew)) = self.tables.skew_of(session, epoch) else {
             return;
         };
@@ -165,13 +157,11 @@ impl Worker {
 
     /// The first copy of its number. Nothing from here on may differ between copies.
     #[cold]
+    #[inline(never)]
     fn first_copy(&mut self, mut packet: Mbuf, run: usize, place: usize) {
         let number = self.candidates.number(place);
-        let &Run {
-            origin,
-            headers_octets,
-            ..
-        } = self.candidates.run(run);
+        let run = self.candidates.run(run);
+        let (origin, headers_octets) = (self.candidates.origin(run, place), run.headers_octets);
         let octets = packet.len();
         keep(&mut packet, headers_octets..octets);
         let copy = origin.candidate(packet, number);
@@ -214,4 +204,64 @@ impl Worker {
         }
         self.forward_checked(packet, payload_table, &Origin::tunnel(port));
     }
+}
+
+/// What is done with the first copies of a burst, for the processor at hand: a function by itself.
+struct CarryOn<'a> {
+    worker: &'a mut Worker,
+    firsts: u64,
+}
+
+impl simd::Work for CarryOn<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.worker.carry_on(self.firsts);
+    }
+}
+
+/// Counts the copies of a run, whatever their verdicts are: the one place that sees them all.
+/// `firsts_octets` are those of the inner packets of first copies, where not all are. Says which of the numbers' skew is to be noted, if it has one that is sampled.
+#[inline(always)]
+pub(super) fn count(
+    session: &Inbound,
+    of_set: Judge<'_>,
+    run: &Run,
+    verdicts: Verdicts,
+    firsts_octets: impl FnOnce() -> u64,
+) -> Option<u64> {
+    let packets = run.packets as u64;
+    let counters = &session.counters;
+    counters.received_packets.add(packets);
+    counters.received_octets.add(run.octets);
+    if verdicts.too_late() {
+        counters.too_late.add(packets);
+        of_set.counters.too_late.add(packets);
+        return None;
+    }
+    let wins = u64::from(verdicts.first().count_ones());
+    if wins < packets {
+        counters.duplicates.add(packets - wins);
+        of_set.counters.duplicates.add(packets - wins);
+    }
+    if wins > 0 {
+        counters.wins.add(wins);
+        // Pieces are delivered later, as the packet that they make.
+        if run.origin.place.is_none() {
+            let octets = if wins == packets {
+                run.octets
+            } else {
+                firsts_octets()
+            };
+            of_set.counters.delivered_packets.add(wins);
+            of_set.counters.delivered_octets.add(octets);
+        }
+    }
+    let arrivals = session.arrivals.as_ref()?;
+    if arrivals.epoch() != run.origin.epoch {
+        return None;
+    }
+    arrivals.note(run.group);
+    FirstTimes::sampled(run.group)
 }

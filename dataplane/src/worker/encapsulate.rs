@@ -44,7 +44,7 @@ pub(super) fn without_protocol(packet: &[u8], flags: u8) -> &[u8] {
 
 /// Puts the session's headers before a packet, and the Ethernet header if the
 /// neighbour is known. `None` when there is no room.
-#[inline]
+#[inline(always)]
 pub(super) fn encapsulate(
     template: &Template,
     link: &Link,
@@ -148,7 +148,7 @@ fn part_of(copies: &Mempool, link: &Link, packet: &[u8], part: &Fragment) -> Opt
 
 /// Sends an outer packet, or has the control thread find its neighbour. False
 /// when it was dropped, which is counted.
-#[inline]
+#[inline(always)]
 pub(super) fn send_outer(io: &mut Io, link: &Link, outer: Option<Mbuf>) -> bool {
     let Some(packet) = outer else {
         io.drop(link.port, Drop::NoBuffer);

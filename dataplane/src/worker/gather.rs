@@ -10,6 +10,7 @@ use crate::command::{SessionId, SetId};
 use crate::headers::{decapsulation, decapsulation_ipv6, ethernet, ipv4, ipv6, l2tp, plain, udp};
 
 use super::Worker;
+use super::interleaved::LEAST_COPIES;
 
 /// Places in the search for a set among those of a burst: a power of two, at least half free.
 const PLACES: usize = 2 * BURST;
@@ -63,11 +64,31 @@ pub(super) struct Gathered {
     sessions: [SessionId; BURST],
     /// How many places are of sessions of sets.
     count: usize,
+    /// The places from which on many copies are of one set, whose sessions take turns: a bit for each.
+    turns: u32,
     /// What is to be expected of the next burst.
     pub(super) next_burst: Gathering,
 }
 
 impl Gathered {
+    /// Notes that the places of a set are these, at least [`LEAST_COPIES`].
+    #[inline(never)]
+    fn note_turns(&mut self, places: Range<usize>) {
+        let (start, end) = (places.start, places.end);
+        if let Some(sessions @ [first, ..]) = self.sessions.get(places)
+            && sessions.iter().any(|session| session != first)
+        {
+            let more = end - start - LEAST_COPIES;
+            self.turns |= ((1 << (more + 1)) - 1) << start;
+        }
+    }
+
+    /// Whether the copies from this place on are of a set that has its sessions take turns.
+    #[inline(always)]
+    pub(super) fn takes_turns(&self, place: usize) -> bool {
+        self.turns >> place & 1 == 1
+    }
+
     /// The session of the frame in this place, and the places from there on with the same.
     #[inline(always)]
     pub(super) fn next(&self, place: usize) -> Option<(SessionId, Range<usize>)> {
@@ -127,6 +148,15 @@ impl Groups {
             1 => Gathering::Perhaps,
             _ => Gathering::Needed,
         }
+    }
+
+    /// Those that are worth a look at whether sessions take turns: a bit for each.
+    #[inline(always)]
+    fn large(&self) -> u32 {
+        let frames = self.frames.iter().enumerate();
+        let large =
+            frames.map(|(group, &frames)| u32::from(usize::from(frames) >= LEAST_COPIES) << group);
+        large.fold(0, |large, group| large | group)
     }
 
     /// Where the first frame of each group goes, those of [`OTHERS`] last.
@@ -246,6 +276,7 @@ impl Worker {
         let mut gathered = Gathered {
             sessions: [NO_SESSION; BURST],
             count: next[usize::from(OTHERS)].into(),
+            turns: 0,
             next_burst: groups.next_burst(burst.len()),
         };
         let mut order = [0; BURST];
@@ -258,6 +289,13 @@ impl Worker {
         }
         let arranged = burst.arrange(&order);
         debug_assert!(arranged, "every frame has one place");
+        let mut large = groups.large();
+        while large != 0 {
+            let group = large.trailing_zeros() as usize;
+            large &= large - 1;
+            let (end, frames) = (next[group], groups.frames[group]);
+            gathered.note_turns((end - frames).into()..end.into());
+        }
         gathered
     }
 

@@ -119,12 +119,21 @@ impl Worker {
         let all = u32::MAX >> (BURST - count);
         let first = self.outgoing.sets[0];
         if places(&self.outgoing.sets, first) & all == all {
-            let mut packets = std::mem::take(&mut self.outgoing.packets);
-            let flags = self.outgoing.flags;
-            self.replicate(first, &mut packets, &flags);
+            simd::run(OfOneSet {
+                worker: self,
+                set: first,
+            });
         } else {
             self.number_mixed(all);
         }
+    }
+
+    /// Numbers and sends all that waits, which is for one set.
+    #[inline(always)]
+    fn number_set(&mut self, set: SetId) {
+        let mut packets = std::mem::take(&mut self.outgoing.packets);
+        let flags = self.outgoing.flags;
+        self.replicate(set, &mut packets, &flags);
     }
 
     // Cold, so that the usual burst takes the straight way.
@@ -191,5 +200,20 @@ impl simd::Work for Mixed<'_> {
     #[inline(always)]
     fn run(self) {
         self.worker.number_sets(self.all);
+    }
+}
+
+/// The numbering of a burst for one set, for the processor at hand: a function by itself.
+struct OfOneSet<'a> {
+    worker: &'a mut Worker,
+    set: SetId,
+}
+
+impl simd::Work for OfOneSet<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.worker.number_set(self.set);
     }
 }

@@ -20,12 +20,13 @@ use super::candidates::Origin;
 use super::family::Header;
 use super::forward;
 use super::gather::Gathering;
+use super::interleaved::LEAST_COPIES;
 use super::police::Class;
 use super::shortcut::Departure;
 use super::{Worker, keep};
 
-/// Sets that take turns so often in a burst are few.
-const FEW_TURNS: usize = 2;
+/// Sets that change so often in a burst are few.
+const FEW_CHANGES: usize = 2;
 
 impl Worker {
     /// Takes one burst from each of the worker's queues of a port.
@@ -80,7 +81,11 @@ impl Worker {
         let (copies, mut octets) = self.recognise_all(port, burst);
         self.candidates.take(burst, copies);
         if !burst.is_empty() {
-            octets += self.take_others(port, burst);
+            octets += simd::run(Others {
+                worker: self,
+                port,
+                burst,
+            });
         }
         self.io.received_burst(port, count, octets);
     }
@@ -114,25 +119,26 @@ impl Worker {
     #[inline(always)]
     fn recognise_few(&mut self, port: usize, burst: &Burst) -> usize {
         let frames = burst.as_slice();
-        let (mut count, mut turns, mut set) = (0, 0, None);
+        let (mut count, mut changes, mut set) = (0, 0, None);
         while let Some(frame) = frames.get(count) {
             let Some((expected, origin)) = expected(&self.tables, frame, port) else {
                 break;
             };
-            // Those of one session.
-            let recognised = self
-                .candidates
-                .recognise(expected, frames, count..frames.len());
+            let left = frames.len() - count;
+            let recognised = if set == Some(origin.set) && left >= LEAST_COPIES {
+                let (tables, candidates) = (&self.tables, &mut self.candidates);
+                candidates.take_turns(tables, port, frames, count)
+            } else {
+                changes += usize::from(set.replace(origin.set) != Some(origin.set));
+                let (places, candidates) = (count..frames.len(), &mut self.candidates);
+                candidates.recognise(expected, origin, frames, places)
+            };
             if recognised == 0 {
                 break;
             }
-            let places = count..count + recognised;
-            self.candidates
-                .push_runs(origin, decapsulation::HEADERS_OCTETS, places);
             count += recognised;
-            turns += usize::from(set.replace(origin.set) != Some(origin.set));
         }
-        if turns > FEW_TURNS {
+        if changes > FEW_CHANGES {
             self.receive[port].gathering = Gathering::Needed;
         } else if count < frames.len() {
             self.receive[port].gathering = Gathering::Perhaps;
@@ -150,16 +156,18 @@ impl Worker {
         let frames = burst.as_slice();
         let mut count = 0;
         while let Some((session, places)) = gathered.next(count) {
-            let Some((expected, origin)) = expected_of(&self.tables, session, port) else {
+            let (tables, candidates) = (&self.tables, &mut self.candidates);
+            if gathered.takes_turns(count) {
+                match candidates.take_turns(tables, port, frames, count) {
+                    0 => break,
+                    recognised => count += recognised,
+                }
+                continue;
+            }
+            let Some((expected, origin)) = expected_of(tables, session, port) else {
                 break;
             };
-            let recognised = self.candidates.recognise(expected, frames, places.clone());
-            self.candidates.push_runs(
-                origin,
-                decapsulation::HEADERS_OCTETS,
-                count..count + recognised,
-            );
-            count += recognised;
+            count += candidates.recognise(expected, origin, frames, places.clone());
             if count < places.end {
                 break;
             }
@@ -416,6 +424,22 @@ impl simd::Work for Mixed<'_> {
     }
 }
 
+/// What is done with frames of which the first is no copy, for the processor at hand: a function by itself.
+struct Others<'a> {
+    worker: &'a mut Worker,
+    port: usize,
+    burst: &'a mut Burst,
+}
+
+impl simd::Work for Others<'_> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn run(self) -> u64 {
+        self.worker.take_others(self.port, self.burst)
+    }
+}
+
 /// Recognises a frame with an IPv4 packet of the usual form in which nothing has to
 /// be looked at on its way, cuts off what follows that, and gives its destination.
 #[inline(always)]
@@ -452,7 +476,7 @@ fn expected_of(tables: &Tables, session: SessionId, port: usize) -> Option<(&Exp
 /// The session with these ids, if its copies come by this port, and where such a
 /// copy comes from.
 #[inline]
-fn awaited(tables: &Tables, ids: u32, port: usize) -> Option<(&Inbound, Origin)> {
+pub(super) fn awaited(tables: &Tables, ids: u32, port: usize) -> Option<(&Inbound, Origin)> {
     let (session, inbound) = tables.inbound_by_wire(ids)?;
     Some((inbound, origin(session, inbound, port)?))
 }

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use dpdk::BURST;
 use proptest::prelude::*;
 
-use dataplane::arrivals::Arrivals;
+use dataplane::arrivals::{Arrivals, GROUP_NUMBERS};
 use dataplane::checksum;
 use dataplane::command::{
-    Command, Epoch, NextHop, SessionId, SessionSpec, SetId, SetSpec, TableId,
+    Command, Epoch, NextHop, Ordering, SessionId, SessionSpec, SetId, SetSpec, TableId,
 };
 use dataplane::counters::{Drop, SessionCounters, SetCounters};
 use dataplane::headers::ha::{FLAG_MORE_PIECES, FLAG_NOT_FIRST_PIECE};
+use dataplane::skew::Histogram;
+use dataplane::window::Window;
 
 use crate::ipv6_rig::*;
 use crate::malformed;
@@ -22,8 +24,8 @@ use crate::rig::*;
 /// All come in here, where there is a session over IPv6 too.
 const UPLINK: u16 = malformed::OVER_IPV6;
 const OLD_EPOCH: u32 = PEER_EPOCH - 1;
-/// Sessions over IPv4 and their sets, one of which the session over IPv6 is of. The last is of none.
-const SESSIONS: [(u16, Option<SetId>); 7] = [
+/// Sessions over IPv4 and their sets, one of which the session over IPv6 is of. One is of none.
+const SESSIONS: [(u16, Option<SetId>); 13] = [
     (10, Some(SetId(1))),
     (11, Some(SetId(1))),
     (12, Some(SetId(2))),
@@ -32,7 +34,19 @@ const SESSIONS: [(u16, Option<SetId>); 7] = [
     (14, Some(SetId(3))),
     (15, Some(SET)),
     (16, None),
+    (17, Some(SetId(1))),
+    (18, Some(SetId(3))),
+    (19, Some(SetId(1))),
+    (20, Some(SetId(1))),
+    (21, Some(SetId(1))),
+    (22, Some(SetId(1))),
 ];
+/// Those of the first set, more than take turns in one run.
+const OF_ONE_SET: [usize; 7] = [0, 1, 7, 9, 11, 12, 10];
+/// Those of another one.
+const OF_ANOTHER_SET: [usize; 2] = [4, 8];
+/// The one of the first set whose packets are routed elsewhere.
+const ELSEWHERE: u16 = 20;
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {
@@ -67,6 +81,7 @@ enum Change {
 struct Site {
     rig: Rig,
     sessions: Vec<Arc<SessionCounters>>,
+    arrivals: Vec<Arc<Arrivals>>,
     sets: Vec<Arc<SetCounters>>,
     session_specs: Vec<SessionSpec>,
     set_specs: Vec<SetSpec>,
@@ -93,8 +108,10 @@ impl Site {
             sets.push(counters);
         }
         let mut sessions = vec![Arc::clone(&rig.sessions[usize::from(UPLINK) - 1][0])];
+        let mut arrivals = Vec::new();
         for (number, set) in SESSIONS {
             let counters = Arc::<SessionCounters>::default();
+            let numbers = Arc::new(Arrivals::new(PEER_EPOCH));
             let spec = SessionSpec {
                 id: SessionId(number.into()),
                 table: TableId(UPLINK.into()),
@@ -102,17 +119,24 @@ impl Site {
                 local_session: 0x200 + number,
                 set,
                 counters: vec![Arc::clone(&counters)],
-                arrivals: vec![Arc::new(Arrivals::new(PEER_EPOCH))],
+                arrivals: vec![Arc::clone(&numbers)],
+                payload_table: if number == ELSEWHERE {
+                    TableId(UPLINK.into())
+                } else {
+                    rig.session_spec(UPLINK).payload_table
+                },
                 ..rig.session_spec(UPLINK)
             };
             rig.command(Command::SetSession(Arc::new(spec.clone())));
             session_specs.push(spec);
             sessions.push(counters);
+            arrivals.push(numbers);
         }
         rig.poll();
         Self {
             rig,
             sessions,
+            arrivals,
             sets,
             session_specs,
             set_specs,
@@ -177,7 +201,15 @@ impl Site {
                 .map(move |&reason| self.rig.drops(port, reason))
         };
         let ports: Vec<Vec<u64>> = (0..PORTS).map(|port| drops(port).collect()).collect();
-        format!("{:?} {:?} {ports:?}", self.sessions, self.sets)
+        let arrivals = self.arrivals.iter().map(|arrivals| {
+            let end = arrivals.end_group();
+            let groups = (0..end.min(12)).chain(end.saturating_sub(12)..end);
+            let numbers: Vec<_> = groups.map(|group| arrivals.numbers(group)).collect();
+            let skew = (format!("{:?}", arrivals.skew), arrivals.skew.missed());
+            (end, numbers, arrivals.repeated(), arrivals.untraced(), skew)
+        });
+        let arrivals: Vec<_> = arrivals.collect();
+        format!("{:?} {:?} {arrivals:?} {ports:?}", self.sessions, self.sets)
     }
 }
 
@@ -273,6 +305,27 @@ fn kind() -> impl Strategy<Value = Kind> {
     ]
 }
 
+/// The sessions of a burst: of all sets, or of one alone.
+fn sessions() -> impl Strategy<Value = &'static [usize]> {
+    const ALL: [usize; SESSIONS.len()] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+    prop_oneof![
+        Just(&ALL[..]),
+        Just(&OF_ONE_SET[..]),
+        Just(&OF_ONE_SET[..2]),
+        Just(&OF_ANOTHER_SET[..])
+    ]
+}
+
+/// In two slots of the window, the second one's first number among them.
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![0..12_u64, 26..38_u64]
+}
+
+/// How far ahead of the others a link is, or a burst.
+fn ahead() -> impl Strategy<Value = u64> {
+    prop_oneof![60 => Just(0), 1 => Just(Window::MIN_NUMBERS), 1 => Just(1 << 47)]
+}
+
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         6 => Just(Change::Nothing),
@@ -290,15 +343,22 @@ proptest! {
         picks in prop::collection::vec(
             (
                 change(),
-                prop::collection::vec((0..SESSIONS.len(), 0..12_u64, kind()), 1..33),
+                sessions(),
+                ahead(),
+                prop::collection::vec((any::<prop::sample::Index>(), ahead(), number(), kind()), 1..33),
             ),
             1..9,
         ),
     ) {
         let bursts: Vec<_> = picks
             .iter()
-            .map(|(change, burst)| {
-                let frames = burst.iter().map(|&(session, number, kind)| octets(session, number, kind));
+            .zip(0..)
+            .map(|((change, sessions, base, burst), turn)| {
+                // Most numbers are new in each burst.
+                let base = base + GROUP_NUMBERS * turn;
+                let frames = burst.iter().map(|(session, ahead, number, kind)| {
+                    octets(*session.get(sessions), base + ahead + number, *kind)
+                });
                 (*change, frames.collect::<Vec<_>>())
             })
             .collect();
@@ -435,4 +495,181 @@ fn sets_that_take_turns_lose_nothing_and_keep_their_order() {
             assert_eq!(numbers, expected, "of set {set} with {unusual:?}");
         }
     }
+}
+
+/// What a session of [`OF_ONE_SET`] has, the warm-up's left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    wins: u64,
+    duplicates: u64,
+    /// Skews.
+    measured: u64,
+    missed: u64,
+}
+
+/// The numbers of the packets that leave, and what is told of each session, when these copies come in
+/// one burst: each the place of its session among [`OF_ONE_SET`], and its number.
+fn take_one_burst(copies: &[(usize, u64)]) -> (Vec<u8>, [Told; OF_ONE_SET.len()]) {
+    let mut site = Site::new();
+    let copy = |&(session, number): &(usize, u64)| octets(OF_ONE_SET[session], number, Kind::Copy);
+    let mut take = |copies: &[(usize, u64)]| {
+        for frame in copies.iter().map(copy) {
+            site.rig.offer(UPLINK.into(), 0, &frame);
+        }
+        site.rig.poll();
+        let left = site.rig.received(0);
+        left.iter().map(|frame| frame[frame.len() - 1]).collect()
+    };
+    // What is at hand of each session is found with its first copy.
+    let _: Vec<u8> = take(&std::array::from_fn::<_, { OF_ONE_SET.len() }, _>(
+        |place| (place, 200),
+    ));
+    let numbers = take(copies);
+    let told = std::array::from_fn(|place| {
+        let session = OF_ONE_SET[place];
+        // Before them stands the one over IPv6.
+        let counters = &site.sessions[1 + session];
+        let skew = &site.arrivals[session].skew;
+        let mut measured = Histogram::default();
+        skew.add_to(&mut measured);
+        Told {
+            wins: counters.wins.read() - u64::from(place == 0),
+            duplicates: counters.duplicates.read() - u64::from(place != 0),
+            measured: measured.count(),
+            missed: skew.missed(),
+        }
+    });
+    (numbers, told)
+}
+
+#[test]
+fn sessions_that_take_turns_win_what_they_brought_first() {
+    // Up to 6 and of 8 the first session's copy is the first one, of 7 and 9 the second one's.
+    let copies = [
+        [(0, 0), (1, 0), (0, 1), (0, 2)],
+        [(1, 1), (0, 3), (1, 2), (0, 4)],
+        [(0, 5), (1, 3), (0, 6), (1, 7)],
+        [(0, 7), (0, 8), (1, 4), (1, 5)],
+        [(1, 6), (1, 8), (1, 9), (0, 9)],
+    ];
+    let (numbers, [first, second, ..]) = take_one_burst(copies.as_flattened());
+    assert_eq!(numbers, (0..10).collect::<Vec<u8>>());
+    assert_eq!((first.wins, first.duplicates), (8, 2));
+    assert_eq!((second.wins, second.duplicates), (2, 8));
+}
+
+#[test]
+fn a_first_copy_is_known_before_the_skew_of_one_that_came_behind_it_in_its_burst() {
+    // Two sessions bring the number that is measured; the second one has been there before.
+    let copies = [
+        [(2, 36), (1, 33), (1, 34), (1, 35)],
+        [(0, 32), (1, 32), (0, 33), (0, 34)],
+        [(2, 32), (0, 35), (0, 36), (1, 36)],
+        [(0, 37), (1, 37), (0, 38), (1, 38)],
+    ];
+    let (numbers, told) = take_one_burst(copies.as_flattened());
+    assert_eq!(numbers, [36, 33, 34, 35, 32, 37, 38]);
+    let measured = told.map(|told| (told.measured, told.missed));
+    assert_eq!(measured[..3], [(1, 0); 3]);
+    assert_eq!(measured[3..], [(0, 0); 4]);
+}
+
+#[test]
+fn the_numbers_of_sets_whose_sessions_take_turns_are_their_own() {
+    let mut site = Site::new();
+    let turns = |[one, other]: [usize; 2]| {
+        let copies = (0..10).flat_map(move |number| [(one, number), (other, number)]);
+        copies.map(|(session, number)| octets(session, number, Kind::Copy))
+    };
+    let [first, second] = [[OF_ONE_SET[0], OF_ONE_SET[1]], OF_ANOTHER_SET];
+    // What is at hand of each session is found with its first copy.
+    let known = [first, second].concat();
+    let known = known
+        .iter()
+        .map(|&session| octets(session, 200, Kind::Copy));
+    let bursts = [
+        known.collect(),
+        turns(first).collect(),
+        turns(second).collect(),
+    ];
+    let (delivered, _) = site.take(&bursts.map(|burst| (Change::Nothing, burst)), BURST);
+    for set in [1, 3] {
+        let numbers = delivered[&set].iter().map(|frame| frame[frame.len() - 1]);
+        let expected = std::iter::once(200).chain(0..10);
+        assert_eq!(
+            numbers.collect::<Vec<u8>>(),
+            expected.collect::<Vec<u8>>(),
+            "of set {set}"
+        );
+    }
+}
+
+/// A site whose first set lets packets go in order.
+fn ordered_site() -> Site {
+    let mut site = Site::new();
+    site.set_specs[0].ordering = Some(Ordering {
+        max_delay_us: 30_000,
+        adaptive: false,
+    });
+    site.change(Change::Set(0));
+    site
+}
+
+fn copies_of_one_set(copies: &[(usize, u64)]) -> (Change, Vec<Vec<u8>>) {
+    let copy = |&(session, number): &(usize, u64)| octets(OF_ONE_SET[session], number, Kind::Copy);
+    (Change::Nothing, copies.iter().map(copy).collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(30))]
+
+    #[test]
+    fn an_ordered_set_whose_sessions_take_turns_delivers_what_it_would_of_frames_alone(
+        bursts in prop::collection::vec(
+            prop::collection::vec((0..OF_ONE_SET.len() - 1, number()), 1..33),
+            1..6,
+        ),
+    ) {
+        let bursts: Vec<_> = bursts.iter().map(|burst| copies_of_one_set(burst)).collect();
+        let [together, alone] = [BURST, 1].map(|most| {
+            let mut site = ordered_site();
+            let (mut delivered, _) = site.take(&bursts, most);
+            let mut delivered = delivered.remove(&1).unwrap_or_default();
+            // What waits for a number that never comes.
+            site.rig.now += 1 << 40;
+            site.rig.poll();
+            delivered.extend(site.rig.received(0));
+            // Not every one in its turn: it waits no longer than it has to, and that is counted in bursts.
+            delivered.sort_unstable();
+            (delivered, format!("{:?}", site.sessions))
+        });
+        prop_assert_eq!(together, alone);
+    }
+}
+
+#[test]
+fn what_waits_goes_where_its_own_session_leads() {
+    let mut site = ordered_site();
+    let all: [_; OF_ONE_SET.len()] = std::array::from_fn(|place| (place, 0));
+    // The number 1 lacks.
+    let turns = [
+        (1, 2),
+        (0, 3),
+        (1, 4),
+        (0, 5),
+        (1, 6),
+        (0, 7),
+        (1, 8),
+        (0, 9),
+    ];
+    let more = [(1, 10), (0, 11), (1, 12), (0, 13), (1, 14), (0, 15)];
+    let bursts = [&all[..], &[&turns[..], &more].concat()].map(copies_of_one_set);
+    let (delivered, _) = site.take(&bursts, BURST);
+    assert_eq!(delivered[&1].len(), 1, "the others wait");
+    // The first session's packets are routed elsewhere from now on.
+    site.session_specs[0].payload_table = TableId(UPLINK.into());
+    site.change(Change::Session(0));
+    let (delivered, _) = site.take(&[copies_of_one_set(&[(1, 1)])], BURST);
+    let numbers = delivered[&1].iter().map(|frame| frame[frame.len() - 1]);
+    assert_eq!(numbers.collect::<Vec<u8>>(), [1, 2, 4, 6, 8, 10, 12, 14]);
 }

@@ -75,6 +75,13 @@ impl Cut {
 }
 
 impl Party {
+    /// The most frames that one packet is on any wire, at least one.
+    pub(crate) fn frames_by_one_wire(&self) -> usize {
+        let by_wire = |wire| self.arrivals.iter().filter(|by| by.wire == wire).count();
+        let arrivals = (0..PORTS).map(by_wire).fold(1, usize::max);
+        arrivals * self.cuts.len()
+    }
+
     /// Packets that leave without a tunnel.
     pub(crate) fn plain(family: Family, inner_octets: usize) -> Self {
         let packet = |number| {
@@ -114,10 +121,11 @@ impl Party {
             (headers + cut.range.len() - protocol) as u64
         };
         let cuts = Cut::all(inner_octets, remote);
-        let copy = (cuts.len() as u64, cuts.iter().map(frame).sum());
+        let copy = (cuts.len() as u64, cuts.iter().map(frame).sum::<u64>());
         let mut leaving = Traffic::default();
-        for uplink in remote.uplinks() {
-            leaving[uplink + 1] = copy;
+        for link in remote.links() {
+            let by_wire = &mut leaving[remote.uplink(link) + 1];
+            *by_wire = (by_wire.0 + copy.0, by_wire.1 + copy.1);
         }
         Self {
             remote: index,
@@ -140,9 +148,9 @@ impl Party {
             let [near, far] = [lan_host(family, number), remote.host(family, number)];
             udp_packet(far, near, inner_octets)
         };
-        let arrival = |uplink| {
-            let tunnel = Some(remote.far_end(uplink));
-            let arrival = Arrival::new(uplink + 1, remote.kind.outer, tunnel);
+        let arrival = |link| {
+            let tunnel = Some(remote.far_end(link));
+            let arrival = Arrival::new(remote.uplink(link) + 1, remote.kind.outer, tunnel);
             if remote.kind.on_vlans {
                 arrival.on_vlan()
             } else {
@@ -154,7 +162,7 @@ impl Party {
         Self {
             remote: index,
             packets: (0..flows).map(packet).collect(),
-            arrivals: remote.uplinks().map(arrival).collect(),
+            arrivals: remote.links().map(arrival).collect(),
             cuts: Cut::all(inner_octets, remote),
             leaving,
         }

@@ -50,7 +50,7 @@ impl Family {
 /// What a remote is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Kind {
-    /// Sessions of the set, on the first uplinks; `None` for one plain session.
+    /// Sessions of the set; `None` for one plain session.
     pub(crate) links: Option<usize>,
     /// What the tunnels go over.
     pub(crate) outer: Family,
@@ -61,6 +61,8 @@ pub(crate) struct Kind {
     pub(crate) ordered: bool,
     /// The uplinks are VLANs on the ports: for all remotes of a bed or for none.
     pub(crate) on_vlans: bool,
+    /// All links go by the first uplink, as where only the other site has several lines.
+    pub(crate) by_one_port: bool,
 }
 
 impl Kind {
@@ -81,6 +83,7 @@ impl Kind {
             path_mtu: MTU,
             ordered: false,
             on_vlans: false,
+            by_one_port: false,
         }
     }
 
@@ -140,8 +143,8 @@ impl Remote {
         self.kind.links.map(|_| SetId(self.index as u32))
     }
 
-    /// The uplinks that its sessions go by. Plain sessions are spread over all.
-    pub(crate) fn uplinks(&self) -> std::ops::Range<usize> {
+    /// Its links, of which each has a session. Plain sessions are spread over all uplinks.
+    pub(crate) fn links(&self) -> std::ops::Range<usize> {
         match self.kind.links {
             Some(links) => 0..links,
             None => {
@@ -149,6 +152,11 @@ impl Remote {
                 uplink..uplink + 1
             }
         }
+    }
+
+    /// The uplink that a link goes by.
+    pub(crate) fn uplink(&self, link: usize) -> usize {
+        if self.kind.by_one_port { 0 } else { link }
     }
 
     /// A host behind it.
@@ -164,8 +172,8 @@ impl Remote {
     }
 
     /// Its end of a tunnel.
-    fn peer(&self, uplink: usize) -> IpAddr {
-        let number = (self.index * LINKS + uplink) as u32;
+    fn peer(&self, link: usize) -> IpAddr {
+        let number = (self.index * LINKS + link) as u32;
         match self.kind.outer {
             // The shared address space (RFC 6598).
             Family::Ipv4 => Ipv4Addr::from_bits(0x6440_0001 + number).into(),
@@ -175,9 +183,9 @@ impl Remote {
         }
     }
 
-    /// What it writes before its packets over this uplink, and with which epoch.
-    pub(crate) fn far_end(&self, uplink: usize) -> (Template, u32) {
-        let mut spec = self.session(uplink, 1);
+    /// What it writes before its packets over this link, and with which epoch.
+    pub(crate) fn far_end(&self, link: usize) -> (Template, u32) {
+        let mut spec = self.session(link, 1);
         std::mem::swap(&mut spec.local, &mut spec.peer);
         std::mem::swap(&mut spec.local_tunnel, &mut spec.peer_tunnel);
         std::mem::swap(&mut spec.local_session, &mut spec.peer_session);
@@ -185,19 +193,19 @@ impl Remote {
         (template, EPOCH)
     }
 
-    fn session_id(&self, uplink: usize) -> SessionId {
-        SessionId(self.first_session + (uplink - self.uplinks().start) as u32)
+    fn session_id(&self, link: usize) -> SessionId {
+        SessionId(self.first_session + (link - self.links().start) as u32)
     }
 
-    fn session(&self, uplink: usize, workers: usize) -> SessionSpec {
-        let id = self.session_id(uplink);
+    fn session(&self, link: usize, workers: usize) -> SessionSpec {
+        let (id, uplink) = (self.session_id(link), self.uplink(link));
         let number = |base| wire_id(base, id);
         let arrivals = || Arc::new(Arrivals::new(EPOCH));
         SessionSpec {
             id,
             table: uplink_table(uplink),
             local: SocketAddr::new(local(self.kind.outer, uplink), 1701),
-            peer: SocketAddr::new(self.peer(uplink), 1701),
+            peer: SocketAddr::new(self.peer(link), 1701),
             local_tunnel: number(0x1000),
             local_session: number(0x2000),
             peer_tunnel: number(0x3000),
@@ -232,7 +240,7 @@ impl Remote {
                 max_delay_us: 30_000,
                 adaptive: true,
             }),
-            members: self.uplinks().map(|at| self.session_id(at)).collect(),
+            members: self.links().map(|link| self.session_id(link)).collect(),
             epochs: vec![Epoch::new(EPOCH, WINDOW_NUMBERS)],
             mtu: self.kind.set_mtu(),
             tcp_mss_fix: true,
@@ -266,8 +274,8 @@ impl Network {
         };
         let remotes: Vec<_> = kinds.into_iter().enumerate().map(place).collect();
         let sessions = remotes.iter().flat_map(|remote| {
-            let uplinks = remote.uplinks();
-            uplinks.map(move |uplink| Arc::new(remote.session(uplink, workers)))
+            let links = remote.links();
+            links.map(move |link| Arc::new(remote.session(link, workers)))
         });
         let sets = remotes.iter().filter_map(|remote| remote.set_spec(workers));
         Self {

@@ -18,6 +18,8 @@ const FULL_SIZE: usize = 1500;
 const ACKNOWLEDGEMENT: usize = 40;
 /// Among which the packets of one burst are, several for each.
 const SETS_OF_A_BURST: usize = 4;
+/// The same where all links are by one port.
+const SETS_BY_ONE_PORT: usize = 2;
 
 /// Sets of two links, as few as fit any cache and as many as there may be, beside plain sessions.
 const FEW_SETS: usize = 32;
@@ -101,8 +103,18 @@ fn on_vlans() -> Kind {
     }
 }
 
-fn unusual_sets() -> [Kind; 3] {
+fn by_one_port() -> Kind {
+    Kind {
+        by_one_port: true,
+        ..Kind::set(2)
+    }
+}
+
+fn unusual_sets() -> impl Iterator<Item = Kind> {
+    let by_one_port = std::iter::repeat_n(by_one_port(), SETS_BY_ONE_PORT);
     [over_ipv6(), over_small_path(), ordered()]
+        .into_iter()
+        .chain(by_one_port)
 }
 
 /// A case in its setting.
@@ -164,6 +176,7 @@ pub(crate) fn unusual() -> Vec<(Place, Place)> {
     for direction in [Direction::Send, Direction::Receive] {
         let of = |kind| Case::new(direction, kind, 64);
         add_in(Setting::Vlans, of(on_vlans()), of(Kind::set(2)));
+        add_in(Setting::Unusual, of(by_one_port()), of(Kind::set(2)));
     }
     pairs
 }
@@ -210,13 +223,14 @@ pub(crate) fn counted() -> Vec<Place> {
         .into_iter()
         .flat_map(|direction| {
             let short = Case::new(direction, Kind::set(2), ACKNOWLEDGEMENT);
-            let shared = Case {
-                far: Far::Many(Kind::set(2), SETS_OF_A_BURST),
-                ..Case::new(direction, Kind::set(2), 64)
+            let shared = |kind, sets| Case {
+                far: Far::Many(kind, sets),
+                ..Case::new(direction, kind, 64)
             };
             [
                 Place::new(Setting::Few, short),
-                Place::new(Setting::Unusual, shared),
+                Place::new(Setting::Unusual, shared(Kind::set(2), SETS_OF_A_BURST)),
+                Place::new(Setting::Unusual, shared(by_one_port(), SETS_BY_ONE_PORT)),
             ]
         });
     ordinary

@@ -7,8 +7,8 @@ use dataplane::headers::ethernet;
 use dpdk::{BURST, Burst, tsc};
 
 use crate::bed::{Bed, Feed};
-use crate::flows::{Party, Traffic};
-use crate::network::{Family, HOSTS, Kind, Remote};
+use crate::flows::{Arrival, Party, Traffic};
+use crate::network::{Family, HOSTS, Kind, LINKS, Remote};
 
 /// Bursts before the clock counts, in every round. Where parties are drawn, each one comes about three times.
 const WARM_UP: usize = 200;
@@ -19,7 +19,7 @@ const WARM_UP_PARTIES: usize = BURST / 3;
 pub(crate) enum Direction {
     /// From the LAN.
     Send,
-    /// To the LAN. Every link's copies come, one link's after the other's.
+    /// To the LAN. Every link's copies come, one link's after the other's; mixed, where they come by one port.
     Receive,
 }
 
@@ -159,6 +159,9 @@ impl fmt::Display for Case {
         }
         if kind.on_vlans {
             write!(f, ", on VLANs")?;
+        }
+        if kind.by_one_port {
+            write!(f, ", by one port")?;
         }
         if let Far::Many(_, sets) = self.far {
             write!(f, ", {sets} sets at random")?;
@@ -317,8 +320,7 @@ impl Walk {
 
     /// Sends a burst: on every wire no more frames than the worker takes at a time.
     fn refill(&self, feed: &mut Feed) -> Result<Made, &'static str> {
-        let cuts = self.parties[0].cuts.len();
-        let picks: Vec<_> = (0..BURST / cuts)
+        let picks: Vec<_> = (0..BURST / self.parties[0].frames_by_one_wire())
             .map(|place| self.pick(feed, place))
             .collect();
         let mut made = Made {
@@ -329,12 +331,9 @@ impl Walk {
             made.units += party.arrivals.len() as u64;
             add(&mut made.expected, &party.leaving);
         }
-        for (wire, end) in feed.wires.iter_mut().enumerate() {
+        for wire in 0..feed.wires.len() {
             let mut burst = Burst::new();
-            for (party, packet, first) in &picks {
-                let Some(arrival) = party.arrivals.iter().find(|by| by.wire == wire) else {
-                    continue;
-                };
+            for ((party, packet, first), arrival) in in_turn(feed, &picks, wire) {
                 for (cut, number) in party.cuts.iter().zip(*first..) {
                     let place = burst.len();
                     if !feed.frames.alloc_bulk(&mut burst, 1) {
@@ -345,7 +344,7 @@ impl Walk {
                         .ok_or("frames do not fit their buffers")?;
                 }
             }
-            if !end.send(&mut burst) {
+            if !feed.wires[wire].send(&mut burst) {
                 return Err("a wire is full");
             }
         }
@@ -353,7 +352,7 @@ impl Walk {
     }
 
     /// A packet, whose it is, and its first number: each flow of one party in turn, or one party drawn from many.
-    fn pick<'a>(&'a self, feed: &mut Feed, place: usize) -> (&'a Party, &'a [u8], u64) {
+    fn pick(&self, feed: &mut Feed, place: usize) -> Pick<'_> {
         let party = match &*self.parties {
             [only] => only,
             many => &many[feed.draw(many.len())],
@@ -361,6 +360,35 @@ impl Walk {
         let packet = &party.packets[place % party.packets.len()];
         let first = feed.take_numbers(party.remote, party.cuts.len() as u64);
         (party, packet, first)
+    }
+}
+
+/// A packet, whose it is, and its first number.
+type Pick<'a> = (&'a Party, &'a [u8], u64);
+
+/// The packets that come by a wire, and how: each link's in order, and which link's is the next is drawn.
+fn in_turn<'a>(
+    feed: &mut Feed,
+    picks: &'a [Pick<'a>],
+    wire: usize,
+) -> Vec<(&'a Pick<'a>, &'a Arrival)> {
+    let of_link = |link: usize| {
+        let arrivals = picks.iter().filter_map(move |pick| {
+            let mut by_wire = pick.0.arrivals.iter().filter(|by| by.wire == wire);
+            Some((pick, by_wire.nth(link)?))
+        });
+        arrivals.peekable()
+    };
+    let mut links: Vec<_> = (0..LINKS).map(of_link).collect();
+    let mut in_turn = Vec::new();
+    loop {
+        links.retain_mut(|link| link.peek().is_some());
+        let next = match links.len() {
+            0 => return in_turn,
+            1 => 0,
+            several => feed.draw(several),
+        };
+        in_turn.extend(links[next].next());
     }
 }
 
