@@ -45,6 +45,8 @@ pub(crate) struct TxRing {
     /// Nothing goes in directly: [`Self::push_behind`] is called for each frame.
     watched: bool,
     outlet: Outlet,
+    /// Room in a full ring was for other workers last.
+    others_turn: bool,
     /// Those behind `next`; in use only when the queue does not keep up.
     backlog: VecDeque<Mbuf>,
 }
@@ -63,6 +65,7 @@ impl TxRing {
             up,
             watched: false,
             outlet,
+            others_turn: false,
             backlog,
         }
     }
@@ -157,27 +160,41 @@ impl TxRing {
     #[inline(always)]
     pub(crate) fn send(&mut self, counters: &PortCounters) -> usize {
         let mut work = 0;
-        for _ in 0..BURSTS_PER_ROUND {
-            let Outlet::Own { handed_over, .. } = &self.outlet else {
-                break;
-            };
-            if self.up && self.room() < BURST {
-                break;
-            }
-            let Some(mut burst) = ring::pop(handed_over) else {
-                break;
-            };
-            work += burst.len();
-            for frame in burst.drain(..) {
-                if let Err(reason) = self.push_behind(frame, counters) {
-                    counters.drops.add(reason, 1);
-                }
-            }
+        if let Outlet::Own { handed_over, .. } = &self.outlet
+            && !handed_over.is_empty()
+        {
+            work = self.take_handed_over(counters);
         }
         if self.next.is_empty() {
             return work;
         }
         work + self.flush(counters)
+    }
+
+    /// Says how many frames other workers had handed over that were taken.
+    #[inline(never)]
+    fn take_handed_over(&mut self, counters: &PortCounters) -> usize {
+        let (mut taken, mut bursts) = (0, BURSTS_PER_ROUND);
+        if self.room() < BURST {
+            // What the queue takes makes room, which the owner's own frames, if there are as many
+            // as ever fit, are not to have all of.
+            self.flush(counters);
+            self.others_turn = !self.others_turn && self.room() > 0;
+            bursts = self.others_turn.into();
+        }
+        while let Outlet::Own { handed_over, .. } = &self.outlet
+            && bursts > 0
+            && let Some(mut burst) = ring::pop(handed_over)
+        {
+            taken += burst.len();
+            for frame in burst.drain(..) {
+                if let Err(reason) = self.push_behind(frame, counters) {
+                    counters.drops.add(reason, 1);
+                }
+            }
+            bursts = if self.room() < BURST { 0 } else { bursts - 1 };
+        }
+        taken
     }
 
     #[inline(never)]
@@ -264,64 +281,128 @@ fn octets(burst: &Burst) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use dpdk::{Eal, EalConfig, HugePages, Mempool, Port, PortConfig};
+    use dpdk::{Eal, EalConfig, HugePages, Mempool, Port, PortConfig, RxQueue};
 
     use super::*;
 
+    /// A port whose queue takes frames as long as its wire, which has room for 63, is emptied.
+    struct Wire {
+        pool: Mempool,
+        _ports: [Port; 2],
+        far: RxQueue,
+    }
+
+    impl Wire {
+        /// With the outlet of the worker that has the queue.
+        fn new(handed_over: &Arc<HandOver>) -> (Self, Outlet) {
+            let eal = Eal::init(&EalConfig {
+                hugepages: HugePages::No,
+                ..EalConfig::default()
+            })
+            .expect("the EAL starts without hugepages");
+            let pool = Mempool::new(&eal, "tx-ring", 4096, 0, 2048).expect("memory");
+            let (near, far) = eal.ring_pair("tx-ring", 1, 63).expect("a ring pair");
+            let config = PortConfig {
+                rx_queues: 1,
+                tx_queues: 1,
+                rx_descriptors: 64,
+                tx_descriptors: 64,
+                mempool: pool.clone(),
+                mtu: None,
+                promiscuous: false,
+                rss: false,
+            };
+            let (near, _receive, mut send) = Port::open(&eal, near, &config).expect("near");
+            let (far, mut receive, _send) = Port::open(&eal, far, &config).expect("far");
+            let outlet = Outlet::Own {
+                queue: send.remove(0),
+                handed_over: Arc::clone(handed_over),
+            };
+            let wire = Self {
+                pool,
+                _ports: [near, far],
+                far: receive.remove(0),
+            };
+            (wire, outlet)
+        }
+
+        fn frame(&self, number: u32) -> Mbuf {
+            let mut frame = self.pool.alloc().expect("a buffer");
+            assert!(frame.extend_from_slice(&number.to_be_bytes()));
+            frame
+        }
+
+        /// The numbers of a burst of frames that came.
+        fn take(&mut self) -> Vec<u32> {
+            let mut burst = Burst::new();
+            self.far.rx_burst(&mut burst);
+            let number = |frame: Mbuf| u32::from_be_bytes(*frame.first_chunk().expect("a number"));
+            burst.drain(..).map(number).collect()
+        }
+    }
+
+    /// The owner of a queue has more frames of its own than the port takes, and so has another worker.
+    #[test]
+    fn a_port_that_is_too_slow_sends_what_other_workers_hand_over_too() {
+        const ROUNDS: usize = 400;
+        const OF_OTHER: u32 = 1 << 31;
+        let handed_over = Arc::new(HandOver::new(8));
+        let (mut wire, outlet) = Wire::new(&handed_over);
+        let counters = PortCounters::default();
+        let mut own = TxRing::new(outlet, true);
+        let mut other = TxRing::new(Outlet::HandOver(handed_over), true);
+        let mut sent: [Vec<u32>; 2] = Default::default();
+        for round in 0..ROUNDS as u32 {
+            for number in 64 * round..64 * (round + 1) {
+                for (ring, number) in [(&mut own, number), (&mut other, OF_OTHER | number)] {
+                    if let Err(frame) = ring.push(wire.frame(number)) {
+                        let _ = ring.push_behind(frame, &counters);
+                    }
+                }
+            }
+            other.send(&counters);
+            own.send(&counters);
+            for number in wire.take() {
+                sent[usize::from(number >= OF_OTHER)].push(number);
+            }
+        }
+        for sent in &sent {
+            assert!(sent.is_sorted(), "each worker's in order");
+            // The port takes a burst a round.
+            assert!(sent.len() > BURST * ROUNDS / 5, "{} frames", sent.len());
+        }
+    }
+
     #[test]
     fn a_queue_that_takes_part_of_a_burst_makes_the_ring_neither_grow_nor_lose_order() {
-        let eal = Eal::init(&EalConfig {
-            hugepages: HugePages::No,
-            ..EalConfig::default()
-        })
-        .expect("the EAL starts without hugepages");
-        let pool = Mempool::new(&eal, "tx-ring", 4096, 0, 2048).expect("memory");
-        let (near, far) = eal.ring_pair("tx-ring", 1, 63).expect("a ring pair");
-        let config = PortConfig {
-            rx_queues: 1,
-            tx_queues: 1,
-            rx_descriptors: 64,
-            tx_descriptors: 64,
-            mempool: pool.clone(),
-            mtu: None,
-            promiscuous: false,
-            rss: false,
-        };
-        let (_near, _receive, mut send) = Port::open(&eal, near, &config).expect("near");
-        let (_far, mut receive, _send) = Port::open(&eal, far, &config).expect("far");
+        let (mut wire, outlet) = Wire::new(&Arc::new(HandOver::new(1)));
         let counters = PortCounters::default();
-        let outlet = Outlet::Own {
-            queue: send.remove(0),
-            handed_over: Arc::new(HandOver::new(1)),
-        };
         let mut ring = TxRing::new(outlet, true);
         let capacity = ring.backlog.capacity();
         let mut number = 0_u32;
-        let mut fill = |ring: &mut TxRing| loop {
-            let mut frame = pool.alloc().expect("a buffer");
-            assert!(frame.extend_from_slice(&number.to_be_bytes()));
-            if ring.push_behind(frame, &counters).is_err() {
+        let mut fill = |wire: &Wire, ring: &mut TxRing| loop {
+            if ring.push_behind(wire.frame(number), &counters).is_err() {
                 return number;
             }
             number += 1;
         };
-        fill(&mut ring);
+        fill(&wire, &mut ring);
         let mut numbers = Vec::new();
-        let mut take =
-            |most: usize| {
-                let mut burst = Burst::new();
-                while numbers.len() < most && receive[0].rx_burst(&mut burst) > 0 {
-                    numbers.extend(burst.drain(..).map(|frame| {
-                        u32::from_be_bytes(*frame.first_chunk().expect("four octets"))
-                    }));
+        let mut take_all = |wire: &mut Wire| {
+            let before = numbers.len();
+            loop {
+                match wire.take() {
+                    none if none.is_empty() => break,
+                    some => numbers.extend(some),
                 }
-                numbers.clone()
-            };
+            }
+            (numbers.len() > before, numbers.clone())
+        };
         // The wire is empty and has room for 63: the ring gives it a whole
         // burst and all but one of the next.
-        take(usize::MAX);
+        take_all(&mut wire);
         ring.send(&counters);
-        let offered = fill(&mut ring);
+        let offered = fill(&wire, &mut ring);
         assert_eq!(ring.room(), 0);
         assert_eq!(
             ring.backlog.capacity(),
@@ -329,13 +410,14 @@ mod tests {
             "it was made large enough"
         );
         loop {
-            let before = take(usize::MAX).len();
+            take_all(&mut wire);
             ring.send(&counters);
-            if take(usize::MAX).len() == before && ring.next.is_empty() {
+            let (some, numbers) = take_all(&mut wire);
+            if !some && ring.next.is_empty() {
+                assert_eq!(numbers, (0..offered).collect::<Vec<_>>());
                 break;
             }
         }
-        assert_eq!(take(0), (0..offered).collect::<Vec<_>>());
         assert_eq!(counters.sent_packets.read(), u64::from(offered));
         assert_eq!(counters.sent_octets.read(), 4 * u64::from(offered));
     }
