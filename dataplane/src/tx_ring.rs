@@ -352,11 +352,12 @@ mod tests {
         let mut own = TxRing::new(outlet, true);
         let mut other = TxRing::new(Outlet::HandOver(handed_over), true);
         let mut sent: [Vec<u32>; 2] = Default::default();
+        let mut refused = 0;
         for round in 0..ROUNDS as u32 {
             for number in 64 * round..64 * (round + 1) {
                 for (ring, number) in [(&mut own, number), (&mut other, OF_OTHER | number)] {
                     if let Err(frame) = ring.push(wire.frame(number)) {
-                        let _ = ring.push_behind(frame, &counters);
+                        refused += u64::from(ring.push_behind(frame, &counters).is_err());
                     }
                 }
             }
@@ -370,6 +371,45 @@ mod tests {
             assert!(sent.is_sorted(), "each worker's in order");
             // The port takes a burst a round.
             assert!(sent.len() > BURST * ROUNDS / 5, "{} frames", sent.len());
+        }
+        // On the wire, in both rings, or dropped with a reason.
+        while let [_, ..] = &wire.take()[..] {
+            own.send(&counters);
+        }
+        let sent = counters.sent_packets.read();
+        let dropped = refused + counters.drops.read(Drop::TxRingFull);
+        assert_eq!(sent + dropped, 2 * 64 * ROUNDS as u64);
+    }
+
+    #[test]
+    fn what_other_workers_hand_over_keeps_its_place_as_long_as_there_may_be_room_for_it() {
+        let handed_over = Arc::new(HandOver::new(8));
+        let (wire, outlet) = Wire::new(&handed_over);
+        let counters = PortCounters::default();
+        let mut own = TxRing::new(outlet, true);
+        let mut other = TxRing::new(Outlet::HandOver(Arc::clone(&handed_over)), true);
+        // The wire is full, and the ring but for 40 places.
+        for number in 0..63 + TX_RING_FRAMES as u32 - 40 {
+            assert!(own.push_behind(wire.frame(number), &counters).is_ok());
+        }
+        own.send(&counters);
+        assert_eq!(own.room(), 40);
+        for _ in 0..3 {
+            let mut burst = Burst::new();
+            assert!(wire.pool.alloc_bulk(&mut burst, BURST));
+            assert!(other.append(&mut burst, 0, &counters));
+            other.send(&counters);
+        }
+        let mut send = || {
+            own.send(&counters);
+            let dropped = counters.drops.read(Drop::TxRingFull);
+            (own.room(), handed_over.len(), dropped)
+        };
+        assert_eq!(send(), (8, 2, 0));
+        assert_eq!(send(), (0, 1, BURST as u64 - 8));
+        // Without any room nothing is taken, however often.
+        for _ in 0..2 {
+            assert_eq!(send(), (0, 1, BURST as u64 - 8));
         }
     }
 

@@ -326,7 +326,7 @@ impl Candidates {
             numbers: &mut self.numbers,
             octets: &mut self.octets,
         });
-        let (origin, places) = (self.interleaved.first(start), start..start + packets);
+        let (&origin, places) = (self.interleaved.origin(start), start..start + packets);
         if sessions == 1 {
             self.push_runs(origin, HEADERS_OCTETS, places);
         } else if self.spans_window(places.clone()) {

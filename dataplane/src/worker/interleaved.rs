@@ -64,11 +64,6 @@ impl Interleaved {
     pub(super) fn origin(&self, place: usize) -> &Origin {
         &self.origins[usize::from(self.origin_of[place % BURST]) % BURST]
     }
-
-    /// Where the first copy of a run came from, which is in this place.
-    pub(super) fn first(&self, place: usize) -> Origin {
-        self.origins[place % BURST]
-    }
 }
 
 /// What is counted together: copies of one session whose numbers share a slot of the window.

@@ -24,7 +24,8 @@ impl Work for Sum<'_> {
     }
 }
 
-/// Something to do that is compiled for several kinds of processor.
+/// Something to do that is compiled for several kinds of processor. A type of its own for each: a function
+/// given by name is called by way of another one, which cost a packet 8 % more instructions.
 pub trait Work {
     type Output;
 
