@@ -74,7 +74,7 @@ impl Line {
             tunnel: format!("to-{}", self.name),
             set: self.set.map(str::to_owned),
             set_remote: self.set.map(|_| "198.51.100.1".to_owned()),
-            state: if is_up { "up" } else { "dialling" }.to_owned(),
+            state: if is_up { "up" } else { "dialling" }.into(),
             ha: self.set.is_some(),
             sent_packets: sent as u64,
             sent_octets: (sent * OCTETS) as u64,
@@ -108,7 +108,7 @@ impl Line {
         let why = (self.down != Down::Never).then(|| "the peer does not answer".to_owned());
         Tunnel {
             name: format!("to-{}", self.name),
-            state: if is_up { "established" } else { "waiting" }.to_owned(),
+            state: if is_up { "established" } else { "waiting" }.into(),
             last_result: why,
             ..Tunnel::default()
         }

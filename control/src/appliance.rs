@@ -1,28 +1,29 @@
 //! The running appliance: it carries the engine's outputs to the workers and
 //! the workers' events to the engine, in one control thread.
 
-use std::collections::{BTreeMap, VecDeque};
+mod answers;
+mod looks;
+
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dataplane::command::{PortId, TableId};
-use dataplane::counters::{Drop, PortCounters};
-use dataplane::{Dataplane, DeviceCounters, Encapsulation, PortInfo, StartError};
+use dataplane::{Dataplane, Encapsulation, StartError};
 
 use crate::alarms::{Alarms, Teller};
-use crate::capture::{Capturing, Lease, Names, Wanted, names};
-use crate::config::{self, Config, Reloaded};
+use crate::capture::Lease;
+use crate::config::{self, Config};
 use crate::cores;
-use crate::engine::{Engine, Happening, MaskRefusal, Output, PortFacts, What, display_mac};
-use crate::management::reload::Wanted as Reload;
-use crate::management::request::{self, Answer, Question, Request};
+use crate::engine::{Engine, Output, PortFacts};
+use crate::management::request;
 use crate::management::socket::{self, ServeError};
-use crate::management::status::{self, LinkState, Status};
 use crate::monitor::{Board, Events, Historian, History, Monitor};
 use crate::resolver::Resolver;
 use crate::web;
+use looks::Looks;
 
 /// The control thread sleeps so long when nothing happened: short against any
 /// protocol timer, long enough to cost nothing.
@@ -119,6 +120,7 @@ pub fn run(config: Config, file: &Path) -> Result<(), RunError> {
     let _monitor = Monitor::start(asker, board, history.clone()).map_err(RunError::Monitor)?;
     let (teller, mut alarms) = Alarms::start(&config, events).map_err(RunError::Alarms)?;
     let mut appliance = Appliance::new(config, dataplane, seed, teller, history);
+    let mut looks = Looks::default();
     let last = EndsWithIt;
     let ended = until_stopped(&stop, || {
         if !appliance.dataplane.is_running() {
@@ -127,15 +129,17 @@ pub fn run(config: Config, file: &Path) -> Result<(), RunError> {
         if hang_up.swap(false, Ordering::Relaxed) {
             reloader.reload_in_background();
         }
+        let began = Instant::now();
         let busy = appliance.turn();
         for request in requests.try_iter() {
-            appliance.answer(&request, &mut alarms);
+            appliance.answer(request, &mut looks, &mut alarms);
         }
-        Ok(busy)
+        let looked = appliance.look(&mut looks, &alarms, began.elapsed());
+        Ok(busy || looked)
     });
     drop(last);
-    // Nobody is answered any longer: whoever asks learns that at once.
-    drop(requests);
+    // Nobody is answered any longer: whoever asks, or has asked, learns that at once.
+    drop((requests, looks));
     if ended.is_ok() {
         log::info!("stopping: clearing the tunnels");
         appliance.shut_down();
@@ -153,7 +157,7 @@ pub fn run(config: Config, file: &Path) -> Result<(), RunError> {
 /// supervisor starts it anew only after that.
 struct EndsWithIt;
 
-impl std::ops::Drop for EndsWithIt {
+impl Drop for EndsWithIt {
     fn drop(&mut self) {
         if std::thread::panicking() {
             std::process::abort();
@@ -372,208 +376,6 @@ impl Appliance {
         count
     }
 
-    fn answer(&mut self, request: &Request, alarms: &mut Alarms) {
-        let answer = self.answer_to(&request.command, alarms);
-        let began = match &answer {
-            Answer::Capturing(capturing) => Some(capturing.id),
-            _ => None,
-        };
-        if !request.answer(answer)
-            && let Some(id) = began
-        {
-            // Nobody would end it.
-            self.end_capture(id);
-        }
-    }
-
-    fn answer_to(&mut self, question: &Question, alarms: &mut Alarms) -> Answer {
-        match question {
-            Question::Status => Answer::Status(Box::new(Status {
-                events: alarms.counts(),
-                alarms: alarms.notifiers(),
-                ..self.status()
-            })),
-            Question::Capture(wanted) => match self.start_capture(wanted) {
-                Ok(capturing) => Answer::Capturing(Box::new(capturing)),
-                Err(why) => Answer::Refused(why),
-            },
-            Question::CaptureNames(id) => {
-                if self.capture.renew(*id, self.started.elapsed()) {
-                    Answer::CaptureNames(Box::new(self.names()))
-                } else {
-                    Answer::Refused("the capture has ended: it was not read".to_owned())
-                }
-            }
-            Question::EndCapture(id) => {
-                self.end_capture(*id);
-                Answer::CaptureEnded
-            }
-            Question::Kick(name) => match self.engine.kick(self.started.elapsed(), name) {
-                Ok(kicked) => Answer::Kicked(kicked),
-                Err(why) => Answer::Refused(why),
-            },
-            Question::Mask { name, for_s } => {
-                let (now, time) = (self.started.elapsed(), Duration::from_secs(*for_s));
-                match self.engine.mask(now, name, time) {
-                    Ok(masked) => Answer::Masked(masked),
-                    Err(why @ MaskRefusal::NotNow(_)) => Answer::NotNow(why.to_string()),
-                    Err(why) => Answer::Refused(why.to_string()),
-                }
-            }
-            Question::Unmask(name) => match self.engine.unmask(self.started.elapsed(), name) {
-                Ok(unmasked) => Answer::Unmasked(unmasked),
-                Err(why) => Answer::Refused(why),
-            },
-            Question::Reload(wanted) => match self.reload(wanted, alarms) {
-                Ok(reloaded) => Answer::Reloaded(Box::new(reloaded)),
-                Err(why) => Answer::Refused(why),
-            },
-        }
-    }
-
-    /// Follows another configuration, and tells what came of it.
-    fn reload(&mut self, wanted: &Reload, alarms: &mut Alarms) -> Result<Reloaded, String> {
-        let done = self.follow(wanted, alarms);
-        if !wanted.dry_run {
-            self.teller.tell(Happening {
-                link: None,
-                set: None,
-                what: match &done {
-                    Ok(reloaded) => What::Reloaded(cut(reloaded.lines().join("; "))),
-                    Err(why) => What::ReloadRefused(cut(first_error(why).to_owned())),
-                },
-            });
-        }
-        done
-    }
-
-    /// All of it or, if anything is in the way, nothing.
-    fn follow(&mut self, wanted: &Reload, alarms: &mut Alarms) -> Result<Reloaded, String> {
-        let read = wanted.read.as_ref().map_err(Clone::clone)?;
-        let in_file = |why: String| format!("{}: {why}", read.file);
-        let difference = self.engine.difference(&read.config).map_err(in_file)?;
-        let reloaded = Reloaded {
-            dry_run: wanted.dry_run,
-            warnings: read.warnings.clone(),
-            ..difference.reloaded.clone()
-        };
-        if !wanted.dry_run && !reloaded.unchanged {
-            alarms
-                .follow(&self.teller, &read.config)
-                .map_err(|error| format!("the alarms cannot be changed: {error}"))?;
-            let config = Config::clone(&read.config);
-            self.engine
-                .reload(self.started.elapsed(), config, &difference);
-        }
-        Ok(reloaded)
-    }
-
-    fn end_capture(&mut self, id: u64) {
-        if self.capture.end(id) {
-            self.dataplane.end_capture();
-        }
-    }
-
-    /// Has the workers note what is wanted from now on.
-    fn start_capture(&mut self, wanted: &Wanted) -> Result<Capturing, String> {
-        self.engine.check_capture(wanted)?;
-        let ports = wanted.ports.iter().map(|name| self.port_named(name));
-        let ports: Vec<PortId> = ports.collect::<Result<_, _>>()?;
-        let id = self
-            .capture
-            .take(self.started.elapsed())
-            .ok_or("another capture is on, and there is one at a time")?;
-        log::info!("a capture begins");
-        Ok(Capturing {
-            id,
-            spec: self.dataplane.start_capture(&ports, wanted.snap_octets),
-            names: self.names(),
-        })
-    }
-
-    fn port_named(&self, name: &str) -> Result<PortId, String> {
-        let port = self.ports.iter().find(|port| port.name == name);
-        port.map(|port| port.id).ok_or_else(|| {
-            let names: Vec<&str> = self.ports.iter().map(|port| port.name.as_str()).collect();
-            format!(
-                "no port is called {name:?}; there are: {}",
-                names.join(", ")
-            )
-        })
-    }
-
-    /// The names of what a capture sees.
-    fn names(&self) -> Names {
-        let port = |link: &PortLink| names::Port {
-            name: link.name.clone(),
-            description: link.device.clone(),
-        };
-        Names {
-            ports: self.ports.iter().map(port).collect(),
-            ..self.engine.capture_names()
-        }
-    }
-
-    fn status(&self) -> Status {
-        let mut status = self.engine.status(self.started.elapsed());
-        status.dataplane = status::Dataplane {
-            dpdk_version: self
-                .dataplane
-                .dpdk_version()
-                .trim_start_matches("DPDK ")
-                .to_owned(),
-            hugepages: self.dataplane.uses_hugepages(),
-            workers: self
-                .workers
-                .iter()
-                .map(|&core| status::Worker { core })
-                .collect(),
-            drops: drops_of(&self.dataplane.control_counters()),
-        };
-        status.ports = self
-            .ports
-            .iter()
-            .zip(self.dataplane.ports())
-            .map(|(link, port)| self.port(link, port))
-            .collect();
-        status.history = self.history.status();
-        status
-    }
-
-    fn port(&self, link: &PortLink, port: &PortInfo) -> status::Port {
-        let workers = self.dataplane.port_counters(port.id);
-        let total =
-            |read: fn(&PortCounters) -> u64| workers.iter().map(|counters| read(counters)).sum();
-        let mut drops = drops_of(workers);
-        drops.extend(device_drops(self.dataplane.device_counters(port.id)));
-        status::Port {
-            name: port.name.clone(),
-            device: link.device.clone(),
-            driver: port.driver.clone(),
-            mac: display_mac(port.mac),
-            link: if link.up == Some(true) {
-                LinkState::Up
-            } else {
-                LinkState::Down
-            },
-            mtu: port.mtu,
-            received_packets: total(|counters| counters.received_packets.read()),
-            received_octets: total(|counters| counters.received_octets.read()),
-            sent_packets: total(|counters| counters.sent_packets.read()),
-            sent_octets: total(|counters| counters.sent_octets.read()),
-            punted_packets: total(|counters| counters.punted_packets.read()),
-            reassembled_packets: total(|counters| counters.reassembled_packets.read()),
-            reassembled_fragments: total(|counters| counters.reassembled_fragments.read()),
-            drops,
-            per_worker: workers
-                .iter()
-                .map(|worker| status::PortWorker {
-                    drops: drops_of(std::slice::from_ref(worker)),
-                })
-                .collect(),
-        }
-    }
-
     fn shut_down(mut self) {
         let began = self.started.elapsed();
         self.engine.shutdown(began);
@@ -590,48 +392,6 @@ impl Appliance {
         }
         self.dataplane.stop();
     }
-}
-
-/// The first of what is wrong with a file, warnings left out; whoever asked is told all of it.
-fn first_error(why: &str) -> &str {
-    let error = why.lines().find(|line| line.contains(": error: "));
-    error.or_else(|| why.lines().next()).unwrap_or_default()
-}
-
-/// What an event says, short enough for the smallest pipe and datagram.
-fn cut(mut text: String) -> String {
-    const LONGEST_OCTETS: usize = 800;
-    if text.len() > LONGEST_OCTETS {
-        let mut ends = (0..=LONGEST_OCTETS).rev();
-        let end = ends.find(|&end| text.is_char_boundary(end));
-        text.truncate(end.unwrap_or_default());
-        text.push_str("...");
-    }
-    text
-}
-
-/// What all workers dropped, by reason; reasons with none are left out.
-fn drops_of(workers: &[Arc<PortCounters>]) -> BTreeMap<String, u64> {
-    let count = |reason| -> u64 {
-        let counters = workers.iter();
-        counters.map(|counters| counters.drops.read(reason)).sum()
-    };
-    let named = |&reason: &Drop| (reason.name().to_owned(), count(reason));
-    let all = Drop::ALL.iter().map(named);
-    all.filter(|&(_, count)| count > 0).collect()
-}
-
-/// What the device dropped before a worker saw it, or after.
-fn device_drops(counters: DeviceCounters) -> impl Iterator<Item = (String, u64)> {
-    [
-        ("device-receive-missed", counters.receive_missed_packets),
-        ("device-receive-errors", counters.receive_errors),
-        ("device-no-buffer", counters.receive_no_buffer),
-        ("device-send-errors", counters.send_errors),
-    ]
-    .into_iter()
-    .filter(|&(_, count)| count > 0)
-    .map(|(name, count)| (name.to_owned(), count))
 }
 
 fn random_seed() -> Result<[u8; 32], RunError> {
@@ -690,14 +450,6 @@ fn dataplane_config(config: &Config) -> dataplane::Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::management::drops::reasons;
-
-    #[test]
-    fn what_an_event_says_is_cut_between_letters() {
-        assert_eq!(cut("ä".repeat(400)), "ä".repeat(400));
-        let cut = cut(format!("x{}", "ä".repeat(400)));
-        assert_eq!(cut, format!("x{}...", "ä".repeat(399)));
-    }
 
     /// What lets a peer send leaves not before every worker is ready, and in order.
     #[test]
@@ -721,13 +473,6 @@ mod tests {
         assert_eq!(leave(5), [5, 5]);
         assert!(leave(8).is_empty());
         assert_eq!(leave(9), [9, 9]);
-    }
-
-    #[test]
-    fn of_a_file_that_is_refused_the_first_error_is_told() {
-        let found = "x:1:2: warning: a: odd\n    b\nx:3:4: error: c: wrong\n    d\n1 error";
-        assert_eq!(first_error(found), "x:3:4: error: c: wrong");
-        assert_eq!(first_error("x: ports: changed"), "x: ports: changed");
     }
 
     #[test]
@@ -764,40 +509,6 @@ mod tests {
             Some(signal_hook::consts::SIGABRT),
             "{status}"
         );
-    }
-
-    #[test]
-    fn what_a_device_drops_has_a_name() {
-        let counters = DeviceCounters {
-            receive_missed_packets: 7,
-            send_errors: 2,
-            ..DeviceCounters::default()
-        };
-        let drops: Vec<_> = device_drops(counters).collect();
-        let expected = [("device-receive-missed", 7), ("device-send-errors", 2)];
-        assert_eq!(
-            drops,
-            expected.map(|(name, count)| (name.to_owned(), count))
-        );
-        let all = device_drops(DeviceCounters {
-            receive_missed_packets: 1,
-            receive_errors: 1,
-            receive_no_buffer: 1,
-            send_errors: 1,
-        });
-        let words: Vec<String> = all.map(|(word, _)| word).collect();
-        assert_eq!(words, reasons::DEVICE.map(|(word, _)| word));
-    }
-
-    #[test]
-    fn drops_of_all_workers_are_added_up() {
-        let workers: Vec<Arc<PortCounters>> = vec![Arc::default(), Arc::default()];
-        workers[0].drops.add(Drop::NoRoute, 1);
-        workers[1].drops.add(Drop::NoRoute, 2);
-        workers[1].drops.add(Drop::TxRingFull, 4);
-        let expected = [("no-route", 3), ("tx-ring-full", 4)];
-        let expected = expected.map(|(name, count)| (name.to_owned(), count));
-        assert_eq!(drops_of(&workers), expected.into());
     }
 
     #[test]

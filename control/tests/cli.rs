@@ -215,7 +215,7 @@ fn appliance(questions: impl Iterator<Item = Request>) {
     let status = Status {
         tunnels: vec![Tunnel {
             name: "head1".to_owned(),
-            state: "waiting".to_owned(),
+            state: "waiting".into(),
             last_result: Some("the peer: not authorised (4): wrong secret".to_owned()),
             next_attempt_s: Some(3),
             ..Tunnel::default()
@@ -223,7 +223,7 @@ fn appliance(questions: impl Iterator<Item = Request>) {
         sessions: vec![Session {
             name: "L2TP-remote-1".to_owned(),
             tunnel: "head1".to_owned(),
-            state: "dialling".to_owned(),
+            state: "dialling".into(),
             ..Session::default()
         }],
         ports: vec![Port {

@@ -429,7 +429,7 @@ impl Engine {
             peer_report: None,
             hearing: Hearing::default(),
             heard: 0,
-            skew: Box::default(),
+            skew: None,
             path: PathSearch::new(mtu, mtu),
             heard_probe_us: 0,
             lowered: None,
@@ -573,7 +573,8 @@ impl Engine {
         };
         link.username = username;
         if let Origin::Incoming { incoming, .. } = link.origin {
-            link.origin = Origin::Incoming { incoming, login };
+            let origin = Origin::Incoming { incoming, login };
+            self.links.set_origin(id, origin);
         }
         match self.admission(now, id) {
             Admission::Now => self.admit(now, id),

@@ -131,11 +131,16 @@ impl Group {
     /// The members of the current instance, in the file's order.
     #[must_use]
     pub(super) fn members(&self) -> Vec<SessionId> {
-        self.open
-            .iter()
-            .filter(|open| open.set.is_some() && open.set == self.current && !open.masked)
-            .map(|open| open.id)
-            .collect()
+        let members = self.open.iter().filter(|open| self.is_member(open));
+        members.map(|open| open.id).collect()
+    }
+
+    fn is_member(&self, open: &OpenSession) -> bool {
+        open.set.is_some() && open.set == self.current && !open.masked
+    }
+
+    fn has_members(&self) -> bool {
+        self.open.iter().any(|open| self.is_member(open))
     }
 
     /// Where the group's routes of a family lead now; `None` withdraws them. A
@@ -146,7 +151,7 @@ impl Group {
         let mut carriers = self.open.iter().filter(|open| open.networks.has(family));
         let in_set = |open: &OpenSession| open.set.is_some() && open.set == self.current;
         match self.current {
-            Some(set) if carriers.clone().any(in_set) && !self.members().is_empty() => {
+            Some(set) if carriers.clone().any(in_set) && self.has_members() => {
                 Some(NextHop::Set(set))
             }
             _ => carriers
@@ -166,7 +171,9 @@ impl Group {
     /// Whether a session gets packets that are routed into the group.
     #[must_use]
     pub(super) fn carries(&self, id: SessionId) -> bool {
-        self.members().contains(&id) || self.next_hops().any(|hop| hop == NextHop::Session(id))
+        let mut open = self.open.iter();
+        let member = open.any(|open| open.id == id && self.is_member(open));
+        member || self.next_hops().any(|hop| hop == NextHop::Session(id))
     }
 
     /// What is to be routed into the group, and where it leads.
@@ -259,6 +266,11 @@ impl Groups {
     #[must_use]
     pub(super) fn of_key(&self, key: GroupKey) -> Option<&Group> {
         Some(&self.groups[self.by_key.get(&key)?])
+    }
+
+    /// The group with this id or, if there is none, the next one.
+    pub(super) fn from(&self, id: u32) -> Option<&Group> {
+        self.groups.range(id..).next().map(|(_, group)| group)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {

@@ -155,7 +155,8 @@ pub(super) struct Link {
     pub(super) hearing: Hearing,
     /// Packets received and echoes answered by the workers, when last asked.
     pub(super) heard: u64,
-    pub(super) skew: Box<LinkSkew>,
+    /// None before the first look at a member of a set.
+    pub(super) skew: Option<Box<LinkSkew>>,
     /// What its path carries, as far as our reports have shown.
     pub(super) path: PathSearch,
     /// When the peer sent the last report that was to show the same of its direction.

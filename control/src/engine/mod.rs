@@ -72,6 +72,7 @@ use telling::Online;
 
 pub use happening::{Ending, Fault, FaultEnd, Happening, SetName, Unmasking, What};
 pub use mask::{LONGEST_MASK, MaskRefusal, SHORTEST_MASK};
+pub use snapshot::Snapshot;
 
 /// Link-local addresses are in networks of 64 bits (RFC 4291, 2.5.6).
 const LINK_LOCAL_LENGTH: u8 = 64;
@@ -155,7 +156,9 @@ pub struct Engine {
     neighbours: Neighbours,
     icmp: Icmp,
     /// What earlier sessions of each link carried, by graph name.
-    history: BTreeMap<String, carried::Carried>,
+    history: HashMap<String, carried::Carried>,
+    /// Times that another configuration was followed.
+    reloads: u64,
     /// Commands that were given.
     commands: u64,
     /// Links that join or leave their sets, each behind so many commands.
@@ -211,7 +214,8 @@ impl Engine {
             lead_changed: BTreeSet::new(),
             neighbours: Neighbours::default(),
             icmp: Icmp::default(),
-            history: BTreeMap::new(),
+            history: HashMap::new(),
+            reloads: 0,
             commands: 0,
             moving: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -366,7 +370,7 @@ impl Engine {
     /// Clears every tunnel (StopCCN) and dials no more.
     pub fn shutdown(&mut self, now: Duration) {
         self.stopping = true;
-        let ids: Vec<SessionId> = self.links.keys().copied().collect();
+        let ids: Vec<SessionId> = self.links.ids().collect();
         for id in ids {
             self.leave(now, id, &Ending::Shutdown);
         }

@@ -233,6 +233,7 @@ impl Engine {
             .follow(of.endpoint, |place| incoming[place].kept());
         self.admitted = of.admitted;
         let before = mem::replace(&mut self.config, config);
+        self.reloads += 1;
         self.forget_former();
         self.follow_graphs();
         self.follow_sets();
@@ -300,14 +301,19 @@ impl Engine {
             .filter(|link| link.origin != Origin::Former && of.origin(link.origin).is_none())
             .map(|link| (link.id, self.names_of(link)))
             .collect();
-        for link in self.links.values_mut() {
-            let before = link.origin;
-            link.origin = of.origin(before).unwrap_or(Origin::Former);
-            if let Some(names) = former.get(&link.id) {
+        let ids: Vec<SessionId> = self.links.ids().collect();
+        for id in ids {
+            let before = self.links[&id].origin;
+            let origin = of.origin(before).unwrap_or(Origin::Former);
+            self.links.set_origin(id, origin);
+            let Some(link) = self.links.get_mut(&id) else {
+                continue;
+            };
+            if let Some(names) = former.get(&id) {
                 link.former = Some(Box::new(names.clone()));
             }
             if let (Origin::Incoming { incoming: old, .. }, Origin::Incoming { incoming, .. }) =
-                (before, link.origin)
+                (before, origin)
             {
                 let (logins, places) = (&of.admitted[incoming].logins, &of.places.matches[old]);
                 link.ppp.set_logins(logins, |login| places[login].named());

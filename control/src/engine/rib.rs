@@ -2,6 +2,7 @@
 //! prefix; the best one is in force, and the workers hear only of changes.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use dataplane::command::{Command, InterfaceId, NextHop, Prefix, TableId};
 
@@ -69,13 +70,29 @@ impl Rib {
         next_hop.is_some_and(|next_hop| next_hop != NextHop::Blackhole)
     }
 
-    /// The routes in force, and who offers each.
-    pub(super) fn routes(&self) -> impl Iterator<Item = (TableId, Prefix, Source, NextHop)> + '_ {
-        self.offers.iter().filter_map(|(&(table, prefix), offers)| {
-            offers
-                .first_key_value()
-                .map(|(&source, &next_hop)| (table, prefix, source, next_hop))
+    /// The first route in force after a prefix of a table, or of all, and who offers it.
+    pub(super) fn route_after(
+        &self,
+        before: Option<(TableId, Prefix)>,
+    ) -> Option<(TableId, Prefix, Source, NextHop)> {
+        let after = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut routes = self.offers.range((after, Bound::Unbounded));
+        routes.find_map(|(&(table, prefix), offers)| {
+            let (&source, &next_hop) = offers.first_key_value()?;
+            Some((table, prefix, source, next_hop))
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn routes(&self) -> impl Iterator<Item = (TableId, Prefix, Source, NextHop)> + '_ {
+        std::iter::successors(self.route_after(None), |&(table, prefix, ..)| {
+            self.route_after(Some((table, prefix)))
+        })
+    }
+
+    /// How many routes there are.
+    pub(super) fn len(&self) -> usize {
+        self.offers.len()
     }
 }
 

@@ -53,7 +53,7 @@ impl Link {
         for arrivals in &self.spec.arrivals {
             arrivals.skew.add_to(&mut total);
         }
-        self.skew.update(now, total);
+        self.skew.get_or_insert_default().update(now, total);
     }
 }
 
@@ -62,8 +62,10 @@ impl Link {
 #[must_use]
 pub(super) fn next_best_us<'a>(links: impl Iterator<Item = &'a Link>) -> Option<u64> {
     let mut live: Vec<(u64, u64)> = links
-        .map(|link| link.skew.live())
-        .filter_map(|live| Some((live.mean_ns()?, live.p99_ns()?)))
+        .filter_map(|link| {
+            let live = link.skew.as_ref()?.live();
+            Some((live.mean_ns()?, live.p99_ns()?))
+        })
         .collect();
     live.sort_unstable();
     // A figure of zero says that there is none.

@@ -22,6 +22,7 @@ mod ppp;
 mod reload;
 mod remotes;
 mod simulation;
+mod snapshot;
 mod uplinks;
 mod workers;
 mod world;

@@ -4,6 +4,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 
 use dataplane::command::Prefix;
 use rand::rngs::StdRng;
@@ -182,6 +183,14 @@ impl Endpoint {
     /// Every tunnel, those that linger included.
     pub fn tunnels(&self) -> impl Iterator<Item = TunnelId> + '_ {
         self.tunnels.keys().copied()
+    }
+
+    /// The one of [`Self::tunnels`] that comes after another, or the first.
+    #[must_use]
+    pub fn tunnel_after(&self, before: Option<TunnelId>) -> Option<TunnelId> {
+        let after = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut tunnels = self.tunnels.range((after, Bound::Unbounded));
+        tunnels.next().map(|(&tunnel, _)| tunnel)
     }
 
     /// Sets up a tunnel. Ends with [`Event::TunnelEstablished`] or

@@ -366,12 +366,19 @@ pub(crate) fn connect(path: &Path) -> Result<UnixStream, ClientError> {
 
 /// What an answer says if it is not what was asked for.
 pub(crate) fn refusal(answer: &str) -> Option<ClientError> {
-    let value: serde_json::Value = match serde_json::from_str(answer) {
-        Ok(value) => value,
-        Err(error) => return Some(ClientError::NotUnderstood(error)),
-    };
-    let error = value.get("error")?.as_str()?;
-    Some(ClientError::Refused(error.to_owned()))
+    // A whole status may be large: nothing else of it is kept.
+    #[derive(serde::Deserialize)]
+    struct Refusal {
+        #[serde(default)]
+        error: Option<serde_json::Value>,
+    }
+    match serde_json::from_str(answer) {
+        Ok(Refusal { error }) => {
+            let error = error?.as_str()?.to_owned();
+            Some(ClientError::Refused(error))
+        }
+        Err(error) => Some(ClientError::NotUnderstood(error)),
+    }
 }
 
 fn send(path: &Path, line: &str) -> Result<String, ClientError> {

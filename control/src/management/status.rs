@@ -6,12 +6,16 @@
 
 mod interface;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
 pub use interface::{Client, Given, Interface, Line, Router};
+
+/// One of a few words, which is written down for each of many lines.
+pub type Word = Cow<'static, str>;
 
 /// The whole appliance at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -162,7 +166,7 @@ pub struct Tunnel {
     pub name: String,
     pub role: Role,
     /// RFC 2661, 7.2.1: `idle`, `wait-ctl-reply`, `wait-ctl-conn`, `established`; `waiting` between attempts.
-    pub state: String,
+    pub state: Word,
     pub table: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub local_address: Option<SocketAddr>,
@@ -203,7 +207,7 @@ pub struct Session {
     /// `dialling` or `down` without a session; then `authenticating` (LCP too),
     /// `held` (another instance of the remote is asked whether it lives),
     /// `ipcp`, `up`, `standby`, `closing`.
-    pub state: String,
+    pub state: Word,
     /// Whether the peer agreed to the HA header.
     pub ha: bool,
     pub username: String,
@@ -212,7 +216,7 @@ pub struct Session {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_ip: Option<Ipv4Addr>,
     /// What it carries, `IPv4`, `IPv6` or both.
-    pub networks: Vec<String>,
+    pub networks: Vec<Word>,
     pub local_session_id: u16,
     pub peer_session_id: u16,
     /// Largest inner packet that fits, octets.
@@ -275,6 +279,14 @@ pub struct Session {
     /// The peer's LCP echoes that the workers have answered.
     pub echo_answered: u64,
     pub up_s: u64,
+}
+
+impl Session {
+    /// Whether it carries packets or stands by to.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(&*self.state, "up" | "standby")
+    }
 }
 
 /// What one worker did with a session.
@@ -444,7 +456,7 @@ pub struct Route {
     /// An address, an interface, a session, a set, `local` or `blackhole`.
     pub via: String,
     /// Who put it there: `own`, `connected`, `static` (gateways too), `tunnel`.
-    pub origin: String,
+    pub origin: Word,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -197,7 +197,7 @@ fn tunnel_table(status: &Status) -> Table {
                 Role::Outgoing => "outgoing",
                 Role::Incoming => "incoming",
             }),
-            Cell::text(&tunnel.state).mood(mood),
+            Cell::text(&*tunnel.state).mood(mood),
             Cell::right(tunnel.table.to_string()),
             Cell::text(address(tunnel.local_address)),
             Cell::text(address(tunnel.peer_address)),
@@ -253,7 +253,7 @@ fn routes(status: &Status) -> Table {
             Cell::right(route.table.to_string()),
             Cell::text(&route.to),
             Cell::text(&route.via),
-            Cell::text(&route.origin),
+            Cell::text(&*route.origin),
         ]
     });
     Table {

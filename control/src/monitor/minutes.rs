@@ -17,13 +17,12 @@ const BLOCKS: usize = 12;
 pub(super) struct Minutes {
     /// Times that readings came.
     turn: u64,
-    graphs: HashMap<String, Minute>,
+    /// Those of the last readings, in their order.
+    graphs: Vec<(String, Box<Minute>)>,
 }
 
 #[derive(Debug, Default)]
 struct Minute {
-    /// When it was last added to.
-    turn: u64,
     blocks: [Sample; BLOCKS],
     /// Of all blocks but the one that is being filled.
     earlier: Sample,
@@ -35,45 +34,47 @@ impl Minutes {
         let begins = self.turn.is_multiple_of(READINGS_A_BLOCK);
         let block = (self.turn / READINGS_A_BLOCK) as usize % BLOCKS;
         self.turn += 1;
-        if begins {
-            self.graphs
-                .values_mut()
-                .for_each(|minute| minute.begin(block));
-        }
-        let minutes = readings.iter().map(|reading| {
-            let Some(minute) = self.graphs.get_mut(&reading.graph) else {
-                let minute = Minute::of(reading.sample, block, self.turn);
-                self.graphs.insert(reading.graph.clone(), minute);
-                return reading.sample;
-            };
-            minute.turn = self.turn;
-            minute.blocks[block].add(&reading.sample);
-            let mut sum = minute.earlier;
-            sum.add(&minute.blocks[block]);
-            sum
+        self.follow(readings);
+        let minutes = self.graphs.iter_mut().zip(readings);
+        let minutes = minutes.map(|((_, minute), reading)| {
+            if begins {
+                minute.begin(block);
+            }
+            minute.add(block, &reading.sample)
         });
-        let minutes = minutes.collect();
-        self.graphs.retain(|_, minute| minute.turn == self.turn);
-        minutes
+        minutes.collect()
+    }
+
+    /// Has the graphs be those of the readings. They are, as long as the configuration stays what it is.
+    fn follow(&mut self, readings: &[Reading]) {
+        let known = self.graphs.iter().map(|(graph, _)| graph);
+        if known.eq(readings.iter().map(|reading| &reading.graph)) {
+            return;
+        }
+        let mut known: HashMap<String, Box<Minute>> = self.graphs.drain(..).collect();
+        let graphs = readings.iter().map(|reading| {
+            let minute = known.remove(&reading.graph).unwrap_or_default();
+            (reading.graph.clone(), minute)
+        });
+        self.graphs = graphs.collect();
     }
 }
 
 impl Minute {
-    fn of(sample: Sample, block: usize, turn: u64) -> Self {
-        let mut minute = Self {
-            turn,
-            ..Self::default()
-        };
-        minute.blocks[block] = sample;
-        minute
-    }
-
     fn begin(&mut self, block: usize) {
         self.blocks[block] = Sample::default();
         self.earlier = Sample::default();
         for block in &self.blocks {
             self.earlier.add(block);
         }
+    }
+
+    /// Adds a reading to the block that is being filled, and gives the sum of all.
+    fn add(&mut self, block: usize, reading: &Sample) -> Sample {
+        self.blocks[block].add(reading);
+        let mut sum = self.earlier;
+        sum.add(&self.blocks[block]);
+        sum
     }
 }
 
@@ -122,5 +123,9 @@ mod tests {
         assert_eq!(minutes.graphs.len(), 1);
         let sums = minutes.add(&[reading("b", 6), reading("a", 5)]);
         assert_eq!((sums[0].measured_s, sums[1].measured_s), (3, 1));
+        // In another order they are the same.
+        let sums = minutes.add(&[reading("a", 5), reading("b", 6)]);
+        assert_eq!((sums[0].measured_s, sums[1].measured_s), (2, 4));
+        assert_eq!((sums[0].settled_packets, sums[1].settled_packets), (10, 24));
     }
 }

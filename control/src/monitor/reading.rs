@@ -1,6 +1,8 @@
 //! What a link or a set did between two looks at the status.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use history::{Sample, Spread};
 
@@ -23,35 +25,63 @@ pub fn set_graph(name: &str, remote: &str) -> String {
     format!("{SET_GRAPHS}{name}/{remote}")
 }
 
+/// The lines of an earlier status, to be found by those of a later one.
+struct Earlier<'s, T, N: Fn(&'s T) -> K, K> {
+    lines: &'s [T],
+    name: N,
+    /// Made for the first line that is not in its place.
+    by_name: OnceCell<HashMap<K, &'s T>>,
+}
+
+impl<'s, T, N: Fn(&'s T) -> K, K: Hash + Eq> Earlier<'s, T, N, K> {
+    fn new(lines: &'s [T], name: N) -> Self {
+        let by_name = OnceCell::new();
+        Self {
+            lines,
+            name,
+            by_name,
+        }
+    }
+
+    /// The line with this name. It is where it was, as long as nobody changes the configuration.
+    fn line(&self, place: usize, name: &K) -> Option<&'s T> {
+        let there = self.lines.get(place);
+        there
+            .filter(|&line| (self.name)(line) == *name)
+            .or_else(|| {
+                let lines = || self.lines.iter().map(|line| ((self.name)(line), line));
+                let by_name = self.by_name.get_or_init(|| lines().collect());
+                by_name.get(name).copied()
+            })
+    }
+}
+
+fn name_of_set(set: &Set) -> (&str, &str) {
+    (&set.name, &set.remote)
+}
+
 /// What changed from one status to the next; links first, then sets. A link that was not there
 /// before has done nothing yet: what it carried under this name long ago is not of this second.
 pub(super) fn readings(before: &Status, now: &Status) -> Vec<Reading> {
     // At least one: a reading that comes early still stands for its second.
     let measured_s = now.uptime_s.saturating_sub(before.uptime_s).max(1);
     let measured_s = u32::try_from(measured_s).unwrap_or(u32::MAX);
-    let sessions = before.sessions.iter();
-    let sessions: HashMap<&str, &Session> = sessions.map(|it| (it.name.as_str(), it)).collect();
-    let sets = before.sets.iter();
-    let sets: HashMap<(&str, &str), &Set> = sets
-        .map(|it| ((it.name.as_str(), it.remote.as_str()), it))
-        .collect();
+    let sessions = Earlier::new(&before.sessions, |session: &Session| session.name.as_str());
+    let sets = Earlier::new(&before.sets, name_of_set);
     let new_set = Set::default();
-    let links = now.sessions.iter().map(|session| Reading {
-        graph: session.name.clone(),
-        sample: of_link(
-            sessions.get(session.name.as_str()).unwrap_or(&session),
-            session,
-            measured_s,
-        ),
+    let links = now.sessions.iter().enumerate().map(|(place, session)| {
+        let before = sessions.line(place, &session.name.as_str());
+        Reading {
+            graph: session.name.clone(),
+            sample: of_link(before.unwrap_or(session), session, measured_s),
+        }
     });
-    let of_sets = now.sets.iter().map(|set| Reading {
-        graph: set_graph(&set.name, &set.remote),
-        sample: of_set(
-            sets.get(&(set.name.as_str(), set.remote.as_str()))
-                .unwrap_or(&&new_set),
-            set,
-            measured_s,
-        ),
+    let of_sets = now.sets.iter().enumerate().map(|(place, set)| {
+        let before = sets.line(place, &name_of_set(set));
+        Reading {
+            graph: set_graph(&set.name, &set.remote),
+            sample: of_set(before.unwrap_or(&new_set), set, measured_s),
+        }
     });
     links.chain(of_sets).collect()
 }
@@ -68,11 +98,7 @@ fn of_link(before: &Session, now: &Session, measured_s: u32) -> Sample {
     let unique = grown(|it| it.unique_packets);
     Sample {
         measured_s,
-        offline_s: if matches!(now.state.as_str(), "up" | "standby") {
-            0
-        } else {
-            measured_s
-        },
+        offline_s: if now.is_open() { 0 } else { measured_s },
         echoes_sent: grown(|it| it.echo_sent),
         echoes_lost: grown(|it| it.echo_lost),
         latency: latency(&before.round_trip, &now.round_trip),

@@ -266,7 +266,7 @@ impl<'m> Parts<'m> {
         SiteLink {
             graph: session.name.clone(),
             tunnel: session.tunnel.clone(),
-            state: session.state.clone(),
+            state: session.state.to_string(),
             up_s: session.up_s,
             verdict,
             reasons,

@@ -123,7 +123,7 @@ impl Told {
                 link.masked_for_s.is_some(),
                 self.masked.contains(&link.name)
             );
-            let is_up = matches!(link.state.as_str(), "up" | "standby");
+            let is_up = link.is_open();
             assert!(!is_up || self.up.contains(&link.name), "{}", link.name);
         }
     }

@@ -216,7 +216,7 @@ impl World {
     /// those that died before they had a call had the time to be missed.
     pub(super) fn assert_only(&self, site: usize, links: usize, tunnels_too: bool) {
         let engine = self.engine(site);
-        assert_eq!(engine.links.keys().len(), links, "links at {site}");
+        assert_eq!(engine.links.ids().count(), links, "links at {site}");
         assert_eq!(engine.by_call.len(), links, "calls at {site}");
         assert_eq!(engine.deadlines.len(), links, "deadlines at {site}");
         let tunnels = engine.endpoint.tunnels();
@@ -257,7 +257,7 @@ impl World {
     /// After a quiet time, a site holds what its open links need and no more.
     pub(super) fn assert_nothing_leaked(&self, site: usize, links: usize, sets: usize) {
         let (engine, workers) = (self.engine(site), &self.sites[site].workers);
-        assert_eq!(engine.links.keys().len(), links, "links at {site}");
+        assert_eq!(engine.links.ids().count(), links, "links at {site}");
         assert_eq!(engine.by_call.len(), links, "calls at {site}");
         assert_eq!(engine.deadlines.len(), links, "deadlines at {site}");
         let tunnels = engine.endpoint.tunnels();

@@ -75,10 +75,7 @@ fn a_drill_loses_nothing_and_undoes_itself() {
         assert_eq!(world.members(site), 2);
         extend(&mut sent, world.traffic_for(seconds(5)));
         let (here, there) = (link(&world, site, 1), link(&world, other, 1));
-        assert_eq!(
-            (here.masked_for_s, here.state.as_str()),
-            (Some(5), "standby")
-        );
+        assert_eq!((here.masked_for_s, &*here.state), (Some(5), "standby"));
         assert_eq!((here.alarm, there.masked_for_s), (None, None));
         assert!(here.sent_packets <= before[0].sent_packets + 5);
         let alarm = there.alarm.expect("it delivers nothing there");

@@ -26,7 +26,7 @@ fn peers(world: &World) -> Vec<SocketAddr> {
 fn packets_follow_a_moved_peer_once_it_has_answered_there() {
     for with_traffic in [true, false] {
         let mut world = behind_nat(21);
-        let sessions = world.engine(HEAD).links.keys().copied().collect::<Vec<_>>();
+        let sessions = world.engine(HEAD).links.ids().collect::<Vec<_>>();
         let moved = SocketAddr::new(REMOTE_ON_LINE_1, 40_002);
         for _ in 0..3 {
             world.map(REMOTE_ON_LINE_1, moved);
@@ -43,7 +43,7 @@ fn packets_follow_a_moved_peer_once_it_has_answered_there() {
                 world.to_old_mappings, before,
                 "the old mapping is not used any more"
             );
-            let now = world.engine(HEAD).links.keys().copied().collect::<Vec<_>>();
+            let now = world.engine(HEAD).links.ids().collect::<Vec<_>>();
             assert_eq!(sessions, now, "no link was set up anew");
             // The tunnel's control messages come from there, too.
             world.run_for(seconds(120));

@@ -42,7 +42,7 @@ impl World {
     }
 
     /// The same of the configuration that it has, with something else in it.
-    fn change(&mut self, site: usize, change: impl FnOnce(&mut Config)) -> Reloaded {
+    pub(super) fn change(&mut self, site: usize, change: impl FnOnce(&mut Config)) -> Reloaded {
         let mut config = self.sites[site].config.clone();
         change(&mut config);
         self.reload(site, config)

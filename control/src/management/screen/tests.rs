@@ -21,7 +21,7 @@ pub(super) fn status(at_s: u64) -> Status {
         tunnel: format!("to-{name}"),
         set: Some("A".to_owned()),
         set_remote: Some("192.0.2.1".to_owned()),
-        state: "up".to_owned(),
+        state: "up".into(),
         ha: true,
         sent_packets: 1000 * at_s,
         sent_octets: 1_000_000 * at_s,
@@ -41,7 +41,7 @@ pub(super) fn status(at_s: u64) -> Status {
     };
     let mut late = link("late", 0, 100_000);
     if at_s > 15 {
-        late.state = "dialling".to_owned();
+        late.state = "dialling".into();
     }
     Status {
         name: "van".to_owned(),

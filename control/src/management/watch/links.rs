@@ -100,7 +100,7 @@ fn state(session: &Session) -> &str {
 }
 
 fn state_mood(session: &Session) -> Mood {
-    match session.state.as_str() {
+    match &*session.state {
         "up" if session.alarm.is_some() => Mood::Bad,
         "up" => Mood::Good,
         "standby" => Mood::Uneasy,

@@ -17,7 +17,7 @@ fn status() -> Status {
         sessions: vec![
             Session {
                 name: "remote.1".to_owned(),
-                state: "up".to_owned(),
+                state: "up".into(),
                 sent_packets: 7,
                 round_trip: RoundTrip {
                     last_us: Some(20_450),
@@ -27,7 +27,7 @@ fn status() -> Status {
             },
             Session {
                 name: "a-longer-name".to_owned(),
-                state: "lcp".to_owned(),
+                state: "lcp".into(),
                 sent_packets: 123_456,
                 ..Session::default()
             },

@@ -42,7 +42,7 @@ fn echoes(answered: u64, last_us: u64, total_us: u64) -> Session {
 #[test]
 fn a_second_shows_what_was_counted_in_it() {
     let session = |number: u64, live_p99_us| Session {
-        state: "up".to_owned(),
+        state: "up".into(),
         sent_packets: 3 * number,
         sent_octets: 300 * number,
         received_packets: 2 * number,
@@ -114,7 +114,7 @@ fn what_is_down_is_offline() {
         ("closing", Set::DOWN, 3),
     ] {
         let session = Session {
-            state: state.to_owned(),
+            state: state.into(),
             ..Session::default()
         };
         let set = Set {
@@ -233,4 +233,51 @@ fn a_new_link_is_compared_with_itself() {
         ..Sample::default()
     };
     assert_eq!(readings[0].sample, nothing);
+}
+
+/// The configuration's order may change, and links and sets come and go.
+#[test]
+fn a_line_is_compared_with_the_one_of_its_name_wherever_it_was() {
+    let at = |uptime_s, lines: &[(&str, u64)]| Status {
+        uptime_s,
+        sessions: lines
+            .iter()
+            .map(|&(name, sent_packets)| Session {
+                name: name.to_owned(),
+                sent_packets,
+                ..Session::default()
+            })
+            .collect(),
+        sets: lines
+            .iter()
+            .map(|&(name, sent_packets)| Set {
+                name: "A".to_owned(),
+                remote: name.to_owned(),
+                sent_packets,
+                ..Set::default()
+            })
+            .collect(),
+        ..Status::default()
+    };
+    let before = at(10, &[("a", 100), ("b", 200), ("c", 300)]);
+    let sent = |lines: &[(&str, u64)]| {
+        let readings = readings(&before, &at(11, lines));
+        readings
+            .into_iter()
+            .map(|reading| (reading.graph, reading.sample.sent_packets))
+            .collect::<Vec<_>>()
+    };
+    let named = |name: &str, sent| (name.to_owned(), sent);
+    let same = sent(&[("a", 101), ("b", 202), ("c", 303)]);
+    assert_eq!(same[..3], [named("a", 1), named("b", 2), named("c", 3)]);
+    let other = sent(&[("b", 202), ("new", 7), ("a", 101)]);
+    let links = [named("b", 2), named("new", 0), named("a", 1)];
+    assert_eq!(other[..3], links);
+    // All that a new set sent is of this second.
+    let sets = [
+        named("set/A/b", 2),
+        named("set/A/new", 7),
+        named("set/A/a", 1),
+    ];
+    assert_eq!(other[3..], sets);
 }

@@ -11,7 +11,7 @@ fn session(name: &str, set: Option<&str>) -> Session {
         tunnel: format!("tunnel-{name}"),
         set: set.map(str::to_owned),
         set_remote: set.map(|_| "192.0.2.1".to_owned()),
-        state: "up".to_owned(),
+        state: "up".into(),
         ..Session::default()
     }
 }
@@ -106,7 +106,7 @@ fn a_link_that_was_away_is_degraded_and_then_bad() {
         ("dialling", Verdict::Down),
     ] {
         let session = Session {
-            state: state.to_owned(),
+            state: state.into(),
             ..session("head1", None)
         };
         assert_eq!(
@@ -135,7 +135,7 @@ fn an_alarm_is_bad_and_its_text_the_reason() {
 #[test]
 fn a_masked_link_is_degraded_and_its_set_has_one_less() {
     let session = Session {
-        state: "standby".to_owned(),
+        state: "standby".into(),
         masked_for_s: Some(42),
         ..session("head1", Some("A"))
     };
@@ -263,7 +263,7 @@ proptest! {
         for worse in worse {
             prop_assert!(judge(&worse).0 >= verdict, "{:?}", worse);
         }
-        let down = Session { state: "down".to_owned(), ..session.clone() };
+        let down = Session { state: "down".into(), ..session.clone() };
         prop_assert_eq!(verdict::of_link(&down, &minute, Some(&race)).0, Verdict::Down);
     }
 }
@@ -289,7 +289,7 @@ fn board() -> Board {
                 ..session("head1", Some("A"))
             },
             Session {
-                state: "dialling".to_owned(),
+                state: "dialling".into(),
                 wins: 20 * uptime_s,
                 ..session("head2", Some("A"))
             },

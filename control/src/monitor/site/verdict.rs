@@ -36,7 +36,7 @@ pub(super) fn of_link(
     minute: &Sample,
     race: Option<&Race>,
 ) -> (Verdict, Vec<String>) {
-    if !matches!(session.state.as_str(), "up" | "standby") {
+    if !session.is_open() {
         return (Verdict::Down, vec![format!("is {}", session.state)]);
     }
     let alarm = session.alarm.as_ref();

@@ -202,7 +202,7 @@ fn of_peer(session: &Session, read: fn(&Peer) -> u64) -> Option<Value> {
 const LINKS: [Reading<Session>; 32] = [
     (
         gauge("hal2tp_link_up", "", "Whether the link is up or stands by."),
-        |it| flag(matches!(it.state.as_str(), "up" | "standby")),
+        |it| flag(it.is_open()),
     ),
     (
         gauge(

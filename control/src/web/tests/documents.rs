@@ -392,7 +392,7 @@ fn ten_thousand_links_are_written_in_time() {
         name: format!("link-{number}"),
         set: Some("A".to_owned()),
         set_remote: Some(format!("192.0.2.{}", number % 250)),
-        state: "up".to_owned(),
+        state: "up".into(),
         sent_packets: 1_000_000 + number as u64,
         ..Session::default()
     };

@@ -1,0 +1,170 @@
+//! A status that is written in pieces.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::remotes::two_remotes;
+use super::world::{HEAD, LINKS, REMOTE, World, config, milliseconds, remote_at, seconds};
+use crate::config::{Config, Incoming};
+use crate::engine::link::Phase;
+use crate::engine::{Engine, Snapshot};
+use crate::management::status::Status;
+use crate::seeds::seeds;
+
+/// Writes so many lines at most, and says whether it is whole.
+fn write(engine: &Engine, now: Duration, snapshot: &mut Snapshot, lines: usize) -> bool {
+    let mut written = 0;
+    let whole = engine.continue_snapshot(now, snapshot, || {
+        written += 1;
+        written < lines
+    });
+    assert!(written <= lines, "{written} lines");
+    whole
+}
+
+/// Another `incoming` like the head's, by which nobody comes.
+fn nobodys(head: &Config) -> Incoming {
+    let mut incoming = head.l2tp.incoming[0].clone();
+    incoming.name = "nobody".to_owned();
+    for login in &mut incoming.matches {
+        login.graph = format!("nobody's {}", login.graph);
+    }
+    incoming
+}
+
+#[test]
+fn in_pieces_of_any_size_it_says_the_same() {
+    let mut configs = two_remotes();
+    let another = nobodys(&configs[HEAD]);
+    configs[HEAD].l2tp.incoming.push(another);
+    let mut world = World::of(1, configs);
+    world.run_for(seconds(5));
+    world.traffic_for(seconds(1));
+    for (site, far_ends) in [(HEAD, 2), (REMOTE, 1)] {
+        let engine = world.engine(site);
+        let whole = engine.status(world.now);
+        let links = if site == HEAD { 4 * LINKS } else { LINKS };
+        assert_eq!((whole.sessions.len(), whole.sets.len()), (links, far_ends));
+        assert_eq!(whole.tunnels.len(), far_ends * LINKS);
+        assert!(whole.routes.len() > far_ends);
+        for lines in [1, 2, 3, 5, 1000] {
+            let mut snapshot = Snapshot::default();
+            let mut pieces = 1;
+            while !write(engine, world.now, &mut snapshot, lines) {
+                pieces += 1;
+            }
+            assert_eq!(snapshot.into_status(), whole, "{lines} lines at a time");
+            let all = whole.sessions.len() + whole.sets.len() + whole.tunnels.len();
+            assert!(pieces * lines > all + whole.routes.len(), "{pieces}");
+        }
+    }
+}
+
+#[test]
+fn it_begins_anew_with_another_configuration() {
+    let mut world = World::new(2);
+    world.run_for(seconds(5));
+    let mut snapshot = Snapshot::default();
+    for _ in 0..3 {
+        assert!(!write(world.engine(REMOTE), world.now, &mut snapshot, 1));
+    }
+    world.change(REMOTE, |config| {
+        config.l2tp.outgoing.remove(0);
+    });
+    let engine = world.engine(REMOTE);
+    while !write(engine, world.now, &mut snapshot, 1) {}
+    assert_eq!(snapshot.into_status(), engine.status(world.now));
+}
+
+/// What each link has carried.
+fn carried(status: &Status) -> BTreeMap<String, [u64; 4]> {
+    let links = status.sessions.iter().map(|link| {
+        let carried = [
+            link.sent_packets,
+            link.received_packets,
+            link.unique_packets,
+            link.echo_sent,
+        ];
+        (link.name.clone(), carried)
+    });
+    links.collect()
+}
+
+/// Links come and go while it is written: each is there once, with all that it ever carried.
+#[test]
+fn whatever_happens_meanwhile_nothing_is_missing_or_twice() {
+    for seed in seeds(4) {
+        println!("seed {seed}");
+        let mut world = World::new(seed);
+        world.run_for(seconds(5));
+        let mut before = BTreeMap::new();
+        for round in 0..12 {
+            world.cut(std::array::from_fn(|link| round % (LINKS + 1) == link));
+            let mut snapshots = [Snapshot::default(), Snapshot::default()];
+            let mut whole = [false; 2];
+            while whole != [true; 2] {
+                for site in [HEAD, REMOTE] {
+                    let (engine, now) = (world.engine(site), world.clock(site));
+                    whole[site] = write(engine, now, &mut snapshots[site], 1);
+                }
+                world.traffic_for(milliseconds(400));
+            }
+            let now = world.clock(REMOTE);
+            let name = ["head1", "head2", "head3"][round % LINKS];
+            // One that is down already is no matter.
+            let _ = world.engine_mut(REMOTE).kick(now, name);
+            for (site, snapshot) in snapshots.into_iter().enumerate() {
+                let status = snapshot.into_status();
+                assert_eq!(status.sessions.len(), LINKS, "links at {site}");
+                assert_eq!(status.sets.len(), 1, "sets at {site}");
+                for (name, carried) in carried(&status) {
+                    let key = (site, name);
+                    if let Some(before) = before.get(&key) {
+                        let grown = carried
+                            .iter()
+                            .zip(before)
+                            .all(|(now, before)| now >= before);
+                        assert!(grown, "{key:?}: {before:?}, then {carried:?}");
+                    }
+                    before.insert(key, carried);
+                }
+            }
+        }
+        assert_eq!(before.len(), 2 * LINKS, "all links, at both ends");
+        let mut carried = before.values().flatten();
+        assert!(carried.all(|&count| count > 0), "{before:?}");
+    }
+}
+
+/// Not the one whose id is the highest: ids are used again.
+#[test]
+fn of_two_sessions_of_a_link_the_newest_is_shown() {
+    let configs = vec![config("head"), config("remote"), remote_at(3, 2)];
+    let twin = configs.len() - 1;
+    let mut world = World::stopped(3, configs);
+    world.start(HEAD);
+    world.start(REMOTE);
+    world.run_for(seconds(5));
+    // The lowest ids become free, and are the twin's.
+    for name in ["head1", "head2", "head3"] {
+        let now = world.clock(REMOTE);
+        world.engine_mut(REMOTE).kick(now, name).unwrap();
+        world.run_for(seconds(60));
+    }
+    world.start(twin);
+    let held = |world: &World| {
+        let mut links = world.engine(HEAD).links.values();
+        let held = links.find(|link| matches!(link.phase, Phase::Held { .. }))?;
+        Some((held.id, held.origin))
+    };
+    let came = world.run_until(seconds(3), |world| held(world).is_some());
+    assert!(came.is_some(), "the first is asked whether it lives");
+    let (id, origin) = held(&world).unwrap();
+    let engine = world.engine(HEAD);
+    let open = engine.links.of_origin(origin).find(|link| link.is_open());
+    assert!(open.is_some_and(|open| open.id > id), "{id:?}");
+    let status = engine.status(world.clock(HEAD));
+    let name = engine.link_name(id);
+    let shown = status.sessions.iter().find(|line| line.name == name);
+    assert_eq!(shown.map(|line| &*line.state), Some("held"));
+}
