@@ -202,7 +202,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let answer = match &question.command {
             Question::Status => {
                 let at_s = started.elapsed().as_secs_f64();
-                Answer::Status(Box::new(status(&lines, at_s)))
+                Answer::Status(Arc::new(status(&lines, at_s)))
             }
             Question::Kick(name) => Answer::Kicked(Kicked {
                 name: name.clone(),

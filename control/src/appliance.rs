@@ -2,7 +2,7 @@
 //! the workers' events to the engine, in one control thread.
 
 mod answers;
-mod looks;
+mod status;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -23,7 +23,7 @@ use crate::management::socket::{self, ServeError};
 use crate::monitor::{Board, Events, Historian, History, Monitor};
 use crate::resolver::Resolver;
 use crate::web;
-use looks::Looks;
+use status::Askers;
 
 /// The control thread sleeps so long when nothing happened: short against any
 /// protocol timer, long enough to cost nothing.
@@ -120,7 +120,7 @@ pub fn run(config: Config, file: &Path) -> Result<(), RunError> {
     let _monitor = Monitor::start(asker, board, history.clone()).map_err(RunError::Monitor)?;
     let (teller, mut alarms) = Alarms::start(&config, events).map_err(RunError::Alarms)?;
     let mut appliance = Appliance::new(config, dataplane, seed, teller, history);
-    let mut looks = Looks::default();
+    let mut askers = Askers::default();
     let last = EndsWithIt;
     let ended = until_stopped(&stop, || {
         if !appliance.dataplane.is_running() {
@@ -131,15 +131,16 @@ pub fn run(config: Config, file: &Path) -> Result<(), RunError> {
         }
         let began = Instant::now();
         let busy = appliance.turn();
+        let took = began.elapsed();
         for request in requests.try_iter() {
-            appliance.answer(request, &mut looks, &mut alarms);
+            appliance.answer(request, &mut askers, &mut alarms);
         }
-        let looked = appliance.look(&mut looks, &alarms, began.elapsed());
-        Ok(busy || looked)
+        let wrote = appliance.write_status(&mut askers, &alarms, took);
+        Ok(busy || wrote)
     });
     drop(last);
     // Nobody is answered any longer: whoever asks, or has asked, learns that at once.
-    drop((requests, looks));
+    drop((requests, askers));
     if ended.is_ok() {
         log::info!("stopping: clearing the tunnels");
         appliance.shut_down();

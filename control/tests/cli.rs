@@ -144,7 +144,7 @@ fn status_asks_the_socket_that_the_file_names() {
     };
     let (asker, questions) = channel();
     let server = Server::start(&path, known(asker)).unwrap();
-    let answer = Answer::Status(Box::new(status.clone()));
+    let answer = Answer::Status(Arc::new(status.clone()));
     let control = thread::spawn(move || {
         for question in questions {
             question.answer(answer.clone());
@@ -235,7 +235,7 @@ fn appliance(questions: impl Iterator<Item = Request>) {
     };
     for question in questions {
         let answer = match &question.command {
-            Question::Status => Answer::Status(Box::new(status.clone())),
+            Question::Status => Answer::Status(Arc::new(status.clone())),
             Question::Kick(name) if name == "head1" => Answer::Kicked(Kicked {
                 name: name.clone(),
                 tunnels: 1,

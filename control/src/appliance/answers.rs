@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dataplane::command::PortId;
 
-use super::looks::Looks;
+use super::status::Askers;
 use super::{Appliance, PortLink};
 use crate::alarms::Alarms;
 use crate::capture::{Capturing, Names, Wanted, names};
@@ -14,9 +14,9 @@ use crate::management::reload::Wanted as Reload;
 use crate::management::request::{Answer, Question, Request};
 
 impl Appliance {
-    pub(super) fn answer(&mut self, request: Request, looks: &mut Looks, alarms: &mut Alarms) {
+    pub(super) fn answer(&mut self, request: Request, askers: &mut Askers, alarms: &mut Alarms) {
         let Some(answer) = self.answer_to(&request.command, alarms) else {
-            return looks.ask(request);
+            return askers.ask(request);
         };
         let began = match &answer {
             Answer::Capturing(capturing) => Some(capturing.id),

@@ -269,7 +269,7 @@ impl Groups {
     }
 
     /// The group with this id or, if there is none, the next one.
-    pub(super) fn from(&self, id: u32) -> Option<&Group> {
+    pub(super) fn at_or_after(&self, id: u32) -> Option<&Group> {
         self.groups.range(id..).next().map(|(_, group)| group)
     }
 

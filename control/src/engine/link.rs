@@ -155,7 +155,7 @@ pub(super) struct Link {
     pub(super) hearing: Hearing,
     /// Packets received and echoes answered by the workers, when last asked.
     pub(super) heard: u64,
-    /// None before the first look at a member of a set.
+    /// Of a member of a set, from the first look at it while it is open.
     pub(super) skew: Option<Box<LinkSkew>>,
     /// What its path carries, as far as our reports have shown.
     pub(super) path: PathSearch,

@@ -82,6 +82,9 @@ impl Links {
             return;
         };
         let before = std::mem::replace(&mut link.origin, origin);
+        if before == origin {
+            return;
+        }
         self.by_origin.remove(&before, id);
         self.by_origin.insert(origin, id);
     }

@@ -6,6 +6,7 @@ mod links;
 mod sets;
 mod tunnels;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -19,9 +20,10 @@ use crate::host::NeighbourState;
 use crate::l2tp::{Statistics, TunnelId};
 use crate::management::status::{Neighbour, RoundTrip, Route, Status};
 use crate::ppp::EchoStatistics;
-use links::FormerCarried;
+use links::Former;
 
-/// A status in the making. Each line is of the moment in which it was written, and all of what a set's line says of its links is.
+/// A status in the making. Each line is of the moment in which it was written, with all that a set's line says of its links. The
+/// uptime is that of the last line.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     status: Status,
@@ -30,7 +32,8 @@ pub struct Snapshot {
     configuration: u64,
     /// The links of each set, as far as they are written.
     of_sets: BTreeMap<GroupKey, Vec<Origin>>,
-    dialled: HashMap<usize, TunnelId>,
+    /// Of the links that leave because another configuration does not have them, those whose graph it has. They only become fewer.
+    former: Former,
 }
 
 /// The line that is written next.
@@ -74,9 +77,9 @@ impl Engine {
                 ..Snapshot::default()
             };
         }
-        let former = self.former_carried();
+        let dialled = OnceCell::new();
         while snapshot.next != Next::End {
-            snapshot.next = self.write_line(now, snapshot, &former);
+            snapshot.next = self.write_line(now, snapshot, &dialled);
             if !goes_on() {
                 break;
             }
@@ -89,17 +92,17 @@ impl Engine {
         &self,
         now: Duration,
         snapshot: &mut Snapshot,
-        former: &FormerCarried<'_>,
+        dialled: &OnceCell<HashMap<usize, TunnelId>>,
     ) -> Next {
         match snapshot.next {
             Next::Head => {
                 snapshot.status = self.head(now);
-                snapshot.dialled = self.dialled_tunnels();
+                snapshot.former = self.former();
                 Next::DialledLink(0)
             }
             Next::DialledLink(place) => {
                 let origin = Origin::Outgoing(place);
-                if self.write_link(now, snapshot, origin, former) {
+                if self.write_link(now, snapshot, origin) {
                     Next::DialledLink(place + 1)
                 } else {
                     Next::AdmittedLink(0, 0)
@@ -110,7 +113,7 @@ impl Engine {
                     incoming,
                     login: Some(login),
                 };
-                if self.write_link(now, snapshot, origin, former) {
+                if self.write_link(now, snapshot, origin) {
                     Next::AdmittedLink(incoming, login + 1)
                 } else if incoming + 1 < self.config.l2tp.incoming.len() {
                     Next::AdmittedLink(incoming + 1, 0)
@@ -119,17 +122,18 @@ impl Engine {
                 }
             }
             Next::Set(from) => {
-                let Some(group) = self.groups.from(from) else {
+                let Some(group) = self.groups.at_or_after(from) else {
                     return Next::DialledTunnel(0);
                 };
                 let links = snapshot.of_sets.get(&group.key);
                 let links = links.map_or(&[][..], Vec::as_slice);
-                let line = self.line_of_set(now, group, links, former);
+                let line = self.line_of_set(now, group, links, &snapshot.former);
                 snapshot.status.sets.extend(line);
                 Next::Set(group.id + 1)
             }
             Next::DialledTunnel(place) => {
-                let tunnel = snapshot.dialled.get(&place).copied();
+                let dialled = dialled.get_or_init(|| self.dialled_tunnels());
+                let tunnel = dialled.get(&place).copied();
                 match self.outgoing_line(now, place, tunnel) {
                     Some(line) => {
                         snapshot.status.tunnels.push(line);
@@ -152,20 +156,22 @@ impl Engine {
                     snapshot.status.routes.push(line);
                     Next::Route(Some((table, prefix)))
                 }
-                None => Next::End,
+                None => {
+                    snapshot.status.uptime_s = now.as_secs();
+                    Next::End
+                }
             },
             Next::End => Next::End,
         }
     }
 
-    /// Everything that there is little of.
+    /// Everything that there is little of: of neighbours at most some thousands.
     fn head(&self, now: Duration) -> Status {
         let admitted = self.config.l2tp.incoming.iter();
         let admitted: usize = admitted.map(|incoming| incoming.matches.len()).sum();
         Status {
             name: self.config.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime_s: now.as_secs(),
             interfaces: self.interface_lines(now),
             l2tp_drops: l2tp_drops(&self.endpoint.statistics()),
             neighbours: self.neighbour_lines(),
@@ -178,14 +184,8 @@ impl Engine {
     }
 
     /// Says whether the configuration has such a link.
-    fn write_link(
-        &self,
-        now: Duration,
-        snapshot: &mut Snapshot,
-        origin: Origin,
-        former: &FormerCarried<'_>,
-    ) -> bool {
-        let Some(line) = self.session_line(now, origin, former) else {
+    fn write_link(&self, now: Duration, snapshot: &mut Snapshot, origin: Origin) -> bool {
+        let Some(line) = self.session_line(now, origin, &snapshot.former) else {
             return false;
         };
         if line.set.is_some()

@@ -15,6 +15,8 @@ use crate::config::Reloaded;
 
 /// The control thread answers within microseconds unless something is wrong.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// A status of a hundred thousand lines is written between its other work, behind one that was begun before.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Questions that wait at a time; who asks more waits before.
 const MAX_WAITING: usize = 16;
 
@@ -40,10 +42,21 @@ pub enum Question {
     EndCapture(u64),
 }
 
+impl Question {
+    /// How long an answer is waited for.
+    #[must_use]
+    pub const fn patience(&self) -> Duration {
+        match self {
+            Self::Status => STATUS_TIMEOUT,
+            _ => ANSWER_TIMEOUT,
+        }
+    }
+}
+
 /// What the control thread says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    Status(Box<Status>),
+    Status(Arc<Status>),
     Kicked(Kicked),
     Masked(Masked),
     Unmasked(Unmasked),
@@ -62,7 +75,7 @@ impl Answer {
     #[must_use]
     pub fn json(&self) -> String {
         let answer = match self {
-            Self::Status(status) => serde_json::to_string(status),
+            Self::Status(status) => serde_json::to_string(&**status),
             Self::Kicked(kicked) => serde_json::to_string(kicked),
             Self::Masked(masked) => serde_json::to_string(masked),
             Self::Unmasked(unmasked) => serde_json::to_string(unmasked),
@@ -81,9 +94,17 @@ impl Answer {
 pub struct Request {
     pub command: Question,
     reply: Sender<Answer>,
+    /// When the asker gives up.
+    until: Instant,
 }
 
 impl Request {
+    /// Whether the asker still waits.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        Instant::now() < self.until
+    }
+
     /// Answers. Never blocks. False when the asker has gone away: nobody else wants the answer.
     pub fn answer(&self, answer: Answer) -> bool {
         self.reply.try_send(answer).is_ok()
@@ -119,7 +140,7 @@ impl Asker {
         }
     }
 
-    /// Asks, and waits for the answer for [`ANSWER_TIMEOUT`] at most. No answer is a refusal.
+    /// Asks, and waits for the answer for [`Question::patience`] at most. No answer is a refusal.
     #[must_use]
     pub fn ask(&self, command: Question) -> Answer {
         let answered = self.try_ask(command);
@@ -131,7 +152,8 @@ impl Asker {
     /// # Errors
     /// When there is no answer in time.
     pub fn try_ask(&self, command: Question) -> Result<Answer, Unanswered> {
-        self.try_ask_for(command, ANSWER_TIMEOUT)
+        let patience = command.patience();
+        self.try_ask_for(command, patience)
     }
 
     /// The same of what may take so long.
@@ -142,7 +164,11 @@ impl Asker {
     ) -> Result<Answer, Unanswered> {
         let deadline = Instant::now() + patience;
         let (reply, answer) = bounded(1);
-        let request = Request { command, reply };
+        let request = Request {
+            command,
+            reply,
+            until: deadline,
+        };
         let sent = self.questions.send_deadline(request, deadline);
         sent.map_err(|_| Unanswered::Busy)?;
         answer.recv_deadline(deadline).map_err(|_| Unanswered::Late)
@@ -179,13 +205,16 @@ mod tests {
         let request = Request {
             command: Question::Status,
             reply,
+            until: Instant::now(),
         };
+        assert!(!request.is_awaited());
         drop(answer);
         assert!(!request.answer(Answer::CaptureEnded));
 
         let (asker, requests) = channel();
         let answering = std::thread::spawn(move || {
             let request = requests.recv().unwrap();
+            assert!(request.is_awaited());
             request.answer(Answer::CaptureEnded)
         });
         assert_eq!(asker.ask(Question::EndCapture(1)), Answer::CaptureEnded);

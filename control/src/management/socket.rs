@@ -346,7 +346,9 @@ impl std::error::Error for ClientError {}
 /// # Errors
 /// When nothing listens, the answer takes too long, or is a refusal.
 pub fn request(path: &Path, command: &Question) -> Result<String, ClientError> {
-    send(path, &Ask::Control(command.clone()).line())
+    let patience = command.patience() + CLIENT_TIMEOUT;
+    let line = Ask::Control(command.clone()).line();
+    send(path, &line, patience)
 }
 
 fn failure(path: &Path, error: io::Error) -> ClientError {
@@ -369,23 +371,20 @@ pub(crate) fn refusal(answer: &str) -> Option<ClientError> {
     // A whole status may be large: nothing else of it is kept.
     #[derive(serde::Deserialize)]
     struct Refusal {
-        #[serde(default)]
         error: Option<serde_json::Value>,
     }
-    match serde_json::from_str(answer) {
-        Ok(Refusal { error }) => {
-            let error = error?.as_str()?.to_owned();
-            Some(ClientError::Refused(error))
-        }
+    let read = if answer.trim_start().starts_with('{') {
+        serde_json::from_str(answer).map(|Refusal { error }| error)
+    } else {
+        serde_json::from_str(answer).map(|_: serde::de::IgnoredAny| None)
+    };
+    match read {
+        Ok(error) => Some(ClientError::Refused(error?.as_str()?.to_owned())),
         Err(error) => Some(ClientError::NotUnderstood(error)),
     }
 }
 
-fn send(path: &Path, line: &str) -> Result<String, ClientError> {
-    send_patiently(path, line, PATIENCE)
-}
-
-fn send_patiently(path: &Path, line: &str, patience: Duration) -> Result<String, ClientError> {
+fn send(path: &Path, line: &str, patience: Duration) -> Result<String, ClientError> {
     let failed = |error| failure(path, error);
     let mut stream = connect(path)?;
     let patience = Some(patience);
@@ -447,7 +446,7 @@ fn asked<T: DeserializeOwned>(path: &Path, question: &Ask) -> Result<T, ClientEr
         Ask::Reload { .. } => RELOAD_PATIENCE,
         _ => PATIENCE,
     };
-    let answer = send_patiently(path, &question.line(), patience)?;
+    let answer = send(path, &question.line(), patience)?;
     serde_json::from_str(&answer).map_err(ClientError::NotUnderstood)
 }
 

@@ -17,7 +17,7 @@ pub use interface::{Client, Given, Interface, Line, Router};
 /// One of a few words, which is written down for each of many lines.
 pub type Word = Cow<'static, str>;
 
-/// The whole appliance at one moment.
+/// The whole appliance. Each line is of one moment, and of many thousands not all are of the same.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]

@@ -17,7 +17,7 @@ pub struct Moment {
     pub number: u64,
     /// Since 1970, by the system's clock.
     pub at: Duration,
-    pub status: Status,
+    pub status: Arc<Status>,
     /// One for each link and set, in the status' order, links first; none in the first moment.
     pub readings: Vec<Reading>,
     /// The last minute of each reading's graph, in the same order; filled in when the moment is pinned.
@@ -29,7 +29,8 @@ pub struct Moment {
 impl Moment {
     /// What follows on `before`.
     #[must_use]
-    pub fn new(at: Duration, status: Status, before: Option<&Self>) -> Self {
+    pub fn new(at: Duration, status: impl Into<Arc<Status>>, before: Option<&Self>) -> Self {
+        let status = status.into();
         Self {
             number: before.map_or(0, |before| before.number) + 1,
             at,

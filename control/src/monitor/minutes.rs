@@ -45,7 +45,7 @@ impl Minutes {
         minutes.collect()
     }
 
-    /// Has the graphs be those of the readings. They are, as long as the configuration stays what it is.
+    /// Has the graphs be those of the readings. They mostly are: a set may come, or another configuration.
     fn follow(&mut self, readings: &[Reading]) {
         let known = self.graphs.iter().map(|(graph, _)| graph);
         if known.eq(readings.iter().map(|reading| &reading.graph)) {

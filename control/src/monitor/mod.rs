@@ -74,7 +74,7 @@ fn watch(asker: &Asker, board: &Board, history: &History, stop: &AtomicBool) {
         match asker.ask(Question::Status) {
             Answer::Status(status) => {
                 pace.answered(Instant::now(), status.uptime_s);
-                let moment = Moment::new(unix_time(), *status, before.as_deref());
+                let moment = Moment::new(unix_time(), status, before.as_deref());
                 let moment = board.pin(moment);
                 history.keep(&moment);
                 before = Some(moment);

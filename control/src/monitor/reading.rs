@@ -43,7 +43,7 @@ impl<'s, T, N: Fn(&'s T) -> K, K: Hash + Eq> Earlier<'s, T, N, K> {
         }
     }
 
-    /// The line with this name. It is where it was, as long as nobody changes the configuration.
+    /// The line with this name. It mostly is where it was: a set may come before it, or another configuration.
     fn line(&self, place: usize, name: &K) -> Option<&'s T> {
         let there = self.lines.get(place);
         there

@@ -64,7 +64,7 @@ impl Documents {
     }
 
     fn write(&self, document: Document) -> Result<Bytes, String> {
-        let status = &self.moment.status;
+        let status = &*self.moment.status;
         match document {
             Document::Status => json(status),
             Document::Site => json(self.site()),

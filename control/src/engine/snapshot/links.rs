@@ -12,8 +12,8 @@ use crate::engine::link::{Link, Origin, Phase};
 use crate::management::status::{Alarm, Peer, Session, Skew};
 use crate::ppp::Family;
 
-/// What links carried that are not in the configuration any more and leave, by their graph.
-pub(super) type FormerCarried<'a> = HashMap<&'a str, Carried>;
+/// Links that are not in the configuration any more and leave, by their graph.
+pub(super) type Former = HashMap<String, Vec<SessionId>>;
 
 /// A link of the configuration.
 #[derive(Clone, Copy)]
@@ -27,36 +27,37 @@ struct ConfiguredLink<'a> {
 }
 
 impl Engine {
-    pub(super) fn former_carried(&self) -> FormerCarried<'_> {
-        let mut carried = FormerCarried::new();
+    /// Those whose graph another link of the configuration has.
+    pub(super) fn former(&self) -> Former {
+        let mut former = Former::new();
         for link in self.links.of_origin(Origin::Former) {
-            if let Some(names) = &link.former {
-                let of_graph = carried.entry(names.graph.as_str()).or_default();
-                of_graph.add(&Carried::of(link, self.link_totals(link)));
+            if let Some(names) = link.former.as_ref().filter(|names| names.is_graph_known) {
+                former.entry(names.graph.clone()).or_default().push(link.id);
             }
         }
-        carried
+        former
     }
 
     /// What all sessions of a link of the configuration carried.
-    pub(super) fn carried(&self, origin: Origin, former: &FormerCarried<'_>) -> Option<Carried> {
+    pub(super) fn carried(&self, origin: Origin, former: &Former) -> Option<Carried> {
         let graph = self.configured_link(origin)?.graph;
         Some(self.carried_by(graph, self.links.of_origin(origin), former))
     }
 
     /// What was carried under a name, by these sessions and by those that have ended.
     fn carried_by<'a>(
-        &self,
+        &'a self,
         graph: &str,
         sessions: impl Iterator<Item = &'a Link>,
-        former: &FormerCarried<'_>,
+        former: &Former,
     ) -> Carried {
         let mut carried = self.history.get(graph).cloned().unwrap_or_default();
-        for link in sessions {
+        let former = former.get(graph).into_iter().flatten();
+        // What one carried that is gone stands in the history, and its id may be another link's.
+        let former = former.filter_map(|id| self.links.get(id));
+        let former = former.filter(|link| link.origin == Origin::Former);
+        for link in sessions.chain(former) {
             carried.add(&Carried::of(link, self.link_totals(link)));
-        }
-        if let Some(former) = former.get(graph) {
-            carried.add(former);
         }
         carried
     }
@@ -94,13 +95,14 @@ impl Engine {
         &self,
         now: Duration,
         origin: Origin,
-        former: &FormerCarried<'_>,
+        former: &Former,
     ) -> Option<Session> {
         let of = self.configured_link(origin)?;
         let sessions = self.links.of_origin(origin);
         let carried = self.carried_by(of.graph, sessions.clone(), former);
         let alive = sessions.filter(|link| !link.is_leaving());
-        let newest = alive.max_by_key(|link| link.call);
+        // Who comes with the credentials of one that carries traffic is not shown in its place.
+        let newest = alive.max_by_key(|link| (link.is_open(), link.call));
         let mut session = Session {
             name: of.graph.to_owned(),
             tunnel: of.tunnel.to_owned(),

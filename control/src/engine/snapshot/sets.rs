@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dataplane::counters::SetCounters;
 
-use super::links::FormerCarried;
+use super::links::Former;
 use crate::engine::Engine;
 use crate::engine::group::{Conflict, Group, GroupKey};
 use crate::engine::link::Origin;
@@ -22,7 +22,7 @@ struct LinksOfSet {
 
 impl Engine {
     /// As the books have them now: of one moment with what the set's line says of them.
-    fn links_of_set(&self, links: &[Origin], former: &FormerCarried<'_>) -> LinksOfSet {
+    fn links_of_set(&self, links: &[Origin], former: &Former) -> LinksOfSet {
         let mut together = LinksOfSet::default();
         for &origin in links {
             let carried = self.carried(origin, former).unwrap_or_default();
@@ -40,7 +40,7 @@ impl Engine {
         now: Duration,
         group: &Group,
         links: &[Origin],
-        former: &FormerCarried<'_>,
+        former: &Former,
     ) -> Option<Set> {
         let (set, remote) = self.set_and_remote(group.key)?;
         let instance = group.current.and_then(|current| self.sets.get(current));

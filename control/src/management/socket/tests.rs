@@ -61,9 +61,9 @@ fn events_are_told_though_the_control_thread_is_busy() {
     let expected = Happened { last, events: told };
     assert_eq!(super::events(&path, &wanted).unwrap(), expected);
     // As somebody else would ask.
-    let answer: Happened = serde_json::from_str(&send(&path, "events").unwrap()).unwrap();
+    let answer: Happened = serde_json::from_str(&send(&path, "events", PATIENCE).unwrap()).unwrap();
     assert_eq!(answer, expected);
-    let unknown = send(&path, r#"events {"mots": 3}"#)
+    let unknown = send(&path, r#"events {"mots": 3}"#, PATIENCE)
         .unwrap_err()
         .to_string();
     assert!(
@@ -98,7 +98,7 @@ fn the_status_comes_back_over_a_private_socket() {
         name: "head".to_owned(),
         ..Status::default()
     };
-    let control = answer_with(questions, Answer::Status(Box::new(wanted.clone())));
+    let control = answer_with(questions, Answer::Status(Arc::new(wanted.clone())));
     let mode = fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(status(&path).unwrap(), wanted);
@@ -308,7 +308,7 @@ fn an_unknown_request_is_refused_by_name() {
         "mask 1m isp1",
         &"x".repeat(10_000),
     ] {
-        match send(&place.socket(), line) {
+        match send(&place.socket(), line, PATIENCE) {
             Err(ClientError::Refused(text)) => {
                 assert!(
                     text.contains(
@@ -329,14 +329,14 @@ fn a_silent_control_thread_gives_a_reason_in_time() {
     let place = Place::new("silent");
     let (_server, questions) = started(&place.socket()).unwrap();
     let started = Instant::now();
-    let error = status(&place.socket()).unwrap_err();
+    let error = kick(&place.socket(), "head1").unwrap_err();
     assert!(
         error.to_string().contains("did not answer in time"),
         "{error}"
     );
     assert!(started.elapsed() >= ANSWER_TIMEOUT);
     drop(questions);
-    let error = status(&place.socket()).unwrap_err();
+    let error = kick(&place.socket(), "head1").unwrap_err();
     assert!(error.to_string().contains("has ended"), "{error}");
 }
 
@@ -377,4 +377,31 @@ fn nothing_listening_is_said_kindly() {
         "{text}"
     );
     assert!(text.contains("hal2tp run -c FILE"), "{text}");
+}
+
+/// Whatever stands behind the socket.
+#[test]
+fn only_an_object_with_an_error_in_words_is_a_refusal() {
+    let refused = |answer| match refusal(answer) {
+        None => None,
+        Some(ClientError::Refused(why)) => Some(why),
+        Some(other) => Some(format!("{other:?}")),
+    };
+    assert_eq!(refused(r#"{"error": "no"}"#).as_deref(), Some("no"));
+    for answer in [
+        r#"{"error": 7, "name": "x"}"#,
+        r#"{"name": "error"}"#,
+        r#"["x"]"#,
+        r#""x""#,
+        "null",
+    ] {
+        assert_eq!(refused(answer), None, "{answer}");
+    }
+    for answer in ["", "{", "no"] {
+        let why = refused(answer);
+        assert!(
+            why.is_some_and(|why| why.starts_with("NotUnderstood")),
+            "{answer:?}"
+        );
+    }
 }

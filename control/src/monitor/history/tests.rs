@@ -167,7 +167,7 @@ fn the_monitor_hands_its_moments_in() {
     };
     let control = thread::spawn(move || {
         for question in questions {
-            question.answer(Answer::Status(Box::new(status.clone())));
+            question.answer(Answer::Status(Arc::new(status.clone())));
         }
     });
     let board = Arc::<Board>::default();

@@ -16,35 +16,39 @@ use crate::engine::{Snapshot, display_mac};
 use crate::management::request::{Answer, Request};
 use crate::management::status::{self, LinkState, Status};
 
-/// A slice may take so long, or as long as the turn before it took: however much there is to do, half of the time is the status'.
-const SLICE: Duration = Duration::from_micros(500);
+/// What a slice may take at least, and at most: longer, and what came meanwhile does not fit the ring of the workers' events.
+const SHORTEST_SLICE: Duration = Duration::from_micros(500);
+const LONGEST_SLICE: Duration = Duration::from_millis(5);
 /// Lines between two looks at the clock.
 const LINES: u32 = 16;
 
 /// Those who wait for a status.
 #[derive(Default)]
-pub(super) struct Looks {
+pub(super) struct Askers {
     /// For whom one is being written.
-    askers: Vec<Request>,
+    now: Vec<Request>,
     snapshot: Snapshot,
     /// Who asked when it was begun already: they may know of something that it does not say.
     next: Vec<Request>,
     begun: bool,
 }
 
-impl Looks {
+impl Askers {
     pub(super) fn ask(&mut self, request: Request) {
         let waiting = if self.begun {
             &mut self.next
         } else {
-            &mut self.askers
+            &mut self.now
         };
         waiting.push(request);
     }
 
-    /// Whether anybody waits.
-    fn are_wanted(&self) -> bool {
-        !self.askers.is_empty()
+    /// Whether anybody waits. Nothing is begun for those who have given up.
+    fn are_waiting(&mut self) -> bool {
+        if !self.begun {
+            self.now.retain(Request::is_awaited);
+        }
+        !self.now.is_empty()
     }
 
     /// Has the status written on by `write`, which is told when it is to stop and says when all is written. Then everybody is
@@ -60,35 +64,39 @@ impl Looks {
         }
         self.begun = false;
         let status = complete(std::mem::take(&mut self.snapshot).into_status());
-        let askers = std::mem::replace(&mut self.askers, std::mem::take(&mut self.next));
-        answer_all(&askers, status);
+        let askers = std::mem::replace(&mut self.now, std::mem::take(&mut self.next));
+        let status = Arc::new(status);
+        for asker in askers {
+            asker.answer(Answer::Status(Arc::clone(&status)));
+        }
     }
 }
 
-fn answer_all(askers: &[Request], status: Status) {
-    let Some((last, others)) = askers.split_last() else {
-        return;
-    };
-    for other in others {
-        other.answer(Answer::Status(Box::new(status.clone())));
-    }
-    last.answer(Answer::Status(Box::new(status)));
+/// How long the status may be written after a turn that took so long: half of the time is its own, however much there is to do, as
+/// long as turns are short.
+fn slice(turn: Duration) -> Duration {
+    turn.clamp(SHORTEST_SLICE, LONGEST_SLICE)
 }
 
 impl Appliance {
     /// Writes on at the status that somebody waits for, after a turn that took so long. Says whether there was anything to do.
-    pub(super) fn look(&self, looks: &mut Looks, alarms: &Alarms, turn: Duration) -> bool {
-        if !looks.are_wanted() {
+    pub(super) fn write_status(
+        &self,
+        askers: &mut Askers,
+        alarms: &Alarms,
+        turn: Duration,
+    ) -> bool {
+        if !askers.are_waiting() {
             return false;
         }
         let now = self.started.elapsed();
-        let until = Instant::now() + turn.max(SLICE);
+        let until = Instant::now() + slice(turn);
         let mut lines = 0;
         let goes_on = || {
             lines += 1;
             lines % LINES != 0 || Instant::now() < until
         };
-        looks.go_on(
+        askers.go_on(
             |snapshot| self.engine.continue_snapshot(now, snapshot, goes_on),
             |status| self.complete(status, alarms),
         );
@@ -188,6 +196,13 @@ mod tests {
     use crate::management::drops::reasons;
     use crate::management::request::{Question, channel};
 
+    #[test]
+    fn a_slice_is_as_long_as_the_turn_before_within_bounds() {
+        let ms = Duration::from_millis;
+        let slices = [0, 2, 1000].map(|turn_ms| slice(ms(turn_ms)));
+        assert_eq!(slices, [SHORTEST_SLICE, ms(2), LONGEST_SLICE]);
+    }
+
     /// What somebody did before they asked is in what they are told.
     #[test]
     fn who_asks_while_a_status_is_written_waits_for_the_next() {
@@ -198,7 +213,7 @@ mod tests {
             (requests.recv().unwrap(), asked)
         };
         let told = |asked: std::thread::JoinHandle<Answer>| match asked.join().unwrap() {
-            Answer::Status(status) => status.name,
+            Answer::Status(status) => status.name.clone(),
             other => panic!("{other:?}"),
         };
         let named = |name: &'static str| {
@@ -207,19 +222,19 @@ mod tests {
                 ..status
             }
         };
-        let mut looks = Looks::default();
-        assert!(!looks.are_wanted());
+        let mut askers = Askers::default();
+        assert!(!askers.are_waiting());
         let [first, second, third] = [ask(), ask(), ask()];
-        looks.ask(first.0);
-        looks.ask(second.0);
-        looks.go_on(|_| false, |_| panic!("it is not whole yet"));
-        looks.ask(third.0);
-        looks.go_on(|_| true, named("first"));
+        askers.ask(first.0);
+        askers.ask(second.0);
+        askers.go_on(|_| false, |_| panic!("it is not whole yet"));
+        askers.ask(third.0);
+        askers.go_on(|_| true, named("first"));
         assert_eq!([first.1, second.1].map(told), ["first", "first"]);
-        assert!(looks.are_wanted());
-        looks.go_on(|_| true, named("next"));
+        assert!(askers.are_waiting());
+        askers.go_on(|_| true, named("next"));
         assert_eq!(told(third.1), "next");
-        assert!(!looks.are_wanted());
+        assert!(!askers.are_waiting());
     }
 
     #[test]
