@@ -16,7 +16,7 @@ use crate::engine::{Snapshot, display_mac};
 use crate::management::request::{Answer, Request};
 use crate::management::status::{self, LinkState, Status};
 
-/// What a slice may take at least, and at most: longer, and what came meanwhile does not fit the ring of the workers' events.
+/// What a slice may take at least, and at most: what comes meanwhile must fit the ring of the workers' events.
 const SHORTEST_SLICE: Duration = Duration::from_micros(500);
 const LONGEST_SLICE: Duration = Duration::from_millis(5);
 /// Lines between two looks at the clock.
@@ -25,47 +25,44 @@ const LINES: u32 = 16;
 /// Those who wait for a status.
 #[derive(Default)]
 pub(super) struct Askers {
-    /// For whom one is being written.
     now: Vec<Request>,
-    snapshot: Snapshot,
-    /// Who asked when it was begun already: they may know of something that it does not say.
+    /// What is written for them, once it is begun.
+    snapshot: Option<Snapshot>,
+    /// Who asked after that: they may know of something that it does not say.
     next: Vec<Request>,
-    begun: bool,
 }
 
 impl Askers {
     pub(super) fn ask(&mut self, request: Request) {
-        let waiting = if self.begun {
-            &mut self.next
-        } else {
-            &mut self.now
+        let waiting = match self.snapshot {
+            Some(_) => &mut self.next,
+            None => &mut self.now,
         };
         waiting.push(request);
     }
 
     /// Whether anybody waits. Nothing is begun for those who have given up.
     fn are_waiting(&mut self) -> bool {
-        if !self.begun {
+        if self.snapshot.is_none() {
             self.now.retain(Request::is_awaited);
         }
         !self.now.is_empty()
     }
 
-    /// Has the status written on by `write`, which is told when it is to stop and says when all is written. Then everybody is
-    /// answered with what `complete` makes of it.
+    /// Has the status written on by `write`, which says when all is written. Then everybody is answered with what `complete`
+    /// makes of it.
     fn go_on(
         &mut self,
         write: impl FnOnce(&mut Snapshot) -> bool,
         complete: impl FnOnce(Status) -> Status,
     ) {
-        self.begun = true;
-        if !write(&mut self.snapshot) {
+        let mut snapshot = self.snapshot.take().unwrap_or_default();
+        if !write(&mut snapshot) {
+            self.snapshot = Some(snapshot);
             return;
         }
-        self.begun = false;
-        let status = complete(std::mem::take(&mut self.snapshot).into_status());
+        let status = Arc::new(complete(snapshot.into_status()));
         let askers = std::mem::replace(&mut self.now, std::mem::take(&mut self.next));
-        let status = Arc::new(status);
         for asker in askers {
             asker.answer(Answer::Status(Arc::clone(&status)));
         }
@@ -234,6 +231,16 @@ mod tests {
         assert!(askers.are_waiting());
         askers.go_on(|_| true, named("next"));
         assert_eq!(told(third.1), "next");
+        assert!(!askers.are_waiting());
+    }
+
+    #[test]
+    fn nothing_is_written_for_who_has_given_up() {
+        let (asker, requests) = channel();
+        let unanswered = asker.try_ask_for(Question::Status, Duration::ZERO);
+        assert!(unanswered.is_err());
+        let mut askers = Askers::default();
+        askers.ask(requests.recv().unwrap());
         assert!(!askers.are_waiting());
     }
 

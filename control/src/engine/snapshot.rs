@@ -60,7 +60,7 @@ impl Engine {
     pub fn status(&self, now: Duration) -> Status {
         let mut snapshot = Snapshot::default();
         while !self.continue_snapshot(now, &mut snapshot, || true) {}
-        snapshot.status
+        snapshot.into_status()
     }
 
     /// Goes on with a snapshot as long as `goes_on` says so, at least by a line. Says whether it is whole. It begins anew

@@ -157,7 +157,7 @@ impl Asker {
     }
 
     /// The same of what may take so long.
-    pub(super) fn try_ask_for(
+    pub(crate) fn try_ask_for(
         &self,
         command: Question,
         patience: Duration,

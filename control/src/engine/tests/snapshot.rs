@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::remotes::two_remotes;
 use super::world::{HEAD, LINKS, REMOTE, World, config, milliseconds, remote_at, seconds};
 use crate::config::{Config, Incoming};
-use crate::engine::link::Phase;
+use crate::engine::link::{Origin, Phase};
 use crate::engine::{Engine, Snapshot};
 use crate::management::status::{Role, Status, Tunnel};
 use crate::seeds::seeds;
@@ -74,6 +74,43 @@ fn it_begins_anew_with_another_configuration() {
     let engine = world.engine(REMOTE);
     while !write(engine, world.now, &mut snapshot, 1) {}
     assert_eq!(snapshot.into_status(), engine.status(world.now));
+}
+
+/// A former link's figures stay those of its graph when it goes while the status is written, and another one has its id then.
+#[test]
+fn a_former_link_that_goes_meanwhile_counts_once() {
+    let mut world = World::new(5);
+    world.run_for(seconds(5));
+    world.traffic_for(seconds(1));
+    let former = world.engine(REMOTE).links.ids().min().unwrap();
+    world.change(REMOTE, |config| {
+        config.l2tp.outgoing[0].name = "isp1".to_owned();
+    });
+    let is_former = |world: &World| {
+        let link = world.engine(REMOTE).links.get(&former);
+        link.is_some_and(|link| link.origin == Origin::Former)
+    };
+    assert!(is_former(&world));
+    let mut snapshot = Snapshot::default();
+    let now = world.clock(REMOTE);
+    assert!(!write(world.engine(REMOTE), now, &mut snapshot, 1));
+    assert!(
+        world
+            .run_until(seconds(30), |world| !is_former(world))
+            .is_some()
+    );
+    let now = world.clock(REMOTE);
+    world.engine_mut(REMOTE).kick(now, "head2").unwrap();
+    let anew = world.run_until(seconds(30), |world| {
+        let link = world.engine(REMOTE).links.get(&former);
+        link.is_some_and(|link| link.is_open())
+    });
+    assert!(anew.is_some(), "its id is used again");
+    world.traffic_for(seconds(1));
+    let (engine, now) = (world.engine(REMOTE), world.clock(REMOTE));
+    while !write(engine, now, &mut snapshot, 1) {}
+    let status = engine.status(now);
+    assert_eq!(carried(&snapshot.into_status()), carried(&status));
 }
 
 /// What each link has carried.
