@@ -186,3 +186,20 @@ fn a_restarted_remote_keeps_its_figures_at_the_head() {
     world.assert_nothing_leaked(HEAD, 3, 1);
     assert_eq!(world.engine(HEAD).books.len(), 1);
 }
+
+/// A place for it is made at the first look.
+#[test]
+fn what_workers_measure_of_a_members_skew_is_told() {
+    let mut world = World::new(7);
+    world.run_for(seconds(5));
+    for link in world.engine(REMOTE).links.values() {
+        let arrivals = link.spec.arrivals.first().expect("one for each worker");
+        arrivals.skew.note(7_000_000);
+    }
+    world.run_for(seconds(2));
+    for session in status(&world, REMOTE).sessions {
+        assert_eq!(session.skew.samples, 1, "{}", session.name);
+        let mean_us = session.skew.mean_us.expect("measured");
+        assert!((6_500..7_500).contains(&mean_us), "{mean_us}");
+    }
+}

@@ -76,6 +76,22 @@ fn it_begins_anew_with_another_configuration() {
     assert_eq!(snapshot.into_status(), engine.status(world.now));
 }
 
+#[test]
+fn each_line_is_of_the_moment_in_which_it_is_written() {
+    let mut world = World::new(6);
+    world.run_for(seconds(5));
+    let mut snapshot = Snapshot::default();
+    let now = world.clock(REMOTE);
+    assert!(!write(world.engine(REMOTE), now, &mut snapshot, 1));
+    world.engine_mut(REMOTE).kick(now, "head1").unwrap();
+    world.run_for(seconds(2));
+    let (engine, now) = (world.engine(REMOTE), world.clock(REMOTE));
+    assert!(write(engine, now, &mut snapshot, 1000));
+    let status = snapshot.into_status();
+    assert_eq!(status, engine.status(now));
+    assert_eq!(status.uptime_s, now.as_secs());
+}
+
 /// A former link's figures stay those of its graph when it goes while the status is written, and another one has its id then.
 #[test]
 fn a_former_link_that_goes_meanwhile_counts_once() {
@@ -228,4 +244,33 @@ fn a_box_that_comes_with_the_credentials_of_another_is_not_shown_in_its_place() 
         let shown = shown.map(|line| (&*line.state, line.local_session_id));
         assert_eq!(shown, Some(("up", open.spec.local_session)));
     }
+}
+
+/// Two boxes come with the same credentials at once, and neither's link is open yet.
+#[test]
+fn of_links_that_carry_nothing_the_newest_is_shown() {
+    let configs = vec![config("head"), config("remote"), remote_at(3, 2)];
+    let mut seen = 0;
+    for seed in seeds(5) {
+        println!("seed {seed}");
+        let mut world = World::of(seed, configs.clone());
+        for _ in 0..500 {
+            world.run_for(milliseconds(2));
+            let engine = world.engine(HEAD);
+            let status = engine.status(world.clock(HEAD));
+            for line in &status.sessions {
+                let alive = engine
+                    .links
+                    .values()
+                    .filter(|link| engine.link_name(link.id) == line.name && !link.is_leaving());
+                let alive: Vec<_> = alive.collect();
+                if alive.len() > 1 && !alive.iter().any(|link| link.is_open()) {
+                    let newest = alive.iter().max_by_key(|link| link.call).unwrap();
+                    assert_eq!(line.local_session_id, newest.spec.local_session);
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen > 0, "it never happened");
 }
