@@ -4,45 +4,58 @@
 //! loads and stores; the control thread reads it while it is written. Slots are
 //! those of [`crate::window`], a bit for each of 32 consecutive numbers and the
 //! turn of the ring that they belong to, with the turns counted from one so
-//! that zero is a slot that was never written.
+//! that zero is a slot that was never written. The newest group is apart until a newer one comes,
+//! so that nearly all copies are noted in one cache line.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+#[cfg(not(loom))]
 use zerocopy::FromZeros;
 
 use crate::counters::Counter;
 use crate::skew::Skew;
+use crate::sync::{AtomicU64, Ordering};
 use crate::window::Group;
 
 /// Numbers that share a slot.
 pub const GROUP_NUMBERS: u64 = 32;
 
-const SLOTS_LOG2: u32 = 11;
+// A model of a few numbers takes a few slots.
+const SLOTS_LOG2: u32 = if cfg!(loom) { 1 } else { 11 };
 const SLOTS: usize = 1 << SLOTS_LOG2;
+
+/// The bits of a group that tell it from all others of its time: those it shares them with are 2^37 numbers away.
+const LOW: u64 = u32::MAX as u64;
 
 /// Which numbers of the peer's epoch came in over one link, written by one
 /// worker and read by any thread.
 ///
 /// The memory is asked for as zeros, so that the system gives it when a number
 /// is first written to.
-#[repr(C, align(64))] // What each copy needs is in one cache line, which has nothing of other workers.
+#[repr(C, align(64))] // What nearly every copy needs is in one cache line, which has nothing of other workers.
 pub struct Arrivals {
     epoch: u32,
-    slots: Box<[AtomicU64; SLOTS]>,
+    /// `group:32 | bits:32` of the newest group, of which the low bits stand for all. Zero before the first number.
+    newest: AtomicU64,
     /// The group behind the newest one that has a number.
-    end_group: Counter,
+    end_group: AtomicU64,
+    /// Of the groups before the newest one.
+    slots: Box<[AtomicU64; SLOTS]>,
     repeated: Counter,
     untraced: Counter,
     /// How far the copies were behind the first ones of their numbers.
-    pub skew: Skew,
+    pub skew: Box<Skew>,
 }
+
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Arrivals>() == 64);
 
 impl Arrivals {
     /// Groups that the ring holds.
     pub const GROUPS: u64 = SLOTS as u64;
     /// What one takes.
-    pub const MEMORY_OCTETS: u64 = (SLOTS * size_of::<AtomicU64>() + size_of::<Self>()) as u64;
+    pub const MEMORY_OCTETS: u64 =
+        (SLOTS * size_of::<AtomicU64>() + size_of::<Self>() + size_of::<Skew>()) as u64;
 
     /// The ring of a link whose peer numbers in this epoch.
     ///
@@ -52,11 +65,12 @@ impl Arrivals {
     pub fn new(epoch: u32) -> Self {
         Self {
             epoch,
-            slots: FromZeros::new_box_zeroed().expect("memory for a ring of numbers"),
-            end_group: Counter::default(),
+            newest: AtomicU64::new(0),
+            end_group: AtomicU64::new(0),
+            slots: ring(),
             repeated: Counter::default(),
             untraced: Counter::default(),
-            skew: Skew::default(),
+            skew: Box::default(),
         }
     }
 
@@ -70,46 +84,67 @@ impl Arrivals {
     /// may call this.
     #[inline]
     pub fn note(&self, group: Group) {
+        // No read-modify-write: there is one writer, and a reader that sees a bit later will see it when it looks again.
+        let newest = self.newest.load(Ordering::Relaxed);
+        let is_newest = newest >> 32 == group.index & LOW;
+        // Before the first number there is no newest group.
+        if !is_newest || newest as u32 == 0 {
+            self.note_other(group, newest as u32);
+            return;
+        }
+        self.count_repeated(newest as u32 & group.bits);
+        // Release, as where the group began: whoever sees this one sees the one before it in the ring.
+        self.newest
+            .store(newest | u64::from(group.bits), Ordering::Release);
+    }
+
+    /// The same for another group than the newest one, which has these numbers.
+    #[inline(never)]
+    fn note_other(&self, group: Group, newest_bits: u32) {
+        let end = self.end_group.load(Ordering::Relaxed);
+        if group.index < end {
+            self.note_older(group, end - 1);
+            return;
+        }
+        if let Some(newest) = end.checked_sub(1) {
+            let word = tag(newest) << 32 | u64::from(newest_bits);
+            self.slot(newest).store(word, Ordering::Relaxed);
+        }
+        let newest = (group.index & LOW) << 32 | u64::from(group.bits);
+        self.newest.store(newest, Ordering::Release);
+        self.end_group.store(group.index + 1, Ordering::Relaxed);
+    }
+
+    fn note_older(&self, group: Group, newest: u64) {
         let (tag, slot) = (tag(group.index), self.slot(group.index));
-        // Relaxed, and no read-modify-write: there is one writer, and a reader
-        // that sees a bit later will see it when it looks again.
         let seen = slot.load(Ordering::Relaxed);
-        let marked = if seen >> 32 == tag {
-            seen as u32
-        } else if seen >> 32 < tag {
-            self.end_group.raise(group.index + 1);
-            0
-        } else {
+        if seen >> 32 > tag || share_slot(newest, group.index) {
             self.untraced.add(u64::from(group.bits.count_ones()));
             return;
-        };
-        let again = marked & group.bits;
+        }
+        let marked = if seen >> 32 == tag { seen as u32 } else { 0 };
+        self.count_repeated(marked & group.bits);
+        let word = tag << 32 | u64::from(marked | group.bits);
+        slot.store(word, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn count_repeated(&self, again: u32) {
         if again != 0 {
             self.repeated.add(u64::from(again.count_ones()));
         }
-        slot.store(
-            tag << 32 | u64::from(marked | group.bits),
-            Ordering::Relaxed,
-        );
-    }
-
-    /// Has the slot of a group brought into the cache.
-    #[inline]
-    pub fn prefetch(&self, group: Group) {
-        dpdk::prefetch(self.slot(group.index));
     }
 
     /// The group behind the newest one that has a number; 0 before the first.
     #[must_use]
     pub fn end_group(&self) -> u64 {
-        self.end_group.read()
+        self.end_group.load(Ordering::Relaxed)
     }
 
     /// The highest number that came; `None` before the first.
     #[must_use]
     pub fn highest(&self) -> Option<u64> {
         let group = self.end_group().checked_sub(1)?;
-        // The slot is written after the end: in between nothing can be said.
         let bits = self.numbers(group).filter(|&bits| bits != 0)?;
         Some(group * GROUP_NUMBERS + u64::from(bits.ilog2()))
     }
@@ -117,11 +152,16 @@ impl Arrivals {
     /// Which numbers of a group came; `None` when newer ones took its place.
     #[must_use]
     pub fn numbers(&self, group: u64) -> Option<u32> {
+        let newest = self.newest.load(Ordering::Acquire);
+        if newest >> 32 == group & LOW {
+            return Some(newest as u32);
+        }
         let seen = self.slot(group).load(Ordering::Relaxed);
         match (seen >> 32).cmp(&tag(group)) {
+            std::cmp::Ordering::Greater => None,
+            _ if share_slot(self.end_group().saturating_sub(1), group) => None,
             std::cmp::Ordering::Less => Some(0),
             std::cmp::Ordering::Equal => Some(seen as u32),
-            std::cmp::Ordering::Greater => None,
         }
     }
 
@@ -143,6 +183,23 @@ impl Arrivals {
     }
 }
 
+/// Of slots that were never written.
+#[cfg(not(loom))]
+fn ring() -> Box<[AtomicU64; SLOTS]> {
+    FromZeros::new_box_zeroed().expect("memory for a ring of numbers")
+}
+
+#[cfg(loom)]
+fn ring() -> Box<[AtomicU64; SLOTS]> {
+    Box::new(std::array::from_fn(|_| AtomicU64::new(0)))
+}
+
+/// Whether two groups have the same slot, of which one is newer than the other.
+#[inline]
+fn share_slot(newer: u64, group: u64) -> bool {
+    newer > group && (newer ^ group).is_multiple_of(SLOTS as u64)
+}
+
 /// The turn of the ring that a group belongs to, from 1 on. A number has 48
 /// bits, so that it fits 32 bits but for the last turn, which no epoch lives to
 /// see.
@@ -156,7 +213,7 @@ impl fmt::Debug for Arrivals {
         formatter
             .debug_struct("Arrivals")
             .field("epoch", &self.epoch)
-            .field("end_group", &self.end_group.read())
+            .field("end_group", &self.end_group.load(Ordering::Relaxed))
             .finish_non_exhaustive()
     }
 }

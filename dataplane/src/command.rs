@@ -204,7 +204,7 @@ pub struct SessionSpec {
 #[derive(Clone, Debug)]
 pub struct Epoch {
     pub epoch: u32,
-    pub window: Arc<Window>,
+    pub window: Window,
     pub first_times: Arc<FirstTimes>,
 }
 
@@ -220,7 +220,7 @@ impl Epoch {
     pub fn new(epoch: u32, window_numbers: u64) -> Self {
         Self {
             epoch,
-            window: Arc::new(Window::new(window_numbers)),
+            window: Window::new(window_numbers),
             first_times: Arc::default(),
         }
     }

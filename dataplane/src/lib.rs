@@ -26,6 +26,7 @@ pub mod sequence;
 pub mod skew;
 pub mod speed;
 mod start;
+mod sync;
 pub mod tables;
 pub mod transform;
 mod tx_ring;

@@ -35,8 +35,8 @@ pub(crate) use sets::{Judge, Member, Set};
 pub(crate) use shortcuts::{ShortTarget, Shortcut};
 pub use wire_index::WireIndex;
 
-pub(crate) use inbound::Inbound;
 use inbound::Inbounds;
+pub(crate) use inbound::{Inbound, InboundSlot};
 use interfaces::Interfaces;
 use resolved::Resolved;
 use sessions::Sessions;

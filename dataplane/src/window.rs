@@ -6,12 +6,11 @@
 //! the rest is the block. There is no head, no sweep and no lock: a slot is
 //! recycled by the first number of a newer block that falls into it.
 
-mod sync;
-
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::fmt;
+use std::sync::Arc;
 
-use sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 /// Numbers that share a slot.
 const SLOT_NUMBERS_LOG2: u32 = 5;
@@ -151,12 +150,13 @@ pub enum Access {
 ///
 /// `First` is answered at most once for each number, and every number that is
 /// offered while it is no more than `numbers() - 32` below the newest one gets it.
-#[repr(align(64))] // One cache line says where the slots are.
+///
+/// Clones are the same window.
+#[derive(Clone)]
 pub struct Window {
     /// Zero at the start, that is "block 0, no bits": nothing delivered yet
     /// for the numbers of block 0, and an older block for all the others.
-    slots: Box<[AtomicU64]>,
-    slots_log2: u32,
+    slots: Arc<[AtomicU64]>,
 }
 
 impl Window {
@@ -173,14 +173,13 @@ impl Window {
         let slots = Self::ring_numbers(numbers) >> SLOT_NUMBERS_LOG2;
         Self {
             slots: (0..slots).map(|_| AtomicU64::new(0)).collect(),
-            slots_log2: slots.trailing_zeros(),
         }
     }
 
     /// How many numbers the ring holds.
     #[must_use]
     pub fn numbers(&self) -> u64 {
-        1 << (self.slots_log2 + SLOT_NUMBERS_LOG2)
+        (self.slots.len() as u64) << SLOT_NUMBERS_LOG2
     }
 
     /// What a window of `numbers` takes.
@@ -219,7 +218,7 @@ impl Window {
     /// was never delivered.
     #[inline]
     pub fn mark(&self, group: Group, access: Access) -> Verdicts {
-        let block = group.index >> self.slots_log2;
+        let block = group.index >> self.slots.len().trailing_zeros();
         let slot = self
             .slots
             .get(group.index as usize & (self.slots.len() - 1))
@@ -255,6 +254,18 @@ impl Window {
         numbers
             .clamp(Self::MIN_NUMBERS, Self::MAX_NUMBERS)
             .next_power_of_two()
+    }
+}
+
+#[cfg(test)]
+impl Window {
+    /// How many clones there are.
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self.slots)
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.slots, &other.slots)
     }
 }
 

@@ -3,7 +3,7 @@
 //! allocates per packet, logs or reads a clock.
 //!
 //! The walk of a packet: `receive` looks at the Ethernet and IP headers,
-//! `l2tp` takes tunnels apart and `plain` the usual messages of single sessions, `elimination` finds the first copies, `forward` routes
+//! `l2tp` takes tunnels apart and `plain` the usual messages of single sessions, `elimination` finds the first copies, `receive_mixed` those of bursts of many sessions, `forward` routes
 //! what no `shortcut` leads to,
 //! `outgoing` collects what goes to one set, `send` numbers and replicates it with
 //! the headers of `encapsulate` or prebuilt ones, `io` has the TX rings and
@@ -20,9 +20,7 @@ mod encapsulate;
 mod family;
 mod forward;
 mod fragments;
-mod gather;
 mod inbox;
-mod interleaved;
 mod io;
 mod l2tp;
 mod logical;
@@ -33,6 +31,7 @@ mod plain;
 mod police;
 mod prefetch;
 mod receive;
+mod receive_mixed;
 pub(crate) mod run;
 mod send;
 mod shortcut;
@@ -61,12 +60,12 @@ use crate::window::Access;
 
 use candidates::Candidates;
 use forward::Origin;
-use gather::Gathering;
 use inbox::{Handed, Mail};
 use io::Io;
 use logical::WayIn;
 use outgoing::Outgoing;
 use owner::Piece;
+use receive_mixed::Mixture;
 use send::Common;
 
 /// Orders carried out between two looks at the ports.
@@ -168,8 +167,8 @@ struct Receive {
     cut_octets: Option<u16>,
     /// Its bursts are inspected first: there are logical ports on it, or somebody looks on.
     inspected: bool,
-    /// Whether they are put in order by set.
-    gathering: Gathering,
+    /// Whether they are taken copy by copy.
+    mixture: Mixture,
 }
 
 impl Receive {
@@ -182,7 +181,7 @@ impl Receive {
             routable_start: self.routable_start,
             cut_octets: self.cut_octets.map(|cut| cut.saturating_sub(octets)),
             inspected,
-            gathering: Gathering::Perhaps,
+            mixture: Mixture::Perhaps,
         }
     }
 }
@@ -231,7 +230,7 @@ impl Worker {
                 routable_start: port.mac.into(),
                 cut_octets: port.cut_octets,
                 inspected: way_in.carries(receive.len()),
-                gathering: Gathering::Perhaps,
+                mixture: Mixture::Perhaps,
             });
             outlets.push((TxRing::new(port.send, port.up), port.counters));
         }

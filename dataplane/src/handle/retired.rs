@@ -75,7 +75,7 @@ mod tests {
     use crate::command::{Epoch, SetSpec, TableId};
     use crate::window::Window;
 
-    fn set(window: &Arc<Window>) -> Command {
+    fn set(window: &Window) -> Command {
         Command::SetSet(Arc::new(SetSpec {
             id: SetId(7),
             send_epoch: 1,
@@ -86,7 +86,7 @@ mod tests {
             members: Vec::new(),
             epochs: vec![Epoch {
                 epoch: 2,
-                window: Arc::clone(window),
+                window: window.clone(),
                 first_times: Arc::default(),
             }],
             mtu: 1450,
@@ -110,15 +110,15 @@ mod tests {
 
     #[test]
     fn a_window_stays_until_every_worker_has_let_it_go() {
-        let window = Arc::new(Window::new(Window::MIN_NUMBERS));
+        let window = Window::new(Window::MIN_NUMBERS);
         let mut retired = Retired::default();
         retired.replace(&set(&window), 1);
         retired.release(1);
-        assert_eq!(Arc::strong_count(&window), 2, "in use");
+        assert_eq!(window.holders(), 2, "in use");
         retired.replace(&Command::RemoveSet(SetId(7)), 2);
         retired.release(1);
-        assert_eq!(Arc::strong_count(&window), 2, "a worker may still have it");
+        assert_eq!(window.holders(), 2, "a worker may still have it");
         retired.release(2);
-        assert_eq!(Arc::strong_count(&window), 1);
+        assert_eq!(window.holders(), 1);
     }
 }

@@ -12,7 +12,6 @@ use crate::headers::decapsulation::Expected;
 use crate::headers::decapsulation_ipv6::ExpectedIpv6;
 use crate::headers::{ipv4, ipv6};
 use crate::skew::{FirstTimes, Skew};
-use crate::window::Group;
 
 use super::{Address, Hop, Judge, TableSlot, Tables};
 
@@ -25,6 +24,7 @@ pub(crate) struct Inbound {
     generation: u64,
     pub(crate) counters: Arc<SessionCounters>,
     pub(crate) arrivals: Option<Arc<Arrivals>>,
+    pub(crate) session: SessionId,
     pub(crate) set: SetId,
     /// The epoch of `expected`.
     pub(crate) epoch: u32,
@@ -52,35 +52,32 @@ enum Expectation {
     Ipv6(ExpectedIpv6),
 }
 
-/// In the order of the sessions' slots; those of plain sessions stay empty.
+/// Of one session; empty when that is a plain one.
 #[derive(Debug, Default)]
-pub(super) struct Inbounds(Vec<Option<Inbound>>);
+pub(crate) struct InboundSlot(Option<Inbound>);
+
+/// In the order of the sessions' slots.
+#[derive(Debug, Default)]
+pub(super) struct Inbounds(Vec<InboundSlot>);
 
 impl Inbounds {
     pub(super) fn remove(&mut self, id: SessionId) {
         if let Some(slot) = self.0.get_mut(id.0 as usize) {
-            *slot = None;
+            slot.0 = None;
         }
     }
 
     #[inline]
     pub(super) fn get(&self, id: SessionId) -> Option<&Inbound> {
-        self.0.get(id.0 as usize)?.as_ref()
-    }
-
-    #[inline]
-    pub(super) fn prefetch(&self, id: SessionId) {
-        if let Some(slot) = self.0.get(id.0 as usize) {
-            dpdk::prefetch_start(slot, OVER_IPV4_OCTETS);
-        }
+        self.0.get(id.0 as usize)?.0.as_ref()
     }
 
     fn set(&mut self, id: SessionId, inbound: Inbound) {
         let slot = id.0 as usize;
         if self.0.len() <= slot {
-            self.0.resize_with(slot + 1, || None);
+            self.0.resize_with(slot + 1, InboundSlot::default);
         }
-        self.0[slot] = Some(inbound);
+        self.0[slot].0 = Some(inbound);
     }
 }
 
@@ -88,16 +85,9 @@ impl Tables {
     /// The session of a set that the peer addresses by these ids, tunnel first.
     /// `None` also when it has to be found again.
     #[inline(always)]
-    pub(crate) fn inbound_by_wire(&self, ids: u32) -> Option<(SessionId, &Inbound)> {
+    pub(crate) fn inbound_by_wire(&self, ids: u32) -> Option<&Inbound> {
         let id = self.sessions.wire_index().get(ids)?;
-        Some((id, self.fresh_inbound(id)?))
-    }
-
-    /// A session of a set; `None` also when it has to be found again.
-    #[inline(always)]
-    pub(crate) fn fresh_inbound(&self, id: SessionId) -> Option<&Inbound> {
-        let inbound = self.inbounds.get(id)?;
-        (inbound.generation == self.generation).then_some(inbound)
+        self.known(self.inbounds.0.get(id.0 as usize))
     }
 
     /// Has the start of the search for these ids brought into the cache.
@@ -106,12 +96,28 @@ impl Tables {
         self.sessions.wire_index().prefetch(ids);
     }
 
-    /// Finds the session with these ids, and has what its copies need brought into the cache.
-    #[inline]
-    pub(crate) fn prefetch_inbound(&self, ids: u32) -> Option<SessionId> {
+    /// Finds the session with these ids, and has what its copies need brought into the cache, which is
+    /// [`known`](Self::known) there. `None` also when that was never found.
+    #[inline(always)]
+    pub(crate) fn prefetch_inbound(&self, ids: u32) -> Option<&InboundSlot> {
         let id = self.sessions.wire_index().get(ids)?;
-        self.inbounds.prefetch(id);
-        Some(id)
+        let slot = self.inbounds.0.get(id.0 as usize)?;
+        dpdk::prefetch_start(slot, OVER_IPV4_OCTETS);
+        Some(slot)
+    }
+
+    /// What is in a slot; `None` also when it has to be found again.
+    #[inline(always)]
+    pub(crate) fn known<'a>(&self, slot: Option<&'a InboundSlot>) -> Option<&'a Inbound> {
+        let inbound = slot?.0.as_ref()?;
+        (inbound.generation == self.generation).then_some(inbound)
+    }
+
+    /// Whether these ids are of a session of a set.
+    pub(crate) fn is_of_set(&self, ids: u32) -> bool {
+        let session = self.sessions.wire_index().get(ids);
+        let session = session.and_then(|id| self.sessions.get(id));
+        session.is_some_and(|session| session.spec.set.is_some())
     }
 
     /// A session of a set.
@@ -144,48 +150,23 @@ impl Tables {
         Some((&epoch.first_times, &inbound.arrivals.as_ref()?.skew))
     }
 
-    /// The set of a session.
+    /// What copies of an epoch are judged by; `None` when nothing is received of it.
     #[inline(always)]
-    pub(crate) fn set_of(&self, id: SessionId) -> Option<SetId> {
-        match self.inbounds.get(id) {
-            Some(inbound) => Some(inbound.set),
-            None => self.sessions.get(id)?.spec.set,
-        }
+    pub(crate) fn judge(&self, set: SetId, epoch: u32) -> Option<Judge<'_>> {
+        self.sets.judge(set, epoch)
     }
 
-    /// Has what a copy is judged by and counted in brought into the cache, but for what that
-    /// refers to.
+    /// Has what the copies of a session are judged by and counted in brought into the cache, but for
+    /// what that refers to.
     #[inline(always)]
-    pub(crate) fn prefetch_books(&self, session: SessionId, set: SetId, epoch: u32) {
-        if let Some(Judge { window, counters }) = self.sets.judge(set, epoch) {
-            dpdk::prefetch(window);
-            dpdk::prefetch(counters);
-        }
-        if let Some(inbound) = self.inbounds.get(session) {
+    pub(crate) fn prefetch_books(&self, slot: Option<&InboundSlot>) {
+        if let Some(InboundSlot(Some(inbound))) = slot {
+            self.sets.prefetch_newest(inbound.set);
             dpdk::prefetch(&*inbound.counters);
             if let Some(arrivals) = &inbound.arrivals {
                 dpdk::prefetch(&**arrivals);
             }
         }
-    }
-
-    /// Has the slots of a group in the window and in the link's books brought into the cache.
-    /// Says where the packets of the session are routed.
-    #[inline(always)]
-    pub(crate) fn prefetch_slots(
-        &self,
-        session: SessionId,
-        (set, epoch): (SetId, u32),
-        group: Group,
-    ) -> Option<TableSlot> {
-        if let Some(judge) = self.sets.judge(set, epoch) {
-            judge.window.prefetch(group);
-        }
-        let inbound = self.inbounds.get(session)?;
-        if let Some(arrivals) = &inbound.arrivals {
-            arrivals.prefetch(group);
-        }
-        Some(inbound.payload_table)
     }
 
     #[cold]
@@ -204,6 +185,7 @@ impl Tables {
             generation: self.generation,
             counters: Arc::clone(&session.counters),
             arrivals: session.arrivals.clone(),
+            session: id,
             set,
             epoch: 0,
             payload_table: session.payload_table,

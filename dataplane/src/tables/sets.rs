@@ -147,7 +147,7 @@ pub(crate) struct Judge<'a> {
 #[derive(Debug)]
 #[repr(align(32))]
 struct Newest {
-    window: Arc<Window>,
+    window: Window,
     counters: Arc<SetCounters>,
     epoch: u32,
 }
@@ -174,7 +174,7 @@ impl Sets {
         }
         let newest = set.spec.epochs.first();
         self.newest[slot] = newest.map(|newest| Newest {
-            window: Arc::clone(&newest.window),
+            window: newest.window.clone(),
             counters: Arc::clone(&set.counters),
             epoch: newest.epoch,
         });
@@ -204,6 +204,15 @@ impl Sets {
                 counters: &newest.counters,
             }),
             _ => self.judge_of_old(id, epoch),
+        }
+    }
+
+    /// Has what copies of the newest epoch are judged by brought into the cache, but for what that
+    /// refers to.
+    #[inline(always)]
+    pub(super) fn prefetch_newest(&self, id: SetId) {
+        if let Some(newest) = self.newest.get(id.0 as usize) {
+            dpdk::prefetch(newest);
         }
     }
 

@@ -343,7 +343,7 @@ fn what_copies_were_judged_by_is_let_go_with_the_command() {
     let [first, second, third] = &epochs;
     let judged_by = |tables: &mut Tables, epoch: u32| {
         let (_, judge) = tables.of_copy(SessionId(3), SetId(1), epoch)?;
-        let is_it = |known: &&Epoch| std::ptr::eq(judge.window, &*known.window);
+        let is_it = |known: &&Epoch| judge.window.is_same(&known.window);
         epochs.iter().find(is_it).map(|known| known.epoch)
     };
     assert_eq!(judged_by(&mut tables, 1), None, "no set yet");
@@ -357,7 +357,7 @@ fn what_copies_were_judged_by_is_let_go_with_the_command() {
         tables.apply(Command::SetSet(Arc::new(set(SetId(1), known))));
         for epoch in &epochs {
             let is_known = known.iter().any(|known| known.epoch == epoch.epoch);
-            let holders = Arc::strong_count(&epoch.window) - 1;
+            let holders = epoch.window.holders() - 1;
             assert_eq!(holders > 0, is_known, "epoch {}", epoch.epoch);
         }
         assert_eq!([1, 2, 3].map(|epoch| judged_by(&mut tables, epoch)), judged);
@@ -365,7 +365,7 @@ fn what_copies_were_judged_by_is_let_go_with_the_command() {
     tables.apply(Command::SetSet(Arc::new(set(SetId(1), &[second]))));
     assert_eq!(judged_by(&mut tables, 2), Some(2));
     tables.apply(Command::RemoveSet(SetId(1)));
-    assert_eq!(Arc::strong_count(&second.window), 1);
+    assert_eq!(second.window.holders(), 1);
     assert_eq!(judged_by(&mut tables, 2), None);
 }
 
@@ -379,9 +379,9 @@ fn a_copy_is_expected_where_its_session_may_receive_it() {
             "it was not found again"
         );
         tables.inbound(SessionId(3));
-        let (id, inbound) = tables.inbound_by_wire(ids)?;
+        let inbound = tables.inbound_by_wire(ids)?;
         let expects = inbound.expected != Expected::NOTHING;
-        Some((id, inbound.port, inbound.epoch, expects))
+        Some((inbound.session, inbound.port, inbound.epoch, expects))
     };
     assert_eq!(inbound(&mut tables), None);
     session(&mut tables, 3, 7, "10.9.9.9");

@@ -7,10 +7,7 @@ use dpdk::{BURST, Burst, Mbuf};
 use crate::command::{SessionId, SetId};
 use crate::headers::decapsulation::{self, Expected};
 use crate::reassembly::Place;
-use crate::tables::Tables;
-use crate::window::{Group, Window};
-
-use super::interleaved::{Interleaved, Turns};
+use crate::window::Group;
 
 /// A copy with everything right, apart from the others of its burst and cut out of its frame.
 pub(super) struct Candidate {
@@ -63,7 +60,7 @@ impl Origin {
 }
 
 /// Consecutive copies of one origin whose numbers share a slot of the window:
-/// they are judged and counted together. Or interleaved ones.
+/// they are judged and counted together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     pub(super) origin: Origin,
@@ -72,8 +69,6 @@ pub(super) struct Run {
     pub(super) octets: u64,
     /// What still stands before the inner packets: only the first copies are cut.
     pub(super) headers_octets: usize,
-    /// Without numbers in it the copies are interleaved: of several sessions of one set, by turns, `origin`
-    /// is of the first, and `interleaved` knows more.
     pub(super) group: Group,
 }
 
@@ -96,11 +91,6 @@ impl Run {
             headers_octets,
             group: Group::of(number),
         }
-    }
-
-    #[inline(always)]
-    pub(super) fn is_interleaved(&self) -> bool {
-        self.group.bits == 0
     }
 
     /// Adds a copy of the same origin. False, and no change, when its number is
@@ -129,8 +119,6 @@ pub(super) struct Candidates {
     octets: [u32; BURST],
     runs: [Run; BURST],
     run_count: usize,
-    /// More about those that are.
-    pub(super) interleaved: Interleaved,
     /// What the window said of the last ones. Numbers and runs are there as long as
     /// no others come.
     pub(super) judged: Option<Judged>,
@@ -200,7 +188,6 @@ impl Candidates {
             octets: [0; BURST],
             runs: [Run::NONE; BURST],
             run_count: 0,
-            interleaved: Interleaved::new(),
             judged: None,
         }
     }
@@ -222,7 +209,6 @@ impl Candidates {
             && run.origin == origin
             && origin.place.is_none()
             && run.headers_octets == 0
-            && !run.is_interleaved()
             && run.add(number, octets)
         {
             return;
@@ -306,90 +292,9 @@ impl Candidates {
         }
     }
 
-    /// The same of several sessions of a set that take turns, from this place of a burst on, with
-    /// their runs.
-    #[inline(never)]
-    pub(super) fn take_turns(
-        &mut self,
-        tables: &Tables,
-        port: usize,
-        frames: &[Mbuf],
-        start: usize,
-    ) -> usize {
-        const HEADERS_OCTETS: usize = decapsulation::HEADERS_OCTETS;
-        let (packets, sessions) = simd::run(Turns {
-            tables,
-            port,
-            frames,
-            start,
-            interleaved: &mut self.interleaved,
-            numbers: &mut self.numbers,
-            octets: &mut self.octets,
-        });
-        let (&origin, places) = (self.interleaved.origin(start), start..start + packets);
-        if sessions == 1 {
-            self.push_runs(origin, HEADERS_OCTETS, places);
-        } else if self.spans_window(places.clone()) {
-            for place in places {
-                let (&origin, octets) =
-                    (self.interleaved.origin(place), self.octets[place % BURST]);
-                let run = Run::of(origin, self.number(place), octets as usize, HEADERS_OCTETS);
-                self.push_run(run);
-            }
-        } else if packets > 0 {
-            let octets = self.octets.get(places).unwrap_or(&[]);
-            self.push_run(Run {
-                origin,
-                packets,
-                octets: octets.iter().sum::<u32>().into(),
-                headers_octets: HEADERS_OCTETS,
-                group: Group {
-                    bits: 0,
-                    ..Group::of(self.number(start))
-                },
-            });
-        }
-        packets
-    }
-
     #[inline(always)]
     pub(super) fn number(&self, place: usize) -> u64 {
         self.numbers[place % BURST]
-    }
-
-    /// Whether numbers in these places may share a slot of the window and not be of one group: a
-    /// later one ends what is known of the earlier one.
-    #[inline(always)]
-    fn spans_window(&self, places: Range<usize>) -> bool {
-        let numbers = self.numbers.get(places).unwrap_or(&[]);
-        let least = numbers
-            .iter()
-            .fold(u64::MAX, |least, &number| least.min(number));
-        let most = numbers.iter().fold(0, |most, &number| most.max(number));
-        most.saturating_sub(least) >= Window::MIN_NUMBERS / 2
-    }
-
-    /// Sorts the copies in these places, which are interleaved.
-    #[inline(always)]
-    pub(super) fn part(&mut self, places: Range<usize>) {
-        self.interleaved.part(places, &self.numbers, &self.octets);
-    }
-
-    /// Where the copy in this place, which is of this run, came from.
-    pub(super) fn origin(&self, run: &Run, place: usize) -> Origin {
-        if run.is_interleaved() {
-            *self.interleaved.origin(place)
-        } else {
-            run.origin
-        }
-    }
-
-    /// Octets of the inner packets that were recognised in these places.
-    #[inline(always)]
-    pub(super) fn inner_octets(&self, places: u32) -> u64 {
-        let octets = self.octets.iter().enumerate();
-        let there = octets.filter(|&(place, _)| places >> place & 1 == 1);
-        there.map(|(_, &octets)| u64::from(octets)).sum()
     }
 
     #[inline(always)]
@@ -416,11 +321,6 @@ impl Candidates {
         &self.runs[index % BURST]
     }
 
-    /// The packets in these places.
-    pub(super) fn packets(&self, places: Range<usize>) -> &[Mbuf] {
-        self.packets.as_slice().get(places).unwrap_or(&[])
-    }
-
     /// Places of a run's packets, of which the first is at `start`, whose
     /// numbers are among these: a bit for each place of the burst.
     #[inline(always)]
@@ -438,11 +338,14 @@ impl Candidates {
         })
     }
 
-    /// Octets of the packets in these places, with what stands before them.
-    pub(super) fn octets(&self, places: u64) -> u64 {
+    /// Octets of a run's inner packets, of which the first is at `start`, whose numbers are among these.
+    pub(super) fn octets_of(&self, run: &Run, start: usize, numbers: u32) -> u64 {
+        let places = self.places(run, start, numbers);
         let packets = self.packets.iter().enumerate();
         let there = packets.filter(|&(place, _)| places >> place & 1 == 1);
-        there.map(|(_, packet)| packet.len() as u64).sum()
+        there
+            .map(|(_, packet)| (packet.len() - run.headers_octets) as u64)
+            .sum()
     }
 
     /// Frees all.

@@ -4,17 +4,16 @@
 use dpdk::{Burst, Mbuf};
 
 use crate::command::SessionId;
-use crate::counters::Drop;
+use crate::counters::{Drop, SetCounters};
 use crate::headers::ipv4::Ipv4;
 use crate::headers::ipv6::Ipv6;
 use crate::skew::FirstTimes;
-use crate::tables::{Inbound, Judge, TableSlot};
+use crate::tables::{Inbound, TableSlot};
 use crate::transform::clamp_mss;
-use crate::window::{Verdict, Verdicts};
+use crate::window::{Group, Verdict, Verdicts};
 
 use super::candidates::{Candidate, Judged, Run};
 use super::forward::Origin;
-use super::interleaved::Judging;
 use super::shortcut::Departure;
 use super::{Worker, keep};
 
@@ -25,22 +24,10 @@ impl Worker {
         if self.candidates.is_empty() {
             return;
         }
-        self.prefetch_verdicts();
         let (mut firsts, mut too_late) = (0, 0);
         let mut start = 0;
         for index in 0..self.candidates.runs() {
             let run = *self.candidates.run(index);
-            if run.is_interleaved() {
-                let judged = simd::run(Judging {
-                    worker: self,
-                    run: &run,
-                    start,
-                });
-                firsts |= judged.firsts;
-                too_late += judged.too_late;
-                start += run.packets;
-                continue;
-            }
             let verdicts = self.judge(&run, start);
             if verdicts.too_late() {
                 too_late += run.packets as u64;
@@ -77,12 +64,31 @@ impl Worker {
             return Verdicts::TOO_LATE;
         };
         let verdicts = of_set.window.mark(run.group, self.access);
-        let octets = || {
-            let firsts = self.candidates.places(run, start, verdicts.first());
-            let headers = firsts.count_ones() as usize * run.headers_octets;
-            self.candidates.octets(firsts) - headers as u64
+        let books = Books {
+            session,
+            set: of_set.counters,
         };
-        if let Some(number) = count(session, of_set, run, verdicts, octets) {
+        let packets = run.packets as u64;
+        books.received(packets, run.octets);
+        if verdicts.too_late() {
+            books.too_late(packets);
+            return verdicts;
+        }
+        let wins = u64::from(verdicts.first().count_ones());
+        if wins < packets {
+            books.duplicates(packets - wins);
+        }
+        if wins > 0 && origin.place.is_some() {
+            books.first_pieces(wins);
+        } else if wins > 0 {
+            let octets = if wins == packets {
+                run.octets
+            } else {
+                self.candidates.octets_of(run, start, verdicts.first())
+            };
+            books.firsts(wins, octets);
+        }
+        if let Some(number) = books.note(origin.epoch, run.group) {
             self.note_skew(origin.session, origin.epoch, number, verdicts);
         }
         verdicts
@@ -139,7 +145,7 @@ impl Worker {
                     continue;
                 }
                 self.depart(&mut departure);
-                self.first_copy(packet, run, place);
+                self.take_first(packet, run, place);
             }
         }
         self.depart(&mut departure);
@@ -155,16 +161,23 @@ impl Worker {
         direct.then_some((session.payload_table, origin.port.into()))
     }
 
-    /// The first copy of its number. Nothing from here on may differ between copies.
+    /// The first copy of its number, in this place, which does not go the shortest way.
     #[cold]
     #[inline(never)]
-    fn first_copy(&mut self, mut packet: Mbuf, run: usize, place: usize) {
+    fn take_first(&mut self, mut packet: Mbuf, run: usize, place: usize) {
         let number = self.candidates.number(place);
-        let run = self.candidates.run(run);
-        let (origin, headers_octets) = (self.candidates.origin(run, place), run.headers_octets);
+        let &Run {
+            origin,
+            headers_octets,
+            ..
+        } = self.candidates.run(run);
         let octets = packet.len();
         keep(&mut packet, headers_octets..octets);
-        let copy = origin.candidate(packet, number);
+        self.first_copy(origin.candidate(packet, number));
+    }
+
+    /// The first copy of its number. Nothing from here on may differ between copies.
+    pub(super) fn first_copy(&mut self, copy: Candidate) {
         let ordered = self.tables.set(copy.set).is_some_and(|set| set.ordered);
         if ordered || copy.place.is_some() {
             self.hand_to_owner(copy);
@@ -221,47 +234,56 @@ impl simd::Work for CarryOn<'_> {
     }
 }
 
-/// Counts the copies of a run, whatever their verdicts are: the one place that sees them all.
-/// `firsts_octets` are those of the inner packets of first copies, where not all are. Says which of the numbers' skew is to be noted, if it has one that is sampled.
-#[inline(always)]
-pub(super) fn count(
-    session: &Inbound,
-    of_set: Judge<'_>,
-    run: &Run,
-    verdicts: Verdicts,
-    firsts_octets: impl FnOnce() -> u64,
-) -> Option<u64> {
-    let packets = run.packets as u64;
-    let counters = &session.counters;
-    counters.received_packets.add(packets);
-    counters.received_octets.add(run.octets);
-    if verdicts.too_late() {
-        counters.too_late.add(packets);
-        of_set.counters.too_late.add(packets);
-        return None;
+/// What copies of one session are counted in: every copy that is judged is
+/// [received](Self::received), then of one verdict, and [noted](Self::note) unless it is too late.
+#[derive(Clone, Copy)]
+pub(super) struct Books<'a> {
+    pub(super) session: &'a Inbound,
+    pub(super) set: &'a SetCounters,
+}
+
+impl Books<'_> {
+    /// `octets` are those of the inner packets.
+    #[inline(always)]
+    pub(super) fn received(self, copies: u64, octets: u64) {
+        self.session.counters.received_packets.add(copies);
+        self.session.counters.received_octets.add(octets);
     }
-    let wins = u64::from(verdicts.first().count_ones());
-    if wins < packets {
-        counters.duplicates.add(packets - wins);
-        of_set.counters.duplicates.add(packets - wins);
+
+    #[inline(always)]
+    pub(super) fn too_late(self, copies: u64) {
+        self.session.counters.too_late.add(copies);
+        self.set.too_late.add(copies);
     }
-    if wins > 0 {
-        counters.wins.add(wins);
-        // Pieces are delivered later, as the packet that they make.
-        if run.origin.place.is_none() {
-            let octets = if wins == packets {
-                run.octets
-            } else {
-                firsts_octets()
-            };
-            of_set.counters.delivered_packets.add(wins);
-            of_set.counters.delivered_octets.add(octets);
+
+    #[inline(always)]
+    pub(super) fn duplicates(self, copies: u64) {
+        self.session.counters.duplicates.add(copies);
+        self.set.duplicates.add(copies);
+    }
+
+    /// First copies of whole packets, which have so many octets.
+    #[inline(always)]
+    pub(super) fn firsts(self, copies: u64, octets: u64) {
+        self.session.counters.wins.add(copies);
+        self.set.delivered_packets.add(copies);
+        self.set.delivered_octets.add(octets);
+    }
+
+    /// First copies of pieces, which are delivered later, as the packet that they make.
+    #[inline(always)]
+    fn first_pieces(self, copies: u64) {
+        self.session.counters.wins.add(copies);
+    }
+
+    /// Notes that numbers of an epoch came. Says which one's skew is to be noted, if one of them is sampled.
+    #[inline(always)]
+    pub(super) fn note(self, epoch: u32, numbers: Group) -> Option<u64> {
+        let arrivals = self.session.arrivals.as_ref()?;
+        if arrivals.epoch() != epoch {
+            return None;
         }
+        arrivals.note(numbers);
+        FirstTimes::sampled(numbers)
     }
-    let arrivals = session.arrivals.as_ref()?;
-    if arrivals.epoch() != run.origin.epoch {
-        return None;
-    }
-    arrivals.note(run.group);
-    FirstTimes::sampled(run.group)
 }

@@ -6,14 +6,10 @@
 use dpdk::Burst;
 
 use crate::command::SetId;
-use crate::headers::{ipv4, routable};
+use crate::headers::routable;
 use crate::tables::{TableSlot, shortcuts};
 
 use super::Worker;
-use super::candidates::Run;
-
-/// So many runs, or more, are of many sessions.
-const MANY_RUNS: usize = 4;
 
 impl Worker {
     /// For routing: the lines of the frames' destinations, unless those of the first
@@ -36,43 +32,6 @@ impl Worker {
             .filter_map(|frame| routable::destination(frame))
         {
             self.tables.prefetch_shortcut(table, destination);
-        }
-    }
-
-    /// For the elimination: what the copies that wait for their verdict are judged
-    /// by and counted in, and where the first ones will go.
-    #[inline(always)]
-    pub(super) fn prefetch_verdicts(&self) {
-        if self.candidates.runs() >= MANY_RUNS {
-            self.prefetch_each_verdict();
-        }
-    }
-
-    #[inline(never)]
-    fn prefetch_each_verdict(&self) {
-        let runs = || (0..self.candidates.runs()).map(|index| self.candidates.run(index));
-        for Run { origin, .. } in runs() {
-            self.tables
-                .prefetch_books(origin.session, origin.set, origin.epoch);
-        }
-        let mut start = 0;
-        for run in runs() {
-            let origin = &run.origin;
-            let packets = self.candidates.packets(start..start + run.packets);
-            start += run.packets;
-            let of_set = (origin.set, origin.epoch);
-            let table = self
-                .tables
-                .prefetch_slots(origin.session, of_set, run.group);
-            let Some(table) = table else {
-                continue;
-            };
-            for packet in packets {
-                let packet = packet.get(run.headers_octets..);
-                if let Some((_, destination)) = packet.and_then(ipv4::first_and_destination) {
-                    self.tables.prefetch_shortcut(table, destination);
-                }
-            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use dpdk::{Burst, Mbuf};
 
-use crate::command::{PortId, SessionId};
+use crate::command::PortId;
 use crate::counters::Drop;
 use crate::event::Event;
 use crate::headers::decapsulation::{self, Expected};
@@ -19,14 +19,10 @@ use crate::transform::may_be_syn;
 use super::candidates::Origin;
 use super::family::Header;
 use super::forward;
-use super::gather::Gathering;
-use super::interleaved::LEAST_COPIES;
 use super::police::Class;
+use super::receive_mixed::{FEW_CHANGES, Mixed, Mixture};
 use super::shortcut::Departure;
 use super::{Worker, keep};
-
-/// Sets that change so often in a burst are few.
-const FEW_CHANGES: usize = 2;
 
 impl Worker {
     /// Takes one burst from each of the worker's queues of a port.
@@ -93,86 +89,52 @@ impl Worker {
     /// Recognises the copies at the start of a burst, as long as there is
     /// nothing but copies in the form that our far end writes, and notes their
     /// numbers and runs. Says how many they are, and how many octets the frames
-    /// had. A burst for several sets is put in order first.
+    /// had. Those of a burst of many sessions are carried all the way.
     #[inline(always)]
     fn recognise_all(&mut self, port: usize, burst: &mut Burst) -> (usize, u64) {
-        let count = if self.receive[port].gathering.is_for(burst) {
-            self.recognise_mixed(port, burst)
+        if self.receive[port].mixture.is_for(burst) {
+            self.take_mixed(port, burst)
         } else {
             self.recognise_few(port, burst)
-        };
-        (count, self.candidates.frame_octets())
+        }
     }
 
     // Cold, so that the usual burst takes the straight way.
     #[cold]
     #[inline(never)]
-    fn recognise_mixed(&mut self, port: usize, burst: &mut Burst) -> usize {
-        simd::run(Mixed {
+    fn take_mixed(&mut self, port: usize, burst: &mut Burst) -> (usize, u64) {
+        let mixed = Mixed {
             worker: self,
             port,
             burst,
-        })
+        };
+        match simd::run(mixed) {
+            Some(octets) => (0, octets),
+            None => self.recognise_few(port, burst),
+        }
     }
 
     /// The copies at the start of a burst as it came.
     #[inline(always)]
-    fn recognise_few(&mut self, port: usize, burst: &Burst) -> usize {
+    fn recognise_few(&mut self, port: usize, burst: &Burst) -> (usize, u64) {
         let frames = burst.as_slice();
-        let (mut count, mut changes, mut set) = (0, 0, None);
+        let (mut count, mut changes) = (0, 0);
         while let Some(frame) = frames.get(count) {
             let Some((expected, origin)) = expected(&self.tables, frame, port) else {
                 break;
             };
-            let left = frames.len() - count;
-            let recognised = if set == Some(origin.set) && left >= LEAST_COPIES {
-                let (tables, candidates) = (&self.tables, &mut self.candidates);
-                candidates.take_turns(tables, port, frames, count)
-            } else {
-                changes += usize::from(set.replace(origin.set) != Some(origin.set));
-                let (places, candidates) = (count..frames.len(), &mut self.candidates);
-                candidates.recognise(expected, origin, frames, places)
-            };
+            changes += 1;
+            let (places, candidates) = (count..frames.len(), &mut self.candidates);
+            let recognised = candidates.recognise(expected, origin, frames, places);
             if recognised == 0 {
                 break;
             }
             count += recognised;
         }
         if changes > FEW_CHANGES {
-            self.receive[port].gathering = Gathering::Needed;
-        } else if count < frames.len() {
-            self.receive[port].gathering = Gathering::Perhaps;
+            self.receive[port].mixture = Mixture::Expected;
         }
-        count
-    }
-
-    /// The copies at the start of a burst that is put in order by set.
-    #[inline(always)]
-    fn recognise_gathered(&mut self, port: usize, burst: &mut Burst) -> usize {
-        let Some(gathered) = self.gather(burst) else {
-            return self.recognise_few(port, burst);
-        };
-        self.receive[port].gathering = gathered.next_burst;
-        let frames = burst.as_slice();
-        let mut count = 0;
-        while let Some((session, places)) = gathered.next(count) {
-            let (tables, candidates) = (&self.tables, &mut self.candidates);
-            if gathered.takes_turns(count) {
-                match candidates.take_turns(tables, port, frames, count) {
-                    0 => break,
-                    recognised => count += recognised,
-                }
-                continue;
-            }
-            let Some((expected, origin)) = expected_of(tables, session, port) else {
-                break;
-            };
-            count += candidates.recognise(expected, origin, frames, places.clone());
-            if count < places.end {
-                break;
-            }
-        }
-        count
+        (count, self.candidates.frame_octets())
     }
 
     /// Takes frames of which the first is no copy, and says how many octets they had.
@@ -407,23 +369,6 @@ impl Worker {
     }
 }
 
-/// The recognition of the copies of a burst of many sets, for the processor at hand:
-/// a function by itself, which leaves the usual burst's way short.
-struct Mixed<'a> {
-    worker: &'a mut Worker,
-    port: usize,
-    burst: &'a mut Burst,
-}
-
-impl simd::Work for Mixed<'_> {
-    type Output = usize;
-
-    #[inline(always)]
-    fn run(self) -> usize {
-        self.worker.recognise_gathered(self.port, self.burst)
-    }
-}
-
 /// What is done with frames of which the first is no copy, for the processor at hand: a function by itself.
 struct Others<'a> {
     worker: &'a mut Worker,
@@ -465,31 +410,22 @@ fn expected<'a>(tables: &'a Tables, frame: &[u8], port: usize) -> Option<(&'a Ex
     Some((&inbound.expected, origin))
 }
 
-/// The same, of a session.
-#[inline]
-fn expected_of(tables: &Tables, session: SessionId, port: usize) -> Option<(&Expected, Origin)> {
-    let inbound = tables.fresh_inbound(session)?;
-    let origin = origin(session, inbound, port)?;
-    Some((&inbound.expected, origin))
-}
-
 /// The session with these ids, if its copies come by this port, and where such a
 /// copy comes from.
 #[inline]
-pub(super) fn awaited(tables: &Tables, ids: u32, port: usize) -> Option<(&Inbound, Origin)> {
-    let (session, inbound) = tables.inbound_by_wire(ids)?;
-    Some((inbound, origin(session, inbound, port)?))
+fn awaited(tables: &Tables, ids: u32, port: usize) -> Option<(&Inbound, Origin)> {
+    let inbound = tables.inbound_by_wire(ids)?;
+    (usize::from(inbound.port) == port).then(|| (inbound, origin(inbound)))
 }
 
-/// Where the copies of a session come from, if they come by this port.
-#[inline]
-fn origin(session: SessionId, inbound: &Inbound, port: usize) -> Option<Origin> {
-    let origin = Origin {
-        session,
+/// Where the copies of a session come from.
+#[inline(always)]
+pub(super) fn origin(inbound: &Inbound) -> Origin {
+    Origin {
+        session: inbound.session,
         set: inbound.set,
         epoch: inbound.epoch,
         port: inbound.port,
         place: None,
-    };
-    (usize::from(inbound.port) == port).then_some(origin)
+    }
 }

@@ -86,7 +86,7 @@ impl Instance {
         }
         let mut received = Epoch::new(epoch, WINDOW_NUMBERS);
         if let (Fault::OneWindow, Some(other)) = (self.fault, self.received.first()) {
-            received.window = Arc::clone(&other.epoch.window);
+            received.window = other.epoch.window.clone();
         }
         self.received.truncate(1);
         self.received.push(Received {

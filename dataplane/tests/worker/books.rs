@@ -137,7 +137,7 @@ fn a_copy_whose_first_time_is_forgotten_is_a_missed_sample() {
     let mut rig = Rig::new();
     let mut spec = rig.set_spec();
     // A window that outlasts the times.
-    spec.epochs[0].window = Arc::new(Window::new(4 * Window::MIN_NUMBERS));
+    spec.epochs[0].window = Window::new(4 * Window::MIN_NUMBERS);
     rig.command(Command::SetSet(Arc::new(spec)));
     rig.send(1, &copy(1, 32, &inner(b"x")));
     rig.send(1, &copy(1, 32 + 65_536, &inner(b"x")));

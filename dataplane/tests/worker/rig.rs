@@ -48,7 +48,7 @@ pub(crate) struct Rig {
     /// By session id - 1, then by worker.
     pub(crate) sessions: Vec<Vec<Arc<SessionCounters>>>,
     pub(crate) set: Vec<Arc<SetCounters>>,
-    pub(crate) window: Arc<Window>,
+    pub(crate) window: Window,
     pub(crate) first_times: Arc<FirstTimes>,
     /// By session id - 1, then by worker.
     pub(crate) arrivals: Vec<Vec<Arc<Arrivals>>>,
@@ -165,7 +165,7 @@ impl Rig {
             copies,
             sessions: (1..PORTS).map(|_| of_session()).collect(),
             set: (0..workers).map(|_| Arc::default()).collect(),
-            window: Arc::new(Window::new(Window::MIN_NUMBERS)),
+            window: Window::new(Window::MIN_NUMBERS),
             first_times: Arc::default(),
             arrivals: (1..PORTS).map(|_| arrivals()).collect(),
             now: 1,
@@ -209,7 +209,7 @@ impl Rig {
             members: (1..PORTS as u32).map(SessionId).collect(),
             epochs: vec![Epoch {
                 epoch: PEER_EPOCH,
-                window: Arc::clone(&self.window),
+                window: self.window.clone(),
                 first_times: Arc::clone(&self.first_times),
             }],
             mtu: 1450,
