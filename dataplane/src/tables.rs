@@ -460,7 +460,15 @@ impl Tables {
         self.sets.get(id)
     }
 
-    /// Has a set brought into the cache, but for what it refers to.
+    /// The set whose live members, as the tables are now, are all usual ones; `None` also
+    /// when they have to be found again.
+    #[inline(always)]
+    pub(crate) fn usual_set(&self, id: SetId) -> Option<&Set> {
+        let set = self.sets.get(id)?;
+        (set.is_usual && set.generation == self.generation).then_some(set)
+    }
+
+    /// Has what sending takes of a set brought into the cache, but for what it refers to.
     #[inline]
     pub(crate) fn prefetch_set(&self, id: SetId) {
         self.sets.prefetch(id);
@@ -501,6 +509,8 @@ impl Tables {
                 _ => set.absent.push(session),
             }
         }
+        set.is_usual &= !set.members.is_empty();
+        set.is_incomplete = !(set.absent.is_empty() && set.too_small.is_empty());
         self.sets.give_back(set);
     }
 }

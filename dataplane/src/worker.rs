@@ -5,7 +5,7 @@
 //! The walk of a packet: `receive` looks at the Ethernet and IP headers,
 //! `l2tp` takes tunnels apart and `plain` the usual messages of single sessions, `elimination` finds the first copies, `receive_mixed` those of bursts of many sessions, `forward` routes
 //! what no `shortcut` leads to,
-//! `outgoing` collects what goes to one set, `send` numbers and replicates it with
+//! `outgoing` collects what goes to sets, `send` numbers and replicates what is for one, `send_mixed` what is for many, with
 //! the headers of `encapsulate` or prebuilt ones, `io` has the TX rings and
 //! the way to the control thread. What only one worker can do for a set, its
 //! `owner` does; the others hand it over by the `inbox` of that worker. `capture` looks
@@ -24,6 +24,7 @@ mod inbox;
 mod io;
 mod l2tp;
 mod logical;
+
 mod order;
 mod outgoing;
 mod owner;
@@ -34,6 +35,7 @@ mod receive;
 mod receive_mixed;
 pub(crate) mod run;
 mod send;
+mod send_mixed;
 mod shortcut;
 
 use std::ops::Range;

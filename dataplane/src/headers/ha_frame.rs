@@ -42,9 +42,12 @@ pub struct BurstFields {
     udp_length: Each<u32>,
     /// Of what the UDP checksum covers and differs between packets.
     udp_sum: Each<u32>,
-    /// The number, and the PPP protocol behind it.
+    /// The number, and the PPP protocol behind it; until they are shown, what was
+    /// said to be the number.
     numbers: Each<u64>,
-    /// Of one link: total length and identification.
+    /// What the link of each adds, where that is not the same for all.
+    links: Each<LinkSums>,
+    /// Of one link, or of each one's: total length and identification.
     ipv4_length: Each<u32>,
     ipv4_checksum: Each<u32>,
     /// UDP's length and checksum.
@@ -89,19 +92,75 @@ impl BurstFields {
         *at(&self.sums, place)
     }
 
+    /// Octets of the packet in this place, as was said.
+    #[inline(always)]
+    #[must_use]
+    pub fn octets(&self, place: usize) -> u32 {
+        *at(&self.octets, place)
+    }
+
+    /// Says which number the packet in this place has.
+    #[inline(always)]
+    pub fn set_number(&mut self, place: usize, number: u64) {
+        *at_mut(&mut self.numbers, place) = number;
+    }
+
+    /// Says by which link the copy in this place leaves.
+    #[inline(always)]
+    pub fn set_link(&mut self, place: usize, frame: &HaFrame) {
+        *at_mut(&mut self.links, place) = frame.sums;
+    }
+
     /// Makes what the headers show of the first `count` packets, which were
     /// described and are numbered from `first_number` on.
     #[inline(always)]
     pub fn show(&mut self, count: usize, first_number: u64) {
+        let (first_high, first_low) = halves_of_number(first_number);
+        self.show_numbers(count, move |_, place| {
+            let low = first_low + place as u32;
+            (first_high.wrapping_add(low >> 16), low)
+        });
+    }
+
+    /// The same for packets which have a number each.
+    #[inline(always)]
+    pub fn show_each(&mut self, count: usize) {
+        self.show_numbers(count, |fields, place| {
+            halves_of_number(fields.numbers[place])
+        });
+    }
+
+    #[inline(always)]
+    fn show_numbers(&mut self, count: usize, number: impl Fn(&Self, usize) -> (u32, u32)) {
         self.count = count;
         for_each(
             count,
             Showing {
                 fields: self,
-                first_number,
+                number,
             },
         );
     }
+
+    /// Makes what differs between the copies of the first `count` packets, which were
+    /// [shown](Self::show_each), each on the [link](Self::set_link) that was said to be its own.
+    #[inline(always)]
+    pub fn fill_in_each(&mut self, count: usize, identifications: Identifications) {
+        for_each(
+            count,
+            Filling {
+                fields: self,
+                identifications,
+                sums: |fields: &Self, place: usize| fields.links[place],
+            },
+        );
+    }
+}
+
+/// The upper 32 bits of a number, and the lower 16.
+#[inline(always)]
+fn halves_of_number(number: u64) -> (u32, u32) {
+    ((number >> 16) as u32, number as u32 & 0xffff)
 }
 
 /// Work on the packets in the first places of a burst.
@@ -111,24 +170,21 @@ trait OnPlaces {
 }
 
 /// [`BurstFields::show`].
-struct Showing<'a> {
+struct Showing<'a, N> {
     fields: &'a mut BurstFields,
-    first_number: u64,
+    /// Of a place: the number's upper 32 bits, and its lower 16 below anything.
+    number: N,
 }
 
-impl OnPlaces for Showing<'_> {
+impl<N: Fn(&BurstFields, usize) -> (u32, u32)> OnPlaces for Showing<'_, N> {
     #[inline(always)]
     fn on(self, places: usize) {
-        let Self {
-            fields,
-            first_number,
-        } = self;
-        let (first_high, first_low) = ((first_number >> 16) as u32, first_number as u32 & 0xffff);
+        let Self { fields, number } = self;
         for place in 0..places {
             let total_length = fields.octets[place] + HA_OCTETS as u32;
             let udp_length = first_of_word(total_length - ipv4::HEADER_OCTETS as u32);
-            let low = first_low + place as u32;
-            let high = first_high.wrapping_add(low >> 16).to_be();
+            let (high, low) = number(fields, place);
+            let high = high.to_be();
             let low = (low << 16 | fields.protocols[place]).to_be();
             fields.total_length[place] = first_of_word(total_length);
             fields.udp_length[place] = udp_length;
@@ -217,11 +273,44 @@ pub struct Identifications {
 #[derive(Clone, Copy, Debug)]
 pub struct HaFrame {
     headers: [u8; HEADERS_OCTETS],
-    /// Sums in the machine's order.
-    ipv4_sum: u32,
-    udp_sum: u32,
+    sums: LinkSums,
+}
+
+/// What the checksums of a copy need of its link's headers, in one word: it is gathered for
+/// each packet of a burst. The sum of IPv4's header is in the lower half, that of what UDP
+/// covers in the upper one, both in the machine's order.
+#[derive(Clone, Copy, Debug, Default)]
+struct LinkSums(u32);
+
+impl LinkSums {
+    /// In the place of the second sum, which is a remainder and below: no UDP checksum is sent.
+    const NONE: u32 = 0xffff;
+
+    fn new(ipv4: u64, udp: Option<u64>) -> Self {
+        const MODULUS: u64 = 0xffff;
+        let udp = udp.map_or(Self::NONE, |sum| (sum % MODULUS) as u32);
+        Self((ipv4 % MODULUS) as u32 | udp << 16)
+    }
+
+    #[inline(always)]
+    fn ipv4(self) -> u32 {
+        self.0 & 0xffff
+    }
+
+    #[inline(always)]
+    fn udp(self) -> u32 {
+        self.0 >> 16
+    }
+
     /// The UDP checksum's place in a word with the length, or nothing to send none.
-    udp_checksum_mask: u32,
+    #[inline(always)]
+    fn udp_checksum_mask(self) -> u32 {
+        if self.udp() == Self::NONE {
+            0
+        } else {
+            u32::from_ne_bytes([0, 0, 0xff, 0xff])
+        }
+    }
 }
 
 impl HaFrame {
@@ -239,18 +328,11 @@ impl HaFrame {
         headers[EPOCH..NUMBER].copy_from_slice(&epoch.to_be_bytes());
         let pseudo_header =
             simd::sum(&headers[ADDRESSES..UDP]) + simd::sum(&[0, ipv4::PROTOCOL_UDP]);
-        // Short enough to be added to.
-        let udp_sum = (pseudo_header + simd::sum(&headers[UDP..])) % 0xffff;
-        let ipv4_sum = simd::sum(&headers[IPV4..UDP]) % 0xffff;
+        let udp_sum = pseudo_header + simd::sum(&headers[UDP..]);
+        let ipv4_sum = simd::sum(&headers[IPV4..UDP]);
         Some(Self {
             headers,
-            ipv4_sum: ipv4_sum as u32,
-            udp_sum: udp_sum as u32,
-            udp_checksum_mask: if template.has_udp_checksum() {
-                u32::from_ne_bytes([0, 0, 0xff, 0xff])
-            } else {
-                0
-            },
+            sums: LinkSums::new(ipv4_sum, template.has_udp_checksum().then_some(udp_sum)),
         })
     }
 
@@ -258,12 +340,13 @@ impl HaFrame {
     /// [shown](BurstFields::show) on this link.
     #[inline(always)]
     pub fn fill_in(&self, fields: &mut BurstFields, identifications: Identifications) {
+        let sums = self.sums;
         for_each(
             fields.count,
             Filling {
-                frame: self,
                 fields,
                 identifications,
+                sums: move |_: &BurstFields, _| sums,
             },
         );
     }
@@ -286,29 +369,31 @@ impl HaFrame {
 }
 
 /// [`HaFrame::fill_in`].
-struct Filling<'a> {
-    frame: &'a HaFrame,
+struct Filling<'a, S> {
     fields: &'a mut BurstFields,
     identifications: Identifications,
+    /// Of a place.
+    sums: S,
 }
 
-impl OnPlaces for Filling<'_> {
+impl<S: Fn(&BurstFields, usize) -> LinkSums> OnPlaces for Filling<'_, S> {
     #[inline(always)]
     fn on(self, places: usize) {
-        let Self { frame, fields, .. } = self;
+        let Self { fields, sums, .. } = self;
         let Identifications { first, step } = self.identifications;
         for place in 0..places {
             let identification = first.wrapping_add(step.wrapping_mul(place as u16));
             let length = fields.total_length[place] | second_of_word(identification);
+            let link = sums(fields, place);
             // A word is worth the sum of its halves, as is what is carried out of it.
-            let (sum, carry) = frame.ipv4_sum.overflowing_add(length);
+            let (sum, carry) = link.ipv4().overflowing_add(length);
             fields.ipv4_length[place] = length;
             fields.ipv4_checksum[place] = checksum::finish(sum + u32::from(carry)).into();
-            let sum = frame.udp_sum + fields.udp_sum[place];
+            let sum = link.udp() + fields.udp_sum[place];
             // In the machine's order it may stand in either half.
             let checksum = u32::from(udp::finish(sum)) * 0x1_0001;
             let length = fields.udp_length[place];
-            fields.udp[place] = length | checksum & frame.udp_checksum_mask;
+            fields.udp[place] = length | checksum & link.udp_checksum_mask();
         }
     }
 }

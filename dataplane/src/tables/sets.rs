@@ -1,5 +1,6 @@
 //! HA sets and their live members.
 
+use std::mem::offset_of;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -44,24 +45,51 @@ impl Member {
             link,
         }
     }
+
+    /// Whether its copies differ from others' in nothing but the prebuilt headers and
+    /// the port, which has a bit among a set's [`ports`](Set::ports).
+    fn is_usual(&self) -> bool {
+        self.frame.is_some() && self.speed.is_none() && self.port_bit() != 0
+    }
+
+    #[inline(always)]
+    fn prefetch_usual(&self) {
+        dpdk::prefetch_start(self, USUAL_MEMBER_OCTETS);
+    }
+
+    fn port_bit(&self) -> u64 {
+        u32::try_from(self.link.port)
+            .ok()
+            .and_then(|port| 1_u64.checked_shl(port))
+            .unwrap_or(0)
+    }
 }
 
+/// What sending takes is in the first cache line.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Set {
-    pub(crate) spec: Arc<SetSpec>,
+    pub(super) generation: u64,
+    pub(crate) next_number: Arc<AtomicU64>,
     pub(crate) counters: Arc<SetCounters>,
+    /// Members whose session is there, whose peer has a route and whose port is up.
+    pub(crate) members: Vec<Member>,
+    /// Their ports, a bit for each of the first 64.
+    pub(crate) ports: u64,
+    /// There are members, and each is [usual](Member::is_usual).
+    pub(super) is_usual: bool,
+    /// Not all members are among `members`.
+    pub(crate) is_incomplete: bool,
+    /// Some member has a prebuilt frame.
+    pub(crate) has_frames: bool,
+    /// Some member's UDP checksums are ours to make.
+    pub(crate) needs_sums: bool,
+    pub(crate) spec: Arc<SetSpec>,
     /// Those of the specification: at hand.
     epochs: Epochs,
     pub(crate) payload_table: TableSlot,
     /// Packets leave in the order of their numbers.
     pub(crate) ordered: bool,
-    pub(crate) next_number: Arc<AtomicU64>,
-    /// Some member has a prebuilt frame.
-    pub(crate) has_frames: bool,
-    /// Some member's UDP checksums are ours to make.
-    pub(crate) needs_sums: bool,
-    /// Members whose session is there, whose peer has a route and whose port is up.
-    pub(crate) members: Vec<Member>,
     /// Those that would be, but carry less than a member must.
     pub(crate) too_small: Vec<Member>,
     /// The other members.
@@ -71,8 +99,16 @@ pub(crate) struct Set {
     pub(crate) mtu: u16,
     /// The port by which packets in order left last, when it had no room for more.
     pub(crate) full_way_out: Option<u16>,
-    pub(super) generation: u64,
 }
+
+/// What sending takes of a set, and of a member that is [usual](Member::is_usual).
+const SENDING_OCTETS: usize = 64;
+const USUAL_MEMBER_OCTETS: usize = 128;
+
+const _: () = {
+    assert!(offset_of!(Set, needs_sums) < SENDING_OCTETS);
+    assert!(offset_of!(Member, link) + offset_of!(Link, port) < USUAL_MEMBER_OCTETS);
+};
 
 impl Set {
     pub(super) fn new(spec: Arc<SetSpec>, worker: usize, payload_table: TableSlot) -> Self {
@@ -80,6 +116,9 @@ impl Set {
             epochs: Epochs::newest(&spec.epochs),
             counters: spec.counters.get(worker).cloned().unwrap_or_default(),
             next_number: Arc::clone(&spec.next_number),
+            ports: 0,
+            is_usual: false,
+            is_incomplete: false,
             has_frames: false,
             needs_sums: false,
             members: Vec::with_capacity(spec.members.len()),
@@ -99,6 +138,8 @@ impl Set {
         self.mtu = self.mtu.min(mtu);
         self.has_frames |= member.frame.is_some();
         self.needs_sums |= member.needs_sum;
+        self.ports |= member.port_bit();
+        self.is_usual &= member.is_usual();
         self.members.push(member);
     }
 
@@ -107,6 +148,8 @@ impl Set {
         self.members.clear();
         self.absent.clear();
         self.too_small.clear();
+        self.ports = 0;
+        self.is_usual = true;
         self.has_frames = false;
         self.needs_sums = false;
         self.mtu = self.spec.mtu;
@@ -116,9 +159,19 @@ impl Set {
     /// refer to.
     #[inline]
     pub(crate) fn prefetch_sending(&self) {
-        dpdk::prefetch_all(self.members.as_slice());
         dpdk::prefetch(&*self.counters);
         dpdk::prefetch(&*self.next_number);
+        match self.members.as_slice() {
+            [] => {}
+            [only] => only.prefetch_usual(),
+            [first, second, others @ ..] => {
+                first.prefetch_usual();
+                second.prefetch_usual();
+                if !others.is_empty() {
+                    prefetch_others(others);
+                }
+            }
+        }
     }
 
     /// Has what the members count brought into the cache.
@@ -134,6 +187,14 @@ impl Set {
     pub(crate) fn epoch(&self, epoch: u32) -> Option<&Epoch> {
         self.epochs.get(epoch)
     }
+}
+
+/// Has what sending takes of members beyond the second brought into the cache: a loop, which
+/// hardly any set needs.
+#[cold]
+#[inline(never)]
+fn prefetch_others(members: &[Member]) {
+    members.iter().for_each(Member::prefetch_usual);
 }
 
 /// What copies are judged by, and counted in besides their session's.
@@ -237,7 +298,7 @@ impl Sets {
     #[inline]
     pub(super) fn prefetch(&self, id: SetId) {
         if let Some(slot) = self.slots.get(id.0 as usize) {
-            dpdk::prefetch_all(slot);
+            dpdk::prefetch_start(slot, SENDING_OCTETS);
         }
     }
 

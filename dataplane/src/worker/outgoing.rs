@@ -1,8 +1,6 @@
 //! Packets of one burst on their way into sets: they wait until the burst is
 //! through, so that all that go to one set take their numbers at once.
 
-use std::array;
-
 use dpdk::{BURST, Burst, Mbuf};
 
 use crate::command::SetId;
@@ -13,11 +11,11 @@ use super::{Worker, keep};
 
 /// What waits, in order.
 pub(super) struct Outgoing {
-    packets: Burst,
+    pub(super) packets: Burst,
     /// Of each packet, where it goes.
-    sets: [SetId; BURST],
+    pub(super) sets: [SetId; BURST],
     /// Of each packet, what the HA header says of pieces.
-    flags: [u8; BURST],
+    pub(super) flags: [u8; BURST],
 }
 
 impl Outgoing {
@@ -27,6 +25,25 @@ impl Outgoing {
             sets: [SetId(0); BURST],
             flags: [0; BURST],
         }
+    }
+
+    /// The places of pieces, as bits.
+    #[inline(always)]
+    pub(super) fn pieces(&self) -> u32 {
+        // Behind what waits are flags of earlier bursts.
+        if self.flags == [0; BURST] {
+            0
+        } else {
+            self.find_pieces()
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_pieces(&self) -> u32 {
+        let places = self.flags.iter().enumerate();
+        let pieces = places.map(|(place, &flags)| u32::from(flags != 0) << place);
+        pieces.fold(0, |pieces, piece| pieces | piece)
     }
 
     #[inline(always)]
@@ -47,10 +64,8 @@ impl Outgoing {
 
 /// Places that hold this set, a bit for each.
 #[inline(always)]
-fn places(sets: &[SetId; BURST], set: SetId) -> u32 {
-    let places = sets.iter().enumerate();
-    let of_set = places.map(|(place, &other)| u32::from(other == set) << place);
-    of_set.fold(0, |places, place| places | place)
+pub(super) fn places(sets: &[SetId; BURST], set: SetId) -> u32 {
+    simd::places(&sets.map(|set| set.0), set.0)
 }
 
 impl Worker {
@@ -124,7 +139,7 @@ impl Worker {
                 set: first,
             });
         } else {
-            self.number_mixed(all);
+            self.number_mixed();
         }
     }
 
@@ -134,72 +149,6 @@ impl Worker {
         let mut packets = std::mem::take(&mut self.outgoing.packets);
         let flags = self.outgoing.flags;
         self.replicate(set, &mut packets, &flags);
-    }
-
-    // Cold, so that the usual burst takes the straight way.
-    #[cold]
-    #[inline(never)]
-    fn number_mixed(&mut self, all: u32) {
-        simd::run(Mixed { worker: self, all });
-    }
-
-    /// Numbers and sends the packets in these places, set by set.
-    #[inline(always)]
-    fn number_sets(&mut self, all: u32) {
-        let flags = self.outgoing.flags;
-        let (sets, count) = groups(&self.outgoing.sets, all);
-        let sets = &sets[..count % (BURST + 1)];
-        self.prefetch_sets(sets);
-        let mut waiting = std::mem::take(&mut self.outgoing.packets);
-        let mut drained = waiting.drain(..);
-        let mut packets: [_; BURST] = array::from_fn(|_| drained.next());
-        for &(set, mut places) in sets {
-            let (mut group, mut group_flags) = (Burst::new(), [0; BURST]);
-            while places != 0 {
-                let place = places.trailing_zeros() as usize;
-                places &= places - 1;
-                let Some(packet) = packets[place].take() else {
-                    continue;
-                };
-                group_flags[group.len() % BURST] = flags[place];
-                // There is room for a burst.
-                let _ = group.push(packet);
-            }
-            self.replicate(set, &mut group, &group_flags);
-        }
-    }
-}
-
-/// The sets in these places, in the order of their first ones, each with its places as bits;
-/// and how many they are.
-#[inline(always)]
-fn groups(sets: &[SetId; BURST], mut left: u32) -> ([(SetId, u32); BURST], usize) {
-    let mut groups = [(SetId(0), 0); BURST];
-    let mut count = 0;
-    while left != 0 {
-        let set = sets[left.trailing_zeros() as usize];
-        let places = places(sets, set) & left;
-        left &= !places;
-        groups[count % BURST] = (set, places);
-        count += 1;
-    }
-    (groups, count)
-}
-
-/// The numbering of a burst for many sets, for the processor at hand: a function by itself,
-/// which leaves the usual burst's way short.
-struct Mixed<'a> {
-    worker: &'a mut Worker,
-    /// A bit for each packet that waits.
-    all: u32,
-}
-
-impl simd::Work for Mixed<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        self.worker.number_sets(self.all);
     }
 }
 

@@ -35,14 +35,16 @@ impl Worker {
         }
     }
 
-    /// For sending: sets, their members and what they count.
+    /// For sending set by set: all of the sets, whose start is on its way, their members and
+    /// what they count.
     #[inline(always)]
-    pub(super) fn prefetch_sets(&self, sets: &[(SetId, u32)]) {
-        for &(set, _) in sets {
-            self.tables.prefetch_set(set);
+    pub(super) fn prefetch_sets(&self, sets: impl Iterator<Item = SetId> + Clone) {
+        let sets = sets.filter_map(|set| self.tables.set(set));
+        for set in sets.clone() {
+            dpdk::prefetch_all(set);
+            dpdk::prefetch_all(set.members.as_slice());
+            set.prefetch_sending();
         }
-        let sets = || sets.iter().filter_map(|&(set, _)| self.tables.set(set));
-        sets().for_each(|set| set.prefetch_sending());
-        sets().for_each(|set| set.prefetch_members());
+        sets.for_each(|set| set.prefetch_members());
     }
 }

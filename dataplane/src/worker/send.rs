@@ -1,6 +1,6 @@
 //! Into the tunnels: numbers and replication.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dpdk::{BURST, Burst, Mbuf, Mempool};
 
@@ -127,7 +127,7 @@ pub(super) struct Common {
     /// What the HA header says of pieces.
     flags: [u8; BURST],
     /// Sums of the packets, and what prebuilt frames show of them.
-    fields: BurstFields,
+    pub(super) fields: BurstFields,
 }
 
 impl Common {
@@ -141,10 +141,10 @@ impl Common {
 
 /// What became of a member's copies.
 #[derive(Default)]
-struct Tally {
-    sent_packets: u64,
-    sent_octets: u64,
-    dropped_packets: u64,
+pub(super) struct Tally {
+    pub(super) sent_packets: u64,
+    pub(super) sent_octets: u64,
+    pub(super) dropped_packets: u64,
 }
 
 impl Replication<'_> {
@@ -162,7 +162,7 @@ impl Replication<'_> {
             self.send_copies(member, packets);
         }
         self.send_originals(last, packets);
-        self.count_absent(count);
+        count_absent(self.io, self.tables, self.set, count as u64);
     }
 
     /// Drops those packets for which no member has room, before they get
@@ -187,7 +187,7 @@ impl Replication<'_> {
         let surplus = packets.len() - most;
         packets.drain(most..);
         for member in &self.set.members {
-            self.drop_copies(member, Drop::TxRingFull, surplus as u64);
+            drop_copies(self.io, member, Drop::TxRingFull, surplus as u64);
             member.counters.send_dropped_packets.add(surplus as u64);
         }
     }
@@ -205,16 +205,7 @@ impl Replication<'_> {
     #[inline(always)]
     fn number(&mut self, packets: &Burst) {
         let count = packets.len() as u64;
-        let next_number = &self.set.next_number;
-        // Relaxed: the numbers need to be distinct, and order nothing else.
-        self.first_number = match self.access {
-            Access::Shared => next_number.fetch_add(count, Ordering::Relaxed),
-            Access::Alone => {
-                let first = next_number.load(Ordering::Relaxed);
-                next_number.store(first.wrapping_add(count), Ordering::Relaxed);
-                first
-            }
-        };
+        self.first_number = take_numbers(&self.set.next_number, self.access, count);
         let flags = &self.common.flags[..packets.len()];
         let whole = flags.iter().fold(0, |all, flags| all | flags) == 0;
         self.framed = whole && self.set.has_frames;
@@ -249,30 +240,10 @@ impl Replication<'_> {
     fn show(&mut self, packets: &Burst) {
         let needs_sums = self.set.needs_sums;
         let fields = &mut self.common.fields;
-        let (mut octets, mut longest, mut usual) = (0, 0, true);
-        for (place, packet) in packets.iter().enumerate() {
-            let packet_octets = packet.len();
-            octets += packet_octets as u64;
-            longest = longest.max(packet_octets);
-            let payload = usual_payload(packet);
-            usual &= payload.is_some();
-            let sum = match payload {
-                Some(payload) if needs_sums => simd::sum_inline(payload),
-                None if needs_sums => simd::sum(packet),
-                _ => 0,
-            };
-            fields.describe(place, packet_octets, sum);
-        }
-        if usual {
-            fields.set_protocols(ppp::PROTOCOL_IPV4);
-        } else {
-            for (place, packet) in packets.iter().enumerate() {
-                fields.set_protocol(place, ppp::protocol_of(packet));
-            }
-        }
+        let extent = describe(fields, packets.as_slice(), |_| needs_sums);
         fields.show(packets.len(), self.first_number);
-        self.octets = octets;
-        self.framed = longest <= BurstFields::MOST_OCTETS;
+        self.octets = extent.octets;
+        self.framed = extent.longest <= BurstFields::MOST_OCTETS;
     }
 
     /// Finds out what headers of any form need of the packets, which are `whole` or
@@ -364,7 +335,7 @@ impl Replication<'_> {
     #[inline(never)]
     fn drop_without_room(&mut self, member: &Member, packets: &mut Burst, places: u64) {
         let dropped = u64::from(places.count_ones());
-        self.drop_copies(member, Drop::NoBuffer, dropped);
+        drop_copies(self.io, member, Drop::NoBuffer, dropped);
         member.counters.send_dropped_packets.add(dropped);
         let mut others = Burst::new();
         for (place, packet) in packets.drain(..).enumerate() {
@@ -530,38 +501,90 @@ impl Replication<'_> {
         let refused = u64::from((all & !passing).count_ones());
         if refused > 0 {
             member.counters.over_speed_packets.add(refused);
-            self.drop_copies(member, Drop::OverSpeed, refused);
+            drop_copies(self.io, member, Drop::OverSpeed, refused);
         }
         passing
     }
+}
 
-    /// Drops copies for a member.
-    #[cold]
-    #[inline(never)]
-    fn drop_copies(&self, member: &Member, reason: Drop, copies: u64) {
-        self.io.witness.sends_over(Some(member.session));
-        self.io.drop_many(member.link.port, reason, copies);
-        self.io.witness.sends_over(None);
+/// Drops copies for a member.
+#[cold]
+#[inline(never)]
+fn drop_copies(io: &Io, member: &Member, reason: Drop, copies: u64) {
+    io.witness.sends_over(Some(member.session));
+    io.drop_many(member.link.port, reason, copies);
+    io.witness.sends_over(None);
+}
+
+/// Members that have no way now, or one that is too small, get no copies,
+/// which the far end must know from losses of the line.
+pub(super) fn count_absent(io: &Io, tables: &Tables, set: &Set, packets: u64) {
+    for member in &set.too_small {
+        drop_copies(io, member, Drop::LinkTooSmall, packets);
+        member.counters.send_dropped_packets.add(packets);
     }
-
-    /// Members that have no way now, or one that is too small, get no copies,
-    /// which the far end must know from losses of the line.
-    fn count_absent(&self, packets: usize) {
-        let packets = packets as u64;
-        for member in &self.set.too_small {
-            self.drop_copies(member, Drop::LinkTooSmall, packets);
-            member.counters.send_dropped_packets.add(packets);
+    for &session in &set.absent {
+        if let Some(session) = tables.session(session) {
+            session.counters.send_dropped_packets.add(packets);
         }
-        for &session in &self.set.absent {
-            if let Some(session) = self.tables.session(session) {
-                session.counters.send_dropped_packets.add(packets);
-            }
+    }
+}
+
+/// How much there is in packets, octets.
+pub(super) struct Extent {
+    /// All together.
+    pub(super) octets: u64,
+    pub(super) longest: usize,
+}
+
+/// Says what prebuilt frames show of packets, but for their numbers. Of each it is asked
+/// whether anybody needs its sum.
+#[inline(always)]
+pub(super) fn describe(
+    fields: &mut BurstFields,
+    packets: &[Mbuf],
+    needs_sum: impl Fn(usize) -> bool,
+) -> Extent {
+    let (mut octets, mut longest, mut usual) = (0, 0, true);
+    for (place, packet) in packets.iter().enumerate() {
+        let packet_octets = packet.len();
+        octets += packet_octets as u64;
+        longest = longest.max(packet_octets);
+        let payload = usual_payload(packet);
+        usual &= payload.is_some();
+        let sum = match payload {
+            Some(payload) if needs_sum(place) => simd::sum_inline(payload),
+            None if needs_sum(place) => simd::sum(packet),
+            _ => 0,
+        };
+        fields.describe(place, packet_octets, sum);
+    }
+    if usual {
+        fields.set_protocols(ppp::PROTOCOL_IPV4);
+    } else {
+        for (place, packet) in packets.iter().enumerate() {
+            fields.set_protocol(place, ppp::protocol_of(packet));
+        }
+    }
+    Extent { octets, longest }
+}
+
+/// Takes so many consecutive numbers; the first one.
+#[inline(always)]
+pub(super) fn take_numbers(next_number: &AtomicU64, access: Access, count: u64) -> u64 {
+    // Relaxed: the numbers need to be distinct, and order nothing else.
+    match access {
+        Access::Shared => next_number.fetch_add(count, Ordering::Relaxed),
+        Access::Alone => {
+            let first = next_number.load(Ordering::Relaxed);
+            next_number.store(first.wrapping_add(count), Ordering::Relaxed);
+            first
         }
     }
 }
 
 impl Tally {
-    fn note(&mut self, octets: usize, sent: bool) {
+    pub(super) fn note(&mut self, octets: usize, sent: bool) {
         if sent {
             self.sent_packets += 1;
             self.sent_octets += octets as u64;
@@ -571,7 +594,7 @@ impl Tally {
     }
 
     #[inline(always)]
-    fn count(&self, member: &Member) {
+    pub(super) fn count(&self, member: &Member) {
         let counters = &member.counters;
         counters.sent_packets.add(self.sent_packets);
         counters.sent_octets.add(self.sent_octets);

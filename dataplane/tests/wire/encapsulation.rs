@@ -471,6 +471,55 @@ proptest! {
         }
     }
 
+    /// So it does where each packet has a number and a link of its own.
+    #[test]
+    fn frames_of_many_links_have_their_templates_headers(
+        packets in prop::collection::vec(
+            (0..1600_usize, any::<u32>(), 0..1_u64 << 48, any::<bool>()),
+            1..=32,
+        ),
+        first in any::<u16>(),
+        step in 1..5_u16,
+    ) {
+        let ethernet = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+        let links = [false, true].map(|udp_checksum| {
+            let mut spec = session(true, IPV4_PEER);
+            spec.udp_checksum = udp_checksum;
+            spec.peer_tunnel += u16::from(udp_checksum);
+            let template = template_of(&spec);
+            let frame = HaFrame::new(&template, &ethernet, 7).expect("of this form");
+            (template, frame)
+        });
+        let mut fields = BurstFields::default();
+        for (place, &(octets, sum, number, second)) in packets.iter().enumerate() {
+            // In the machine's order.
+            fields.describe(place, octets, u64::from(checksum::fold(sum).to_be()));
+            fields.set_protocol(place, ppp::PROTOCOL_IPV4);
+            fields.set_number(place, number);
+            fields.set_link(place, &links[usize::from(second)].1);
+        }
+        fields.show_each(packets.len());
+        fields.fill_in_each(packets.len(), Identifications { first, step });
+        for (place, &(octets, sum, number, second)) in packets.iter().enumerate() {
+            let shown = Fields {
+                inner_octets: octets,
+                inner_sum: sum,
+                protocol: ppp::PROTOCOL_IPV4,
+                flags: 0,
+                epoch: 7,
+                number,
+                identification: first.wrapping_add(step.wrapping_mul(place as u16)),
+            };
+            let (template, frame) = &links[usize::from(second)];
+            let mut expected = [0; 64];
+            expected[..14].copy_from_slice(&ethernet);
+            prop_assert!(template.write(&mut expected[14..], &shown), "it fits");
+            let mut header = [0xff; 64];
+            frame.write(&mut header, &fields, place);
+            prop_assert_eq!(header, expected, "packet {}", place);
+        }
+    }
+
     /// What is longer than prebuilt frames may be fits no template either.
     #[test]
     fn a_frame_takes_what_a_template_takes(octets in 65_400..65_600_usize) {

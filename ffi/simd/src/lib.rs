@@ -1,5 +1,6 @@
 //! Loops over octets with instructions that not every processor has: chosen
-//! when the program runs, which takes an unsafe call each.
+//! when the program runs, which takes an unsafe call each. And instructions for
+//! what the compiler finds none for.
 
 #[cfg(target_arch = "x86_64")]
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -84,6 +85,45 @@ fn is_v3() -> bool {
 #[inline(never)]
 unsafe fn run_v3<W: Work>(work: W) -> W::Output {
     work.run()
+}
+
+/// How many numbers [`places`] looks at.
+pub const PLACES: usize = 32;
+
+/// The places of a number among others, a bit for each.
+#[inline(always)]
+#[must_use]
+pub fn places(among: &[u32; PLACES], wanted: u32) -> u32 {
+    // Every processor of the kind can do this; of a loop the compiler makes four times as much.
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{
+            _mm_cmpeq_epi32, _mm_loadu_si128, _mm_movemask_epi8, _mm_packs_epi16, _mm_packs_epi32,
+            _mm_set1_epi32,
+        };
+        // SAFETY: every x86-64 processor has SSE2. The four numbers that are read at a time are
+        // there, as `fours[at]` sees to, and need not be aligned.
+        unsafe {
+            let (fours, _) = among.as_chunks::<4>();
+            let wanted = _mm_set1_epi32(wanted.cast_signed());
+            let four = |at: usize| _mm_loadu_si128((&raw const fours[at]).cast());
+            let equal = |at: usize| _mm_cmpeq_epi32(four(at), wanted);
+            let eight = |at: usize| _mm_packs_epi32(equal(at), equal(at + 1));
+            let sixteen = |at: usize| _mm_packs_epi16(eight(at), eight(at + 2));
+            // A bit for each of sixteen octets.
+            let bits = |at: usize| _mm_movemask_epi8(sixteen(at)).cast_unsigned();
+            bits(0) | bits(4) << 16
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    places_any(among, wanted)
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn places_any(among: &[u32; PLACES], wanted: u32) -> u32 {
+    let places = among.iter().enumerate();
+    let holding = places.map(|(place, &number)| u32::from(number == wanted) << place);
+    holding.fold(0, |places, place| places | place)
 }
 
 /// Octets that are added up at a time.
@@ -259,6 +299,29 @@ mod tests {
                     assert_eq!(fold(sum_inline(part)), expected, "{start}..{end}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_number_is_found_in_all_its_places() {
+        let numbers = [0, 1, 0xffff, 0x1_0000, 0x8000_0000, u32::MAX];
+        let mut state = 1_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            numbers[(state >> 16) as usize % numbers.len()]
+        };
+        for _ in 0..200 {
+            let among = std::array::from_fn(|_| next());
+            for wanted in numbers {
+                assert_eq!(places(&among, wanted), places_any(&among, wanted));
+            }
+            let all = numbers.iter().map(|&wanted| places(&among, wanted));
+            assert_eq!(all.sum::<u32>(), u32::MAX, "each place once");
+        }
+        for place in 0..PLACES {
+            let mut among = [7; PLACES];
+            among[place] = 8;
+            assert_eq!(places(&among, 8), 1 << place);
         }
     }
 
