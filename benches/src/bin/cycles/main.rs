@@ -31,7 +31,12 @@ use dpdk::{Eal, EalConfig, HugePages, lcore};
 
 use compare::{Effort, clock_cycles, compare};
 use plan::Beds;
+use tikv_jemallocator::Jemalloc;
 use walk::Walk;
+
+// As the appliance has it.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 const MEMORY_MIB: u32 = 192;
 

@@ -272,7 +272,7 @@ impl Report {
             window_octets,
         } = self.crowd_extent;
         let title = format!(
-            "In random order: {sessions} sessions, {sets} sets of 2 links among them, {} MiB of windows and books in ordinary pages",
+            "In random order: {sessions} sessions, {sets} sets of 2 links among them, {} MiB of windows and books",
             window_octets >> 20
         );
         beside_table("random-order", &title, &self.crowd)

@@ -11,40 +11,40 @@ use benches::scale::{Crowd, Crowds};
 use super::{json_of, mebibytes, so_many};
 use crate::run::{Effort, Run};
 
-/// Has glibc ask for large pages for the heap.
-const LARGE_PAGES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+/// Has jemalloc ask for no large pages, as it otherwise does.
+const SMALL_PAGES: (&str, &str) = ("_RJEM_MALLOC_CONF", "thp:never");
 
 /// Crowds that take turns in one process; the first is one set.
 struct Group {
     /// `SETS+SESSIONS`.
     sizes: &'static [&'static str],
-    has_large_pages: bool,
+    has_small_pages: bool,
 }
 
 const SMOKE: &[Group] = &[Group {
     sizes: &["1", "32"],
-    has_large_pages: false,
+    has_small_pages: false,
 }];
 const QUICK: &[Group] = &[Group {
     sizes: &["1", "100", "4000", "4000+56000"],
-    has_large_pages: false,
+    has_small_pages: false,
 }];
 const FULL: &[Group] = &[
     Group {
         sizes: &["1", "32", "100", "1000"],
-        has_large_pages: false,
+        has_small_pages: false,
     },
     Group {
         sizes: &["1", "4000", "4000+12000", "4000+56000"],
-        has_large_pages: false,
+        has_small_pages: false,
     },
     Group {
         sizes: &["1", "32", "100", "1000"],
-        has_large_pages: true,
+        has_small_pages: true,
     },
     Group {
         sizes: &["1", "4000", "4000+12000", "4000+56000"],
-        has_large_pages: true,
+        has_small_pages: true,
     },
 ];
 
@@ -58,8 +58,8 @@ pub(super) fn measure(run: &Run) -> Result<Measured, Box<dyn Error>> {
     let rounds = run.effort.pick(7, 9, 31);
     let groups = run.effort.pick(SMOKE, QUICK, FULL).iter().map(|group| {
         let sizes = group.sizes.join(",");
-        let pages = if group.has_large_pages {
-            ", large pages"
+        let pages = if group.has_small_pages {
+            ", small pages"
         } else {
             ""
         };
@@ -69,13 +69,13 @@ pub(super) fn measure(run: &Run) -> Result<Measured, Box<dyn Error>> {
         if run.effort == Effort::Smoke {
             cycles.args(["--bursts", "20"]);
         }
-        if group.has_large_pages {
-            cycles.env(LARGE_PAGES.0, LARGE_PAGES.1);
+        if group.has_small_pages {
+            cycles.env(SMALL_PAGES.0, SMALL_PAGES.1);
         } else {
-            cycles.env_remove(LARGE_PAGES.0);
+            cycles.env_remove(SMALL_PAGES.0);
         }
         let crowds: Crowds = json_of(&mut cycles)?;
-        Ok((group.has_large_pages, crowds))
+        Ok((group.has_small_pages, crowds))
     });
     let groups = groups.collect::<Result<_, Box<dyn Error>>>()?;
     Ok(Measured { rounds, groups })
@@ -91,13 +91,13 @@ fn ratios(crowd: &[f64], alone: &[f64]) -> Cell {
     Cell::Figure(Figure::new(&ratios))
 }
 
-fn name(crowd: &Crowd, has_large_pages: bool) -> String {
+fn name(crowd: &Crowd, has_small_pages: bool) -> String {
     let Crowd {
         sets,
         plain_sessions,
         ..
     } = crowd;
-    let pages = if has_large_pages { ", large pages" } else { "" };
+    let pages = if has_small_pages { ", small pages" } else { "" };
     let sets = so_many(*sets, "set");
     match plain_sessions {
         0 => format!("{sets}{pages}"),
@@ -109,10 +109,10 @@ impl Measured {
     /// Each with the one set beside which it was measured.
     fn crowds(&self) -> Result<Vec<(bool, &Crowd, &Crowd)>, &'static str> {
         let mut crowds = Vec::new();
-        for (has_large_pages, group) in &self.groups {
+        for (has_small_pages, group) in &self.groups {
             let alone = group.crowds.first().ok_or("cycles: no crowds")?;
             let of_group = group.crowds.iter();
-            crowds.extend(of_group.map(|crowd| (*has_large_pages, crowd, alone)));
+            crowds.extend(of_group.map(|crowd| (*has_small_pages, crowd, alone)));
         }
         Ok(crowds)
     }
@@ -129,8 +129,8 @@ impl Measured {
         ];
         let title = "Cycles of one worker for a packet of 64 octets, sets drawn at random";
         let mut table = Table::new("cycles", title, "crowd", columns);
-        for (has_large_pages, crowd, alone) in self.crowds()? {
-            let name = name(crowd, has_large_pages);
+        for (has_small_pages, crowd, alone) in self.crowds()? {
+            let name = name(crowd, has_small_pages);
             // One set stands beside each group; once in the table.
             if table.rows.iter().any(|row| row.name == name) {
                 continue;
@@ -162,8 +162,8 @@ impl Measured {
             "ordinary pages, as there are no hugepages"
         };
         let mut notes = vec![format!(
-            "`cycles`: CPU {}, TSC at {} MHz, {} rounds; packet buffers in {buffers}. Sets and sessions lie in ordinary pages, or with \"large pages\" in transparent large pages \
-             (`GLIBC_TUNABLES=glibc.malloc.hugetlb=1`), as far as the system has them.",
+            "`cycles`: CPU {}, TSC at {} MHz, {} rounds; packet buffers in {buffers}. Sets and sessions lie in transparent large pages, as far as the system has them, or with \"small pages\" in ordinary ones \
+             (`_RJEM_MALLOC_CONF=thp:never`).",
             first.core, first.tsc_mhz, self.rounds
         )];
         let alone = self.groups.iter().skip(1).filter_map(|(_, group)| {
@@ -185,27 +185,27 @@ impl Measured {
     pub(super) fn picture(&self, run: &Run) -> Result<Picture, Box<dyn Error>> {
         const FILE: &str = "scale-cycles.svg";
         let crowds = self.crowds()?;
-        let series = |text: &str, has_large_pages: bool, cycles: fn(&Crowd) -> &Vec<f64>| {
+        let series = |text: &str, has_small_pages: bool, cycles: fn(&Crowd) -> &Vec<f64>| {
             let chosen = crowds
                 .iter()
-                .filter(|(pages, crowd, _)| *pages == has_large_pages && crowd.plain_sessions == 0);
+                .filter(|(pages, crowd, _)| *pages == has_small_pages && crowd.plain_sessions == 0);
             let mut points: Vec<(f64, f64)> = chosen
                 .map(|(_, crowd, _)| (crowd.sets as f64, Figure::new(cycles(crowd)).median))
                 .collect();
             points.sort_by(|one, other| one.0.total_cmp(&other.0));
             points.dedup_by_key(|(sets, _)| *sets as u64);
-            let pages = if has_large_pages { ", large pages" } else { "" };
+            let pages = if has_small_pages { ", small pages" } else { "" };
             Series {
                 name: format!("{text}{pages}"),
                 points,
             }
         };
-        let both = [false, true].into_iter().flat_map(|has_large_pages| {
+        let both = [false, true].into_iter().flat_map(|has_small_pages| {
             [
-                series("send to two links", has_large_pages, |crowd| {
+                series("send to two links", has_small_pages, |crowd| {
                     &crowd.send_cycles
                 }),
-                series("receive a copy", has_large_pages, |crowd| {
+                series("receive a copy", has_small_pages, |crowd| {
                     &crowd.receive_cycles
                 }),
             ]
